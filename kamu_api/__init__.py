@@ -1,0 +1,1 @@
+"""Managing the node: the whole node on one port, and its command line."""

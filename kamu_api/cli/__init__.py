@@ -1,0 +1,1 @@
+"""`kamu-node`: one module per group of commands, and the supervisor that starts every process."""

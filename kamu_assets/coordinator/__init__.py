@@ -1,0 +1,1 @@
+"""What is done to a dataset: ingest and transform."""

@@ -1,0 +1,1 @@
+"""What exists: registry, references, block index, lineage, and the commit protocol that changes them."""

@@ -1,0 +1,1 @@
+"""What Dagster loads, one module per code location."""

@@ -1,0 +1,1 @@
+"""When things run: triggers, flows, the rules that decide, and the protocol an orchestrator implements."""

@@ -1,0 +1,1 @@
+"""The two wire forms of ODF documents: YAML manifests and FlatBuffers blocks."""

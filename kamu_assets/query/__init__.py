@@ -1,0 +1,1 @@
+"""Reading: SQL over datasets and their tails, in worker processes."""

@@ -1,0 +1,1 @@
+"""Shared by every door: the caller, the error table, the request log, health."""

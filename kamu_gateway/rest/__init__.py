@@ -1,0 +1,1 @@
+"""REST: query, tail, ingest, system."""
