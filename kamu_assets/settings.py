@@ -1,0 +1,176 @@
+"""Everything an operator can set, in one model: `node.yaml` in the node's home, overridden by the environment.
+
+`KAMU_NODE__HTTP__PORT=9000` sets `http.port`. `kamu-node settings` prints every key with its value and meaning.
+Nothing below this module reads the environment.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ByteSize, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
+from pydantic_settings import SettingsError as SettingsSourceError
+from yaml import YAMLError
+
+from kamu_assets.errors import InvalidError
+
+MIB = 1024 * 1024
+GIB = 1024 * MIB
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class SettingsError(InvalidError):
+    """The configuration has mistakes: one line each, with the key's path."""
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class StorageSettings(Section):
+    durability: Literal["full", "fast"] = Field(
+        "full", description="full: every acknowledged write is synced to disk; fast: the system decides when"
+    )
+    root_path: Path | None = Field(None, description="where root datasets live; default: <home>/datasets")
+    derivative_path: Path | None = Field(None, description="where derivative datasets live; default: <home>/datasets")
+    parquet_encoding: Literal["kamu", "compact"] = Field(
+        "kamu", description="kamu: as kamu writes slices; compact: delta encodings, which some readers do not know"
+    )
+
+
+class DatabaseSettings(Section):
+    url: str | None = Field(None, description="SQLAlchemy URL; default: SQLite in <home>/node.db")
+
+
+class HttpSettings(Section):
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: Port = Field(8080, description="port of REST and the API")
+
+
+class DagsterSettings(Section):
+    host: str = Field("127.0.0.1", description="address of Dagster's UI and code servers (no login of their own)")
+    webserver_port: Port = Field(3000, description="port of Dagster's UI")
+    catalog_port: Port = Field(4000, description="port of the code server with one asset per dataset")
+    flows_port: Port = Field(4001, description="port of the code server with the node's own jobs")
+    workers: int = Field(1, ge=1, le=64, description="warm workers: how many runs execute at once")
+    worker_max_runs: int = Field(1000, ge=1, description="a warm worker is replaced after so many runs")
+
+
+class EngineSettings(Section):
+    memory_limit: ByteSize = Field(ByteSize(2 * GIB), description="memory of one ingest or transform")
+    time_limit_seconds: float = Field(1800, gt=0, description="time of one ingest or transform")
+    workers: int = Field(2, ge=1, le=64, description="engine processes of each process that ingests or transforms")
+    batch_rows: int = Field(32_768, ge=1, le=1_048_576, description="rows held at a time while a slice is written")
+
+
+class IngestSettings(Section):
+    group_limit: ByteSize = Field(ByteSize(16 * MIB), description="input that concurrent pushes may put into one block")
+    queue_limit: ByteSize = Field(ByteSize(256 * MIB), description="pushes waiting for their commit; beyond it: 429")
+    max_body: ByteSize = Field(ByteSize(1 * GIB), description="largest body of a push; beyond it: 413")
+    max_download: ByteSize = Field(ByteSize(16 * GIB), description="largest file that a source may deliver")
+    fetch_timeout_seconds: float = Field(60, gt=0, description="patience with a silent source")
+
+
+class QuerySettings(Section):
+    memory_limit: ByteSize = Field(ByteSize(1 * GIB), description="memory of one query")
+    time_limit_seconds: float = Field(60, gt=0, description="time of one query")
+    workers: int = Field(2, ge=1, le=64, description="query processes")
+    max_rows: int = Field(100_000, ge=1, description="largest `limit` of one answer")
+
+
+class OutboxSettings(Section):
+    keep_seconds: float = Field(7 * 86_400, ge=0, description="how long delivered messages are kept")
+
+
+class Settings(BaseSettings):
+    """The node's configuration, whole and checked."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="KAMU_NODE__", env_nested_delimiter="__", frozen=True, extra="forbid", env_ignore_empty=True
+    )
+
+    home: Path = Field(description="the node's folder: datasets, database, keys, logs")
+    storage: StorageSettings = StorageSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    http: HttpSettings = HttpSettings()
+    dagster: DagsterSettings = DagsterSettings()
+    engine: EngineSettings = EngineSettings()
+    ingest: IngestSettings = IngestSettings()
+    query: QuerySettings = QuerySettings()
+    outbox: OutboxSettings = OutboxSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        del dotenv_settings, file_secret_settings
+        file = _file_of(init_settings)
+        return (init_settings, env_settings, YamlConfigSettingsSource(settings_cls, yaml_file=file))
+
+    @property
+    def root_path(self) -> Path:
+        return self.storage.root_path or self.home / "datasets"
+
+    @property
+    def derivative_path(self) -> Path:
+        return self.storage.derivative_path or self.home / "datasets"
+
+    @property
+    def uploads_path(self) -> Path:
+        return self.home / "uploads"
+
+    @property
+    def keys_path(self) -> Path:
+        return self.home / "keys"
+
+    @property
+    def log_path(self) -> Path:
+        return self.home / "log"
+
+    @property
+    def run_path(self) -> Path:
+        return self.home / "run"
+
+    @property
+    def dagster_home(self) -> Path:
+        return self.home / "dagster"
+
+    @property
+    def database_url(self) -> str:
+        return self.database.url or f"sqlite:///{self.home / 'node.db'}"
+
+
+def load_settings(home: Path | None = None, **overrides: Any) -> Settings:
+    """Read `node.yaml` and the environment for the node in `home`.
+
+    Without `home`: `KAMU_NODE_HOME`, else `~/.kamu-node`. Raises `SettingsError` with one line per mistake.
+    """
+    place = (home or Path(os.environ.get("KAMU_NODE_HOME") or Path.home() / ".kamu-node")).expanduser().absolute()
+    mistakes = _unknown_variables()
+    if mistakes:
+        raise SettingsError("\n".join(mistakes))
+    try:
+        return Settings(home=place, **overrides)
+    except ValidationError as error:
+        lines = [f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']}" for e in error.errors()]
+        raise SettingsError("\n".join(lines)) from error
+    except (YAMLError, SettingsSourceError, ValueError, OSError) as error:
+        raise SettingsError(f"{place / 'node.yaml'}: {error}") from error
+
+
+def _file_of(init_settings: PydanticBaseSettingsSource) -> Path:
+    return Path(init_settings()["home"]) / "node.yaml"
+
+
+def _unknown_variables() -> list[str]:
+    known = {name.upper() for name in Settings.model_fields}
+    prefix = "KAMU_NODE__"
+    given = {name: name.removeprefix(prefix).split("__")[0].upper() for name in os.environ if name.startswith(prefix)}
+    return [f"{name}: no such setting" for name, section in given.items() if section not in known]

@@ -1,0 +1,66 @@
+from pathlib import Path
+
+import pytest
+
+from kamu_assets.settings import SettingsError, load_settings
+
+
+def test_defaults_need_nothing_but_a_home(tmp_path: Path) -> None:
+    settings = load_settings(tmp_path)
+
+    assert settings.http.port == 8080
+    assert settings.database_url == f"sqlite:///{tmp_path}/node.db"
+    assert settings.root_path == settings.derivative_path == tmp_path / "datasets"
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "node.yaml").write_text("http: {port: 9000, host: 0.0.0.0}\nquery: {memory_limit: 2GiB}\n")
+    monkeypatch.setenv("KAMU_NODE__HTTP__PORT", "9001")
+
+    settings = load_settings(tmp_path)
+
+    assert (settings.http.port, settings.http.host) == (9001, "0.0.0.0")  # noqa: S104 - a value, not a socket
+    assert settings.query.memory_limit == 2 * 1024**3
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("http: {port: abc}", "http.port:"),
+        ("http: {prot: 1}", "http.prot:"),
+        ("htpp: {port: 1}", "htpp:"),
+        ("http: [", "node.yaml:"),
+        ("- a", "node.yaml:"),
+        ("storage: {durability: maybe}", "storage.durability:"),
+        ("query: {memory_limit: much}", "query.memory_limit:"),
+    ],
+)
+def test_a_mistake_is_named_by_its_key(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "node.yaml").write_text(text)
+
+    with pytest.raises(SettingsError) as error:
+        load_settings(tmp_path)
+
+    assert said in str(error.value)
+
+
+def test_every_mistake_has_its_line(tmp_path: Path) -> None:
+    (tmp_path / "node.yaml").write_text("http: {port: abc, prot: 1}\n")
+
+    with pytest.raises(SettingsError) as error:
+        load_settings(tmp_path)
+
+    assert len(str(error.value).splitlines()) == 2
+
+
+def test_an_empty_file_is_fine(tmp_path: Path) -> None:
+    (tmp_path / "node.yaml").write_text("")
+
+    assert load_settings(tmp_path).http.port == 8080
+
+
+def test_an_unknown_variable_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAMU_NODE__HTPP__PORT", "1")
+
+    with pytest.raises(SettingsError, match="KAMU_NODE__HTPP__PORT"):
+        load_settings(tmp_path)
