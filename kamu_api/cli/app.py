@@ -1,0 +1,39 @@
+"""The commands of `kamu-node`, one module per group."""
+
+import sys
+
+import typer
+
+from kamu_api.cli import data_commands, dataset_commands, flow_commands, node_commands
+from kamu_api.cli.output import errors
+from kamu_assets.errors import KamuError
+
+app = typer.Typer(
+    name="kamu-node",
+    help="An Open Data Fabric node: verifiable datasets, derivations that follow, SQL over all of it.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+for group in (node_commands, dataset_commands, data_commands, flow_commands):
+    group.register(app)
+
+
+@app.callback(invoke_without_command=True)
+def root(version: bool = typer.Option(False, "--version", "-V", help="print the version and exit")) -> None:
+    if version:
+        from importlib.metadata import version as version_of
+
+        print(f"kamu-node {version_of('kamu-node')}")
+        raise typer.Exit
+
+
+def run() -> None:
+    """Run the command; an expected failure is one message and exit code 1."""
+    try:
+        app()
+    except KamuError as error:
+        errors.print(f"error: {error}", style="red", markup=False, highlight=False)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,59 @@
+"""What commands say: tables for people, JSON for scripts, one plain line for a failure."""
+
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+console = Console(soft_wrap=True)
+errors = Console(stderr=True, soft_wrap=True)
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on standard output."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
+
+
+def print_rows(rows: Sequence[Mapping[str, Any]], *, columns: Sequence[str] | None = None, as_json: bool = False) -> None:
+    """Rows as a table, or as a JSON array with `as_json`."""
+    if as_json:
+        print_json(list(rows))
+        return
+    names = list(columns or (rows[0] if rows else ()))
+    table = Table(*names, box=None, header_style="bold", pad_edge=False)
+    for row in rows:
+        table.add_row(*(cell_text(row.get(name)) for name in names))
+    console.print(table)
+
+
+def cell_text(value: Any) -> str:
+    """A value as one table cell; markup of the data stays text."""
+    if value is None:
+        return ""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return text.replace("[", "\\[")
+
+
+@contextmanager
+def progress_bar(title: str, *, quiet: bool = False) -> Iterator["ProgressLine"]:
+    """A line that moves while long work goes on; silent when nobody looks."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=30), TextColumn("{task.fields[note]}"))
+    with Progress(*columns, TimeElapsedColumn(), console=errors, transient=True, disable=quiet) as progress:
+        yield ProgressLine(progress, title)
+
+
+class ProgressLine:
+    def __init__(self, progress: Progress, title: str) -> None:
+        self._progress = progress
+        self._task = progress.add_task(title, total=None, note="")
+
+    def update(self, *, done: float | None = None, total: float | None = None, note: str | None = None) -> None:
+        changes: dict[str, Any] = {"completed": done, "total": total}
+        if note is not None:
+            changes["note"] = note
+        self._progress.update(self._task, **changes)
