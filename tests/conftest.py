@@ -1,0 +1,51 @@
+"""What every test may ask for: the reference material, a real PostgreSQL; and how Hypothesis searches."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from tests.support.postgres import fresh_database, postgres_server
+from tests.support.reference import reference_folder
+
+# The machine is shared with other work, so no example fails for being slow; CI repeats the same examples every time.
+settings.register_profile("local", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+MARKED_FOLDERS = {"integration": pytest.mark.integration, "scenarios": pytest.mark.scenario}
+
+
+def pytest_report_header() -> str:
+    return f"reference material: {reference_folder()}"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(here):
+            mark = MARKED_FOLDERS.get(item.path.relative_to(here).parts[0])
+            if mark:
+                item.add_marker(mark)
+
+
+@pytest.fixture(scope="session")
+def reference() -> Path:
+    """A folder with `odf/vectors` and `odf/recorded`."""
+    return reference_folder()
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """A real PostgreSQL server; there is no skipping without one."""
+    with postgres_server() as url:
+        yield url
+
+
+@pytest.fixture
+def postgres_database(postgres_url: str) -> Iterator[str]:
+    """SQLAlchemy URL of an empty database for one test."""
+    with fresh_database(postgres_url) as url:
+        yield url
