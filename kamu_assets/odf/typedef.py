@@ -123,7 +123,9 @@ class ByKind:
         self._short_form = short_form
 
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
-        members: dict[str, Any] = {kind_of(member): handler.generate_schema(member) for member in get_args(source)}
+        # A union of one member is the member itself.
+        models = get_args(source) or (source,)
+        members: dict[str, Any] = {kind_of(model): handler.generate_schema(model) for model in models}
         names = tuple(members)
         known = by_spelling(names)
 
