@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ByteSize, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 from pydantic_settings import SettingsError as SettingsSourceError
 from yaml import YAMLError
@@ -174,3 +175,30 @@ def _unknown_variables() -> list[str]:
     prefix = "KAMU_NODE__"
     given = {name: name.removeprefix(prefix).split("__")[0].upper() for name in os.environ if name.startswith(prefix)}
     return [f"{name}: no such setting" for name, section in given.items() if section not in known]
+
+
+class SettingRow(BaseModel):
+    """One setting as an operator sees it."""
+
+    key: str
+    value: str
+    meaning: str
+
+
+def describe_settings(settings: Settings) -> list[SettingRow]:
+    """Every key with its value in force and its meaning, from the model itself."""
+    rows = []
+    for name, top in type(settings).model_fields.items():
+        value = getattr(settings, name)
+        if isinstance(value, Section):
+            rows += [
+                _row(f"{name}.{key}", getattr(value, key), field) for key, field in type(value).model_fields.items()
+            ]
+        else:
+            rows.append(_row(name, value, top))
+    return rows
+
+
+def _row(key: str, value: object, field: FieldInfo) -> SettingRow:
+    shown = value.human_readable() if isinstance(value, ByteSize) else str(value)
+    return SettingRow(key=key, value=shown, meaning=field.description or "")

@@ -19,7 +19,9 @@ def print_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
 
 
-def print_rows(rows: Sequence[Mapping[str, Any]], *, columns: Sequence[str] | None = None, as_json: bool = False) -> None:
+def print_rows(
+    rows: Sequence[Mapping[str, Any]], *, columns: Sequence[str] | None = None, as_json: bool = False
+) -> None:
     """Rows as a table, or as a JSON array with `as_json`."""
     if as_json:
         print_json(list(rows))
@@ -42,7 +44,12 @@ def cell_text(value: Any) -> str:
 @contextmanager
 def progress_bar(title: str, *, quiet: bool = False) -> Iterator["ProgressLine"]:
     """A line that moves while long work goes on; silent when nobody looks."""
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=30), TextColumn("{task.fields[note]}"))
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=30),
+        TextColumn("{task.fields[note]}"),
+    )
     with Progress(*columns, TimeElapsedColumn(), console=errors, transient=True, disable=quiet) as progress:
         yield ProgressLine(progress, title)
 

@@ -1,0 +1,86 @@
+"""The node as a whole: start, stop, prepare, migrate, repair."""
+
+from typing import Annotated
+
+import typer
+
+from kamu_api.cli.options import AsJson, Home, local_node
+from kamu_api.cli.output import console, print_json, print_rows
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(up)
+    app.command()(down)
+    app.command()(init)
+    app.command("settings")(show_settings)
+    app.command()(migrate)
+    app.command()(doctor)
+    app.command("process", hidden=True)(process)
+
+
+def up(
+    home: Home = None,
+    detach: Annotated[bool, typer.Option("--detach", "-d", help="return once the node is ready")] = False,
+) -> None:
+    """Start the node: every process under one supervisor, until Ctrl-C."""
+    from kamu_api.cli.startup import run_node, start_detached
+    from kamu_assets.settings import load_settings
+
+    settings = load_settings(home)
+    if detach:
+        start_detached(settings)
+    else:
+        run_node(settings)
+
+
+def down(home: Home = None) -> None:
+    """Stop the node that runs in this home."""
+    from kamu_api.cli.startup import stop_node
+    from kamu_assets.settings import load_settings
+
+    console.print("the node has stopped" if stop_node(load_settings(home)) else "no node is running here")
+
+
+def init(home: Home = None) -> None:
+    """Prepare a home: folders, database, admin account and token."""
+    with local_node(home) as node:
+        console.print(f"The node's home is {node.settings.home}", markup=False, highlight=False)
+        console.print(f"The admin token is in {node.settings.keys_path / 'admin.token'}", markup=False, highlight=False)
+
+
+def show_settings(home: Home = None, as_json: AsJson = False) -> None:
+    """Print every setting: key, value, meaning."""
+    from kamu_assets.settings import describe_settings, load_settings
+
+    rows = describe_settings(load_settings(home))
+    print_rows([{"key": row.key, "value": row.value, "meaning": row.meaning} for row in rows], as_json=as_json)
+
+
+def migrate(home: Home = None) -> None:
+    """Bring the node's database to this version. `up` and `init` do it by themselves."""
+    with local_node(home) as node:
+        console.print(f"the database is at revision {node.database.revision()}")
+
+
+def doctor(
+    home: Home = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would be done, change nothing")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Repair what a crash or a lost database left behind, and say what was done."""
+    with local_node(home) as node:
+        findings = node.doctor.repair(dry_run=dry_run)
+        if as_json:
+            print_json([{"dataset": f.dataset, "problem": f.problem, "action": f.action} for f in findings])
+            return
+        for finding in findings:
+            console.print(str(finding), markup=False, highlight=False)
+        console.print("nothing to repair" if not findings else f"{len(findings)} finding(s)")
+
+
+def process(name: str, home: Home = None) -> None:
+    """Run one process of the node; the supervisor and deployments call this."""
+    from kamu_api.cli.processes import run_process
+    from kamu_assets.settings import load_settings
+
+    run_process(name, load_settings(home))

@@ -1,0 +1,30 @@
+"""Options that many commands share."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from kamu_assets.node import Node
+
+Home = Annotated[
+    Path | None, typer.Option("--home", envvar="KAMU_NODE_HOME", help="the node's folder [default: ~/.kamu-node]")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON for scripts")]
+
+
+@contextmanager
+def local_node(home: Path | None) -> "Iterator[Node]":
+    """The node in `home`, made first if it does not exist; commands work beside a running node and without one."""
+    from kamu_assets.node import open_node
+
+    from kamu_assets.settings import load_settings
+
+    node = open_node(load_settings(home))
+    try:
+        yield node
+    finally:
+        node.close()

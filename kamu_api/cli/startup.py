@@ -1,0 +1,148 @@
+"""Starting and stopping a whole node on this machine. Light: it lives as long as the node."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from kamu_api.cli.processes import process_specs
+from kamu_api.cli.supervisor import HomeLock, NodeLog, ProcessFailedError, Supervisor
+from kamu_assets.errors import UnavailableError
+from kamu_assets.settings import Settings
+
+READY_PATIENCE = 120.0
+
+
+class PortTakenError(UnavailableError):
+    def __init__(self, setting: str, host: str, port: int) -> None:
+        super().__init__(f"{host}:{port} is in use by another program; free it or set `{setting}` (see node.yaml)")
+
+
+def run_node(settings: Settings) -> None:
+    """Start every process, say where the node is, and watch until Ctrl-C or SIGTERM."""
+    settings.home.mkdir(parents=True, exist_ok=True)
+    HomeLock(settings.home).acquire()
+    _require_free_ports(settings)
+    log = NodeLog(settings.log_path / "node.log", console=_write_line)
+    _prepare(settings)
+    supervisor = Supervisor(process_specs(settings), log=log)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: supervisor.stop())
+    ready = _ready_file(settings)
+    try:
+        supervisor.start()
+        _wait_until_ready(settings, supervisor)
+        ready.write_text("ready\n")
+        for line in address_lines(settings):
+            log.say("node", line)
+        supervisor.run()
+    finally:
+        ready.unlink(missing_ok=True)
+        supervisor.end()
+        log.say("node", "stopped")
+
+
+def start_detached(settings: Settings) -> None:
+    """Start the node in the background; return when it is ready, raise `ProcessFailedError` if it is not."""
+    log = settings.log_path / "start.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    _ready_file(settings).unlink(missing_ok=True)
+    command = [sys.executable, "-m", "kamu_api.cli.main", "up", "--home", str(settings.home)]
+    with log.open("wb") as output:
+        node = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+        )
+    deadline = time.monotonic() + READY_PATIENCE
+    while not _ready_file(settings).exists():
+        if node.poll() is not None or time.monotonic() > deadline:
+            raise ProcessFailedError(f"the node did not start:\n{_last_lines(log)}")
+        time.sleep(0.1)
+    for line in address_lines(settings):
+        _write_line(line)
+
+
+def stop_node(settings: Settings) -> bool:
+    """Stop the node of this home and wait for its end; False if none was running."""
+    lock = HomeLock(settings.home)
+    owner = lock.owner()
+    if owner is None:
+        return False
+    os.kill(owner, signal.SIGTERM)
+    while lock.owner() == owner:
+        time.sleep(0.1)
+    return True
+
+
+def address_lines(settings: Settings) -> list[str]:
+    """Where the node can be reached, for people."""
+    base = f"http://{settings.http.host}:{settings.http.port}"
+    return [
+        f"API      {base}          (health: {base}/system/health)",
+        f"Dagster  http://{settings.dagster.host}:{settings.dagster.webserver_port}",
+        f"Token    {settings.keys_path / 'admin.token'}          (writes need it: Authorization: Bearer …)",
+    ]
+
+
+def _prepare(settings: Settings) -> None:
+    command = [sys.executable, "-m", "kamu_api.cli.main", "process", "prepare", "--home", str(settings.home)]
+    if subprocess.run(command, check=False, stdin=subprocess.DEVNULL).returncode:
+        raise ProcessFailedError("the node's home could not be prepared; the reason is above")
+
+
+def _wait_until_ready(settings: Settings, supervisor: Supervisor) -> None:
+    deadline = time.monotonic() + READY_PATIENCE
+    urls = [
+        f"http://{settings.http.host}:{settings.http.port}/system/health?type=readiness",
+        f"http://{settings.dagster.host}:{settings.dagster.webserver_port}/server_info",
+    ]
+    while urls:
+        supervisor.check()
+        if time.monotonic() > deadline:
+            raise ProcessFailedError(f"no answer from {urls[0]} within {READY_PATIENCE:g} s")
+        urls = [url for url in urls if not _answers(url)]
+        time.sleep(0.1)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - an address of ours
+            document: Any = json.load(answer)
+            return bool(document)
+    except (urllib.error.URLError, OSError, ValueError):
+        return False
+
+
+def _require_free_ports(settings: Settings) -> None:
+    wanted = {
+        "http.port": (settings.http.host, settings.http.port),
+        "dagster.webserver_port": (settings.dagster.host, settings.dagster.webserver_port),
+        "dagster.catalog_port": (settings.dagster.host, settings.dagster.catalog_port),
+        "dagster.flows_port": (settings.dagster.host, settings.dagster.flows_port),
+    }
+    for setting, (host, port) in wanted.items():
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+            except OSError as error:
+                raise PortTakenError(setting, host, port) from error
+
+
+def _ready_file(settings: Settings) -> Path:
+    return settings.run_path / "ready"
+
+
+def _last_lines(path: Path, count: int = 15) -> str:
+    return "\n".join(path.read_text(errors="replace").splitlines()[-count:])
+
+
+def _write_line(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()

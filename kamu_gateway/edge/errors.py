@@ -1,0 +1,108 @@
+"""The only table from families of failure to HTTP, and the shapes of refusals that clients of Kamu know.
+
+Refusals of a service are `{"message": …}`; what the framework refuses before a service is called (bad path, query
+string or body) is plain text; the dataset doors hide or deny with an empty body.
+"""
+
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, PlainTextResponse
+from starlette.exceptions import HTTPException
+
+from kamu_assets.errors import ConflictError, DeniedError, InvalidError, KamuError, NotFoundError, UnavailableError
+
+log = structlog.get_logger()
+
+STATUS_BY_FAMILY: tuple[tuple[type[KamuError], int], ...] = (
+    (InvalidError, 400),
+    (NotFoundError, 404),
+    (ConflictError, 409),
+    (DeniedError, 403),
+    (UnavailableError, 503),
+)
+
+
+class EmptyAnswerError(Exception):
+    """End the request with this status and no body."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(str(status))
+        self.status = status
+
+
+class TextAnswerError(Exception):
+    """End the request with this status and a line of text."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+        self.text = text
+
+
+class MessageAnswerError(Exception):
+    """End the request with this status and `{"message": …}`, where the family's own status does not fit."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def install(app: FastAPI) -> None:
+    """Make every refusal of `app` look as described above."""
+    app.add_exception_handler(KamuError, _refuse)
+    app.add_exception_handler(EmptyAnswerError, _answer_empty)
+    app.add_exception_handler(TextAnswerError, _answer_text)
+    app.add_exception_handler(MessageAnswerError, _answer_message)
+    app.add_exception_handler(RequestValidationError, _refuse_form)
+    app.add_exception_handler(HTTPException, _refuse_route)
+    app.add_exception_handler(Exception, _fail)
+
+
+def status_of(error: KamuError) -> int:
+    return next((status for family, status in STATUS_BY_FAMILY if isinstance(error, family)), 500)
+
+
+async def _refuse(_: Request, error: Exception) -> Response:
+    assert isinstance(error, KamuError)  # noqa: S101 - registered for it
+    return JSONResponse({"message": str(error)}, status_of(error))
+
+
+async def _answer_empty(_: Request, error: Exception) -> Response:
+    assert isinstance(error, EmptyAnswerError)  # noqa: S101 - registered for it
+    return Response(status_code=error.status)
+
+
+async def _answer_text(_: Request, error: Exception) -> Response:
+    assert isinstance(error, TextAnswerError)  # noqa: S101 - registered for it
+    return PlainTextResponse(error.text, error.status)
+
+
+async def _answer_message(_: Request, error: Exception) -> Response:
+    assert isinstance(error, MessageAnswerError)  # noqa: S101 - registered for it
+    return JSONResponse({"message": str(error)}, error.status)
+
+
+async def _refuse_form(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for it
+    first = error.errors()[0]
+    place, *path = (str(part) for part in first["loc"])
+    if place == "body":
+        if first["type"] == "json_invalid":
+            return PlainTextResponse(f"Failed to parse the request body as JSON: {first['ctx']['error']}", 400)
+        return PlainTextResponse(f"Failed to deserialize the JSON body: {'.'.join(path)}: {first['msg']}", 422)
+    if place == "path":
+        return PlainTextResponse(f"Invalid URL: {'.'.join(path)}: {first['msg']}", 400)
+    return PlainTextResponse(f"Failed to deserialize query string: {'.'.join(path)}: {first['msg']}", 400)
+
+
+async def _refuse_route(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for it
+    if error.status_code == 404:  # noqa: PLR2004 - the status itself
+        return PlainTextResponse("Not Found", 404)
+    return Response(status_code=error.status_code, headers=error.headers)
+
+
+async def _fail(request: Request, error: Exception) -> Response:
+    log.error("request_failed", method=request.method, path=request.url.path, exc_info=error)
+    return Response(status_code=500)
