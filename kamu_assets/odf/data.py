@@ -2,20 +2,30 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from enum import IntEnum, StrEnum
-from typing import Annotated, Literal, Self, get_args
+from enum import IntEnum
+from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, JsonValue
+from pydantic import Field, GetCoreSchemaHandler, JsonValue
 from pydantic_core import CoreSchema, core_schema
 
-from kamu_assets.odf.typedef import OdfModel
+from kamu_assets.errors import InvalidError
+from kamu_assets.odf.typedef import ByKind, ListOf, OdfEnum, OdfModel
 
 UInt32 = Annotated[int, Field(ge=0, lt=2**32)]
 Int32 = Annotated[int, Field(ge=-(2**31), lt=2**31)]
 UInt64 = Annotated[int, Field(ge=0, lt=2**64)]
 
 
-class TimeUnit(StrEnum):
+class UnsupportedTypeError(InvalidError):
+    """A column has a type that ODF cannot describe or hash."""
+
+    def __init__(self, column: str, type_name: str, *, reason: str) -> None:
+        super().__init__(f"column `{column}` has type {type_name}: {reason}")
+        self.column = column
+        self.type_name = type_name
+
+
+class TimeUnit(OdfEnum):
     SECOND = "Second"
     MILLISECOND = "Millisecond"
     MICROSECOND = "Microsecond"
@@ -98,30 +108,6 @@ class ExtraAttributes(Mapping[str, JsonValue]):
         )
 
 
-def _three_spellings(names: tuple[str, ...]) -> dict[str, str]:
-    """PascalCase, camelCase and all-lower-case are read, nothing else (RFC-013)."""
-    return {spelling: name for name in names for spelling in (name, name[0].lower() + name[1:], name.lower())}
-
-
-_UNITS = _three_spellings(tuple(TimeUnit))
-
-
-def _read_unit(value: object) -> object:
-    return _UNITS.get(value, value) if isinstance(value, str) else value
-
-
-def _read_type(value: object) -> object:
-    """Accept the short form `String` for `{kind: String}`, and the three spellings of a kind."""
-    if isinstance(value, str):
-        return {"kind": _KINDS.get(value, value)}
-    if isinstance(value, dict) and isinstance(value.get("kind"), str):
-        return {**value, "kind": _KINDS.get(value["kind"], value["kind"])}
-    return value
-
-
-_OptionalUnit = Annotated[TimeUnit | None, Field(strict=False), BeforeValidator(_read_unit)]
-
-
 class BinaryType(OdfModel):
     kind: Literal["Binary"] = "Binary"
     fixed_length: UInt64 | None = None
@@ -145,7 +131,7 @@ class DurationType(OdfModel):
     """An elapsed time; the unit defaults to milliseconds."""
 
     kind: Literal["Duration"] = "Duration"
-    unit: _OptionalUnit = None
+    unit: TimeUnit | None = None
 
 
 class Float16Type(OdfModel):
@@ -218,21 +204,21 @@ class OptionType(OdfModel):
 
 class StructType(OdfModel):
     kind: Literal["Struct"] = "Struct"
-    fields: Annotated[tuple["DataField", ...], Field(strict=False)]
+    fields: ListOf["DataField"]
 
 
 class TimeType(OdfModel):
     """A time of day; the unit defaults to milliseconds."""
 
     kind: Literal["Time"] = "Time"
-    unit: _OptionalUnit = None
+    unit: TimeUnit | None = None
 
 
 class TimestampType(OdfModel):
     """A point in time; the unit defaults to milliseconds, the time zone to UTC."""
 
     kind: Literal["Timestamp"] = "Timestamp"
-    unit: _OptionalUnit = None
+    unit: TimeUnit | None = None
     timezone: str | None = None
 
 
@@ -265,11 +251,8 @@ DataType = Annotated[
     | TimeType
     | TimestampType
     | StringType,
-    Field(discriminator="kind"),
-    BeforeValidator(_read_type),
+    ByKind(short_form=True),
 ]
-
-_KINDS = _three_spellings(tuple(variant.model_fields["kind"].default for variant in get_args(get_args(DataType)[0])))
 
 
 class DataField(OdfModel):
@@ -281,7 +264,7 @@ class DataField(OdfModel):
 class DataSchema(OdfModel):
     """The columns of a dataset, in order."""
 
-    fields: Annotated[tuple[DataField, ...], Field(strict=False)]
+    fields: ListOf[DataField]
     extra: ExtraAttributes | None = None
 
 
