@@ -1,0 +1,62 @@
+"""The program that forks workers: `python -m kamu_assets.engines.nursery_main`.
+
+It imports what workers need, starts no thread and runs no job, so that each fork is a clean, warm process. It ends when
+its parent closes the control socket, and its workers end with it.
+"""
+
+import contextlib
+import importlib
+import json
+import os
+import signal
+import socket
+import struct
+import sys
+
+_PID = struct.Struct("!q")
+_COMMAND_BYTES = 64 << 10
+
+
+def main() -> None:
+    control = socket.socket(fileno=int(sys.argv[1]))
+    setup = json.loads(control.recv(_COMMAND_BYTES))
+    sys.path[:] = setup["path"]
+    for module in setup["preload"]:
+        importlib.import_module(module)
+    control.send(_PID.pack(len(os.listdir("/proc/self/task"))))  # noqa: PTH208 - procfs, only the count matters
+    while True:
+        command, descriptors, _, _ = socket.recv_fds(control, _COMMAND_BYTES, 1)
+        if not command:
+            return
+        if descriptors:
+            control.send(_PID.pack(_fork(control, descriptors[0], network=command == b"N")))
+        else:
+            control.send(_PID.pack(_bury(*_PID.unpack(command))))
+
+
+def _fork(control: socket.socket, descriptor: int, *, network: bool) -> int:
+    from kamu_assets.engines import worker_process
+
+    parent = os.getpid()
+    pid = os.fork()
+    if pid == 0:
+        control.close()
+        try:
+            worker_process.serve(socket.socket(fileno=descriptor), parent=parent, network=network)
+        finally:
+            os._exit(1)
+    os.close(descriptor)
+    return pid
+
+
+def _bury(pid: int) -> int:
+    """Kill the worker and what it started; give its wait status, which tells whether it was dead already."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+    return os.waitpid(pid, 0)[1]
+
+
+if __name__ == "__main__":
+    main()

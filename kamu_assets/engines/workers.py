@@ -1,0 +1,180 @@
+"""Heavy and hostile work happens in child processes that can be limited, killed and replaced.
+
+pool = WorkerPool(name="query", size=2, limits=WorkerLimits(memory_bytes=1 << 30, time_seconds=60))
+answer = pool.run(run_query, QueryJob(...))         # `run_query` is a module-level function
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from kamu_assets.engines.nursery import lease_nursery, return_nursery
+from kamu_assets.engines.worker import WATCH_SECONDS, Job, Worker
+from kamu_assets.engines.worker_limits import (
+    MIB,
+    JobCancelledError,
+    PoolBusyError,
+    PoolClosedError,
+    WorkerLimits,
+)
+
+Req = TypeVar("Req")
+Res = TypeVar("Res")
+
+PRELOAD = (
+    "datafusion",
+    "pyarrow.parquet",
+    "pyarrow.compute",
+    "kamu_assets.engines.worker_process",
+)
+_WAIT_SECONDS = 60.0
+_IDLE_SECONDS = 60.0
+_FRESH_BYTES = 256 * MIB
+
+
+class WorkerPool:
+    """Up to `size` workers, started when needed; callers beyond that wait, callers beyond `max_waiting` are refused.
+
+    Safe to use from any number of threads. An idle pool costs no CPU.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        size: int,
+        limits: WorkerLimits,
+        preload: tuple[str, ...] = PRELOAD,
+        max_waiting: int = 64,
+        min_idle: int = 1,
+        idle_seconds: float = _IDLE_SECONDS,
+        network: bool = False,
+    ) -> None:
+        self._name = name
+        self._size = size
+        self._limits = limits
+        self._max_waiting = max_waiting
+        self._min_idle = min_idle
+        self._idle_seconds = idle_seconds
+        self._network = network
+        self._nursery = lease_nursery(preload)
+        self._changed = threading.Condition()
+        self._idle: list[Worker] = []
+        self._busy = 0
+        self._waiting = 0
+        self._closed = False
+        self._shrink: threading.Timer | None = None
+
+    def run(
+        self,
+        job: Callable[[Req], Res],
+        request: Req,
+        *,
+        limits: WorkerLimits | None = None,
+        on_progress: Callable[[Any], None] | None = None,
+        on_ask: Callable[[Any], Any] | None = None,
+        cancel: threading.Event | None = None,
+    ) -> Res:
+        """Run `job(request)` in a worker and give its result; a `KamuError` it raises is raised here."""
+        call = Job(job, request, limits=limits or self._limits, on_progress=on_progress, on_ask=on_ask, cancel=cancel)
+        worker = self._take(cancel)
+        try:
+            result: Res = worker.run(call)
+        finally:
+            self._give_back(worker)
+        return result
+
+    def warm_up(self, workers: int = 1) -> None:
+        """Start idle workers now, so that the first job need not wait for one."""
+        taken = [self._take(None) for _ in range(min(workers, self._size))]
+        for worker in taken:
+            self._give_back(worker)
+
+    def close(self) -> None:
+        """Kill the idle workers; a running job ends with its worker."""
+        with self._changed:
+            if self._closed:
+                return
+            self._closed = True
+            idle, self._idle = self._idle, []
+            if self._shrink is not None:
+                self._shrink.cancel()
+            self._changed.notify_all()
+        for worker in idle:
+            worker.end()
+        return_nursery(self._nursery)
+
+    def _take(self, cancel: threading.Event | None) -> Worker:
+        worker = self._reserve(cancel)
+        try:
+            if worker is not None and worker.is_alive():
+                return worker
+            if worker is not None:
+                worker.end()
+            return Worker(self._name, self._nursery, network=self._network)
+        except BaseException:
+            self._free()
+            raise
+
+    def _reserve(self, cancel: threading.Event | None) -> Worker | None:
+        """A place among the running; with it an idle worker, if there is one."""
+        with self._changed:
+            if self._busy >= self._size:
+                self._wait_for_place(cancel)
+            if self._closed:
+                raise PoolClosedError(self._name)
+            self._busy += 1
+            return self._idle.pop() if self._idle else None
+
+    def _wait_for_place(self, cancel: threading.Event | None) -> None:
+        if self._waiting >= self._max_waiting:
+            raise PoolBusyError(self._name, self._waiting)
+        deadline = time.monotonic() + _WAIT_SECONDS
+        self._waiting += 1
+        try:
+            while self._busy >= self._size and not self._closed:
+                if cancel is not None and cancel.is_set():
+                    raise JobCancelledError(self._name)
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise PoolBusyError(self._name, self._waiting - 1)
+                self._changed.wait(left if cancel is None else min(left, WATCH_SECONDS))
+        finally:
+            self._waiting -= 1
+
+    def _give_back(self, worker: Worker) -> None:
+        # A worker that once needed much keeps much: allocators rarely return memory.
+        keep = worker.usable and worker.resident_bytes() <= _FRESH_BYTES
+        with self._changed:
+            keep = keep and not self._closed
+            if keep:
+                self._idle.append(worker)
+                self._plan_shrink()
+            self._busy -= 1
+            self._changed.notify()
+        if not keep:
+            worker.end()
+
+    def _free(self) -> None:
+        with self._changed:
+            self._busy -= 1
+            self._changed.notify()
+
+    def _plan_shrink(self) -> None:
+        if len(self._idle) <= self._min_idle or self._shrink is not None:
+            return
+        self._shrink = threading.Timer(self._idle_seconds, self._shrink_now)
+        self._shrink.daemon = True
+        self._shrink.start()
+
+    def _shrink_now(self) -> None:
+        with self._changed:
+            self._shrink = None
+            surplus = self._idle[: max(0, len(self._idle) - self._min_idle)]
+            self._idle = self._idle[len(surplus) :]
+        for worker in surplus:
+            worker.end()
+
+
+__all__ = ["PRELOAD", "WorkerLimits", "WorkerPool"]
