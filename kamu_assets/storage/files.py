@@ -1,0 +1,101 @@
+"""Files that are whole, named and durable, or not there at all."""
+
+import contextlib
+import errno
+import fcntl
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+from kamu_assets.durability import Durability
+from kamu_assets.storage.errors import StorageFullError, StorageUnavailableError
+
+PENDING_PREFIX = ".pending-"
+_RANDOM_BYTES = 8  # 16 characters
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE}
+
+
+@contextlib.contextmanager
+def told_plainly(folder: Path) -> Iterator[None]:
+    """Turn what the disk refuses into errors that name the folder."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise StorageFullError(folder) from error
+        if error.errno in _REFUSED:
+            raise StorageUnavailableError(f"{folder} cannot be used: {error.strerror}") from error
+        raise
+
+
+def pending_path(folder: Path) -> Path:
+    """A new name for a file that is not finished."""
+    return folder / f"{PENDING_PREFIX}{secrets.token_hex(_RANDOM_BYTES)}"
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_file(path: Path) -> None:
+    """Make the content of a file durable, whoever wrote it."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def locked_folder(folder: Path) -> Iterator[None]:
+    """Be alone among all processes and threads that use this lock, without leaving a lock file."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+class Folders:
+    """Makes folders below a root so that they survive whatever their files survive."""
+
+    def __init__(self, root: Path, durability: Durability) -> None:
+        self._root = root
+        self._synced = durability is Durability.FULL
+        # Folders whose own name is known to be on disk.
+        self._durable: set[Path] = set()
+
+    def make(self, folder: Path) -> None:
+        """Create a folder and its parents."""
+        if folder in self._durable and folder.is_dir():
+            return
+        folder.mkdir(parents=True, exist_ok=True)
+        if self._synced:
+            # Also when somebody else created it: that somebody may not have come to syncing yet.
+            for parent in self._between(folder):
+                sync_folder(parent)
+        self._durable.add(folder)
+
+    def prune(self, folder: Path) -> None:
+        """Remove a folder and its parents while they are empty."""
+        while folder not in {self._root, self._root.parent}:
+            try:
+                folder.rmdir()
+            except OSError:
+                return
+            self._durable.discard(folder)
+            folder = folder.parent
+
+    def _between(self, folder: Path) -> Iterator[Path]:
+        while folder != self._root:
+            folder = folder.parent
+            yield folder
+        yield self._root.parent

@@ -1,0 +1,193 @@
+"""Objects as files of a folder: the layout other ODF software reads in place."""
+
+import contextlib
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+from kamu_assets.durability import Durability
+from kamu_assets.storage import local_listing
+from kamu_assets.storage.errors import (
+    InvalidKeyError,
+    ObjectNotFoundError,
+    PreconditionFailedError,
+    StorageUnavailableError,
+)
+from kamu_assets.storage.files import Folders, locked_folder, pending_path, sync_file, sync_folder, told_plainly
+from kamu_assets.storage.keys import check_key, check_prefix
+from kamu_assets.storage.local_pending import LocalPendingObject
+from kamu_assets.storage.object_store import DEFAULT_CHUNK_SIZE, Condition, IfMatch, ObjectInfo
+
+STAGING = ".staging"
+_ATTEMPTS = 20
+_Result = TypeVar("_Result")
+
+
+class LocalObjectStore:
+    """An object store in a folder, safe for many threads and processes."""
+
+    def __init__(self, root: Path, durability: Durability = Durability.FULL) -> None:
+        self._root = root.absolute()
+        self._synced = durability is Durability.FULL
+        self._folders = Folders(self._root, durability)
+
+    def get(self, key: str) -> bytes:
+        """All bytes."""
+        with self._reading(key), self._path(key).open("rb") as file:
+            return file.read()
+
+    def get_range(self, key: str, start: int, length: int) -> bytes:
+        """At most `length` bytes from `start`."""
+        with self._reading(key), self._path(key).open("rb") as file:
+            file.seek(start)
+            return file.read(length)
+
+    def stream(self, key: str, *, chunk_size: int = DEFAULT_CHUNK_SIZE) -> Iterator[bytes]:
+        """The bytes in pieces."""
+        with self._reading(key), self._path(key).open("rb") as file:
+            while chunk := file.read(chunk_size):
+                yield chunk
+
+    def stat(self, key: str) -> ObjectInfo:
+        """Size and etag."""
+        path = self._path(key)
+        with self._reading(key):
+            if path.is_dir():
+                raise ObjectNotFoundError(key)
+            return local_listing.describe(key, path.stat())
+
+    def exists(self, key: str) -> bool:
+        """Whether there is such a file."""
+        return self._path(key).is_file()
+
+    def put(self, key: str, data: bytes, *, condition: Condition | None = None) -> ObjectInfo:
+        """Write atomically."""
+        check_key(key)
+        with self.writer(key.rpartition("/")[0]) as pending:
+            pending.write(data)
+            pending.close()
+            return self._place(pending.path, key, condition)
+
+    def writer(self, prefix: str) -> LocalPendingObject:
+        """Start an object in the folder `prefix`."""
+        if prefix:
+            check_key(prefix)
+        folder = self._root / prefix
+        return self._in_folder(folder, prefix, lambda: LocalPendingObject(pending_path(folder), self._adopt))
+
+    def put_file(self, path: Path, key: str) -> ObjectInfo:
+        """Take over a file: moved on the same file system, else copied."""
+        staging = self.staging()
+        if path.stat().st_dev == staging.stat().st_dev:
+            return self._adopt(path, key)
+        copy = pending_path(staging)
+        try:
+            with told_plainly(self._root):
+                shutil.copyfile(path, copy)
+            info = self._adopt(copy, key)
+        finally:
+            copy.unlink(missing_ok=True)
+        path.unlink()
+        return info
+
+    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        """All objects whose key starts with `prefix`, ordered by key."""
+        check_prefix(prefix)
+        return local_listing.objects(self._root, prefix)
+
+    def folders(self, prefix: str = "") -> Iterator[str]:
+        """Names of the folders directly in `prefix`, ordered."""
+        check_prefix(prefix)
+        return local_listing.folders(self._root, prefix)
+
+    def delete(self, key: str) -> None:
+        """Remove it if it is there, and folders that become empty."""
+        path = self._path(key)
+        if not path.is_file():
+            return
+        with told_plainly(path.parent), contextlib.suppress(FileNotFoundError), locked_folder(path.parent):
+            path.unlink()
+            if self._synced:
+                sync_folder(path.parent)
+            self._folders.prune(path.parent)
+
+    def location(self, key: str) -> str:
+        """The absolute path."""
+        return str(self._path(key))
+
+    def staging(self) -> Path:
+        """A hidden folder on the same file system."""
+        folder = self._root / STAGING
+        return self._in_folder(folder, STAGING, lambda: folder)
+
+    def remove_leftovers(self, *, older_than: float) -> tuple[str, ...]:
+        """Remove pending and staged files untouched for so many seconds."""
+        found = sorted(local_listing.leftovers(self._root, STAGING, older_than))
+        for path in found:
+            path.unlink(missing_ok=True)
+        return tuple(str(path.relative_to(self._root)) for path in found)
+
+    def _path(self, key: str) -> Path:
+        check_key(key)
+        return self._root / key
+
+    @contextlib.contextmanager
+    def _reading(self, key: str) -> Iterator[None]:
+        try:
+            with told_plainly(self._root):
+                yield
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+            raise ObjectNotFoundError(key) from error
+
+    def _adopt(self, file: Path, key: str) -> ObjectInfo:
+        """Name a file by its content unless it has been named so before."""
+        target = self._path(key)
+        if not target.is_file() or target.stat().st_size != file.stat().st_size:
+            return self._place(file, key, None)
+        file.unlink()
+        if self._synced:
+            # Whoever named it first may not have synced the name yet.
+            sync_folder(target.parent)
+        return self.stat(key)
+
+    def _place(self, file: Path, key: str, condition: Condition | None) -> ObjectInfo:
+        """Move a finished file to its name, content first."""
+        target = self._path(key)
+        with told_plainly(target.parent):
+            # Makes the etag unique: two files never have both inode and this time in common.
+            os.utime(file, ns=(time.time_ns(),) * 2)
+            if self._synced:
+                sync_file(file)
+        return self._in_folder(target.parent, key, lambda: self._rename(file, target, key, condition))
+
+    def _rename(self, file: Path, target: Path, key: str, condition: Condition | None) -> ObjectInfo:
+        with locked_folder(target.parent):
+            self._check(target, key, condition)
+            file.replace(target)
+            info = local_listing.describe(key, target.stat())
+        if self._synced:
+            sync_folder(target.parent)
+        return info
+
+    def _check(self, target: Path, key: str, condition: Condition | None) -> None:
+        if condition is None:
+            return
+        etag = local_listing.describe(key, target.stat()).etag if target.is_file() else None
+        if etag != (condition.etag if isinstance(condition, IfMatch) else None):
+            raise PreconditionFailedError(key)
+
+    def _in_folder(self, folder: Path, key: str, action: Callable[[], _Result]) -> _Result:
+        """Do something in a folder, again if somebody removes the folder at that moment."""
+        for _ in range(_ATTEMPTS):
+            try:
+                with told_plainly(folder):
+                    self._folders.make(folder)
+                    return action()
+            except FileNotFoundError:
+                continue
+            except (NotADirectoryError, FileExistsError, IsADirectoryError) as error:
+                raise InvalidKeyError(key, "a part of it is an object, or it is a folder") from error
+        raise StorageUnavailableError(f"{folder} vanishes whenever it is created")
