@@ -1,0 +1,1 @@
+"""How a node is run: images, charts, the Dagster instance, the demo."""
