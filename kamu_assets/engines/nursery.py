@@ -22,12 +22,6 @@ _ENVIRONMENT = {
     "LANG": "C.UTF-8",
     "TZ": "UTC",
 }
-    "JE_ARROW_MALLOC_CONF": "background_thread:false",
-    "OPENBLAS_NUM_THREADS": "1",
-    "OMP_NUM_THREADS": "1",
-    "LANG": "C.UTF-8",
-    "TZ": "UTC",
-}
 _INHERITED = ("PATH", "TMPDIR", "LD_LIBRARY_PATH")
 
 
