@@ -1,0 +1,160 @@
+import hashlib
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import datafusion
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from kamu_assets.engines.slice_writer import Encodings, SliceStats, SliceWriter, write_slice
+from kamu_assets.odf.data_hash import logical_hash
+from kamu_assets.odf.timestamp import Timestamp
+
+SYSTEM = [
+    pa.field("offset", pa.int64(), nullable=False),
+    pa.field("op", pa.int32(), nullable=False),
+    pa.field("system_time", pa.timestamp("ms", "UTC"), nullable=False),
+    pa.field("event_time", pa.timestamp("ms", "UTC"), nullable=False),
+]
+
+
+def rows(count: int, *, start: int = 0, extra: pa.Array | None = None, event_time: pa.Array | None = None) -> pa.Table:
+    moments = pa.array([datetime(2050, 1, 1, tzinfo=UTC)] * count, pa.timestamp("ms", "UTC"))
+    times = moments if event_time is None else event_time
+    values = pa.array([f"v{number % 7}" for number in range(count)], pa.string()) if extra is None else extra
+    return pa.Table.from_arrays(
+        [pa.array(range(start, start + count), pa.int64()), pa.array([0] * count, pa.int32()), moments, times, values],
+        schema=pa.schema([*SYSTEM[:3], SYSTEM[3].with_type(times.type), pa.field("value", values.type)]),
+    )
+
+
+def read_back(path: Path) -> pa.Table:
+    config = datafusion.SessionConfig().set("datafusion.execution.parquet.schema_force_view_types", "false")
+    return datafusion.SessionContext(config).read_parquet(str(path), file_extension="").to_arrow_table()
+
+
+def written(path: Path, table: pa.Table, encodings: Encodings = Encodings.PORTABLE) -> SliceStats:
+    return write_slice(path, table.schema, table.to_batches(max_chunksize=100), encodings=encodings)
+
+
+def test_statistics_and_hashes_describe_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "slice"
+    table = rows(250, start=10)
+
+    stats = written(path, table)
+
+    data = path.read_bytes()
+    assert (stats.num_records, stats.first_offset, stats.last_offset, stats.size) == (250, 10, 259, len(data))
+    assert stats.physical_hash.digest == hashlib.sha3_256(data).digest()
+    assert stats.logical_hash == logical_hash(table) == logical_hash(read_back(path))
+    assert stats.max_event_time == Timestamp.parse("2050-01-01T00:00:00Z")
+    assert pq.read_table(path).to_pylist() == table.to_pylist()
+
+
+def test_the_file_has_the_properties_of_the_specification(tmp_path: Path) -> None:
+    written(tmp_path / "slice", rows(50))
+
+    file = pq.ParquetFile(tmp_path / "slice")
+    group = file.metadata.row_group(0)
+
+    assert file.metadata.metadata is not None
+    assert b"ARROW:schema" in file.metadata.metadata
+    assert {group.column(index).compression for index in range(5)} == {"SNAPPY"}
+    assert group.sorting_columns == (pq.SortingColumn(0),)
+    assert "PLAIN_DICTIONARY" in group.column(1).encodings or "RLE_DICTIONARY" in group.column(1).encodings
+    assert str(file.schema.column(2).logical_type).startswith("Timestamp(isAdjustedToUTC=true, timeUnit=milliseconds")
+    assert file.schema.column(0).max_definition_level == 0
+
+
+def test_no_rows_still_make_a_file_with_the_schema(tmp_path: Path) -> None:
+    path = tmp_path / "slice"
+
+    stats = written(path, rows(0))
+
+    assert (stats.num_records, stats.first_offset, stats.last_offset, stats.max_event_time) == (0, None, None, None)
+    assert pq.read_schema(path).names == ["offset", "op", "system_time", "event_time", "value"]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pa.array(["a", None, "b"], pa.string_view()),
+        pa.array(["a", None, "a"]).dictionary_encode(),
+        pa.array([1, None, 3], pa.time32("s")),
+        pa.array([1, None, 3], pa.timestamp("s", "Europe/Kyiv")),
+        pa.array([1, None, 3], pa.timestamp("ns")),
+        pa.array([86_400_000, None, 0], pa.date64()),
+        pa.array([1, None, 2**32 - 1], pa.uint32()),
+        pa.array([[1], None, [2, 3]], pa.large_list(pa.timestamp("s"))),
+        pa.array([{"a": 1}, None, {"a": None}], pa.struct([("a", pa.time32("s"))])),
+        pa.array([{"a": 1}, {"a": None}, {"a": 2}], pa.struct([("a", pa.int64())])),
+        pa.StructArray.from_arrays(
+            [pa.array([1, 2, 3])], fields=[pa.field("a", pa.int64())], mask=pa.array([False, True, False])
+        ),
+        pa.array([b"ab", None, b"cd"], pa.binary(2)),
+        pa.array([1, None, 3]).cast(pa.decimal256(50, 3)),
+    ],
+    ids=lambda values: str(values.type),
+)
+@pytest.mark.parametrize("encodings", list(Encodings))
+def test_the_logical_hash_is_that_of_the_rows_read_back(tmp_path: Path, values: pa.Array, encodings: Encodings) -> None:
+    stats = written(tmp_path / "slice", rows(3, extra=values), encodings=encodings)
+
+    assert stats.logical_hash == logical_hash(read_back(tmp_path / "slice"))
+
+
+@pytest.mark.parametrize("date_type", [pa.date32(), pa.date64()])
+def test_a_date_as_event_time_counts_as_midnight(tmp_path: Path, date_type: pa.DataType) -> None:
+    days = pa.array([date(2024, 5, 2), date(2024, 5, 1)], date_type)
+
+    stats = written(tmp_path / "slice", rows(2, event_time=days))
+
+    assert stats.max_event_time == Timestamp.parse("2024-05-02T00:00:00Z")
+
+
+def test_compact_encodings_say_the_same_in_fewer_bytes(tmp_path: Path) -> None:
+    table = rows(20_000)
+
+    portable = written(tmp_path / "portable", table)
+    compact = written(tmp_path / "compact", table, encodings=Encodings.COMPACT)
+
+    assert compact.logical_hash == portable.logical_hash
+    assert compact.size < portable.size
+
+
+def test_a_gap_in_the_offsets_is_a_bug_and_leaves_no_file(tmp_path: Path) -> None:
+    path = tmp_path / "slice"
+    batches = [*rows(3).to_batches(), *rows(3, start=4).to_batches()]
+
+    with pytest.raises(ValueError, match="offsets 4 to 6 of 3 rows do not follow 2"):
+        write_slice(path, batches[0].schema, batches)
+
+    assert not path.exists()
+
+
+def test_an_existing_file_is_never_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "slice").write_text("precious")
+
+    with pytest.raises(FileExistsError):
+        SliceWriter(tmp_path / "slice", rows(0).schema)
+
+
+def test_memory_is_bounded_by_the_group_not_by_the_slice(tmp_path: Path) -> None:
+    def batches() -> Iterator[pa.RecordBatch]:
+        for number in range(24):
+            yield from rows(10_000, start=number * 10_000, extra=pa.array(["x" * 1000] * 10_000)).to_batches()
+
+    before = pa.total_allocated_bytes()
+    peak = 0
+    schema = rows(0).schema
+    with SliceWriter(tmp_path / "slice", schema) as writer:
+        for batch in batches():
+            writer.write(batch)
+            peak = max(peak, pa.total_allocated_bytes() - before)
+        stats = writer.finish()
+
+    assert stats.num_records == 240_000
+    assert peak < 150 << 20, "240 MB of rows pass through"
+    assert pq.ParquetFile(tmp_path / "slice").num_row_groups > 1
