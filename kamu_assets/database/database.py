@@ -1,0 +1,129 @@
+"""Where transactions begin and end."""
+
+import contextlib
+import os
+import shutil
+import tempfile
+import threading
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Self
+
+from sqlalchemy import Engine, Pool
+
+from kamu_assets.database.connections import BUSY_SECONDS, connect, parse_url
+from kamu_assets.database.errors import DatabaseBusyError, told_plainly
+from kamu_assets.database.transaction import Transaction
+from kamu_assets.durability import Durability
+
+_open: "weakref.WeakSet[Database]" = weakref.WeakSet()
+
+
+class Database:
+    """A SQLite file or a PostgreSQL database; shared by threads, usable after a fork."""
+
+    def __init__(self, url: str, durability: Durability) -> None:
+        self._url = parse_url(url)
+        self._durability = durability
+        self._connections = connect(self._url, durability)
+        self._is_sqlite = self._url.get_backend_name() == "sqlite"
+        self._here = threading.local()
+        # Threads queue here instead of polling SQLite's lock.
+        self._writing = threading.Lock()
+        self._inherited: list[Pool] = []
+        _open.add(self)
+
+    @classmethod
+    def open(cls, url: str, *, durability: Durability = Durability.FULL) -> Self:
+        """The database at `sqlite:///path` or `postgresql://user@host/name`; connects when first used."""
+        return cls(url, durability)
+
+    @classmethod
+    def temporary(cls) -> Self:
+        """A new, empty SQLite database that ends with this object."""
+        folder = tempfile.mkdtemp(prefix="kamu-database-")
+        database = cls(f"sqlite:///{folder}/node.db", Durability.FAST)
+        weakref.finalize(database, shutil.rmtree, folder, ignore_errors=True)
+        return database
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """Commit what the block does, or none of it when it raises."""
+        if getattr(self._here, "writing", False):
+            raise RuntimeError("transactions do not nest: pass the open one on")
+        self._here.writing = True
+        try:
+            with self._turn(), self._begun(self._connections.writer) as tx:
+                yield tx
+                tx.finish()
+        finally:
+            self._here.writing = False
+        tx.announce()
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[Transaction]:
+        """One moment of the database; writing fails."""
+        with self._begun(self._connections.reader) as tx:
+            yield tx
+
+    def migrate(self) -> None:
+        """Bring the tables to the version of this code; safe from many processes at once."""
+        from kamu_assets.database.migrations.runner import migrate
+
+        if self._is_sqlite and self._url.database:
+            Path(self._url.database).absolute().parent.mkdir(parents=True, exist_ok=True)
+        with told_plainly():
+            migrate(self._url, self._durability)
+
+    def require_current(self) -> None:
+        """Raise DatabaseOutdatedError unless the tables are of the version of this code."""
+        from kamu_assets.database.migrations.state import require_current
+
+        with self.reading() as tx:
+            require_current(tx)
+
+    def close(self) -> None:
+        """Close all connections; using it again opens new ones."""
+        self._connections.writer.dispose()
+        self._connections.reader.dispose()
+
+    @contextlib.contextmanager
+    def _begun(self, engine: Engine) -> Iterator[Transaction]:
+        with contextlib.ExitStack() as ending:
+            with told_plainly():
+                connection = ending.enter_context(engine.connect())
+                connection.begin()
+            yield Transaction(connection)
+            # Reached only without an exception; closing the connection rolls back.
+            with told_plainly():
+                connection.commit()
+
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[None]:
+        if not self._is_sqlite:
+            yield
+            return
+        if not self._writing.acquire(timeout=BUSY_SECONDS):
+            raise DatabaseBusyError
+        try:
+            yield
+        finally:
+            self._writing.release()
+
+    def _after_fork(self) -> None:
+        """Leave the parent's connections alone and open our own."""
+        self._writing = threading.Lock()
+        self._here = threading.local()
+        for engine in (self._connections.writer, self._connections.reader):
+            # Kept so that they are never closed: closing would speak to the parent's server or undo its locks.
+            self._inherited.append(engine.pool)
+            engine.dispose(close=False)
+
+
+def _reopen_after_fork() -> None:
+    for database in list(_open):
+        database._after_fork()  # noqa: SLF001 - our own class
+
+
+os.register_at_fork(after_in_child=_reopen_after_fork)

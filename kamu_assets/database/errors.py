@@ -1,0 +1,87 @@
+"""How the database fails, told from whatever the drivers raise."""
+
+import contextlib
+from collections.abc import Iterator
+
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from kamu_assets.errors import ConflictError, UnavailableError
+
+_BUSY = ("SQLITE_BUSY", "SQLITE_LOCKED")
+_BROKEN = ("SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_PERM")
+# PostgreSQL: connection failure, insufficient resources, operator intervention, system error.
+_POSTGRES_UNAVAILABLE = ("08", "53", "57P", "58")
+_POSTGRES_CONFLICT = "40"
+_POSTGRES_NO_LOCK = "55P03"
+
+
+class DatabaseUnavailableError(UnavailableError):
+    """The database cannot be reached or used now."""
+
+
+class DatabaseBusyError(DatabaseUnavailableError):
+    """Another transaction has been in the way for too long."""
+
+    def __init__(self) -> None:
+        super().__init__("database busy: another transaction has been in the way for too long")
+
+
+class DatabaseFullError(DatabaseUnavailableError):
+    """There is no room for more rows."""
+
+    def __init__(self) -> None:
+        super().__init__("database unavailable: no space left on its disk")
+
+
+class DatabaseOutdatedError(DatabaseUnavailableError):
+    """The tables are not the ones this version of the node works with."""
+
+    def __init__(self, found: str | None, expected: str) -> None:
+        super().__init__(f"database is at migration {found or 'none'}, not {expected}: run `kamu-node migrate`")
+        self.found = found
+        self.expected = expected
+
+
+class TransactionConflictError(ConflictError):
+    """The database rolled the transaction back in favour of another one: repeat it."""
+
+    def __init__(self) -> None:
+        super().__init__("another transaction was in the way and this one was rolled back")
+
+
+@contextlib.contextmanager
+def told_plainly() -> Iterator[None]:
+    """Turn failures of the driver that are nobody's mistake into errors of ours."""
+    try:
+        yield
+    except PoolTimeoutError as error:
+        raise DatabaseBusyError from error
+    except DBAPIError as error:
+        told = _sqlite_error(error) or _postgres_error(error)
+        if told is None:
+            raise
+        raise told from error
+
+
+def _sqlite_error(error: DBAPIError) -> Exception | None:
+    name = getattr(error.orig, "sqlite_errorname", "")
+    if name.startswith(_BUSY):
+        return DatabaseBusyError()
+    if name.startswith("SQLITE_FULL"):
+        return DatabaseFullError()
+    if name.startswith(_BROKEN):
+        return DatabaseUnavailableError(f"database unavailable: {error.orig}")
+    return None
+
+
+def _postgres_error(error: DBAPIError) -> Exception | None:
+    code = getattr(error.orig, "pgcode", "")
+    if code == "53100":
+        return DatabaseFullError()
+    # A lost connection has no code of its own.
+    if error.connection_invalidated or code is None or code.startswith(_POSTGRES_UNAVAILABLE):
+        return DatabaseUnavailableError("database unavailable")
+    if code.startswith(_POSTGRES_CONFLICT):
+        return TransactionConflictError()
+    return DatabaseBusyError() if code == _POSTGRES_NO_LOCK else None

@@ -1,0 +1,124 @@
+"""Messages written with the change they tell of, read in order, delivered at least once (transactional outbox)."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import structlog
+
+from kamu_assets.clock import Clock
+from kamu_assets.database.database import Database
+from kamu_assets.database.messages import Message, MessageTypes
+from kamu_assets.database.outbox_store import Consumer, OutboxStore, StoredMessage
+from kamu_assets.database.transaction import Transaction
+from kamu_assets.database.wakeups import Wakeups
+from kamu_assets.odf.timestamp import Timestamp
+
+log = structlog.get_logger(__name__)
+
+# What listeners of new messages wait for.
+WAKEUP = "outbox"
+MAX_BACKOFF_SECONDS = 300
+NANOS_PER_SECOND = 1_000_000_000
+
+
+class Delivery(NamedTuple):
+    """A message and its place in the order."""
+
+    id: int
+    message: Message
+
+
+class Outbox:
+    """The event bus of the node. Consumers have names and must be idempotent."""
+
+    def __init__(
+        self, database: Database, *, clock: Clock, types: MessageTypes, wakeups: Wakeups | None = None
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._types = types
+        self._wakeups = wakeups
+        self._store = OutboxStore()
+
+    def post(self, tx: Transaction, *posted: Message) -> None:
+        """Tell everybody once `tx` commits. Written at its end, so that posters hardly wait for each other."""
+        tx.before_commit(lambda: self._store.add(tx, list(posted), self._clock.now()))
+        self._announce(tx)
+
+    def read(self, consumer: str, limit: int = 100) -> list[Delivery]:
+        """What a consumer has not seen; nothing while it waits for its next attempt."""
+        unseen = self._unseen(consumer, limit)
+        return [Delivery(item.id, self._types.decode(item.topic, item.body)) for item in unseen]
+
+    def advance(self, tx: Transaction, consumer: str, position: int) -> None:
+        """A consumer is done with everything up to a message; also clears its failure."""
+        self._store.save(tx, Consumer(consumer, position))
+
+    def fail(self, tx: Transaction, consumer: str, reason: str) -> Consumer:
+        """A consumer could not handle its next message: it waits, longer each time; others go on."""
+        state = self._store.consumer(tx, consumer)
+        attempts = state.attempts + 1
+        seconds = min(2 ** min(attempts - 1, 20), MAX_BACKOFF_SECONDS)
+        next_attempt = Timestamp(self._clock.now().ns + seconds * NANOS_PER_SECOND)
+        failing = Consumer(consumer, state.position, attempts, reason, next_attempt)
+        self._store.save(tx, failing)
+        return failing
+
+    def deliver(self, consumer: str, handle: Callable[[Message], None], *, limit: int = 100) -> int:
+        """Hand a consumer what it has not seen, in order; tells how many messages it handled."""
+        done: list[int] = []
+        for item in self._unseen(consumer, limit):
+            try:
+                handle(self._types.decode(item.topic, item.body))
+            except Exception as error:  # noqa: BLE001 - whatever it is, only this consumer has to wait
+                self._stop(consumer, done, error)
+                return len(done)
+            done.append(item.id)
+        if done:
+            with self._database.transaction() as tx:
+                self.advance(tx, consumer, done[-1])
+        return len(done)
+
+    def register(self, tx: Transaction, *names: str) -> None:
+        """Make consumers known before their first reading, so that no message is pruned before they see it."""
+        for name in names:
+            self._store.register(tx, name)
+
+    def consumers(self, tx: Transaction) -> list[Consumer]:
+        """Every known consumer: how far it is, and why it does not go on."""
+        return self._store.all_consumers(tx)
+
+    def last(self, tx: Transaction) -> int:
+        """The number of the newest message, to compare positions with."""
+        return self._store.last(tx)
+
+    def retry(self, tx: Transaction, consumer: str) -> None:
+        """Let a failing consumer try again now."""
+        self._store.wake(tx, consumer)
+        self._announce(tx)
+
+    def forget(self, tx: Transaction, consumer: str) -> None:
+        """Stop keeping messages for a consumer that will not come back."""
+        self._store.forget(tx, consumer)
+
+    def prune(self, tx: Transaction, *, older_than: float) -> int:
+        """Remove messages older than so many seconds that every consumer has passed; tells how many."""
+        age = round(older_than * NANOS_PER_SECOND)
+        return self._store.prune(tx, Timestamp(self._clock.now().ns - age))
+
+    def _unseen(self, consumer: str, limit: int) -> list[StoredMessage]:
+        with self._database.reading() as tx:
+            state = self._store.consumer(tx, consumer)
+            return [] if state.is_waiting(self._clock.now()) else self._store.after(tx, state.position, limit)
+
+    def _stop(self, consumer: str, done: list[int], error: Exception) -> None:
+        with self._database.transaction() as tx:
+            if done:
+                self.advance(tx, consumer, done[-1])
+            failing = self.fail(tx, consumer, f"{type(error).__name__}: {error}")
+        log.warning("consumer_failed", consumer=consumer, attempts=failing.attempts, exc_info=error)
+
+    def _announce(self, tx: Transaction) -> None:
+        if self._wakeups is not None:
+            tx.on_commit(partial(self._wakeups.notify, WAKEUP))

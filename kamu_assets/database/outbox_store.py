@@ -1,0 +1,121 @@
+"""Rows of the outbox: messages in order, and one position per consumer."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import BigInteger, Column, Integer, Table, Text, delete, func, select, update
+
+from kamu_assets.database.columns import RowNumber, TimestampColumn
+from kamu_assets.database.messages import Message
+from kamu_assets.database.tables import metadata
+from kamu_assets.database.transaction import Transaction
+from kamu_assets.odf.timestamp import Timestamp
+
+messages = Table(
+    "outbox_messages",
+    metadata,
+    Column("id", RowNumber, primary_key=True),
+    Column("topic", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("posted_at", TimestampColumn, nullable=False),
+    # Numbers of pruned messages are never given out again: consumers have passed them.
+    sqlite_autoincrement=True,
+)
+consumers = Table(
+    "outbox_consumers",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("position", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("last_error", Text),
+    Column("next_attempt_at", TimestampColumn),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Consumer:
+    """How far a consumer has come, and what keeps it from going on."""
+
+    name: str
+    # The last message it is done with.
+    position: int = 0
+    # Failures since the last success.
+    attempts: int = 0
+    last_error: str | None = None
+    next_attempt_at: Timestamp | None = None
+
+    def is_waiting(self, now: Timestamp) -> bool:
+        """Whether it failed and its next attempt is not due yet."""
+        return self.next_attempt_at is not None and now < self.next_attempt_at
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMessage:
+    """A message as it lies in the table."""
+
+    id: int
+    topic: str
+    body: str
+
+
+class OutboxStore:
+    """SQL of the outbox."""
+
+    def add(self, tx: Transaction, posted: list[Message], now: Timestamp) -> None:
+        """Append messages. One poster at a time, so that no number appears after a greater one has been read."""
+        tx.lock("outbox")
+        rows = [{"topic": item.topic, "body": item.model_dump_json(), "posted_at": now} for item in posted]
+        tx.execute(tx.insert(messages), rows)
+
+    def after(self, tx: Transaction, position: int, limit: int) -> list[StoredMessage]:
+        """The messages that follow a position."""
+        columns = (messages.c.id, messages.c.topic, messages.c.body)
+        query = select(*columns).where(messages.c.id > position).order_by(messages.c.id).limit(limit)
+        return [StoredMessage(row.id, row.topic, row.body) for row in tx.execute(query)]
+
+    def last(self, tx: Transaction) -> int:
+        """The number of the newest message; 0 when there is none."""
+        return int(tx.execute(select(func.coalesce(func.max(messages.c.id), 0))).scalar_one())
+
+    def consumer(self, tx: Transaction, name: str) -> Consumer:
+        """The state of a consumer; at the start when it is new."""
+        row = tx.execute(select(consumers).where(consumers.c.name == name)).one_or_none()
+        return Consumer(name) if row is None else Consumer(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public name
+
+    def all_consumers(self, tx: Transaction) -> list[Consumer]:
+        """All consumers by name."""
+        rows = tx.execute(select(consumers).order_by(consumers.c.name))
+        return [Consumer(**row._mapping) for row in rows]  # noqa: SLF001 - SQLAlchemy's public name
+
+    def save(self, tx: Transaction, consumer: Consumer) -> None:
+        """Remember a consumer; its position never goes back."""
+        values = {
+            "position": consumer.position,
+            "attempts": consumer.attempts,
+            "last_error": consumer.last_error,
+            "next_attempt_at": consumer.next_attempt_at,
+        }
+        insert = tx.insert(consumers).values(name=consumer.name, **values)
+        tx.execute(
+            insert.on_conflict_do_update(
+                index_elements=["name"], set_=values, where=consumers.c.position <= consumer.position
+            )
+        )
+
+    def register(self, tx: Transaction, name: str) -> None:
+        """Make a consumer known, so that messages wait for it."""
+        insert = tx.insert(consumers).values(name=name, position=0, attempts=0)
+        tx.execute(insert.on_conflict_do_nothing())
+
+    def wake(self, tx: Transaction, name: str) -> None:
+        """Let a failing consumer try again now."""
+        tx.execute(update(consumers).where(consumers.c.name == name).values(next_attempt_at=None))
+
+    def forget(self, tx: Transaction, name: str) -> None:
+        """Remove a consumer that will not come back."""
+        tx.execute(delete(consumers).where(consumers.c.name == name))
+
+    def prune(self, tx: Transaction, posted_before: Timestamp) -> int:
+        """Remove old messages that every consumer has passed; tells how many."""
+        passed = tx.execute(select(func.min(consumers.c.position))).scalar_one()
+        old = (messages.c.id <= (passed or 0), messages.c.posted_at < posted_before)
+        return tx.execute(delete(messages).where(*old)).rowcount

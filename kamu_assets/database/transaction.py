@@ -1,0 +1,72 @@
+"""What a store is given: statements that succeed or fail together."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+from zlib import crc32
+
+import structlog
+from sqlalchemy import Connection, CursorResult, Executable, Table, func, inspect, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from kamu_assets.database.errors import told_plainly
+
+log = structlog.get_logger(__name__)
+
+Row = Mapping[str, Any]
+
+
+class Transaction:
+    """A unit of work on one connection. Stores execute on it; only `Database` begins and ends it."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._before_commit: list[Callable[[], None]] = []
+        self._on_commit: list[Callable[[], None]] = []
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether this is SQLite, where a writer is alone."""
+        return self._connection.dialect.name == "sqlite"
+
+    def execute(self, statement: Executable, parameters: Row | Sequence[Row] | None = None) -> CursorResult[Any]:
+        """Run a statement, or one for each row of parameters."""
+        with told_plainly():
+            return self._connection.execute(statement, parameters)
+
+    def insert(self, table: Table) -> postgresql.Insert:
+        """An INSERT that can say `on_conflict_do_update` or `on_conflict_do_nothing` on either database."""
+        if self.is_sqlite:
+            return sqlite.insert(table)  # type: ignore[return-value] # both say ON CONFLICT in the same words
+        return postgresql.insert(table)
+
+    def has_table(self, name: str) -> bool:
+        """Whether there is a table of this name."""
+        with told_plainly():
+            return inspect(self._connection).has_table(name)
+
+    def lock(self, name: str) -> None:
+        """Be the only transaction that holds the lock of this name, until the end."""
+        if not self.is_sqlite:
+            self.execute(select(func.pg_advisory_xact_lock(crc32(name.encode()))))
+
+    def before_commit(self, action: Callable[[], None]) -> None:
+        """Do something last in the transaction; a failure rolls it back."""
+        self._before_commit.append(action)
+
+    def on_commit(self, action: Callable[[], None]) -> None:
+        """Do something once the transaction is durable; it must not matter whether it succeeds."""
+        self._on_commit.append(action)
+
+    def finish(self) -> None:
+        """Do what was put off to the end. For `Database`."""
+        while self._before_commit:
+            self._before_commit.pop(0)()
+
+    def announce(self) -> None:
+        """Do what had to wait for the commit. For `Database`."""
+        for action in self._on_commit:
+            try:
+                action()
+            except Exception:
+                # The change is made; whoever waits for this also looks by itself now and then.
+                log.exception("on_commit_failed")
