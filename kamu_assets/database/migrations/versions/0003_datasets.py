@@ -85,3 +85,10 @@ def _blocks() -> None:
         sa.UniqueConstraint("dataset_id", "block_hash"),
     )
     op.create_index(None, "dataset_blocks", ["dataset_id", "event_kind", "sequence_number"])
+    op.create_index(
+        "ix_dataset_blocks_subject",
+        "dataset_blocks",
+        ["dataset_id", "event_kind", "sequence_number"],
+        sqlite_where=sa.text("subject IS NOT NULL"),
+        postgresql_where=sa.text("subject IS NOT NULL"),
+    )

@@ -1,0 +1,134 @@
+"""One row for each block of the chain of `head`, so that planning and loading never walk a chain."""
+
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Index,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    delete,
+    func,
+    insert,
+    select,
+    union_all,
+)
+
+from kamu_assets.database.columns import DatasetIDColumn, EventTimeColumn, MultihashColumn
+from kamu_assets.database.tables import metadata
+from kamu_assets.database.transaction import Transaction
+from kamu_assets.datasets.block_rows import DATA_KINDS, from_row, to_values
+from kamu_assets.datasets.model import IndexedBlock
+from kamu_assets.odf.identity import DatasetID
+from kamu_assets.odf.multihash import Multihash
+from kamu_assets.odf.serde.flatbuffers import EventKind
+
+blocks = Table(
+    "dataset_blocks",
+    metadata,
+    Column("dataset_id", DatasetIDColumn, primary_key=True),
+    Column("sequence_number", BigInteger, primary_key=True, autoincrement=False),
+    Column("block_hash", MultihashColumn, nullable=False),
+    Column("event_kind", SmallInteger, nullable=False),
+    # Name of the push source, or of the source whose state the data event keeps.
+    Column("subject", Text),
+    # Blocks may come from elsewhere: their times may be of any year.
+    Column("system_time", EventTimeColumn, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    # The rest is set for AddData and ExecuteTransform only, as far as the event has it.
+    Column("data_hash", MultihashColumn),
+    Column("data_logical_hash", MultihashColumn),
+    Column("data_size", BigInteger),
+    Column("first_offset", BigInteger),
+    Column("last_offset", BigInteger),
+    Column("checkpoint_hash", MultihashColumn),
+    Column("checkpoint_size", BigInteger),
+    Column("previous_watermark", EventTimeColumn),
+    Column("watermark", EventTimeColumn),
+    UniqueConstraint("dataset_id", "block_hash"),
+    Index(None, "dataset_id", "event_kind", "sequence_number"),
+)
+
+_HAS_SUBJECT = blocks.c.subject.is_not(None)
+Index(
+    "ix_dataset_blocks_subject",
+    blocks.c.dataset_id,
+    blocks.c.event_kind,
+    blocks.c.sequence_number,
+    sqlite_where=_HAS_SUBJECT,
+    postgresql_where=_HAS_SUBJECT,
+)
+
+_SOURCE_KINDS = (int(EventKind.ADD_PUSH_SOURCE), int(EventKind.DISABLE_PUSH_SOURCE))
+PAGE = 200
+
+
+class BlockIndex:
+    """The block index of every dataset."""
+
+    def add(self, tx: Transaction, dataset: DatasetID, new: Iterable[IndexedBlock]) -> None:
+        rows = [{"dataset_id": dataset, **to_values(block)} for block in new]
+        if rows:
+            tx.execute(insert(blocks), rows)
+
+    def remove(self, tx: Transaction, dataset: DatasetID) -> None:
+        tx.execute(delete(blocks).where(blocks.c.dataset_id == dataset))
+
+    def sequence_of(self, tx: Transaction, dataset: DatasetID, block: Multihash) -> int | None:
+        """Where the block stands in the chain of `head`, if it does."""
+        query = select(blocks.c.sequence_number).where(_of(dataset), blocks.c.block_hash == block)
+        return tx.execute(query).scalar_one_or_none()
+
+    def newest_by_kind(self, tx: Transaction, dataset: DatasetID) -> Sequence[IndexedBlock]:
+        """The blocks whose events decide about the next one, oldest first: what a chain state is made of."""
+        # One look into an index for each kind, however long the chain is; sources are few.
+        newest = func.max(blocks.c.sequence_number)
+        each = [select(newest).where(_of(dataset), blocks.c.event_kind == int(kind)) for kind in EventKind]
+        states = select(newest).where(
+            _of(dataset), blocks.c.event_kind == int(EventKind.ADD_DATA), blocks.c.subject.is_not(None)
+        )
+        sources = (
+            select(newest)
+            .where(_of(dataset), blocks.c.event_kind.in_(_SOURCE_KINDS), blocks.c.subject.is_not(None))
+            .group_by(blocks.c.event_kind, blocks.c.subject)
+        )
+        wanted = union_all(*each, states, sources)
+        query = select(blocks).where(_of(dataset), blocks.c.sequence_number.in_(wanted))
+        return [from_row(row) for row in tx.execute(query.order_by(blocks.c.sequence_number))]
+
+    def page(
+        self,
+        tx: Transaction,
+        dataset: DatasetID,
+        *,
+        newest_first: bool,
+        start: int | None = None,
+        limit: int = PAGE,
+    ) -> Sequence[IndexedBlock]:
+        """Blocks from sequence number `start` (included) towards the Seed or towards the head."""
+        number = blocks.c.sequence_number
+        query = select(blocks).where(_of(dataset)).order_by(number.desc() if newest_first else number).limit(limit)
+        if start is not None:
+            query = query.where(number <= start if newest_first else number >= start)
+        return [from_row(row) for row in tx.execute(query)]
+
+    def all(self, tx: Transaction, dataset: DatasetID) -> Sequence[IndexedBlock]:
+        """The whole chain, oldest first."""
+        query = select(blocks).where(_of(dataset)).order_by(blocks.c.sequence_number)
+        return [from_row(row) for row in tx.execute(query)]
+
+    def data_between(self, tx: Transaction, dataset: DatasetID, *, after: int, until: int) -> Sequence[IndexedBlock]:
+        """AddData and ExecuteTransform blocks in `(after, until]`, oldest first."""
+        number = blocks.c.sequence_number
+        query = select(blocks).where(
+            _of(dataset), blocks.c.event_kind.in_([int(kind) for kind in DATA_KINDS]), number > after, number <= until
+        )
+        return [from_row(row) for row in tx.execute(query.order_by(number))]
+
+
+def _of(dataset: DatasetID) -> ColumnElement[bool]:
+    return blocks.c.dataset_id == dataset

@@ -1,0 +1,98 @@
+"""Starts datasets from snapshots."""
+
+from collections.abc import Callable, Sequence
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from kamu_assets.auth.model import Account, Caller
+from kamu_assets.auth.store import AccountStore
+from kamu_assets.clock import Clock
+from kamu_assets.database.database import Database
+from kamu_assets.database.transaction import Transaction
+from kamu_assets.datasets.commit import Committer
+from kamu_assets.datasets.lookup import DEFAULT_ACCOUNT, Lookup
+from kamu_assets.datasets.model import DatasetEntry
+from kamu_assets.datasets.snapshots import in_order, resolved_events
+from kamu_assets.governance.access import Access
+from kamu_assets.odf.dataset import DatasetSnapshot
+from kamu_assets.odf.identity import AccountName, DatasetID, DatasetRef
+from kamu_assets.odf.snapshot import normalize_snapshot
+from kamu_assets.odf.timestamp import Timestamp
+
+
+def random_dataset_id() -> DatasetID:
+    """The public key of a fresh key pair; nothing asks for the private one yet, so it is not kept."""
+    return DatasetID.from_public_key(Ed25519PrivateKey.generate().public_key().public_bytes_raw())
+
+
+class Creation:
+    """The use case of a new dataset: all of it or nothing."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        committer: Committer,
+        accounts: AccountStore,
+        access: Access,
+        clock: Clock,
+        new_dataset_id: Callable[[], DatasetID] = random_dataset_id,
+    ) -> None:
+        self._database = database
+        self._committer = committer
+        self._accounts = accounts
+        self._access = access
+        self._lookup = Lookup(access)
+        self._clock = clock
+        self._new_dataset_id = new_dataset_id
+
+    def create(
+        self,
+        caller: Caller,
+        snapshot: DatasetSnapshot,
+        *,
+        account: AccountName | None = None,
+        system_time: Timestamp | None = None,
+    ) -> DatasetEntry:
+        """A dataset of the account that the name states, or `account`, or the caller's."""
+        snapshot = normalize_snapshot(snapshot)
+        now = system_time or self._clock.now()
+        with self._database.reading() as tx:
+            owner = self._owner(tx, caller, snapshot.name.account or account)
+            entry = DatasetEntry(
+                id=self._new_dataset_id(),
+                kind=snapshot.kind,
+                owner=owner.id,
+                account=owner.name,
+                name=snapshot.name.name,
+                created_at=now,
+            )
+            events = resolved_events(snapshot, entry.alias, lambda ref: self._find(tx, caller, ref, owner))
+        self._committer.create(entry, events, system_time=now)
+        return entry
+
+    def create_all(
+        self,
+        caller: Caller,
+        snapshots: Sequence[DatasetSnapshot],
+        *,
+        account: AccountName | None = None,
+        system_time: Timestamp | None = None,
+    ) -> list[DatasetEntry]:
+        """Several that may read each other: inputs first. Stops at the first that fails; earlier ones stay."""
+        default = account or (caller.account.name if caller.account else DEFAULT_ACCOUNT)
+        return [
+            self.create(caller, snapshot, account=account, system_time=system_time)
+            for snapshot in in_order(snapshots, default)
+        ]
+
+    def _owner(self, tx: Transaction, caller: Caller, name: AccountName | None) -> Account:
+        if name is None and caller.account is not None:
+            return caller.account
+        account = self._accounts.get(tx, name or DEFAULT_ACCOUNT)
+        self._access.require_account(tx, caller, account.id, account.name)
+        return account
+
+    def _find(self, tx: Transaction, caller: Caller, ref: DatasetRef, owner: Account) -> DatasetID | None:
+        entry = self._lookup.find(tx, caller, ref, account=owner.name)
+        return entry.id if entry else None

@@ -1,0 +1,134 @@
+"""Takes in a dataset directory that other ODF software made, byte for byte."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from kamu_assets.datasets.errors import DamagedDatasetError
+from kamu_assets.datasets.files import DatasetFiles, parse_hash
+from kamu_assets.datasets.model import IndexedBlock, IndexedData
+from kamu_assets.datasets.stored_chain import StoredChain, hashes_to, read_chain
+from kamu_assets.odf.dataset import Seed
+from kamu_assets.odf.identity import DatasetAlias, DatasetID
+from kamu_assets.odf.multihash import Multihash
+from kamu_assets.odf.serde.flatbuffers import decode_block
+from kamu_assets.storage.layout import dataset_folder, head_key
+from kamu_assets.storage.object_store import ObjectStore
+from kamu_assets.storage.volumes import Volumes
+
+CHUNK = 1 << 20
+_MAX_BLOCK = 64 << 20
+# Everything of a dataset's layout that is taken along; hidden files are leftovers of writers that died.
+_PARTS = ("blocks", "data", "checkpoints", "info", "refs")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
+
+# Told the bytes done and the bytes in all.
+OnProgress = Callable[[int, int], None]
+
+
+class DatasetDirectory:
+    """A dataset directory anywhere on this machine, read with suspicion."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.resolve()
+        if not (self.path / "refs" / "head").is_file():
+            raise DamagedDatasetError(str(path), "is not a dataset directory: it has no refs/head")
+
+    def head(self) -> Multihash:
+        """What `refs/head` says."""
+        path = self.path / "refs" / "head"
+        return parse_hash(_text(path), str(path))
+
+    def alias(self) -> DatasetAlias | None:
+        """What `info/alias` says, if it is there."""
+        path = self.path / "info" / "alias"
+        return DatasetAlias.parse(_text(path).strip()) if path.is_file() else None
+
+    def seed(self) -> Seed:
+        """The first event of the chain of `refs/head`."""
+        first = hashes_to(self.head(), self._block)[0]
+        event = decode_block(self._block(first)).event
+        if not isinstance(event, Seed):
+            raise DamagedDatasetError(f"block {first}", f"starts the chain with {event.kind} instead of a Seed")
+        return event
+
+    def lies_in(self, volume: ObjectStore, dataset: DatasetID) -> bool:
+        """Whether this very directory is where the volume keeps the dataset."""
+        key = head_key(dataset)
+        return volume.exists(key) and Path(volume.location(key)).resolve() == self.path / "refs" / "head"
+
+    def copy_to(self, volume: ObjectStore, dataset: DatasetID) -> None:
+        """Copy all but the head: until that is written, the copy is no dataset."""
+        for source, name in self._files():
+            with volume.writer(f"{dataset_folder(dataset)}/{name.rpartition('/')[0]}") as pending:
+                with source.open("rb") as content:
+                    while chunk := content.read(CHUNK):
+                        pending.write(chunk)
+                pending.commit(f"{dataset_folder(dataset)}/{name}")
+
+    def _files(self) -> list[tuple[Path, str]]:
+        found = []
+        for part in _PARTS:
+            for source in sorted((self.path / part).glob("*")):
+                if source.is_symlink() or (not source.is_file() and not source.name.startswith(".")):
+                    raise DamagedDatasetError(str(source), "is not a plain file")
+                if _NAME.fullmatch(source.name) and (part, source.name) != ("refs", "head"):
+                    found.append((source, f"{part}/{source.name}"))
+        return found
+
+    def _block(self, name: Multihash) -> bytes:
+        path = self.path / "blocks" / str(name)
+        if path.is_symlink() or not path.is_file():
+            raise DamagedDatasetError(f"block {name}", "is not there")
+        if path.stat().st_size > _MAX_BLOCK:
+            raise DamagedDatasetError(f"block {name}", f"has more than {_MAX_BLOCK} bytes")
+        return path.read_bytes()
+
+
+def take_in(source: DatasetDirectory, seed: Seed, volumes: Volumes, *, on_progress: OnProgress) -> StoredChain:
+    """Bring the files into their volume and check every block and object there.
+
+    A directory that lies in the volume already is used in place. DamagedDatasetError and DanglingObjectError name
+    the block or object that is wrong; what was copied is removed again.
+    """
+    volume = volumes.for_kind(seed.dataset_kind)
+    if source.lies_in(volume, seed.dataset_id):
+        return check(volumes, seed, source.head(), on_progress=on_progress)
+    if volume.exists(head_key(seed.dataset_id)):
+        folder = dataset_folder(seed.dataset_id)
+        raise DamagedDatasetError(str(source.path), f"the volume holds {folder} already: adopt that one")
+    try:
+        source.copy_to(volume, seed.dataset_id)
+        return check(volumes, seed, source.head(), on_progress=on_progress)
+    except BaseException:
+        DatasetFiles(volume, seed.dataset_id).remove_all()
+        raise
+
+
+def check(volumes: Volumes, seed: Seed, head: Multihash, *, on_progress: OnProgress) -> StoredChain:
+    """Read the whole chain in its volume and hash every object it names."""
+    files = DatasetFiles(volumes.for_kind(seed.dataset_kind), seed.dataset_id)
+    blocks = volumes.blocks(seed.dataset_kind)
+    chain = read_chain(head, lambda name: blocks.get(seed.dataset_id, name))
+    total, done = sum(map(_named_bytes, chain.blocks)), 0
+
+    def count(size: int) -> None:
+        nonlocal done
+        done += size
+        on_progress(done, total)
+
+    for block in chain.blocks:
+        files.check_contents(block, on_bytes=count)
+    return chain
+
+
+def _named_bytes(block: IndexedBlock) -> int:
+    data = block.data or IndexedData()
+    return (data.data_slice.size if data.data_slice else 0) + (data.checkpoint.size if data.checkpoint else 0)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DamagedDatasetError(str(path), f"cannot be read: {error}") from error

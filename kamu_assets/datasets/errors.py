@@ -1,0 +1,96 @@
+"""How use cases of datasets fail."""
+
+from collections.abc import Sequence
+
+from kamu_assets.errors import ConflictError, InvalidError, NotFoundError
+from kamu_assets.odf.identity import DatasetAlias, DatasetID, DatasetRef
+from kamu_assets.odf.multihash import Multihash
+
+
+class DatasetNotFoundError(NotFoundError):
+    """No such dataset, as far as the caller may know."""
+
+    def __init__(self, ref: DatasetRef) -> None:
+        super().__init__(f"dataset {ref} does not exist")
+        self.ref = ref
+
+
+class NameCollisionError(ConflictError):
+    """The name is taken; letter case does not matter."""
+
+    def __init__(self, alias: DatasetAlias) -> None:
+        super().__init__(f"a dataset named '{alias}' already exists")
+        self.alias = alias
+
+
+class RefCollisionError(ConflictError):
+    """The identity is registered already."""
+
+    def __init__(self, dataset: DatasetID, alias: DatasetAlias) -> None:
+        super().__init__(f"dataset {dataset} is already here as '{alias}'")
+        self.dataset = dataset
+        self.alias = alias
+
+
+class HeadMovedError(ConflictError):
+    """Another commit was first; look at the new head and try again."""
+
+    def __init__(self, dataset: DatasetID, expected: Multihash | None, actual: Multihash | None) -> None:
+        super().__init__(f"head of {dataset} is {actual}, not {expected}: another commit was first")
+        self.dataset = dataset
+        self.expected = expected
+        self.actual = actual
+
+
+class MissingInputsError(InvalidError):
+    """A derivative names inputs that do not exist."""
+
+    def __init__(self, inputs: Sequence[str]) -> None:
+        super().__init__(f"referencing non-existing inputs: {', '.join(inputs)}")
+        self.inputs = tuple(inputs)
+
+
+class CyclicDependencyError(InvalidError):
+    """A dataset would be computed from itself."""
+
+    def __init__(self, loop: Sequence[str]) -> None:
+        super().__init__(f"datasets would depend on themselves: {' → '.join(loop)}")
+        self.loop = tuple(loop)
+
+
+class DanglingReferenceError(ConflictError):
+    """The dataset is an input of others: delete those first."""
+
+    def __init__(self, alias: DatasetAlias, children: Sequence[DatasetAlias], *, hidden: int = 0) -> None:
+        names = [str(child) for child in children] + ([f"{hidden} more"] if hidden else [])
+        super().__init__(f"'{alias}' cannot be deleted: it is an input of {', '.join(names)}")
+        self.alias = alias
+        # Those the caller may know of.
+        self.children = tuple(children)
+
+
+class InvalidBlockIntervalError(InvalidError):
+    """The interval does not lie in the chain: it was reset, compacted or never had these blocks."""
+
+    def __init__(self, dataset: DatasetID, after: Multihash | None, until: Multihash) -> None:
+        super().__init__(f"invalid block interval [{until}, {after}) in dataset '{dataset}'")
+        self.dataset = dataset
+        self.after = after
+        self.until = until
+
+
+class DanglingObjectError(InvalidError):
+    """A block names a file that is neither given nor stored, or of another size."""
+
+    def __init__(self, what: str, name: Multihash, found: str) -> None:
+        super().__init__(f"{what} {name} {found}")
+        self.name = name
+
+
+class DamagedDatasetError(InvalidError):
+    """A dataset's files do not hold what they must; says which one and why."""
+
+    def __init__(self, where: str, reason: str) -> None:
+        super().__init__(f"{where}: {reason}")
+        self.where = where
+        self.reason = reason

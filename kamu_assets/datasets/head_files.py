@@ -1,0 +1,58 @@
+"""`refs/head` in the store follows the head in SQL."""
+
+from collections.abc import Sequence
+
+from kamu_assets.database.database import Database
+from kamu_assets.datasets.files import DatasetFiles
+from kamu_assets.datasets.model import DatasetEntry
+from kamu_assets.datasets.references import References
+from kamu_assets.datasets.store import DatasetStore
+from kamu_assets.errors import InvalidError
+from kamu_assets.odf.multihash import Multihash
+from kamu_assets.storage.volumes import Volumes
+
+
+class HeadFiles:
+    """The `refs/head` files of every dataset."""
+
+    def __init__(self, *, database: Database, volumes: Volumes) -> None:
+        self._database = database
+        self._volumes = volumes
+        self._entries = DatasetStore()
+        self._references = References()
+
+    def publish(self, entry: DatasetEntry) -> None:
+        """Write the head of SQL, however many others do the same."""
+        files = DatasetFiles.of(self._volumes, entry)
+        head = self._head(entry)
+        while head is not None:
+            files.write_head(head)
+            written, head = head, self._head(entry)
+            # Another process may have written a newer head before our older one: the last writer looks again.
+            if head == written:
+                return
+        files.remove_head()
+
+    def behind(self) -> Sequence[DatasetEntry]:
+        """Datasets whose file does not say what SQL says."""
+        with self._database.reading() as tx:
+            heads = self._references.heads(tx)
+            entries = self._entries.list(tx)
+        return [entry for entry in entries if entry.id in heads and self._written(entry) != heads[entry.id]]
+
+    def repair(self) -> Sequence[DatasetEntry]:
+        """Publish the heads that an interrupted commit left behind; tells whose."""
+        late = self.behind()
+        for entry in late:
+            self.publish(entry)
+        return late
+
+    def _written(self, entry: DatasetEntry) -> Multihash | None:
+        try:
+            return DatasetFiles.of(self._volumes, entry).head()
+        except InvalidError:
+            return None
+
+    def _head(self, entry: DatasetEntry) -> Multihash | None:
+        with self._database.reading() as tx:
+            return self._references.head(tx, entry.id)

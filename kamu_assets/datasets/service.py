@@ -1,0 +1,187 @@
+"""The use cases of datasets: create, adopt, find, list, look into, rename, delete."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from kamu_assets.auth.model import Caller
+from kamu_assets.auth.store import AccountStore
+from kamu_assets.clock import Clock
+from kamu_assets.database.database import Database
+from kamu_assets.database.outbox import Outbox
+from kamu_assets.datasets.adoption import Adoption
+from kamu_assets.datasets.chains import ChainBlock, Chains
+from kamu_assets.datasets.changes import Changes
+from kamu_assets.datasets.commit import Committer
+from kamu_assets.datasets.creation import Creation, random_dataset_id
+from kamu_assets.datasets.directory import OnProgress
+from kamu_assets.datasets.head_files import HeadFiles
+from kamu_assets.datasets.lineage import Lineage
+from kamu_assets.datasets.lookup import Lookup
+from kamu_assets.datasets.model import DatasetEntry, DatasetSummary
+from kamu_assets.datasets.references import References
+from kamu_assets.datasets.removal import Removal
+from kamu_assets.datasets.statistics import StatisticsStore
+from kamu_assets.datasets.store import DatasetStore
+from kamu_assets.governance.access import Access, Action
+from kamu_assets.odf.dataset import DatasetSnapshot
+from kamu_assets.odf.identity import AccountName, DatasetAlias, DatasetID, DatasetRef
+from kamu_assets.odf.multihash import Multihash
+from kamu_assets.odf.names import DatasetName
+from kamu_assets.odf.serde.yaml import parse_snapshot
+from kamu_assets.odf.timestamp import Timestamp
+from kamu_assets.storage.layout import checkpoint_key, data_key, dataset_folder
+from kamu_assets.storage.volumes import Volumes
+
+
+def _tell_nobody(_: int, __: int) -> None:
+    """Ignore progress."""
+
+
+class Datasets:
+    """What a caller may do with datasets."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        volumes: Volumes,
+        chains: Chains,
+        committer: Committer,
+        outbox: Outbox,
+        access: Access,
+        clock: Clock,
+        new_dataset_id: Callable[[], DatasetID] = random_dataset_id,
+    ) -> None:
+        self._database = database
+        self._volumes = volumes
+        self._chains = chains
+        self._access = access
+        self._lookup = Lookup(access)
+        self._entries = DatasetStore()
+        self._references = References()
+        self._statistics = StatisticsStore()
+        self._lineage = Lineage()
+        self._head_files = HeadFiles(database=database, volumes=volumes)
+        self._removal = Removal(database=database, volumes=volumes)
+        self._changes = Changes(database=database, volumes=volumes, outbox=outbox, access=access)
+        accounts = AccountStore()
+        self._creation = Creation(
+            database=database,
+            committer=committer,
+            accounts=accounts,
+            access=access,
+            clock=clock,
+            new_dataset_id=new_dataset_id,
+        )
+        self._adoption = Adoption(
+            database=database, volumes=volumes, outbox=outbox, accounts=accounts, access=access, clock=clock
+        )
+
+    def create_from_snapshot(
+        self,
+        caller: Caller,
+        snapshot: DatasetSnapshot | str,
+        *,
+        account: AccountName | None = None,
+        system_time: Timestamp | None = None,
+    ) -> DatasetEntry:
+        """A new dataset from a manifest or its YAML text; `account` is for names without one, else the caller's."""
+        if isinstance(snapshot, str):
+            snapshot = parse_snapshot(snapshot)
+        return self._creation.create(caller, snapshot, account=account, system_time=system_time)
+
+    def create_all(
+        self,
+        caller: Caller,
+        snapshots: Sequence[DatasetSnapshot],
+        *,
+        account: AccountName | None = None,
+        system_time: Timestamp | None = None,
+    ) -> list[DatasetEntry]:
+        """New datasets, those first that others of them read."""
+        return self._creation.create_all(caller, snapshots, account=account, system_time=system_time)
+
+    def adopt(
+        self,
+        caller: Caller,
+        directory: Path,
+        alias: DatasetAlias | None = None,
+        *,
+        on_progress: OnProgress = _tell_nobody,
+    ) -> DatasetEntry:
+        """Take in a dataset directory, in place if it lies in our volume; named by `alias` or its `info/alias`."""
+        return self._adoption.adopt(caller, directory, alias, on_progress=on_progress)
+
+    def resolve(self, caller: Caller, ref: DatasetRef, *, action: Action = Action.READ) -> DatasetEntry:
+        """The dataset behind a reference, if the caller may do this to it."""
+        with self._database.reading() as tx:
+            return self._lookup.get(tx, caller, ref, action)
+
+    def list(
+        self, caller: Caller, *, account: AccountName | None = None, limit: int | None = None, offset: int = 0
+    ) -> Sequence[DatasetEntry]:
+        """What the caller may read, by account and name."""
+        with self._database.reading() as tx:
+            found = self._entries.list(tx, account=account)
+            seen = [entry for entry in found if self._access.allows(tx, caller, entry, Action.READ)]
+        return seen[offset:] if limit is None else seen[offset : offset + limit]
+
+    def summary(self, caller: Caller, ref: DatasetRef) -> DatasetSummary:
+        """Head and sums of one dataset."""
+        with self._database.reading() as tx:
+            entry = self._lookup.get(tx, caller, ref)
+            return DatasetSummary(entry, self._chains.head(entry.id, tx=tx), self._statistics.get(tx, entry.id))
+
+    def summaries(self, caller: Caller, *, account: AccountName | None = None) -> Sequence[DatasetSummary]:
+        """Head and sums of all datasets the caller may read."""
+        with self._database.reading() as tx:
+            heads, sums = self._references.heads(tx), self._statistics.all(tx)
+            return [
+                DatasetSummary(entry, heads[entry.id], sums[entry.id])
+                for entry in self._entries.list(tx, account=account)
+                if entry.id in heads and entry.id in sums and self._access.allows(tx, caller, entry, Action.READ)
+            ]
+
+    def log(
+        self, caller: Caller, ref: DatasetRef, *, newest_first: bool = True, start: int | None = None
+    ) -> Iterator[ChainBlock]:
+        """Blocks of the chain, from sequence number `start` on; read as far as the caller goes."""
+        entry = self.resolve(caller, ref)
+        return self._chains.blocks(entry.id, newest_first=newest_first, start=start)
+
+    def inputs(self, caller: Caller, ref: DatasetRef) -> Sequence[DatasetEntry]:
+        """What a derivative reads, as far as it is here and the caller may know."""
+        with self._database.reading() as tx:
+            entry = self._lookup.get(tx, caller, ref)
+            return self._lookup.visible(tx, caller, self._lineage.inputs(tx, entry.id))
+
+    def dependents(self, caller: Caller, ref: DatasetRef) -> Sequence[DatasetEntry]:
+        """Derivatives that read the dataset, as far as the caller may know."""
+        with self._database.reading() as tx:
+            entry = self._lookup.get(tx, caller, ref)
+            return self._lookup.visible(tx, caller, self._lineage.dependents(tx, entry.id))
+
+    def rename(self, caller: Caller, ref: DatasetRef, name: DatasetName) -> DatasetEntry:
+        """Give another name; NameCollisionError."""
+        return self._changes.rename(caller, ref, name)
+
+    def delete(self, caller: Caller, ref: DatasetRef) -> DatasetEntry:
+        """Remove a dataset that no other reads: DanglingReferenceError."""
+        return self._changes.delete(caller, ref)
+
+    def repair_heads(self) -> Sequence[DatasetEntry]:
+        """At start: publish heads and finish removals that were interrupted; tells whose heads were behind."""
+        self._removal.finish_all()
+        return self._head_files.repair()
+
+    def storage_location(self, entry: DatasetEntry) -> str:
+        """Where the files of a dataset lie: a folder or a URL."""
+        return self._volumes.for_kind(entry.kind).location(dataset_folder(entry.id))
+
+    def slice_location(self, entry: DatasetEntry, physical_hash: Multihash) -> str:
+        """Where an engine opens a data slice or linked object."""
+        return self._volumes.for_kind(entry.kind).location(data_key(entry.id, physical_hash))
+
+    def checkpoint_location(self, entry: DatasetEntry, physical_hash: Multihash) -> str:
+        """Where an engine opens a checkpoint."""
+        return self._volumes.for_kind(entry.kind).location(checkpoint_key(entry.id, physical_hash))

@@ -1,0 +1,85 @@
+"""Sums over chains, kept up to date by every commit."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import fields, replace
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, Row, Table, delete, insert, select
+
+from kamu_assets.database.columns import DatasetIDColumn, EventTimeColumn
+from kamu_assets.database.tables import metadata
+from kamu_assets.database.transaction import Transaction
+from kamu_assets.datasets.model import DatasetStatistics, IndexedBlock, IndexedData
+from kamu_assets.odf.identity import DatasetID
+
+statistics = Table(
+    "dataset_statistics",
+    metadata,
+    Column("dataset_id", DatasetIDColumn, primary_key=True),
+    Column("blocks", BigInteger, nullable=False),
+    Column("slices", BigInteger, nullable=False),
+    Column("records", BigInteger, nullable=False),
+    Column("data_size", BigInteger, nullable=False),
+    Column("checkpoints_size", BigInteger, nullable=False),
+    Column("last_offset", BigInteger),
+    Column("watermark", EventTimeColumn),
+    Column("updated_at", EventTimeColumn),
+    Column("pulled_at", EventTimeColumn),
+)
+
+
+def extend(sums: DatasetStatistics, blocks: Iterable[IndexedBlock]) -> DatasetStatistics:
+    """The sums after these blocks."""
+    for block in blocks:
+        sums = replace(sums, blocks=sums.blocks + 1, updated_at=block.system_time)
+        if block.data is not None:
+            sums = _with_data(replace(sums, pulled_at=block.system_time), block.data)
+    return sums
+
+
+def _with_data(sums: DatasetStatistics, data: IndexedData) -> DatasetStatistics:
+    if data.checkpoint is not None:
+        sums = replace(sums, checkpoints_size=sums.checkpoints_size + data.checkpoint.size)
+    sums = replace(sums, watermark=data.watermark)
+    if data.data_slice is None:
+        return sums
+    return replace(
+        sums,
+        slices=sums.slices + 1,
+        records=sums.records + data.records,
+        data_size=sums.data_size + data.data_slice.size,
+        last_offset=data.data_slice.offset_interval.end,
+    )
+
+
+class StatisticsStore:
+    """The sums of every dataset."""
+
+    def get(self, tx: Transaction, dataset: DatasetID) -> DatasetStatistics:
+        row = tx.execute(select(statistics).where(statistics.c.dataset_id == dataset)).one_or_none()
+        return _of(row) if row else DatasetStatistics()
+
+    def all(self, tx: Transaction) -> Mapping[DatasetID, DatasetStatistics]:
+        return {row.dataset_id: _of(row) for row in tx.execute(select(statistics))}
+
+    def save(self, tx: Transaction, dataset: DatasetID, sums: DatasetStatistics) -> None:
+        self.remove(tx, dataset)
+        values = {field.name: getattr(sums, field.name) for field in fields(sums)}
+        tx.execute(insert(statistics).values(dataset_id=dataset, **values))
+
+    def remove(self, tx: Transaction, dataset: DatasetID) -> None:
+        tx.execute(delete(statistics).where(statistics.c.dataset_id == dataset))
+
+
+def _of(row: Row[Any]) -> DatasetStatistics:
+    return DatasetStatistics(
+        blocks=row.blocks,
+        slices=row.slices,
+        records=row.records,
+        data_size=row.data_size,
+        checkpoints_size=row.checkpoints_size,
+        last_offset=row.last_offset,
+        watermark=row.watermark,
+        updated_at=row.updated_at,
+        pulled_at=row.pulled_at,
+    )

@@ -1,0 +1,142 @@
+"""Rows of the registry: which datasets exist and what they are called."""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from sqlalchemy import Column, Row, Table, Text, UniqueConstraint, delete, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from kamu_assets.database.columns import (
+    AccountIDColumn,
+    AccountNameColumn,
+    DatasetIDColumn,
+    DatasetNameColumn,
+    EventTimeColumn,
+)
+from kamu_assets.database.tables import metadata
+from kamu_assets.database.transaction import Transaction
+from kamu_assets.datasets.errors import DatasetNotFoundError, NameCollisionError, RefCollisionError
+from kamu_assets.datasets.model import DatasetEntry
+from kamu_assets.odf.identity import AccountName, DatasetAlias, DatasetID, DatasetKind
+from kamu_assets.odf.names import DatasetName
+
+datasets = Table(
+    "datasets",
+    metadata,
+    Column("id", DatasetIDColumn, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("owner_id", AccountIDColumn, nullable=False, index=True),
+    Column("account", AccountNameColumn, nullable=False),
+    Column("name", DatasetNameColumn, nullable=False),
+    # Names are the same when they differ only in case.
+    Column("folded_account", Text, nullable=False),
+    Column("folded_name", Text, nullable=False),
+    Column("created_at", EventTimeColumn, nullable=False),
+    UniqueConstraint("folded_account", "folded_name"),
+)
+
+# Deleted datasets whose files may still be there: their `refs/head` must not bring them back.
+removals = Table("dataset_removals", metadata, Column("id", DatasetIDColumn, primary_key=True))
+
+
+class DatasetStore:
+    """The registry."""
+
+    def find(self, tx: Transaction, dataset: DatasetID) -> DatasetEntry | None:
+        row = tx.execute(select(datasets).where(datasets.c.id == dataset)).one_or_none()
+        return _entry(row) if row else None
+
+    def get(self, tx: Transaction, dataset: DatasetID) -> DatasetEntry:
+        entry = self.find(tx, dataset)
+        if entry is None:
+            raise DatasetNotFoundError(dataset)
+        return entry
+
+    def find_alias(self, tx: Transaction, account: AccountName, name: DatasetName) -> DatasetEntry | None:
+        wanted = (datasets.c.folded_account == account.folded) & (datasets.c.folded_name == name.folded)
+        row = tx.execute(select(datasets).where(wanted)).one_or_none()
+        return _entry(row) if row else None
+
+    def list(
+        self, tx: Transaction, *, account: AccountName | None = None, limit: int | None = None, offset: int = 0
+    ) -> Sequence[DatasetEntry]:
+        """By account and name."""
+        query = select(datasets).order_by(datasets.c.folded_account, datasets.c.folded_name).limit(limit).offset(offset)
+        if account is not None:
+            query = query.where(datasets.c.folded_account == account.folded)
+        return [_entry(row) for row in tx.execute(query)]
+
+    def count(self, tx: Transaction, *, account: AccountName | None = None) -> int:
+        query = select(func.count()).select_from(datasets)
+        if account is not None:
+            query = query.where(datasets.c.folded_account == account.folded)
+        return int(tx.execute(query).scalar_one())
+
+    def get_many(self, tx: Transaction, ids: Collection[DatasetID]) -> Sequence[DatasetEntry]:
+        """Those of the datasets that exist."""
+        return [_entry(row) for row in tx.execute(select(datasets).where(datasets.c.id.in_(ids)))]
+
+    def check_free(self, tx: Transaction, entry: DatasetEntry) -> None:
+        """Raise when the identity or the name is taken."""
+        if known := self.find(tx, entry.id):
+            raise RefCollisionError(entry.id, known.alias)
+        if self.find_alias(tx, entry.account, entry.name):
+            raise NameCollisionError(entry.alias)
+
+    def add(self, tx: Transaction, entry: DatasetEntry) -> None:
+        """Register, unless the name or the identity is taken."""
+        self.check_free(tx, entry)
+        try:
+            tx.execute(insert(datasets).values(**_values(entry)))
+        except IntegrityError as error:  # Somebody took the name since we looked.
+            raise NameCollisionError(entry.alias) from error
+        tx.execute(delete(removals).where(removals.c.id == entry.id))
+
+    def rename(self, tx: Transaction, dataset: DatasetID, name: DatasetName) -> None:
+        entry = self.get(tx, dataset)
+        taken = self.find_alias(tx, entry.account, name)
+        alias = DatasetAlias(entry.account, name)
+        if taken is not None and taken.id != dataset:
+            raise NameCollisionError(alias)
+        change = update(datasets).where(datasets.c.id == dataset)
+        try:
+            tx.execute(change.values(name=name, folded_name=name.folded))
+        except IntegrityError as error:
+            raise NameCollisionError(alias) from error
+
+    def remove(self, tx: Transaction, dataset: DatasetID) -> None:
+        """Forget the dataset and remember that its files have to go."""
+        tx.execute(delete(datasets).where(datasets.c.id == dataset))
+        tx.execute(insert(removals).values(id=dataset))
+
+    def removals(self, tx: Transaction) -> Sequence[DatasetID]:
+        """Deleted datasets whose files may still be there."""
+        return list(tx.execute(select(removals.c.id)).scalars())
+
+    def removed(self, tx: Transaction, dataset: DatasetID) -> None:
+        """The files are gone."""
+        tx.execute(delete(removals).where(removals.c.id == dataset))
+
+
+def _values(entry: DatasetEntry) -> dict[str, object]:
+    return {
+        "id": entry.id,
+        "kind": entry.kind.value,
+        "owner_id": entry.owner,
+        "account": entry.account,
+        "name": entry.name,
+        "folded_account": entry.account.folded,
+        "folded_name": entry.name.folded,
+        "created_at": entry.created_at,
+    }
+
+
+def _entry(row: Row[Any]) -> DatasetEntry:
+    return DatasetEntry(
+        id=row.id,
+        kind=DatasetKind(row.kind),
+        owner=row.owner_id,
+        account=row.account,
+        name=row.name,
+        created_at=row.created_at,
+    )

@@ -1,0 +1,153 @@
+"""Datasets on a real folder and a real database: what `Node` wires, without its other parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from kamu_assets.auth.model import Account, Caller
+from kamu_assets.auth.store import AccountStore
+from kamu_assets.clock import ManualClock
+from kamu_assets.database.database import Database
+from kamu_assets.database.messages import MessageTypes
+from kamu_assets.database.outbox import Outbox
+from kamu_assets.datasets.chains import Chains
+from kamu_assets.datasets.commit import Committer, CommitStep
+from kamu_assets.datasets.doctor import Doctor
+from kamu_assets.datasets.messages import MESSAGES
+from kamu_assets.datasets.model import DatasetEntry, NewSlice
+from kamu_assets.datasets.service import Datasets
+from kamu_assets.durability import Durability
+from kamu_assets.governance.access import Access
+from kamu_assets.odf.data import OffsetInterval
+from kamu_assets.odf.dataset import AddData, MetadataEvent
+from kamu_assets.odf.identity import AccountID, AccountName, DatasetID, DatasetKind
+from kamu_assets.odf.multihash import Multihash
+from kamu_assets.odf.names import DatasetName
+from kamu_assets.odf.timestamp import Timestamp
+from kamu_assets.storage.local import LocalObjectStore
+from kamu_assets.storage.volumes import Volumes
+from tests.support.builders import START, a_dataset_id, a_logical_hash, a_schema
+
+OnStep = Callable[[CommitStep], None]
+PAYLOAD = b"slice of "
+
+
+def account(name: str, *, admin: bool = False) -> Account:
+    return Account(AccountID.seeded(name.encode()), AccountName(name), is_admin=admin, created_at=START)
+
+
+KAMU = account("kamu", admin=True)
+ADMIN = Caller(KAMU)
+
+
+@dataclass
+class Heart:
+    """Everything a test of datasets talks to."""
+
+    database: Database
+    volumes: Volumes
+    clock: ManualClock
+    outbox: Outbox
+    chains: Chains
+    committer: Committer
+    datasets: Datasets
+    doctor: Doctor
+
+    def dataset(
+        self, name: str = "dataset", *events: MetadataEvent, kind: DatasetKind = DatasetKind.ROOT
+    ) -> DatasetEntry:
+        """A new dataset of the admin with a schema."""
+        entry = an_entry(name, kind=kind)
+        self.committer.create(entry, events or (a_schema(),), system_time=START)
+        return entry
+
+    def add_data(
+        self, dataset: DatasetID, *, records: int = 10, label: str = "", on: Multihash | None = None
+    ) -> Multihash:
+        """One more slice; tells the new head."""
+        state = self.chains.state(dataset)
+        new = self.a_slice(dataset, start=state.next_offset, records=records, label=label)
+        event = AddData(
+            prev_offset=state.last_offset,
+            prev_checkpoint=state.checkpoint.physical_hash if state.checkpoint else None,
+            new_data=new.data_slice,
+            new_watermark=state.watermark or START,
+        )
+        result = self.committer.commit(
+            dataset,
+            expected_head=on or state.head,
+            events=[event],
+            files=[new],
+            system_time=self.now(state.system_time),
+        )
+        return result.new_head
+
+    def a_slice(self, dataset: DatasetID, *, start: int, records: int = 10, label: str = "") -> NewSlice:
+        """A finished file that stands for Parquet: nothing here opens it."""
+        content = PAYLOAD + f"{dataset} {start} {label}".encode()
+        path = self.volumes.staging(DatasetKind.ROOT) / f"{start}-{label}"
+        path.write_bytes(content)
+        return NewSlice(
+            path=path,
+            physical_hash=Multihash.sha3_256(content),
+            logical_hash=a_logical_hash(content.decode()),
+            offset_interval=OffsetInterval(start=start, end=start + records - 1),
+            size=len(content),
+        )
+
+    def now(self, after: Timestamp | None) -> Timestamp:
+        return max(self.clock.now(), after or START)
+
+
+def an_entry(name: str = "dataset", *, kind: DatasetKind = DatasetKind.ROOT, owner: Account = KAMU) -> DatasetEntry:
+    return DatasetEntry(
+        id=a_dataset_id(name[:32]),
+        kind=kind,
+        owner=owner.id,
+        account=owner.name,
+        name=DatasetName(name),
+        created_at=START,
+    )
+
+
+def open_heart(
+    home: Path,
+    *,
+    url: str | None = None,
+    durability: Durability = Durability.FAST,
+    on_step: OnStep | None = None,
+    committer_class: type[Committer] = Committer,
+    split_volumes: bool = False,
+) -> Heart:
+    """The heart on a folder; a SQLite file in it unless another database is named."""
+    database = Database.open(url or f"sqlite:///{home / 'node.db'}", durability=durability)
+    database.migrate()
+    root = LocalObjectStore(home / "datasets", durability)
+    volumes = Volumes(root, LocalObjectStore(home / "derivatives", durability) if split_volumes else root)
+    clock = ManualClock(START)
+    outbox = Outbox(database, clock=clock, types=MessageTypes(MESSAGES))
+    chains = Chains(database=database, volumes=volumes)
+    hook = {"on_step": on_step} if on_step else {}
+    committer = committer_class(database=database, volumes=volumes, chains=chains, outbox=outbox, **hook)
+    with database.transaction() as tx:
+        AccountStore().ensure(tx, KAMU)
+    return Heart(
+        database=database,
+        volumes=volumes,
+        clock=clock,
+        outbox=outbox,
+        chains=chains,
+        committer=committer,
+        datasets=Datasets(
+            database=database,
+            volumes=volumes,
+            chains=chains,
+            committer=committer,
+            outbox=outbox,
+            access=Access(),
+            clock=clock,
+        ),
+        doctor=Doctor(database=database, volumes=volumes, outbox=outbox, accounts=AccountStore(), clock=clock),
+    )
