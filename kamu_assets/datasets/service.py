@@ -27,7 +27,6 @@ from kamu_assets.odf.dataset import DatasetSnapshot
 from kamu_assets.odf.identity import AccountName, DatasetAlias, DatasetID, DatasetRef
 from kamu_assets.odf.multihash import Multihash
 from kamu_assets.odf.names import DatasetName
-from kamu_assets.odf.serde.yaml import parse_snapshot
 from kamu_assets.odf.timestamp import Timestamp
 from kamu_assets.storage.layout import checkpoint_key, data_key, dataset_folder
 from kamu_assets.storage.volumes import Volumes
@@ -35,6 +34,14 @@ from kamu_assets.storage.volumes import Volumes
 
 def _tell_nobody(_: int, __: int) -> None:
     """Ignore progress."""
+
+
+def _parsed(snapshot: DatasetSnapshot | str) -> DatasetSnapshot:
+    if isinstance(snapshot, DatasetSnapshot):
+        return snapshot
+    from kamu_assets.odf.serde.yaml import parse_snapshot  # most processes never read one
+
+    return parse_snapshot(snapshot)
 
 
 class Datasets:
@@ -86,9 +93,7 @@ class Datasets:
         system_time: Timestamp | None = None,
     ) -> DatasetEntry:
         """A new dataset from a manifest or its YAML text; `account` is for names without one, else the caller's."""
-        if isinstance(snapshot, str):
-            snapshot = parse_snapshot(snapshot)
-        return self._creation.create(caller, snapshot, account=account, system_time=system_time)
+        return self._creation.create(caller, _parsed(snapshot), account=account, system_time=system_time)
 
     def create_all(
         self,

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from kamu_assets.auth.model import Account, Caller
 from kamu_assets.auth.store import AccountStore
@@ -13,14 +17,16 @@ from kamu_assets.database.database import Database
 from kamu_assets.database.messages import MessageTypes
 from kamu_assets.database.outbox import Outbox
 from kamu_assets.datasets.chains import Chains
-from kamu_assets.datasets.commit import Committer, CommitStep
+from kamu_assets.datasets.commit import CommitStep, Committer
 from kamu_assets.datasets.doctor import Doctor
 from kamu_assets.datasets.messages import MESSAGES
 from kamu_assets.datasets.model import DatasetEntry, NewSlice
 from kamu_assets.datasets.service import Datasets
 from kamu_assets.durability import Durability
 from kamu_assets.governance.access import Access
+from kamu_assets.odf.chain_rules import ChainState
 from kamu_assets.odf.data import OffsetInterval
+from kamu_assets.odf.data_hash import logical_hash
 from kamu_assets.odf.dataset import AddData, MetadataEvent
 from kamu_assets.odf.identity import AccountID, AccountName, DatasetID, DatasetKind
 from kamu_assets.odf.multihash import Multihash
@@ -28,10 +34,9 @@ from kamu_assets.odf.names import DatasetName
 from kamu_assets.odf.timestamp import Timestamp
 from kamu_assets.storage.local import LocalObjectStore
 from kamu_assets.storage.volumes import Volumes
-from tests.support.builders import START, a_dataset_id, a_logical_hash, a_schema
+from tests.support.builders import START, a_dataset_id, a_schema
 
 OnStep = Callable[[CommitStep], None]
-PAYLOAD = b"slice of "
 
 
 def account(name: str, *, admin: bool = False) -> Account:
@@ -63,42 +68,58 @@ class Heart:
         self.committer.create(entry, events or (a_schema(),), system_time=START)
         return entry
 
-    def add_data(
-        self, dataset: DatasetID, *, records: int = 10, label: str = "", on: Multihash | None = None
-    ) -> Multihash:
+    def add_data(self, dataset: DatasetID, *, records: int = 10, on: Multihash | None = None) -> Multihash:
         """One more slice; tells the new head."""
         state = self.chains.state(dataset)
-        new = self.a_slice(dataset, start=state.next_offset, records=records, label=label)
-        event = AddData(
-            prev_offset=state.last_offset,
-            prev_checkpoint=state.checkpoint.physical_hash if state.checkpoint else None,
-            new_data=new.data_slice,
-            new_watermark=state.watermark or START,
-        )
+        new = self.a_slice(start=state.next_offset, records=records)
         result = self.committer.commit(
             dataset,
             expected_head=on or state.head,
-            events=[event],
+            events=[that_adds(new, state)],
             files=[new],
             system_time=self.now(state.system_time),
         )
         return result.new_head
 
-    def a_slice(self, dataset: DatasetID, *, start: int, records: int = 10, label: str = "") -> NewSlice:
-        """A finished file that stands for Parquet: nothing here opens it."""
-        content = PAYLOAD + f"{dataset} {start} {label}".encode()
-        path = self.volumes.staging(DatasetKind.ROOT) / f"{start}-{label}"
-        path.write_bytes(content)
+    def a_slice(self, *, start: int, records: int = 10) -> NewSlice:
+        """A finished Parquet file with system columns only."""
+        table = rows(start, records)
+        path = self.volumes.staging(DatasetKind.ROOT) / uuid.uuid4().hex
+        pq.write_table(table, path)
+        content = path.read_bytes()
         return NewSlice(
             path=path,
             physical_hash=Multihash.sha3_256(content),
-            logical_hash=a_logical_hash(content.decode()),
+            logical_hash=logical_hash(table),
             offset_interval=OffsetInterval(start=start, end=start + records - 1),
             size=len(content),
         )
 
     def now(self, after: Timestamp | None) -> Timestamp:
         return max(self.clock.now(), after or START)
+
+
+def that_adds(new: NewSlice, state: ChainState) -> AddData:
+    """The event for a slice that follows the chain."""
+    return AddData(
+        prev_offset=state.last_offset,
+        prev_checkpoint=state.checkpoint.physical_hash if state.checkpoint else None,
+        new_data=new.data_slice,
+        new_watermark=state.watermark or START,
+    )
+
+
+def rows(start: int, records: int) -> pa.Table:
+    """Records that are nothing but their offsets."""
+    moment = pa.timestamp("ms", "UTC")
+    columns = {
+        "offset": (pa.int64(), list(range(start, start + records))),
+        "op": (pa.int32(), [0] * records),
+        "system_time": (moment, [START.millis] * records),
+        "event_time": (moment, [START.millis] * records),
+    }
+    schema = pa.schema([pa.field(name, kind, nullable=False) for name, (kind, _) in columns.items()])
+    return pa.table([pa.array(values, kind) for kind, values in columns.values()], schema=schema)
 
 
 def an_entry(name: str = "dataset", *, kind: DatasetKind = DatasetKind.ROOT, owner: Account = KAMU) -> DatasetEntry:
