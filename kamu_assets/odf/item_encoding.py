@@ -68,7 +68,9 @@ def combine_validity(parent: Validity, array: pa.Array) -> Validity:
     """Which items of a struct's child count as there.
 
     Upstream's rule, which all published hashes rely on: if both sides have nulls, an item is null only where both are
-    (one would expect: where either is), and a parent that lost all its nulls that way hides the child's.
+    (one would expect: where either is), and a parent that lost all its nulls that way hides the child's. What lies in
+    memory at a null is hashed then, and readers of one file leave different bytes there: such data must be hashed as
+    the reader of upstream (arrow-rs) gives it, not as it was before it was written.
     """
     own = pc.is_valid(array).to_numpy(zero_copy_only=False) if array.null_count else None
     if parent is None or own is None:
