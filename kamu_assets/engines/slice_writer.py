@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pyarrow.types as pt
 
-from kamu_assets.engines.storable import has_structs, storable_batch, storable_schema
+from kamu_assets.engines.storable import as_schema, file_schema, has_structs, schema_hint, storable_schema
 from kamu_assets.odf.data import DatasetVocabulary
 from kamu_assets.odf.data_hash import UPSTREAM_BATCH_ROWS, LogicalHasher
 from kamu_assets.odf.multihash import Multicodec, Multihash
@@ -69,9 +69,10 @@ class SliceWriter:
         self._schema = storable_schema(schema)
         self._hasher = LogicalHasher(self._schema)
         self._hash_afterwards = has_structs(self._schema)
+        self._file_schema = file_schema(self._schema)
         options = self._parquet_options(encodings)
         self._file = _HashingFile(path.open("xb"))
-        self._parquet = pq.ParquetWriter(self._file, self._schema, **options)
+        self._parquet = pq.ParquetWriter(self._file, self._file_schema, **options)
         self._group: list[pa.RecordBatch] = []
         self._thread: ThreadPoolExecutor | None = None
         self._rows = 0
@@ -84,12 +85,12 @@ class SliceWriter:
         """Add rows. Their offsets must follow the previous ones without a gap."""
         if batch.num_rows == 0:
             return
-        batch = storable_batch(batch, self._schema)
+        batch = as_schema(batch, self._schema)
         self._note_offsets(batch.column(self._vocab.offset_column))
         self._note_event_time(batch.column(self._vocab.event_time_column))
         self._rows += batch.num_rows
         hashing = self._start_hashing(batch)
-        self._group.append(batch)
+        self._group.append(as_schema(batch, self._file_schema))
         if self._is_group_full():
             self._write_group()
         if hashing is not None:
@@ -98,6 +99,7 @@ class SliceWriter:
     def finish(self) -> SliceStats:
         """Complete the file and tell what is in it."""
         self._write_group()
+        self._parquet.add_key_value_metadata(schema_hint(self._schema))
         self._parquet.close()
         self._file.close()
         if self._hash_afterwards:
@@ -135,13 +137,13 @@ class SliceWriter:
             "version": "2.6",
             "data_page_version": "1.0",
             "compression": "snappy",
-            "store_schema": True,
+            "store_schema": False,
             "sorting_columns": [pq.SortingColumn(offset)],
         }
         if encodings is Encodings.PORTABLE:
             return common
         repeated = [self._vocab.operation_type_column, self._vocab.system_time_column]
-        deltas = [field.name for field in self._schema if _fits_delta(field.type) and field.name not in repeated]
+        deltas = [field.name for field in self._file_schema if _fits_delta(field.type) and field.name not in repeated]
         texts = [field.name for field in self._schema if _is_text(field.type)]
         return common | {
             "use_dictionary": repeated + texts,
@@ -163,7 +165,7 @@ class SliceWriter:
         """Which nulls of a struct are hashed depends on how a reader lays them out, so there it takes a second pass."""
         with pq.ParquetFile(self._path) as file:
             for batch in file.iter_batches(UPSTREAM_BATCH_ROWS):
-                self._hasher.update(storable_batch(batch, self._schema))
+                self._hasher.update(as_schema(batch, self._schema))
 
     def _is_group_full(self) -> bool:
         rows: int = sum(batch.num_rows for batch in self._group)

@@ -26,6 +26,7 @@ PRELOAD = (
     "datafusion",
     "pyarrow.parquet",
     "pyarrow.compute",
+    "kamu_assets.engines.datafusion",
     "kamu_assets.engines.worker_process",
 )
 _WAIT_SECONDS = 60.0

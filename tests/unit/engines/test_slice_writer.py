@@ -86,6 +86,7 @@ def test_no_rows_still_make_a_file_with_the_schema(tmp_path: Path) -> None:
         pa.array([1, None, 3], pa.timestamp("s", "Europe/Kyiv")),
         pa.array([1, None, 3], pa.timestamp("ns")),
         pa.array([86_400_000, None, 0], pa.date64()),
+        pa.array([123, None, 0], pa.int64()).view(pa.date64()),
         pa.array([1, None, 2**32 - 1], pa.uint32()),
         pa.array([[1], None, [2, 3]], pa.large_list(pa.timestamp("s"))),
         pa.array([{"a": 1}, None, {"a": None}], pa.struct([("a", pa.time32("s"))])),

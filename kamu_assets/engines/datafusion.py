@@ -1,0 +1,226 @@
+"""The engine named `datafusion`: what upstream's engine of that name does, as recorded.
+
+Stateless: a run sees only the new slices. One partition; slices of an input in the order of their hash text; a plain
+ORDER BY does not order the output; branches of a UNION ALL come in the written order (upstream: in any).
+"""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import datafusion
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from kamu_assets.engines.engine import (
+    InternalError,
+    InvalidQuery,
+    OnProgress,
+    RawQueryRequest,
+    RawQueryResponse,
+    RawQuerySuccess,
+    TransformRequest,
+    TransformRequestInput,
+    TransformResponse,
+    TransformSuccess,
+)
+from kamu_assets.engines.listing import ipc_schema, listing, schema_from_ipc
+from kamu_assets.engines.output import OutputColumns, output_query
+from kamu_assets.engines.slice_writer import Encodings, SliceWriter
+from kamu_assets.engines.sql_guard import StatementNotAllowedError, plain_text, plan_query, refuse_panic
+from kamu_assets.engines.worker_process import report
+from kamu_assets.engines.workers import WorkerPool
+from kamu_assets.errors import InvalidError
+from kamu_assets.odf.engine import TransformSql
+from kamu_assets.odf.timestamp import Timestamp
+
+_CATALOG: Final = "odf"
+_OUTPUT: Final = "kamu output"
+_RAW_INPUT: Final = "input"
+_POOL_SHARE: Final = 0.6
+
+
+@dataclass(frozen=True)
+class TransformJob:
+    """A request with what the node decides."""
+
+    request: TransformRequest
+    encodings: Encodings
+    memory_bytes: int
+
+
+@dataclass(frozen=True)
+class RawQueryJob:
+    request: RawQueryRequest
+    memory_bytes: int
+
+
+class DataFusionEngine:
+    """Runs each request in a worker process."""
+
+    def __init__(self, pool: WorkerPool, *, memory_bytes: int, encodings: Encodings = Encodings.PORTABLE) -> None:
+        self._pool = pool
+        self._memory_bytes = memory_bytes
+        self._encodings = encodings
+
+    def transform(
+        self,
+        request: TransformRequest,
+        *,
+        on_progress: OnProgress | None = None,
+        cancel: threading.Event | None = None,
+    ) -> TransformResponse:
+        job = TransformJob(request, self._encodings, self._memory_bytes)
+        return self._pool.run(run_transform, job, on_progress=on_progress, cancel=cancel)
+
+    def raw_query(
+        self,
+        request: RawQueryRequest,
+        *,
+        on_progress: OnProgress | None = None,
+        cancel: threading.Event | None = None,
+    ) -> RawQueryResponse:
+        job = RawQueryJob(request, self._memory_bytes)
+        return self._pool.run(run_raw_query, job, on_progress=on_progress, cancel=cancel)
+
+
+class DuplicateNameError(Exception):
+    """Two tables of a transform have one name. Upstream calls that an internal error."""
+
+
+def run_transform(job: TransformJob) -> TransformResponse:
+    """Execute a transform in this process."""
+    request = job.request
+    context = _session(job.memory_bytes)
+    try:
+        names = {entry.query_alias for entry in request.query_inputs}
+        for entry in request.query_inputs:
+            context.register_view(_quoted(entry.query_alias), _input_view(context, entry))
+        output = _plan_steps(context, request.transform, names)
+        columns = OutputColumns.of(output.schema(), request.vocab)
+        context.register_view(_quoted(_OUTPUT), output)
+        normalized = plan_query(context, output_query(columns, _quoted(_OUTPUT)))
+        return _write(job, columns, in_written_order(context, normalized))
+    except (StatementNotAllowedError, DuplicateNameError) as error:
+        return InternalError(str(error))
+    except InvalidError as error:
+        return InvalidQuery(str(error))
+    except BaseException as error:  # noqa: BLE001 - a panic of the library is a BaseException
+        refuse_panic(error)
+        return InternalError(plain_text(error))
+
+
+def run_raw_query(job: RawQueryJob) -> RawQueryResponse:
+    """Execute a raw query in this process."""
+    request = job.request
+    context = _session(job.memory_bytes)
+    try:
+        context.register_view(_RAW_INPUT, listing(context, sorted(request.input_data_paths)))
+        output = _plan_steps(context, request.transform, {_RAW_INPUT})
+        rows = 0
+        with pq.ParquetWriter(request.output_data_path, output.schema()) as writer:
+            for batch in in_written_order(context, output):
+                writer.write_batch(batch)
+                rows += batch.num_rows
+        return RawQuerySuccess(rows)
+    except (StatementNotAllowedError, DuplicateNameError) as error:
+        return InternalError(str(error))
+    except InvalidError as error:
+        return InvalidQuery(str(error))
+    except BaseException as error:  # noqa: BLE001 - a panic of the library is a BaseException
+        refuse_panic(error)
+        return InternalError(plain_text(error))
+
+
+def _session(memory_bytes: int) -> datafusion.SessionContext:
+    config = (
+        datafusion.SessionConfig()
+        .with_default_catalog_and_schema(_CATALOG, _CATALOG)
+        .with_information_schema(True)
+        .with_target_partitions(1)
+        .set("datafusion.sql_parser.enable_ident_normalization", "false")
+    )
+    runtime = (
+        datafusion.RuntimeEnvBuilder().with_disk_manager_os().with_fair_spill_pool(int(memory_bytes * _POOL_SHARE))
+    )
+    return datafusion.SessionContext(config, runtime)
+
+
+def _input_view(context: datafusion.SessionContext, entry: TransformRequestInput) -> datafusion.DataFrame:
+    """The new rows of an input, under the schema of its oldest slice; without news, no rows of its schema."""
+    if not entry.data_paths or entry.offset_interval is None:
+        return context.from_arrow(schema_from_ipc(entry.schema).empty_table())
+    oldest = context.read_parquet(entry.data_paths[0], file_extension="").schema()
+    rows = listing(context, sorted(entry.data_paths, key=_file_name), schema=oldest)
+    offset = datafusion.col(_quoted(entry.vocab.offset_column))
+    return rows.filter(offset.between(_number(entry.offset_interval.start), _number(entry.offset_interval.end)))
+
+
+def _plan_steps(context: datafusion.SessionContext, transform: TransformSql, names: set[str]) -> datafusion.DataFrame:
+    *views, output = transform.queries or ()
+    for view in views:
+        if view.alias is None or view.alias in names:
+            raise DuplicateNameError(f"The table {view.alias} already exists")
+        names.add(view.alias)
+        context.register_view(_quoted(view.alias), plan_query(context, view.query))
+    return _unsorted(context, plan_query(context, output.query))
+
+
+def _unsorted(context: datafusion.SessionContext, frame: datafusion.DataFrame) -> datafusion.DataFrame:
+    """Without a last plain ORDER BY: it has no effect, but DataFusion would mix the branches of a union below it."""
+    plan = frame.logical_plan()
+    while type(node := plan.to_variant()).__name__ == "Sort" and node.get_fetch_val() is None:
+        (plan,) = plan.inputs()
+    return context.create_dataframe_from_logical_plan(plan)
+
+
+def in_written_order(context: datafusion.SessionContext, frame: datafusion.DataFrame) -> Iterator[pa.RecordBatch]:
+    """Rows as they come out of the plan, one branch of a UNION ALL after the other.
+
+    Nothing above the query asks for an order, so DataFusion drops a plain ORDER BY, as it does under the row number
+    that upstream adds. A union with a table that happens to be empty says the same and keeps branches apart.
+    """
+    nothing = context.from_arrow(frame.schema().empty_table())
+    for branch in frame.union(nothing).execute_stream_partitioned():
+        for batch in branch:
+            yield batch.to_pyarrow()
+
+
+def _write(job: TransformJob, columns: OutputColumns, batches: Iterator[pa.RecordBatch]) -> TransformResponse:
+    request = job.request
+    offset = request.next_offset
+    with SliceWriter(
+        request.new_data_path, columns.slice_schema, vocab=request.vocab, encodings=job.encodings
+    ) as writer:
+        for batch in batches:
+            writer.write(columns.slice_rows(batch, offset=offset, system_time=request.system_time))
+            offset += batch.num_rows
+            report(offset - request.next_offset)
+        stats = writer.finish()
+    return TransformSuccess(
+        new_offset_interval=columns.interval(request.next_offset, offset),
+        new_watermark=_watermark(request.query_inputs),
+        stats=stats,
+        schema=ipc_schema(columns.slice_schema),
+    )
+
+
+def _watermark(inputs: tuple[TransformRequestInput, ...]) -> Timestamp | None:
+    """The slowest of the inputs that moved. Upstream does not look at the previous watermark, so it can go back."""
+    newest = [
+        max(mark.event_time for mark in entry.explicit_watermarks) for entry in inputs if entry.explicit_watermarks
+    ]
+    return min(newest, default=None)
+
+
+def _file_name(location: str) -> str:
+    return location.rpartition("/")[2]
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _number(value: int) -> datafusion.Expr:
+    return datafusion.lit(pa.scalar(value, pa.int64()))

@@ -1,0 +1,68 @@
+"""Only queries: what SQL may not do, and what DataFusion says about it in fewer words."""
+
+import re
+from typing import Final
+
+import datafusion
+
+from kamu_assets.errors import InvalidError
+
+_MAX_TEXT: Final = 1 << 20
+_PREFIXES: Final = re.compile(
+    r"^(DataFusion error: |Error during planning: |Schema error: |SQL error: |Execution error: |External error: )+"
+)
+_PARSER_ERROR: Final = re.compile(r"^(?:ParserError|TokenizerError)\((?P<text>\".*\")\)", re.DOTALL)
+_DIAGNOSTICS: Final = re.compile(r"\n(?:diagnostics|backtrace|Backtrace|help|\nThis issue was likely).*", re.DOTALL)
+_REFUSED: Final = re.compile(r"^(DDL|DML|Statement) not supported: (?P<kind>\w+)")
+_OTHER_STATEMENTS: Final = re.compile(r"Unsupported (SQL statement|logical plan)")
+
+
+class InvalidQueryError(InvalidError):
+    """The query cannot be planned: wrong syntax, unknown name, wrong types."""
+
+
+class StatementNotAllowedError(InvalidError):
+    """The text is SQL, but no query."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"statement not allowed: {what}; only queries are")
+
+
+class QueryFailedError(InvalidError):
+    """The query was planned but failed on the data."""
+
+
+def plan_query(context: datafusion.SessionContext, sql: str) -> datafusion.DataFrame:
+    """Plan one query; writes, settings and other statements are refused."""
+    if len(sql) > _MAX_TEXT:
+        raise InvalidQueryError(f"the query is longer than {_MAX_TEXT} characters")
+    options = datafusion.SQLOptions().with_allow_ddl(False).with_allow_dml(False).with_allow_statements(False)
+    try:
+        return context.sql_with_options(sql, options)
+    except BaseException as error:  # noqa: BLE001 - a panic of the library is a BaseException
+        refuse_panic(error)
+        raise planning_error(error) from None
+
+
+def planning_error(error: BaseException) -> InvalidError:
+    text = plain_text(error)
+    if refused := _REFUSED.match(text):
+        return StatementNotAllowedError(refused["kind"])
+    if _OTHER_STATEMENTS.search(text):
+        return StatementNotAllowedError(text.removeprefix("This feature is not implemented: "))
+    return InvalidQueryError(text)
+
+
+def plain_text(error: BaseException) -> str:
+    """The message without the names of the layers it came through."""
+    text = _DIAGNOSTICS.sub("", _PREFIXES.sub("", str(error)))
+    parser = _PARSER_ERROR.match(text)
+    if parser is None:
+        return text
+    return "sql parser error: " + parser["text"][1:-1].replace('\\"', '"').replace("\\\\", "\\")
+
+
+def refuse_panic(error: BaseException) -> None:
+    """Let through what is no answer of the engine: interrupts, exits and our own errors."""
+    if isinstance(error, (KeyboardInterrupt, SystemExit, MemoryError, InvalidError)):
+        raise error
