@@ -1,0 +1,91 @@
+"""When things run. Pure: what is known goes in, a verdict comes out."""
+
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+
+from croniter import croniter
+
+from kamu_assets.errors import InvalidError
+from kamu_assets.flows.model import Cron, Flow, FlowOutcome, Interval, OutcomeKind, Trigger, TriggerRule
+from kamu_assets.flows.orchestrator import RunState, RunStatus
+from kamu_assets.odf.timestamp import NANOS_PER_SECOND, Timestamp
+
+MAX_ATTEMPTS = 3
+
+
+class InvalidTriggerError(InvalidError):
+    """The rule names no times."""
+
+
+def check_rule(rule: TriggerRule) -> None:
+    """Raise `InvalidTriggerError` unless the rule has a next time."""
+    match rule:
+        case Interval(seconds) if seconds < 1:
+            raise InvalidTriggerError(f"an interval has at least one second, not {seconds}")
+        case Cron(expression) if len(expression.split()) != 5 or not croniter.is_valid(expression):  # noqa: PLR2004 - minute to weekday
+            raise InvalidTriggerError(f"{expression!r} is not a cron expression of five fields")
+
+
+def next_due(rule: TriggerRule, after: Timestamp) -> Timestamp:
+    """The first time of the rule after a moment."""
+    match rule:
+        case Interval(seconds):
+            return Timestamp(after.ns + seconds * NANOS_PER_SECOND)
+        case Cron(expression):
+            next_second = croniter(expression, after.ns // NANOS_PER_SECOND).get_next(float)
+            return Timestamp(int(next_second) * NANOS_PER_SECOND)
+
+
+def is_due(trigger: Trigger, now: Timestamp) -> bool:
+    return not trigger.paused and trigger.next_due <= now
+
+
+def fired(trigger: Trigger, now: Timestamp) -> Trigger:
+    """The trigger after it fired: times missed while the node was down are not caught up."""
+    return replace(trigger, next_due=next_due(trigger.rule, now))
+
+
+class Step(Enum):
+    """What to do about a running flow."""
+
+    WAIT = auto()
+    SUBMIT = auto()
+    RETRY = auto()
+    FINISH = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The step and, for FINISH, the outcome."""
+
+    step: Step
+    outcome: FlowOutcome | None = None
+
+
+_OUTCOMES = {
+    RunState.SUCCEEDED: OutcomeKind.SUCCESS,
+    RunState.IDLE: OutcomeKind.UP_TO_DATE,
+    RunState.CANCELED: OutcomeKind.ABORTED,
+    RunState.FAILED: OutcomeKind.FAILED,
+}
+
+
+def judge(flow: Flow, status: RunStatus) -> Verdict:
+    """What the state of its run means for a running flow."""
+    match status.state:
+        case RunState.WAITING | RunState.RUNNING:
+            return Verdict(Step.WAIT)
+        case RunState.MISSING | RunState.LOST if flow.cancel_requested:
+            return _finish(OutcomeKind.ABORTED, status.message)
+        case RunState.MISSING:
+            return Verdict(Step.SUBMIT)
+        case RunState.LOST if flow.attempt < MAX_ATTEMPTS:
+            return Verdict(Step.RETRY)
+        case RunState.LOST:
+            return _finish(OutcomeKind.FAILED, f"{status.message}, in each of {flow.attempt} attempts")
+        case ended:
+            return _finish(_OUTCOMES[ended], status.message)
+
+
+def _finish(kind: OutcomeKind, message: str | None) -> Verdict:
+    return Verdict(Step.FINISH, FlowOutcome(kind, message))
