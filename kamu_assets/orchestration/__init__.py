@@ -1,1 +1,1 @@
-"""The Dagster adapter: run creation, launcher, warm worker, catalog publisher, reporter. Dagster's internals are touched here only."""
+"""The Dagster adapter: runs, launcher, warm worker, publisher, reporter. Dagster's internals are touched here only."""

@@ -1,0 +1,1 @@
+"""Instances of components, found by Dagster's loader; their classes live beside this package."""

@@ -1,0 +1,54 @@
+"""A dataset in Dagster's words."""
+
+import hashlib
+
+from dagster import AssetDep, AssetKey, AssetSpec, MetadataValue, RawMetadataValue
+
+from kamu_assets.orchestration.catalog_state import CatalogRow
+from kamu_assets.orchestration.materialization import table_schema
+from kamu_assets.orchestration.names import METADATA_DATASET_ID, asset_key, group_name, tag_value
+
+
+def key(row: CatalogRow) -> AssetKey:
+    return asset_key(row.account, row.name)
+
+
+def spec(row: CatalogRow) -> AssetSpec:
+    """The asset of a dataset. It may end a run without a materialization: there was nothing to do."""
+    return AssetSpec(
+        key(row),
+        deps=[AssetDep(asset_key(account, name)) for account, name in row.inputs],
+        skippable=True,
+        description=row.description,
+        group_name=group_name(row.account),
+        owners=[f"team:{row.account}"],
+        kinds=_kinds(row),
+        tags={"kamu/kind": row.kind, "kamu/account": tag_value(row.account)},
+        code_version=_code_version(row),
+        metadata=_metadata(row),
+    )
+
+
+def _kinds(row: CatalogRow) -> set[str]:
+    kinds = {"parquet", row.kind.lower()}
+    if row.sql is not None:
+        kinds.add("sql")
+    return kinds
+
+
+def _code_version(row: CatalogRow) -> str | None:
+    """Dagster marks derivatives whose query changed since their last run."""
+    return hashlib.sha256(row.sql.encode()).hexdigest()[:16] if row.sql is not None else None
+
+
+def _metadata(row: CatalogRow) -> dict[str, RawMetadataValue]:
+    metadata: dict[str, RawMetadataValue] = {METADATA_DATASET_ID: str(row.id), "kind": row.kind}
+    if row.columns:
+        metadata["dagster/column_schema"] = table_schema(row.columns)
+    if row.sql is not None:
+        metadata["sql"] = MetadataValue.md(f"```sql\n{row.sql}\n```")
+    if row.engine is not None:
+        metadata["engine"] = row.engine
+    if row.source is not None:
+        metadata["source"] = row.source
+    return metadata

@@ -1,0 +1,64 @@
+"""How the node brings a dataset up to date inside a Dagster run."""
+
+import logging
+import time
+
+from kamu_assets.auth.model import Caller
+from kamu_assets.coordinator.results import NothingToPoll, PullResult, Updated, UpToDate
+from kamu_assets.coordinator.service import Coordinator
+from kamu_assets.errors import ConflictError
+from kamu_assets.odf.identity import DatasetID
+from kamu_assets.odf.multihash import Multihash
+from kamu_assets.orchestration.materialization import Materialization, Materializations
+
+# A push or a command may commit between our plan and our commit; the next plan starts from its head.
+MAX_CONFLICTS = 5
+
+
+class NodeUpdater:
+    """Pulls through the coordinator, as the node's administrator: who may start flows was decided before."""
+
+    def __init__(self, *, coordinator: Coordinator, caller: Caller, materializations: Materializations) -> None:
+        self._coordinator = coordinator
+        self._caller = caller
+        self._materializations = materializations
+
+    def update(self, dataset: DatasetID, *, run_id: str, log: logging.Logger) -> Materialization | None:
+        """Pull until nothing is left to do; None when nothing came of it."""
+        began = time.monotonic()
+        before: Multihash | None = None
+        newest: Updated | None = None
+        while True:
+            result = self._pull(dataset, run_id, log)
+            if not isinstance(result, Updated):
+                _explain(result, log, first=newest is None)
+                break
+            before = before if newest else result.old_head
+            newest = result
+            log.info("%s new records, head %s", result.records, result.new_head)
+            if not result.has_more:
+                break
+        if newest is None:
+            return None
+        seconds = time.monotonic() - began
+        return self._materializations.describe(dataset, after=before, until=newest.new_head, seconds=seconds)
+
+    def _pull(self, dataset: DatasetID, run_id: str, log: logging.Logger) -> PullResult:
+        for _ in range(MAX_CONFLICTS):
+            try:
+                return self._coordinator.pull(self._caller, dataset, run_id=run_id)
+            except ConflictError as error:
+                log.info("%s; planning again", error)
+        return self._coordinator.pull(self._caller, dataset, run_id=run_id)
+
+
+def _explain(result: UpToDate | NothingToPoll, log: logging.Logger, *, first: bool) -> None:
+    match result:
+        case NothingToPoll():
+            log.info("nothing to poll: this root dataset takes pushes only")
+        case UpToDate(uncacheable=True):
+            log.info("up to date: the source cannot tell whether it changed, so it was not fetched again")
+        case UpToDate() if first:
+            log.info("up to date")
+        case UpToDate():
+            return

@@ -1,0 +1,64 @@
+"""Reads the registry as rows of the catalog."""
+
+from collections.abc import Collection, Sequence
+
+from dagster import AssetKey
+
+from kamu_assets.database.database import Database
+from kamu_assets.datasets.chains import Chains
+from kamu_assets.datasets.errors import DatasetNotFoundError
+from kamu_assets.datasets.lineage import Lineage
+from kamu_assets.datasets.model import DatasetEntry
+from kamu_assets.datasets.store import DatasetStore
+from kamu_assets.odf.identity import DatasetAlias, DatasetID
+from kamu_assets.odf.names import AccountName, DatasetName
+from kamu_assets.orchestration.catalog_state import CatalogRow, describe
+
+
+class Catalog:
+    """The datasets of the node as Dagster is to see them."""
+
+    def __init__(self, *, database: Database, chains: Chains) -> None:
+        self._database = database
+        self._chains = chains
+        self._entries = DatasetStore()
+        self._lineage = Lineage()
+
+    def ids(self) -> Sequence[DatasetID]:
+        with self._database.reading() as tx:
+            return [entry.id for entry in self._entries.list(tx)]
+
+    def row(self, dataset: DatasetID) -> CatalogRow:
+        """One dataset; DatasetNotFoundError when it is gone."""
+        with self._database.reading() as tx:
+            entry = self._entries.get(tx, dataset)
+            ids = self._lineage.inputs(tx, dataset)
+            inputs = {each.id: each for each in self._entries.get_many(tx, ids)} if ids else {}
+            state = self._chains.state(dataset, tx=tx)
+        return describe(entry, state, tuple(inputs[id_] for id_ in ids if id_ in inputs))
+
+    def rows(self, datasets: Collection[DatasetID]) -> dict[DatasetID, CatalogRow]:
+        """Those of the datasets that exist."""
+        found = {}
+        for dataset in datasets:
+            try:
+                found[dataset] = self.row(dataset)
+            except DatasetNotFoundError:
+                continue
+        return found
+
+    def entry(self, dataset: DatasetID) -> DatasetEntry:
+        with self._database.reading() as tx:
+            return self._entries.get(tx, dataset)
+
+    def named(self, keys: Collection[AssetKey]) -> Sequence[CatalogRow]:
+        """The datasets behind asset keys; DatasetNotFoundError for a key without one."""
+        return [self.row(self._find(key)) for key in sorted(keys)]
+
+    def _find(self, key: AssetKey) -> DatasetID:
+        account, name = (AccountName.parse(key.path[0]), DatasetName.parse(key.path[-1]))
+        with self._database.reading() as tx:
+            entry = self._entries.find_alias(tx, account, name)
+        if entry is None:
+            raise DatasetNotFoundError(DatasetAlias(account, name))
+        return entry.id

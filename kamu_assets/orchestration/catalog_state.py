@@ -1,0 +1,123 @@
+"""What the catalog location is told about each dataset: lean rows, made from the registry, never by the code server."""
+
+import hashlib
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter
+
+from kamu_assets.datasets.model import DatasetEntry
+from kamu_assets.odf.chain_rules import ChainState
+from kamu_assets.odf.data import DataSchema, DataType, OptionType
+from kamu_assets.odf.dataset import SetDataSchema, SetTransform
+from kamu_assets.odf.engine import SqlQueryStep
+from kamu_assets.odf.identity import DatasetID
+
+MAX_COLUMNS = 200
+
+
+class CatalogColumn(BaseModel):
+    """A column as Dagster shows it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    type: str
+    nullable: bool
+
+
+class CatalogRow(BaseModel):
+    """A dataset as Dagster shows it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: DatasetID
+    account: str
+    name: str
+    kind: str
+    # Account and name of each input that is here.
+    inputs: tuple[tuple[str, str], ...] = ()
+    description: str | None = None
+    engine: str | None = None
+    # The transform of a derivative, the preprocessing of a root.
+    sql: str | None = None
+    source: str | None = None
+    columns: tuple[CatalogColumn, ...] = ()
+
+    @cached_property
+    def revision(self) -> str:
+        """Equal for equal rows."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
+
+
+_ROWS = TypeAdapter(tuple[CatalogRow, ...])
+
+
+def dump_rows(rows: tuple[CatalogRow, ...]) -> bytes:
+    return _ROWS.dump_json(rows, exclude_defaults=True)
+
+
+def load_rows(path: Path) -> tuple[CatalogRow, ...]:
+    return _ROWS.validate_json(path.read_bytes())
+
+
+def describe(entry: DatasetEntry, state: ChainState, inputs: tuple[DatasetEntry, ...]) -> CatalogRow:
+    """The row of a dataset."""
+    return CatalogRow(
+        id=entry.id,
+        account=str(entry.account),
+        name=str(entry.name),
+        kind=entry.kind.value,
+        inputs=tuple((str(each.account), str(each.name)) for each in inputs),
+        description=state.info.description if state.info else None,
+        engine=state.transform.transform.engine if state.transform else None,
+        sql=_sql(state),
+        source=_source(state),
+        columns=columns_of(state.schema),
+    )
+
+
+def columns_of(event: SetDataSchema | None) -> tuple[CatalogColumn, ...]:
+    """Names and types; a very wide schema is cut."""
+    if event is None:
+        return ()
+    return tuple(_column(field.name, field.type) for field in _schema(event).fields[:MAX_COLUMNS])
+
+
+def _schema(event: SetDataSchema) -> DataSchema:
+    if event.schema_ is not None:
+        return event.schema_
+    # Chains from older nodes hold an encoded Arrow schema; only they need Arrow here.
+    from kamu_assets.odf.arrow_schema import from_arrow, read_legacy_schema
+
+    return from_arrow(read_legacy_schema(event.raw_arrow_schema or b""))
+
+
+def _column(name: str, type_: DataType) -> CatalogColumn:
+    nullable = isinstance(type_, OptionType)
+    inner = type_.inner if isinstance(type_, OptionType) else type_
+    return CatalogColumn(name=name, type=inner.kind, nullable=nullable)
+
+
+def _sql(state: ChainState) -> str | None:
+    if state.transform is not None:
+        return _text(state.transform)
+    polling = state.polling_source
+    sources = [polling] if polling else list(state.push_sources.values())
+    for source in sources:
+        if source.preprocess is not None and source.preprocess.queries:
+            return "\n;\n".join(step.query for step in source.preprocess.queries)
+    return None
+
+
+def _text(event: SetTransform) -> str | None:
+    steps: Sequence[SqlQueryStep] = event.transform.queries or ()
+    texts = [step.query if step.alias is None else f"-- {step.alias}\n{step.query}" for step in steps]
+    return "\n;\n".join(texts) or event.transform.query
+
+
+def _source(state: ChainState) -> str | None:
+    if state.polling_source is not None:
+        return f"polls {state.polling_source.fetch.kind}"
+    return "takes pushes" if state.push_sources else None

@@ -1,0 +1,21 @@
+"""Where the node's Dagster lives and listens: plain values, taken from the settings by whoever wires the node."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterConfig:
+    """All the adapter needs to know of one node."""
+
+    dagster_home: Path
+    # Wake-up sockets of the node's processes.
+    run_directory: Path
+    database_url: str
+    durability: str = "full"
+    host: str = "127.0.0.1"
+    webserver_port: int = 3000
+    catalog_port: int = 4000
+    flows_port: int = 4001
+    workers: int = 1
+    worker_max_runs: int = 1000

@@ -1,0 +1,34 @@
+"""Why a run failed, in one line."""
+
+from dagster import DagsterInstance
+from dagster._core.events import DagsterEvent, DagsterEventType
+from dagster_shared.error import SerializableErrorInfo
+
+_LONGEST = 2000
+
+
+def failure_message(instance: DagsterInstance, run_id: str) -> str | None:
+    """The first step's failure, else the run's own."""
+    for kind in (DagsterEventType.STEP_FAILURE, DagsterEventType.RUN_FAILURE):
+        for record in instance.get_records_for_run(run_id, of_type=kind, limit=1).records:
+            event = record.event_log_entry.dagster_event
+            if event is not None:
+                return message_of(event)
+    return None
+
+
+def message_of(event: DagsterEvent) -> str:
+    """The innermost error's words: a user cares for our message, not for Dagster's wrapping."""
+    error = _error(event)
+    while error is not None and error.cause is not None:
+        error = error.cause
+    text = error.message.strip() if error is not None else event.message or "the run failed"
+    return text[:_LONGEST]
+
+
+def _error(event: DagsterEvent) -> SerializableErrorInfo | None:
+    if event.event_type is DagsterEventType.STEP_FAILURE:
+        return event.step_failure_data.error
+    if event.event_type is DagsterEventType.RUN_FAILURE and event.event_specific_data is not None:
+        return event.job_failure_data.error
+    return None

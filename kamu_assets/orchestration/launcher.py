@@ -1,0 +1,89 @@
+"""Hands runs to warm workers. Where a run executes is a tag on it; warm workers are the only place so far."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from dagster import DagsterInstance, DagsterRun, StringSource
+from dagster._config.config_schema import UserConfigSchema
+from dagster._core.launcher import LaunchRunContext, RunLauncher
+from dagster._core.launcher.base import CheckRunHealthResult, WorkerStatus
+from dagster._core.storage.tags import PRIORITY_TAG
+from dagster._serdes import ConfigurableClass
+from dagster._serdes.config_class import ConfigurableClassData
+
+from kamu_assets.clock import SystemClock
+from kamu_assets.database.database import Database
+from kamu_assets.database.wakeups import Wakeups
+from kamu_assets.durability import Durability
+from kamu_assets.errors import InvalidError
+from kamu_assets.orchestration.names import RUNTIME_WARM, TAG_DATASET, TAG_RUNTIME
+from kamu_assets.orchestration.warm_queue import Cancellation, WarmQueue
+
+
+class UnknownRuntimeError(InvalidError):
+    """The run's tag asks for a place this node does not have."""
+
+    def __init__(self, runtime: str) -> None:
+        super().__init__(f"run tag {TAG_RUNTIME}={runtime} is not known here; known: {RUNTIME_WARM}")
+
+
+class HybridRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass):
+    """Dagster's view of the warm queue."""
+
+    def __init__(self, queue: WarmQueue, inst_data: ConfigurableClassData | None = None) -> None:
+        self.queue = queue
+        self._inst_data = inst_data
+        super().__init__()  # type: ignore[no-untyped-call] # Dagster's
+
+    @property
+    def inst_data(self) -> ConfigurableClassData | None:
+        return self._inst_data
+
+    @classmethod
+    def config_type(cls) -> UserConfigSchema:
+        return {"database_url": StringSource, "durability": StringSource, "run_directory": StringSource}
+
+    @classmethod
+    def from_config_value(cls, inst_data: ConfigurableClassData, config_value: Mapping[str, Any]) -> Self:
+        database = Database.open(config_value["database_url"], durability=Durability(config_value["durability"]))
+        wakeups = Wakeups(Path(config_value["run_directory"]))
+        return cls(WarmQueue(database=database, wakeups=wakeups, clock=SystemClock()), inst_data)
+
+    def launch_run(self, context: LaunchRunContext) -> None:
+        self.put(context.dagster_run)
+
+    def put(self, run: DagsterRun) -> None:
+        """Queue a run for the workers, once."""
+        runtime = run.tags.get(TAG_RUNTIME, RUNTIME_WARM)
+        if runtime != RUNTIME_WARM:
+            raise UnknownRuntimeError(runtime)
+        self.queue.put(run.run_id, subject=run.tags.get(TAG_DATASET), priority=priority_of(run))
+
+    def terminate(self, run_id: str) -> bool:
+        run = self._instance.get_run_by_id(run_id)
+        if run is None or run.is_finished:
+            return False
+        # A worker takes an interrupt for a cancellation only when this was said before.
+        self._instance.report_run_canceling(run)
+        if self.queue.cancel(run_id) is not Cancellation.ASKED or self.queue.owner(run_id) is None:
+            self.queue.done(run_id)
+            self._instance.report_run_canceled(run)
+        return True
+
+    @property
+    def supports_check_run_worker_health(self) -> bool:
+        return True
+
+    def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:
+        if not self.queue.contains(run.run_id):
+            return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "no worker has the run and it is not queued")
+        if run.run_id in {lost for lost, _ in self.queue.lost()}:
+            return CheckRunHealthResult(WorkerStatus.FAILED, "the worker process died")
+        return CheckRunHealthResult(WorkerStatus.RUNNING)
+
+
+def priority_of(run: DagsterRun) -> int:
+    """Dagster's priority tag: an integer as text, higher first."""
+    text = run.tags.get(PRIORITY_TAG, "0")
+    return int(text) if text.lstrip("-").isdigit() else 0

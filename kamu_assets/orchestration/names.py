@@ -1,0 +1,54 @@
+"""What Dagster calls our things, within the alphabets it allows."""
+
+import re
+
+from dagster import AssetKey
+
+from kamu_assets.odf.identity import DatasetAlias, DatasetID
+
+CATALOG_LOCATION = "catalog"
+FLOWS_LOCATION = "flows"
+ASSET_JOB = "__ASSET_JOB"
+# Every location holds one `Definitions`, which Dagster puts into a repository of this name.
+REPOSITORY = "__repository__"
+CATALOG_STATE_KEY = "DatasetCatalog"
+
+TAG_FLOW = "kamu/flow_id"
+TAG_DATASET = "kamu/dataset_id"
+TAG_ACCOUNT = "kamu/account"
+TAG_FLOW_TYPE = "kamu/flow_type"
+TAG_ATTEMPT = "kamu/attempt"
+TAG_RUNTIME = "kamu/runtime"
+# Set on a run whose worker died, so that its flow gets another attempt.
+TAG_LOST = "kamu/lost"
+
+RUNTIME_WARM = "warm"
+
+METADATA_DATASET_ID = "kamu/dataset_id"
+METADATA_HEAD = "kamu/head"
+
+_NOT_IN_GROUPS = re.compile(r"[^A-Za-z0-9_]")
+_NOT_IN_TAGS = re.compile(r"[^A-Za-z0-9_.-]")
+_TAG_LENGTH = 63
+
+
+def asset_key(account: str, name: str) -> AssetKey:
+    return AssetKey([account, name])
+
+
+def key_of(alias: DatasetAlias) -> AssetKey:
+    """The asset of a dataset; a registered dataset always has an account."""
+    return asset_key(str(alias.account), str(alias.name))
+
+
+def op_name(dataset: DatasetID) -> str:
+    """Survives a rename, as the identity does."""
+    return f"ds_{dataset.to_bytes().hex()}"
+
+
+def group_name(account: str) -> str:
+    return _NOT_IN_GROUPS.sub("_", account)
+
+
+def tag_value(text: str) -> str:
+    return _NOT_IN_TAGS.sub("_", text)[:_TAG_LENGTH]

@@ -1,0 +1,25 @@
+"""Where Dagster's UI believes a run comes from: the catalog location, although no code server was asked."""
+
+import sys
+
+from dagster._core.code_pointer import ModuleCodePointer
+from dagster._core.origin import JobPythonOrigin, RepositoryPythonOrigin
+from dagster._core.remote_origin import GrpcServerCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
+
+from kamu_assets.orchestration.config import AdapterConfig
+from kamu_assets.orchestration.names import ASSET_JOB, CATALOG_LOCATION, REPOSITORY
+
+CATALOG_MODULE = "kamu_assets.definitions.catalog"
+FLOWS_MODULE = "kamu_assets.definitions.flows"
+
+
+def remote_job_origin(config: AdapterConfig) -> RemoteJobOrigin:
+    """The same as of runs that the UI starts, so that filters find both."""
+    location = GrpcServerCodeLocationOrigin(host=config.host, port=config.catalog_port, location_name=CATALOG_LOCATION)
+    return RemoteJobOrigin(RemoteRepositoryOrigin(location, REPOSITORY), ASSET_JOB)
+
+
+def job_code_origin() -> JobPythonOrigin:
+    """How a process of its own would load the job; Dagster insists on it."""
+    pointer = ModuleCodePointer(CATALOG_MODULE, "defs", working_directory=None)
+    return JobPythonOrigin(ASSET_JOB, RepositoryPythonOrigin(sys.executable, pointer))

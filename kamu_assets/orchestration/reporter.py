@@ -1,0 +1,126 @@
+"""Tells Dagster of data that no run brought: pushes, commands, commits whose run died before it could say so."""
+
+from collections.abc import Collection, Iterable
+
+import structlog
+from dagster import AssetKey, AssetMaterialization, DagsterInstance, DagsterRunStatus
+from dagster._core.definitions.data_version import DATA_VERSION_TAG
+
+from kamu_assets.database.database import Database
+from kamu_assets.database.messages import Message
+from kamu_assets.database.outbox import Outbox
+from kamu_assets.datasets.block_index import BlockIndex
+from kamu_assets.datasets.chains import Chains
+from kamu_assets.datasets.messages import DatasetCreated, DatasetRenamed, DatasetUpdated
+from kamu_assets.datasets.store import DatasetStore
+from kamu_assets.flows.messages import FlowFinished
+from kamu_assets.flows.model import OutcomeKind
+from kamu_assets.odf.identity import DatasetID
+from kamu_assets.odf.multihash import Multihash
+from kamu_assets.orchestration.materialization import Materializations
+from kamu_assets.orchestration.names import METADATA_DATASET_ID, METADATA_HEAD, key_of
+
+log = structlog.get_logger(__name__)
+
+CONSUMER = "reporter"
+# Pushes that come faster are told of together.
+SECONDS_BETWEEN = 0.5
+MESSAGES_AT_ONCE = 2000
+# How far back to look for a commit that was told of already.
+RECENT = 20
+
+
+class Reporter:
+    """Reports, per dataset, everything newer than what Dagster knows: repeating it changes nothing."""
+
+    def __init__(
+        self,
+        *,
+        instance: DagsterInstance,
+        database: Database,
+        outbox: Outbox,
+        chains: Chains,
+        materializations: Materializations,
+    ) -> None:
+        self._instance = instance
+        self._database = database
+        self._outbox = outbox
+        self._chains = chains
+        self._materializations = materializations
+        self._entries = DatasetStore()
+        self._index = BlockIndex()
+
+    def step(self) -> bool:
+        """Report what the outbox told of; tells whether there was anything."""
+        deliveries = self._outbox.read(CONSUMER, MESSAGES_AT_ONCE)
+        if not deliveries:
+            return False
+        # The newest first: that is what people look at when many are waiting.
+        newest_first = (delivery.message for delivery in reversed(deliveries))
+        for dataset in dict.fromkeys(self._unreported(newest_first)):
+            self.report(dataset)
+        with self._database.transaction() as tx:
+            self._outbox.advance(tx, CONSUMER, deliveries[-1].id)
+        return True
+
+    def report(self, dataset: DatasetID) -> bool:
+        """Report the dataset's news, if there are any."""
+        with self._database.reading() as tx:
+            entry = self._entries.find(tx, dataset)
+            if entry is None:
+                return False
+            head = self._chains.head(dataset, tx=tx)
+        known = self._known(key_of(entry.alias), dataset)
+        if str(head) in known:
+            return False
+        after = self._newest(dataset, known)
+        interval = self._chains.interval(dataset, after=after, until=head)
+        if not interval.slices and not interval.watermarks:
+            return False
+        said = self._materializations.describe(dataset, after=after, until=head)
+        self._instance.report_runless_asset_event(
+            AssetMaterialization(
+                key_of(entry.alias), metadata=said.metadata, tags={DATA_VERSION_TAG: said.data_version.value}
+            )
+        )
+        return True
+
+    def _unreported(self, messages: Iterable[Message]) -> Iterable[DatasetID]:
+        for message in messages:
+            match message:
+                case DatasetUpdated() if message.run_id is None or not self._will_tell(message.run_id):
+                    yield message.dataset_id
+                case DatasetCreated() if message.records:
+                    yield message.dataset_id
+                case DatasetRenamed():
+                    yield message.dataset_id
+                case FlowFinished() if message.outcome is not OutcomeKind.SUCCESS:
+                    # One of its attempts may have died between its commit and its report.
+                    yield message.dataset_id
+                case _:
+                    continue
+
+    def _will_tell(self, run_id: str) -> bool:
+        """Whether the run has told of its commit itself, or is alive and about to."""
+        run = self._instance.get_run_by_id(run_id)
+        return run is not None and run.status not in {DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED}
+
+    def _known(self, key: AssetKey, dataset: DatasetID) -> Collection[str]:
+        """Heads of the recent materializations. A dataset of the same name before this one does not count."""
+        heads = []
+        for record in self._instance.fetch_materializations(key, limit=RECENT).records:
+            said = record.asset_materialization
+            if said and _text(said, METADATA_DATASET_ID) == str(dataset):
+                heads.append(_text(said, METADATA_HEAD))
+        return [head for head in heads if head]
+
+    def _newest(self, dataset: DatasetID, heads: Collection[str]) -> Multihash | None:
+        with self._database.reading() as tx:
+            found = {head: self._index.sequence_of(tx, dataset, Multihash.parse(head)) for head in heads}
+        in_chain = {head: sequence for head, sequence in found.items() if sequence is not None}
+        return Multihash.parse(max(in_chain, key=in_chain.__getitem__)) if in_chain else None
+
+
+def _text(said: AssetMaterialization, name: str) -> str | None:
+    value = said.metadata.get(name)
+    return str(value.value) if value is not None else None

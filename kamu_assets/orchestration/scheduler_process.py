@@ -1,0 +1,113 @@
+"""The scheduler process: flows on the main thread, the catalog publisher and the reporter on threads of their own."""
+
+import signal
+import threading
+import time
+from collections.abc import Callable
+from types import FrameType
+from typing import TypeVar
+
+import structlog
+
+from kamu_assets.clock import Clock
+from kamu_assets.database.outbox import WAKEUP
+from kamu_assets.database.wakeups import Wakeups
+from kamu_assets.flows.scheduler import FlowScheduler, seconds_until
+from kamu_assets.orchestration import publisher, reporter
+from kamu_assets.orchestration.reaper import Reaper
+
+log = structlog.get_logger(__name__)
+
+_T = TypeVar("_T")
+
+CHECK_SECONDS = 2.0
+STRANDED_CHECK_SECONDS = 30.0
+# Consumers look by themselves this often, should a wake-up be lost.
+IDLE_SECONDS = 5.0
+
+
+class SchedulerProcess:
+    """Hosts everything that follows the outbox, until SIGTERM."""
+
+    def __init__(
+        self,
+        *,
+        scheduler: FlowScheduler,
+        reaper: Reaper,
+        catalog: publisher.CatalogPublisher,
+        reports: reporter.Reporter,
+        wakeups: Wakeups,
+        clock: Clock,
+    ) -> None:
+        self._scheduler = scheduler
+        self._reaper = reaper
+        self._catalog = catalog
+        self._reports = reports
+        self._wakeups = wakeups
+        self._clock = clock
+        self._stop = threading.Event()
+
+    def main(self) -> None:
+        """Run until SIGTERM or SIGINT; must be called from the main thread."""
+        signal.signal(signal.SIGTERM, self._on_stop)
+        signal.signal(signal.SIGINT, self._on_stop)
+        followers = [
+            threading.Thread(target=self._publish, name="catalog-publisher"),
+            threading.Thread(target=self._follow, args=(self._reports.step, reporter.SECONDS_BETWEEN), name="reporter"),
+        ]
+        for thread in followers:
+            thread.start()
+        try:
+            self._schedule()
+        finally:
+            self._stop.set()
+            self._wakeups.notify(WAKEUP)
+            for thread in followers:
+                thread.join()
+
+    def _on_stop(self, _signal: int, _frame: FrameType | None) -> None:
+        self._stop.set()
+        self._wakeups.notify(WAKEUP)
+
+    def _schedule(self) -> None:
+        checked = stranded_checked = float("-inf")
+        with self._wakeups.listen(WAKEUP) as listener:
+            while not self._stop.is_set():
+                if time.monotonic() - stranded_checked >= STRANDED_CHECK_SECONDS:
+                    stranded_checked = time.monotonic()
+                    _guarded(self._reaper.requeue_stranded)
+                if time.monotonic() - checked >= CHECK_SECONDS:
+                    checked = time.monotonic()
+                    _guarded(self._reaper.bury_lost)
+                    _guarded(self._scheduler.reconcile)
+                due = _guarded(self._scheduler.step)
+                listener.wait(seconds_until(due, self._clock.now(), at_most=CHECK_SECONDS))
+
+    def _publish(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self._catalog.load()
+                break
+            except Exception:
+                log.exception("catalog_load_failed")
+                self._stop.wait(IDLE_SECONDS)
+        self._follow(self._catalog.step, publisher.SECONDS_BETWEEN)
+
+    def _follow(self, step: Callable[[], bool], seconds_between: float) -> None:
+        """Do a step at each wake-up: the first at once, the next not before so many seconds."""
+        with self._wakeups.listen(WAKEUP) as listener:
+            while not self._stop.is_set():
+                if _guarded(step):
+                    self._stop.wait(seconds_between)
+                else:
+                    listener.wait(IDLE_SECONDS)
+
+
+def _guarded(step: Callable[[], _T]) -> _T | None:
+    """One failing step must not end the others."""
+    try:
+        return step()
+    except Exception:
+        log.exception("scheduler_step_failed", step=getattr(step, "__qualname__", repr(step)))
+        time.sleep(1)
+        return None
