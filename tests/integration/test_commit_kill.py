@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -187,7 +188,7 @@ def check_datasets(home: Path, heart: Heart) -> None:
     for summary in heart.datasets.summaries(ANONYMOUS):
         dataset = summary.entry.id
         blocks = heart.volumes.blocks(summary.entry.kind)
-        chain = read_chain(summary.head, lambda name, of=dataset, store=blocks: store.get(of, name))
+        chain = read_chain(summary.head, partial(blocks.get, dataset))
         demand(len(chain.blocks) in {2, 3, 5}, f"{len(chain.blocks)} blocks is neither before nor after")
         files = DatasetFiles(heart.volumes.root, dataset)
         demand(files.head() == summary.head, "refs/head was not repaired")
