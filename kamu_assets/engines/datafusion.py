@@ -59,7 +59,7 @@ class RawQueryJob:
 class DataFusionEngine:
     """Runs each request in a worker process."""
 
-    def __init__(self, pool: WorkerPool, *, memory_bytes: int, encodings: Encodings = Encodings.PORTABLE) -> None:
+    def __init__(self, pool: WorkerPool, *, memory_bytes: int, encodings: Encodings = Encodings.KAMU) -> None:
         self._pool = pool
         self._memory_bytes = memory_bytes
         self._encodings = encodings

@@ -36,7 +36,7 @@ _MILLIS_PER_DAY: Final = 86_400_000
 class Encodings(StrEnum):
     """How columns are encoded; a matter of size and speed only, hashes of content do not see it."""
 
-    PORTABLE = "portable"  # as upstream writes, readable by every Parquet reader upstream uses
+    KAMU = "kamu"  # as upstream writes, readable by every Parquet reader upstream uses
     COMPACT = "compact"  # deltas for offsets, times and integers: smaller and faster, unknown to some older readers
 
 
@@ -62,7 +62,7 @@ class SliceWriter:
         schema: pa.Schema,
         *,
         vocab: DatasetVocabulary | None = None,
-        encodings: Encodings = Encodings.PORTABLE,
+        encodings: Encodings = Encodings.KAMU,
     ) -> None:
         self._path = path
         self._vocab = vocab or DatasetVocabulary()
@@ -140,7 +140,7 @@ class SliceWriter:
             "store_schema": False,
             "sorting_columns": [pq.SortingColumn(offset)],
         }
-        if encodings is Encodings.PORTABLE:
+        if encodings is Encodings.KAMU:
             return common
         repeated = [self._vocab.operation_type_column, self._vocab.system_time_column]
         deltas = [field.name for field in self._file_schema if _fits_delta(field.type) and field.name not in repeated]
@@ -198,7 +198,7 @@ def write_slice(
     batches: Iterable[pa.RecordBatch],
     *,
     vocab: DatasetVocabulary | None = None,
-    encodings: Encodings = Encodings.PORTABLE,
+    encodings: Encodings = Encodings.KAMU,
 ) -> SliceStats:
     """Write all `batches` to a new file at `path`."""
     with SliceWriter(path, schema, vocab=vocab, encodings=encodings) as writer:

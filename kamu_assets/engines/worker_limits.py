@@ -20,7 +20,7 @@ class MemoryLimitError(InvalidError):
     """The job needed more memory than it may have."""
 
     def __init__(self, pool: str, limit_bytes: int) -> None:
-        super().__init__(f"{pool} needs more than {limit_bytes // MIB} MiB of memory (setting {pool}.memory)")
+        super().__init__(f"{pool} needs more than {limit_bytes // MIB} MiB of memory (setting {pool}.memory_limit)")
         self.limit_bytes = limit_bytes
 
 
@@ -28,7 +28,7 @@ class TimeLimitError(InvalidError):
     """The job took longer than it may."""
 
     def __init__(self, pool: str, limit_seconds: float) -> None:
-        super().__init__(f"{pool} takes longer than {limit_seconds:g} s (setting {pool}.time)")
+        super().__init__(f"{pool} takes longer than {limit_seconds:g} s (setting {pool}.time_limit_seconds)")
         self.limit_seconds = limit_seconds
 
 
@@ -36,7 +36,7 @@ class ResultLimitError(InvalidError):
     """The job's answer is larger than the parent is willing to hold."""
 
     def __init__(self, pool: str, limit_bytes: int) -> None:
-        super().__init__(f"{pool} gives a result of more than {limit_bytes // MIB} MiB (setting {pool}.result)")
+        super().__init__(f"{pool} gives a result of more than {limit_bytes // MIB} MiB")
         self.limit_bytes = limit_bytes
 
 

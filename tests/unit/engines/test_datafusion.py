@@ -70,7 +70,7 @@ def transformed(folder: Path, sql: str | list[SqlQueryStep], *inputs: TransformR
         new_data_path=folder / "data",
     )
     (folder / "data").unlink(missing_ok=True)
-    return run_transform(TransformJob(request, Encodings.PORTABLE, 1 << 30))
+    return run_transform(TransformJob(request, Encodings.KAMU, 1 << 30))
 
 
 def who(folder: Path) -> str:
@@ -87,13 +87,9 @@ def test_branches_of_a_union_come_in_the_written_order(tmp_path: Path, tail: str
     union = f"select event_time, who from {{}} union all select event_time, who from {{}}{tail}"
 
     for _ in range(8):
-        transformed(
-            tmp_path, f"select event_time, who from big union all select event_time, who from small{tail}", *inputs
-        )
+        transformed(tmp_path, union.format("big", "small"), *inputs)
         assert who(tmp_path) == "ba"
-        transformed(
-            tmp_path, f"select event_time, who from small union all select event_time, who from big{tail}", *inputs
-        )
+        transformed(tmp_path, union.format("small", "big"), *inputs)
         assert who(tmp_path) == "ab"
 
 
@@ -200,9 +196,7 @@ def test_a_raw_query_reads_and_writes_files(tmp_path: Path) -> None:
     step = SqlQueryStep(query='select "offset" + 1 as n from input')
     request = RawQueryRequest(
         input_data_paths=(a_slice(tmp_path, "a", start=0, rows=3),),
-        transform=TransformSql(
-            engine="datafusion", queries=(SqlQueryStep(query='select "offset" + 1 as n from input'),)
-        ),
+        transform=TransformSql(engine="datafusion", queries=(step,)),
         output_data_path=tmp_path / "out",
     )
 

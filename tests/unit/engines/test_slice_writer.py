@@ -35,7 +35,7 @@ def read_back(path: Path) -> pa.Table:
     return datafusion.SessionContext(config).read_parquet(str(path), file_extension="").to_arrow_table()
 
 
-def written(path: Path, table: pa.Table, encodings: Encodings = Encodings.PORTABLE) -> SliceStats:
+def written(path: Path, table: pa.Table, encodings: Encodings = Encodings.KAMU) -> SliceStats:
     return write_slice(path, table.schema, table.to_batches(max_chunksize=100), encodings=encodings)
 
 

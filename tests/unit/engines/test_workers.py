@@ -125,7 +125,7 @@ def test_an_endless_job_is_killed_at_its_deadline(pool: WorkerPool, tmp_path: Pa
     marker = tmp_path / "pids"
     started = time.monotonic()
 
-    with pytest.raises(TimeLimitError, match=r"query takes longer than 0.3 s \(setting query.time\)"):
+    with pytest.raises(TimeLimitError, match=r"query takes longer than 0.3 s \(setting query.time_limit_seconds\)"):
         pool.run(jobs.spin, None, limits=limits)
 
     assert time.monotonic() - started < 3
@@ -135,7 +135,9 @@ def test_an_endless_job_is_killed_at_its_deadline(pool: WorkerPool, tmp_path: Pa
 
 
 def test_a_memory_bomb_is_killed_at_its_limit(pool: WorkerPool) -> None:
-    with pytest.raises(MemoryLimitError, match=r"query needs more than 400 MiB of memory \(setting query.memory\)"):
+    with pytest.raises(
+        MemoryLimitError, match=r"query needs more than 400 MiB of memory \(setting query.memory_limit\)"
+    ):
         pool.run(jobs.eat_memory, None)
 
     assert pool.run(jobs.double, 4) == 8
