@@ -15,6 +15,7 @@ from pydantic_settings import SettingsError as SettingsSourceError
 from yaml import YAMLError
 
 from kamu_assets.errors import InvalidError
+from kamu_assets.orchestration.config import AdapterConfig
 
 MIB = 1024 * 1024
 GIB = 1024 * MIB
@@ -175,6 +176,23 @@ def _unknown_variables() -> list[str]:
     prefix = "KAMU_NODE__"
     given = {name: name.removeprefix(prefix).split("__")[0].upper() for name in os.environ if name.startswith(prefix)}
     return [f"{name}: no such setting" for name, section in given.items() if section not in known]
+
+
+def adapter_config(settings: Settings) -> AdapterConfig:
+    """What the Dagster adapter needs to know."""
+    dagster = settings.dagster
+    return AdapterConfig(
+        dagster_home=settings.dagster_home,
+        run_directory=settings.run_path,
+        database_url=settings.database_url,
+        durability=settings.storage.durability,
+        host=dagster.host,
+        webserver_port=dagster.webserver_port,
+        catalog_port=dagster.catalog_port,
+        flows_port=dagster.flows_port,
+        workers=dagster.workers,
+        worker_max_runs=dagster.worker_max_runs,
+    )
 
 
 class SettingRow(BaseModel):

@@ -20,7 +20,6 @@ AsJson = Annotated[bool, typer.Option("--json", help="JSON for scripts")]
 def local_node(home: Path | None) -> "Iterator[Node]":
     """The node in `home`, made first if it does not exist; commands work beside a running node and without one."""
     from kamu_assets.node import open_node
-
     from kamu_assets.settings import load_settings
 
     node = open_node(load_settings(home))

@@ -1,0 +1,144 @@
+"""Wires everything together, once. Only this module knows which implementation is used.
+
+Opening a node loads neither Dagster nor an engine: pools of child processes start when they are first needed.
+"""
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from kamu_assets.auth.service import AuthService
+from kamu_assets.auth.store import AccountStore
+from kamu_assets.clock import Clock, SystemClock
+from kamu_assets.database.database import Database
+from kamu_assets.database.messages import MessageTypes
+from kamu_assets.database.outbox import Outbox
+from kamu_assets.database.wakeups import Wakeups
+from kamu_assets.datasets.chains import Chains
+from kamu_assets.datasets.commit import Committer
+from kamu_assets.datasets.doctor import Doctor
+from kamu_assets.datasets.messages import MESSAGES as DATASET_MESSAGES
+from kamu_assets.datasets.service import Datasets
+from kamu_assets.durability import Durability
+from kamu_assets.flows.messages import MESSAGES as FLOW_MESSAGES
+from kamu_assets.flows.service import FlowService
+from kamu_assets.governance.access import Access
+from kamu_assets.settings import Settings
+from kamu_assets.storage.local import LocalObjectStore
+from kamu_assets.storage.volumes import Volumes
+
+if TYPE_CHECKING:
+    from kamu_assets.engines.workers import WorkerPool
+
+
+class Node:
+    """One node's services, as its doors and processes use them. Close it when done."""
+
+    def __init__(self, settings: Settings, *, clock: Clock | None = None) -> None:
+        durability = Durability(settings.storage.durability)
+        self.settings = settings
+        self.clock: Clock = clock or SystemClock()
+        self.wakeups = Wakeups(settings.run_path)
+        self.database = Database.open(settings.database_url, durability=durability)
+        self.volumes = _volumes(settings, durability)
+        self.outbox = Outbox(
+            self.database,
+            clock=self.clock,
+            types=MessageTypes((*DATASET_MESSAGES, *FLOW_MESSAGES)),
+            wakeups=self.wakeups,
+        )
+        self.access = Access()
+        self.auth = AuthService(self.database, clock=self.clock, keys=settings.keys_path)
+        self.chains = Chains(database=self.database, volumes=self.volumes)
+        self.committer = Committer(database=self.database, volumes=self.volumes, chains=self.chains, outbox=self.outbox)
+        self.datasets = Datasets(
+            database=self.database,
+            volumes=self.volumes,
+            chains=self.chains,
+            committer=self.committer,
+            outbox=self.outbox,
+            access=self.access,
+            clock=self.clock,
+        )
+        self.doctor = Doctor(
+            database=self.database,
+            volumes=self.volumes,
+            outbox=self.outbox,
+            accounts=AccountStore(),
+            clock=self.clock,
+        )
+        self.flows = FlowService(
+            database=self.database,
+            outbox=self.outbox,
+            datasets=self.datasets,
+            access=self.access,
+            clock=self.clock,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def prepare(self) -> None:
+        """Make the home ready: folders, tables, the admin; finish what a crash interrupted. Harmless when repeated."""
+        for folder in (self.settings.home, self.settings.root_path, self.settings.derivative_path):
+            folder.mkdir(parents=True, exist_ok=True)
+        for folder in (self.settings.uploads_path, self.settings.log_path, self.settings.run_path):
+            folder.mkdir(parents=True, exist_ok=True)
+        self.database.migrate()
+        self.auth.ensure_admin()
+        self.datasets.repair_heads()
+
+    def warm_up(self) -> None:
+        """Start child processes before the first request needs them."""
+        self.engine_pool.warm_up()
+        self.query_pool.warm_up()
+
+    @cached_property
+    def engine_pool(self) -> "WorkerPool":
+        """Where slices are ingested and transforms computed."""
+        engine = self.settings.engine
+        return _pool("engine", engine.workers, engine.memory_limit, engine.time_limit_seconds)
+
+    @cached_property
+    def query_pool(self) -> "WorkerPool":
+        """Where queries run."""
+        query = self.settings.query
+        return _pool("query", query.workers, query.memory_limit, query.time_limit_seconds)
+
+    def close(self) -> None:
+        """End the child processes and the connections."""
+        for pool in ("engine_pool", "query_pool"):
+            if pool in self.__dict__:
+                self.__dict__[pool].close()
+        self.database.close()
+
+
+def open_node(settings: Settings, *, clock: Clock | None = None) -> Node:
+    """The node in `settings.home`, made first if it is new."""
+    settings.home.mkdir(parents=True, exist_ok=True)
+    node = Node(settings, clock=clock)
+    try:
+        node.prepare()
+    except BaseException:
+        node.close()
+        raise
+    return node
+
+
+def _pool(name: str, size: int, memory_bytes: int, time_seconds: float) -> "WorkerPool":
+    from kamu_assets.engines.worker_limits import WorkerLimits
+    from kamu_assets.engines.workers import WorkerPool
+
+    return WorkerPool(name=name, size=size, limits=WorkerLimits(memory_bytes=memory_bytes, time_seconds=time_seconds))
+
+
+def _volumes(settings: Settings, durability: Durability) -> Volumes:
+    def store(root: Path) -> LocalObjectStore:
+        return LocalObjectStore(root, durability)
+
+    root = store(settings.root_path)
+    same = settings.root_path == settings.derivative_path
+    return Volumes(root=root, derivative=root if same else store(settings.derivative_path))
