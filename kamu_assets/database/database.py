@@ -54,7 +54,7 @@ class Database:
             raise RuntimeError("transactions do not nest: pass the open one on")
         self._here.writing = True
         try:
-            with self._turn(), self._begun(self._connections.writer) as tx:
+            with self._turn(), self._begun(self._connections.writer, writes=True) as tx:
                 yield tx
                 tx.finish()
         finally:
@@ -64,7 +64,7 @@ class Database:
     @contextlib.contextmanager
     def reading(self) -> Iterator[Transaction]:
         """One moment of the database; writing fails."""
-        with self._begun(self._connections.reader) as tx:
+        with self._begun(self._connections.reader, writes=False) as tx:
             yield tx
 
     def migrate(self) -> None:
@@ -89,12 +89,12 @@ class Database:
         self._connections.reader.dispose()
 
     @contextlib.contextmanager
-    def _begun(self, engine: Engine) -> Iterator[Transaction]:
+    def _begun(self, engine: Engine, *, writes: bool) -> Iterator[Transaction]:
         with contextlib.ExitStack() as ending:
             with told_plainly():
                 connection = ending.enter_context(engine.connect())
                 connection.begin()
-            yield Transaction(connection)
+            yield Transaction(connection, writes=writes)
             # Reached only without an exception; closing the connection rolls back.
             with told_plainly():
                 connection.commit()

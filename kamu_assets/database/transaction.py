@@ -18,8 +18,9 @@ Row = Mapping[str, Any]
 class Transaction:
     """A unit of work on one connection. Stores execute on it; only `Database` begins and ends it."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, *, writes: bool) -> None:
         self._connection = connection
+        self._writes = writes
         self._before_commit: list[Callable[[], None]] = []
         self._on_commit: list[Callable[[], None]] = []
 
@@ -30,6 +31,8 @@ class Transaction:
 
     def execute(self, statement: Executable, parameters: Row | Sequence[Row] | None = None) -> CursorResult[Any]:
         """Run a statement, or one for each row of parameters."""
+        if statement.is_dml and not self._writes:
+            raise RuntimeError("reading() cannot write: use transaction()")
         with told_plainly():
             return self._connection.execute(statement, parameters)
 

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
 from kamu_assets.database.database import Database
 from kamu_assets.durability import Durability
+from tests.support.postgres import fresh_database
 
 DIALECTS = ("sqlite", "postgres")
 
@@ -21,24 +23,10 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'node.db'}"
 
 
-@pytest.fixture(scope="session")
-def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated SQLite file to copy: migrating is slower than most tests."""
-    path = tmp_path_factory.mktemp("migrated") / "node.db"
-    with opened(f"sqlite:///{path}") as database:
-        database.migrate()
-    return path
-
-
-@pytest.fixture
-def migrated_url(database_url: str, migrated_file: Path) -> str:
+@pytest.fixture(params=DIALECTS)
+def migrated_url(request: pytest.FixtureRequest) -> str:
     """URL of a database that has its tables."""
-    if database_url.startswith("sqlite"):
-        shutil.copyfile(migrated_file, database_url.removeprefix("sqlite:///"))
-    else:
-        with opened(database_url) as database:
-            database.migrate()
-    return database_url
+    return str(request.getfixturevalue(f"migrated_{request.param}"))
 
 
 @pytest.fixture
@@ -46,6 +34,34 @@ def database(migrated_url: str) -> Iterator[Database]:
     """A database with its tables and no rows."""
     with opened(migrated_url) as database:
         yield database
+
+
+# Migrating is slower than most tests: it is done once, and its result copied.
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("migrated") / "node.db"
+    with opened(f"sqlite:///{path}") as database:
+        database.migrate()
+    return path
+
+
+@pytest.fixture
+def migrated_sqlite(sqlite_template: Path, tmp_path: Path) -> str:
+    return f"sqlite:///{shutil.copyfile(sqlite_template, tmp_path / 'node.db')}"
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_url: str) -> Iterator[str]:
+    with fresh_database(postgres_url) as url:
+        with opened(url) as database:
+            database.migrate()
+        yield str(make_url(url).database)
+
+
+@pytest.fixture
+def migrated_postgres(postgres_url: str, postgres_template: str) -> Iterator[str]:
+    with fresh_database(postgres_url, template=postgres_template) as url:
+        yield url
 
 
 @contextlib.contextmanager

@@ -49,10 +49,10 @@ def postgres_server() -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def fresh_database(server_url: str) -> Iterator[str]:
-    """URL of a new, empty database, dropped in the end together with whoever is still connected."""
+def fresh_database(server_url: str, *, template: str = "template1") -> Iterator[str]:
+    """URL of a new database, empty or a copy, dropped in the end together with whoever is still connected."""
     name = f"test_{uuid.uuid4().hex}"
-    _administer(server_url, f'CREATE DATABASE "{name}"')
+    _administer(server_url, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
     try:
         url = make_url(server_url).set(drivername="postgresql+psycopg2", database=name)
         yield url.render_as_string(hide_password=False)

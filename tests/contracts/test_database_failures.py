@@ -1,0 +1,198 @@
+"""What goes wrong around a database is told in our words, and does not last longer than its cause."""
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Column, Integer, MetaData, Table, Text, insert, select, text
+
+from kamu_assets.database import connections
+from kamu_assets.database.database import Database
+from kamu_assets.database.errors import (
+    DatabaseBusyError,
+    DatabaseFullError,
+    DatabaseUnavailableError,
+    TransactionConflictError,
+)
+from kamu_assets.errors import ConflictError, InvalidError, UnavailableError
+from tests.contracts.conftest import opened
+
+tables = MetaData()
+notes = Table("test_notes", tables, Column("id", Integer, primary_key=True), Column("text", Text))
+
+
+@pytest.fixture
+def postgres(postgres_database: str) -> Iterator[Database]:
+    with opened(postgres_database) as database:
+        yield database
+
+
+def create_notes(database: Database) -> None:
+    with database.transaction() as tx:
+        tables.create_all(tx._connection)
+
+
+def test_a_server_that_is_not_there_is_unavailable() -> None:
+    with opened("postgresql://kamu@127.0.0.1:1/nowhere") as database:
+        with pytest.raises(DatabaseUnavailableError, match="database unavailable") as error, database.reading():
+            pass
+
+        assert isinstance(error.value, UnavailableError)
+
+
+def test_a_password_is_not_told() -> None:
+    url = "postgresql://kamu:hunter2@127.0.0.1:1/nowhere"
+
+    with opened(url) as database, pytest.raises(DatabaseUnavailableError) as error, database.transaction():
+        pass
+
+    assert "hunter2" not in str(error.value)
+    assert "hunter2" not in str(error.value.__cause__)
+
+
+def terminate_others(database: Database) -> None:
+    with database.transaction() as tx:
+        tx.execute(
+            text(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE pid <> pg_backend_pid() AND datname = current_database()"
+            )
+        )
+
+
+def test_a_lost_connection_ends_its_transaction_only(postgres: Database, postgres_database: str) -> None:
+    create_notes(postgres)
+
+    def lose() -> None:
+        with opened(postgres_database) as other, postgres.transaction() as tx:
+            tx.execute(insert(notes).values(id=1))
+            terminate_others(other)
+            tx.execute(insert(notes).values(id=2))
+
+    with pytest.raises(DatabaseUnavailableError, match="database unavailable"):
+        lose()
+
+    with postgres.reading() as tx:
+        assert tx.execute(select(notes)).all() == []
+
+
+def test_a_connection_that_was_lost_while_idle_is_replaced(postgres: Database, postgres_database: str) -> None:
+    create_notes(postgres)
+    with opened(postgres_database) as other:
+        terminate_others(other)
+
+    with postgres.transaction() as tx:
+        tx.execute(insert(notes).values(id=1))
+
+    with postgres.reading() as tx:
+        assert tx.execute(select(notes.c.id)).scalars().all() == [1]
+
+
+def test_a_deadlock_is_a_conflict(postgres: Database) -> None:
+    def collide() -> None:
+        with postgres.transaction() as tx:
+            tx.execute(text("DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = 'deadlock_detected'; END $$"))
+
+    with pytest.raises(TransactionConflictError) as error:
+        collide()
+
+    assert isinstance(error.value, ConflictError)
+
+
+def test_a_lock_that_is_held_too_long_is_busy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "BUSY_SECONDS", 0.1)
+    url = f"sqlite:///{tmp_path / 'node.db'}"
+
+    with opened(url) as holder, opened(url) as database, holder.transaction():
+        with pytest.raises(DatabaseBusyError), database.transaction():
+            pass
+
+        with database.reading() as tx:
+            assert not tx.has_table("test_notes")
+
+
+def test_a_full_disk_is_told_and_rolls_back(tmp_path: Path) -> None:
+    with opened(f"sqlite:///{tmp_path / 'node.db'}") as database:
+        create_notes(database)
+
+        def fill() -> None:
+            with database.transaction() as tx:
+                tx.execute(text("PRAGMA max_page_count = 8"))
+                tx.execute(insert(notes).values(text="x" * 1_000_000))
+
+        with pytest.raises(DatabaseFullError, match="no space left"):
+            fill()
+
+        with database.reading() as tx:
+            assert tx.execute(select(notes)).all() == []
+
+
+def test_a_file_that_is_no_database_is_unavailable(tmp_path: Path) -> None:
+    path = tmp_path / "node.db"
+    path.write_bytes(b"not a database " * 1000)
+
+    with opened(f"sqlite:///{path}") as database, pytest.raises(DatabaseUnavailableError, match="not a database"):
+        create_notes(database)
+
+
+def test_a_missing_folder_is_unavailable(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/missing/node.db"
+
+    with opened(url) as database, pytest.raises(DatabaseUnavailableError, match="unable to open"):
+        create_notes(database)
+
+
+@pytest.mark.parametrize("url", ["", "node.db", "mysql://host/name", "sqlite", "postgresql://host:port/name"])
+def test_a_wrong_url_is_refused(url: str) -> None:
+    with pytest.raises(InvalidError, match=r"database\.url"):
+        Database.open(url)
+
+
+def test_durability_reaches_sqlite(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'node.db'}"
+    full = Database.open(url)
+    with opened(url) as fast, fast.transaction() as tx:
+        normal = tx.execute(text("PRAGMA synchronous")).scalar_one()
+    with full.transaction() as tx:
+        synced = tx.execute(text("PRAGMA synchronous")).scalar_one()
+        journal = tx.execute(text("PRAGMA journal_mode")).scalar_one()
+    full.close()
+
+    assert (normal, synced, journal) == (1, 2, "wal")
+
+
+def test_durability_reaches_postgres(postgres: Database, postgres_database: str) -> None:
+    full = Database.open(postgres_database)
+    with postgres.transaction() as tx:
+        fast = tx.execute(text("SHOW synchronous_commit")).scalar_one()
+    with full.transaction() as tx:
+        synced = tx.execute(text("SHOW synchronous_commit")).scalar_one()
+    full.close()
+
+    assert (fast, synced) == ("off", "on")
+
+
+def test_a_temporary_database_ends_with_its_owner() -> None:
+    database = Database.temporary()
+    create_notes(database)
+    with database.transaction() as tx:
+        folder = Path(str(tx._connection.engine.url.database)).parent
+
+    assert folder.is_dir()
+    database.close()
+    del tx, database
+
+    assert not folder.exists()
+
+
+def test_readers_do_not_create_a_database_in_rollback_mode(tmp_path: Path) -> None:
+    path = tmp_path / "node.db"
+    with opened(f"sqlite:///{path}") as database, database.transaction() as tx:
+        tables.create_all(tx._connection)
+
+    connection = sqlite3.connect(path)
+    mode = connection.execute("PRAGMA journal_mode").fetchone()
+    connection.close()
+
+    assert mode == ("wal",)
