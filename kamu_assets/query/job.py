@@ -1,0 +1,122 @@
+"""Queries as they run in a worker."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import datafusion
+import pyarrow as pa
+
+from kamu_assets.engines.listing import ipc_schema
+from kamu_assets.engines.sql_guard import QueryFailedError, plain_text, plan_query, refuse_panic
+from kamu_assets.query.encode import encode_rows
+from kamu_assets.query.model import DataFormat
+from kamu_assets.query.questions import TableSpec
+from kamu_assets.query.tables import KAMU, KamuCatalog, NamedDatasets, arrow_schema, frame_of
+
+_POOL_SHARE: Final = 0.6
+# Answers about the plan, not of it: no limit can be put on top of them.
+_ABOUT_PLANS: Final = frozenset({"Explain", "Analyze", "DescribeTable"})
+_LOCATION: Final = re.compile(r"[^\s\[\],'\"]*/(f1620[0-9a-f]{64})")
+
+
+@dataclass(frozen=True)
+class AnswerShape:
+    """Which rows of a result are wanted, and how."""
+
+    skip: int
+    limit: int
+    data_format: DataFormat
+    sort_keys: bool
+    limit_bytes: int
+
+
+@dataclass(frozen=True)
+class QueryJob:
+    sql: str
+    shape: AnswerShape
+    memory_bytes: int
+
+
+@dataclass(frozen=True)
+class TailJob:
+    """Rows with offsets from `first` to `last`, in this order, of files that hold them."""
+
+    table: TableSpec
+    first: int
+    last: int
+    shape: AnswerShape
+    memory_bytes: int
+
+
+@dataclass(frozen=True)
+class JobAnswer:
+    data: bytes
+    schema: bytes
+    num_records: int
+
+
+def run_query(job: QueryJob) -> JobAnswer:
+    """Plan and run a query; tables are asked for when it names them."""
+    context = _session(job.memory_bytes)
+    datasets = NamedDatasets(context)
+    context.register_catalog_provider(KAMU, KamuCatalog(datasets))
+    frame = plan_query(context, job.sql)
+    datasets.planning = False
+    datasets.wants_columns = "columns" in job.sql.lower()
+    return _answer(frame, job.shape)
+
+
+def run_tail(job: TailJob) -> JobAnswer:
+    """Read the newest rows of a dataset, oldest of them first."""
+    context = _session(job.memory_bytes)
+    frame = frame_of(context, job.table)
+    if len(arrow_schema(job.table)) > 0:
+        offset = datafusion.col('"' + job.table.offset_column.replace('"', '""') + '"')
+        first, last = (datafusion.lit(pa.scalar(bound, pa.int64())) for bound in (job.first, job.last))
+        frame = frame.filter(offset.between(first, last)).sort(offset.sort())
+    return _answer(frame, job.shape)
+
+
+def _session(memory_bytes: int) -> datafusion.SessionContext:
+    config = (
+        datafusion.SessionConfig()
+        .with_default_catalog_and_schema(KAMU, KAMU)
+        .with_create_default_catalog_and_schema(enabled=False)
+        .with_information_schema(enabled=True)
+        .set("datafusion.sql_parser.enable_ident_normalization", "false")
+        .set("datafusion.execution.split_file_groups_by_statistics", "true")
+    )
+    pool_bytes = int(memory_bytes * _POOL_SHARE)
+    runtime = datafusion.RuntimeEnvBuilder().with_disk_manager_os().with_fair_spill_pool(pool_bytes)
+    return datafusion.SessionContext(config, runtime)
+
+
+def _answer(frame: datafusion.DataFrame, shape: AnswerShape) -> JobAnswer:
+    about_plan = type(frame.logical_plan().to_variant()).__name__ in _ABOUT_PLANS
+    try:
+        schema = frame.schema()
+        batches = _of_plan(frame, shape) if about_plan else _of_rows(frame, shape)
+        rows = encode_rows(
+            schema, batches, data_format=shape.data_format, sort_keys=shape.sort_keys, limit_bytes=shape.limit_bytes
+        )
+    except BaseException as error:  # noqa: BLE001 - a panic of the library is a BaseException
+        refuse_panic(error)
+        raise QueryFailedError(_LOCATION.sub(r"\1", plain_text(error))) from None
+    return JobAnswer(rows.data, ipc_schema(schema), rows.num_records)
+
+
+def _of_rows(frame: datafusion.DataFrame, shape: AnswerShape) -> Iterator[pa.RecordBatch]:
+    for batch in frame.limit(shape.limit, offset=shape.skip).execute_stream():
+        yield batch.to_pyarrow()
+
+
+def _of_plan(frame: datafusion.DataFrame, shape: AnswerShape) -> Iterator[pa.RecordBatch]:
+    """Plans name the files they read; tell the slices only, not where the node keeps them."""
+    table = frame.to_arrow_table()
+    for index, field in enumerate(table.schema):
+        if pa.types.is_string(field.type) or pa.types.is_string_view(field.type):
+            texts = [_LOCATION.sub(r"\1", text or "") for text in table[index].to_pylist()]
+            table = table.set_column(index, field, pa.array(texts, field.type))
+    yield from table.slice(shape.skip, shape.limit).to_batches()

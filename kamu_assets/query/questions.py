@@ -1,0 +1,51 @@
+"""What a query in a worker asks the node about datasets, and the answers. Names are resolved for one caller only."""
+
+from dataclasses import dataclass
+
+from kamu_assets.odf.dataset import SetDataSchema
+from kamu_assets.odf.identity import DatasetID
+from kamu_assets.odf.multihash import Multihash
+
+
+@dataclass(frozen=True)
+class FindTable:
+    """Which dataset has this name? Answer: `TableFound`, or None for unknown and unreadable ones alike.
+
+    Only what a query reads is told in its answer (`is_read`), not what the information schema looks at.
+    """
+
+    name: str
+    is_read: bool
+
+
+@dataclass(frozen=True)
+class TableFound:
+    """The dataset and the block at which this query sees it."""
+
+    id: DatasetID
+    head: Multihash
+
+
+@dataclass(frozen=True)
+class DescribeTable:
+    """What is in a found dataset? Answer: `TableSpec`."""
+
+    found: TableFound
+
+
+@dataclass(frozen=True)
+class TableSpec:
+    """Files oldest first. No schema: nothing was ever written."""
+
+    schema: SetDataSchema | None
+    offset_column: str
+    locations: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ListTables:
+    """Names of all datasets the caller may read."""
+
+
+Question = FindTable | DescribeTable | ListTables
+Answer = TableFound | TableSpec | tuple[str, ...] | None

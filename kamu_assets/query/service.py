@@ -1,0 +1,98 @@
+"""The use cases of reading: a query, and the newest rows of a dataset."""
+
+import threading
+from typing import Final
+
+from kamu_assets.auth.model import Caller
+from kamu_assets.datasets.chains import Chains
+from kamu_assets.datasets.service import Datasets
+from kamu_assets.engines.workers import WorkerPool
+from kamu_assets.errors import InvalidError
+from kamu_assets.odf.identity import DatasetRef
+from kamu_assets.query.catalog import QueryCatalog, table_spec
+from kamu_assets.query.job import AnswerShape, JobAnswer, QueryJob, TailJob, run_query, run_tail
+from kamu_assets.query.model import DataFormat, PinnedDataset, QueryRequest, QueryResponse
+
+DEFAULT_LIMIT: Final = 100
+_MAX_SKIP: Final = 2**63 - 1
+
+
+class InvalidPageError(InvalidError):
+    """`skip` or `limit` is out of bounds."""
+
+
+class QueryService:
+    """Reads for callers, in worker processes."""
+
+    def __init__(
+        self,
+        *,
+        datasets: Datasets,
+        chains: Chains,
+        pool: WorkerPool,
+        memory_bytes: int = 1 << 30,
+        max_rows: int = 100_000,
+        max_answer_bytes: int = 64 << 20,
+    ) -> None:
+        self._datasets = datasets
+        self._chains = chains
+        self._pool = pool
+        self._memory_bytes = memory_bytes
+        self._max_rows = max_rows
+        self._max_answer_bytes = max_answer_bytes
+
+    def query(self, caller: Caller, request: QueryRequest, *, cancel: threading.Event | None = None) -> QueryResponse:
+        """Run SQL over the datasets the caller may read, each as of its head when the query is planned."""
+        shape = self._shape(request.skip, request.limit, request.data_format, sort_keys=request.sort_keys)
+        catalog = QueryCatalog(caller, datasets=self._datasets, chains=self._chains)
+        job = QueryJob(request.sql, shape, self._memory_bytes)
+        answer = self._pool.run(run_query, job, on_ask=catalog.answer, cancel=cancel)
+        return _response(answer, shape, catalog.pinned)
+
+    def tail(
+        self,
+        caller: Caller,
+        ref: DatasetRef,
+        *,
+        skip: int = 0,
+        limit: int | None = None,
+        data_format: DataFormat = DataFormat.JSON_AOS,
+        cancel: threading.Event | None = None,
+    ) -> QueryResponse:
+        """The newest rows but `skip`, in offset order. Reads only the slices that hold them."""
+        shape = self._shape(skip, limit, data_format, sort_keys=False)
+        entry = self._datasets.resolve(caller, ref)
+        state = self._chains.state(entry.id)
+        pinned = (PinnedDataset(entry.id, str(entry.alias), state.head),) if state.head is not None else ()
+        last = state.next_offset - 1 - skip
+        first = max(0, last - shape.limit + 1)
+        table = table_spec(entry, state, datasets=self._datasets, chains=self._chains, offsets=(first, last))
+        whole = AnswerShape(0, shape.limit, data_format, sort_keys=False, limit_bytes=self._max_answer_bytes)
+        job = TailJob(table, first, last, whole, self._memory_bytes)
+        answer = self._pool.run(run_tail, job, cancel=cancel)
+        return _response(answer, shape, pinned)
+
+    def close(self) -> None:
+        """End the workers."""
+        self._pool.close()
+
+    def _shape(self, skip: int, limit: int | None, data_format: DataFormat, *, sort_keys: bool) -> AnswerShape:
+        wanted = DEFAULT_LIMIT if limit is None else limit
+        if not 0 <= skip <= _MAX_SKIP:
+            raise InvalidPageError(f"skip must not be negative, got {skip}")
+        if not 0 <= wanted <= self._max_rows:
+            raise InvalidPageError(
+                f"limit must be between 0 and {self._max_rows} (setting query.max_rows), got {wanted}"
+            )
+        return AnswerShape(skip, wanted, data_format, sort_keys, self._max_answer_bytes)
+
+
+def _response(answer: JobAnswer, shape: AnswerShape, pinned: tuple[PinnedDataset, ...]) -> QueryResponse:
+    return QueryResponse(
+        data=answer.data,
+        data_format=shape.data_format,
+        schema=answer.schema,
+        num_records=answer.num_records,
+        limit=shape.limit,
+        datasets=pinned,
+    )
