@@ -1,0 +1,55 @@
+"""How transforms fail."""
+
+from typing import ClassVar
+
+from kamu_assets.errors import InvalidError
+from kamu_assets.odf.identity import DatasetID
+from kamu_assets.odf.multihash import Multihash
+
+
+class TransformError(InvalidError):
+    """A derivative dataset cannot be computed."""
+
+    kind: ClassVar[str] = "transform"
+
+
+class InputsChangedError(TransformError):
+    """The inputs are not those that the data so far was computed from."""
+
+    kind = "invalid-transform"
+
+
+class InvalidInputIntervalError(TransformError):
+    """An input no longer holds the block up to which it was read: it was reset, compacted or replaced."""
+
+    kind = "invalid-input-interval"
+
+    def __init__(self, dataset: DatasetID, head: Multihash, tail: Multihash | None) -> None:
+        super().__init__(f"Invalid block interval [{head}, {tail}) in input dataset '{dataset}'")
+        self.dataset = dataset
+        self.head = head
+        self.tail = tail
+
+
+class InvalidTransformQueryError(TransformError):
+    """The engine cannot plan the query: its author has to change it."""
+
+    kind = "bad-sql"
+
+
+class TransformFailedError(TransformError):
+    """The query failed on this data."""
+
+    kind = "sql-runtime"
+
+
+class EngineContractError(TransformError):
+    """The engine's answer does not hold together."""
+
+    kind = "engine-contract"
+
+
+class WatermarkOnDerivativeError(InvalidError):
+    """Watermarks of derivative datasets come from their inputs."""
+
+    kind: ClassVar[str] = "watermark-on-derivative"

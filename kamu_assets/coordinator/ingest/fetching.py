@@ -1,0 +1,45 @@
+"""What fetching gives, and where it takes place (ODF-FACTS 8.1)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kamu_assets.coordinator.ingest.limits import FetchLimits
+from kamu_assets.odf.source import SourceState
+from kamu_assets.odf.timestamp import Timestamp
+
+POLLING_SOURCE = "default"
+ETAG = "odf/etag"
+LAST_MODIFIED = "odf/last-modified"
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A file to ingest, and what to remember of it."""
+
+    path: Path
+    name: str
+    source_event_time: Timestamp
+    source_state: SourceState | None
+    # Whether the source has another file after this one.
+    has_more: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FetchRequest:
+    """The moment and the place of a fetch."""
+
+    previous: SourceState | None
+    system_time: Timestamp
+    # Downloads go here.
+    folder: Path
+    # Relative paths of a manifest start here.
+    base: Path
+    limits: FetchLimits = field(default_factory=FetchLimits)
+    # What `${{ env.NAME }}` stands for; never the environment of this process.
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+def state_of(kind: str, value: str) -> SourceState:
+    """The memory of a polling source."""
+    return SourceState(source_name=POLLING_SOURCE, kind=kind, value=value)

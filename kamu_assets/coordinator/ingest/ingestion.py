@@ -1,0 +1,142 @@
+"""Makes slices in child processes and commits them: what polling and pushing share."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol, TypeVar
+from uuid import uuid4
+
+from kamu_assets.coordinator.ingest.limits import IngestLimits
+from kamu_assets.coordinator.ingest.merge_keys import key_columns
+from kamu_assets.coordinator.ingest.slice_request import SliceInput, SliceRequest, SliceResult, write_slice
+from kamu_assets.coordinator.ingest.writer import NewData, plan_events, schema_of
+from kamu_assets.datasets.chains import Chains
+from kamu_assets.datasets.commit import Committer
+from kamu_assets.datasets.model import CommitResult, DatasetEntry, NewSlice
+from kamu_assets.engines.slice_writer import Encodings, SliceStats
+from kamu_assets.odf.chain_rules import ChainState
+from kamu_assets.odf.data import OffsetInterval
+from kamu_assets.odf.source import MergeStrategy, SourceState
+from kamu_assets.odf.timestamp import Timestamp
+from kamu_assets.storage.layout import data_key
+from kamu_assets.storage.volumes import Volumes
+
+Req = TypeVar("Req")
+Res = TypeVar("Res")
+
+# Modules that a worker process should have loaded before its first job.
+PRELOAD = ("datafusion", "pyarrow.parquet", "pyarrow.compute", "kamu_assets.coordinator.ingest.slice_job")
+
+
+class JobRunner(Protocol):
+    """Runs a job elsewhere: a worker pool."""
+
+    def run(self, job: Callable[[Req], Res], request: Req) -> Res:
+        """The result of `job(request)`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Inputs for one block."""
+
+    inputs: tuple[SliceInput, ...]
+    merge: MergeStrategy
+    system_time: Timestamp
+    source_state: SourceState | None = None
+    run_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    """What became of the inputs, and the commit if there was anything to commit."""
+
+    result: SliceResult
+    commit: CommitResult | None
+
+
+class Ingestion:
+    """From inputs to a block."""
+
+    def __init__(
+        self,
+        *,
+        chains: Chains,
+        committer: Committer,
+        volumes: Volumes,
+        pool: JobRunner,
+        limits: IngestLimits | None = None,
+        encodings: Encodings = Encodings.KAMU,
+    ) -> None:
+        self._chains = chains
+        self._committer = committer
+        self._volumes = volumes
+        self._pool = pool
+        self._limits = limits or IngestLimits()
+        self._encodings = encodings
+
+    def ingest(self, entry: DatasetEntry, chain: ChainState, work: Work) -> Ingested:
+        """Add the inputs to the dataset as it was at `chain`; HeadMovedError when it has moved on."""
+        target = self._volumes.staging(entry.kind) / f"slice-{uuid4().hex}"
+        try:
+            result = self._pool.run(write_slice, self._request(entry, chain, work, target))
+            return Ingested(result, self._commit(entry, chain, work, result, target))
+        finally:
+            # After a commit the store has taken the file over.
+            with suppress(FileNotFoundError):
+                target.unlink()
+
+    def _request(self, entry: DatasetEntry, chain: ChainState, work: Work, target: Path) -> SliceRequest:
+        return SliceRequest(
+            inputs=work.inputs,
+            merge=work.merge,
+            vocab=chain.vocab,
+            schema=schema_of(chain),
+            previous=self._previous_slices(entry, chain) if key_columns(work.merge) else (),
+            next_offset=chain.next_offset,
+            system_time=work.system_time,
+            target=target,
+            limits=self._limits,
+            encodings=self._encodings,
+        )
+
+    def _previous_slices(self, entry: DatasetEntry, chain: ChainState) -> tuple[str, ...]:
+        if chain.head is None or chain.last_offset is None:
+            return ()
+        store = self._volumes.for_kind(entry.kind)
+        slices = self._chains.slices(entry.id, after=None, until=chain.head)
+        return tuple(store.location(data_key(entry.id, found.physical_hash)) for found in slices)
+
+    def _commit(
+        self, entry: DatasetEntry, chain: ChainState, work: Work, result: SliceResult, target: Path
+    ) -> CommitResult | None:
+        new = NewData(schema=result.schema, source_state=work.source_state)
+        files: tuple[NewSlice, ...] = ()
+        if result.stats is not None:
+            files = (new_slice(result.stats, target),)
+            new = replace(new, data_slice=files[0].data_slice, max_event_time=result.stats.max_event_time)
+        events = plan_events(chain, new)
+        if not events:
+            return None
+        return self._committer.commit(
+            entry.id,
+            expected_head=chain.head,
+            events=events,
+            files=files,
+            system_time=work.system_time,
+            run_id=work.run_id,
+        )
+
+
+def new_slice(stats: SliceStats, path: Path) -> NewSlice:
+    """A written file as the block will name it."""
+    if stats.first_offset is None or stats.last_offset is None:
+        raise ValueError("a slice without rows has no offsets")
+    return NewSlice(
+        path=path,
+        physical_hash=stats.physical_hash,
+        logical_hash=stats.logical_hash,
+        offset_interval=OffsetInterval(start=stats.first_offset, end=stats.last_offset),
+        size=stats.size,
+    )

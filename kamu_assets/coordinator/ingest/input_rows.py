@@ -1,0 +1,152 @@
+"""The rows that one input adds to a dataset: read, preprocessed, normalized, merged; failures explained."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import pyarrow as pa
+from datafusion import DataFrame
+
+from kamu_assets.coordinator.ingest.columns import check_input_columns, fit_schema, slice_schema
+from kamu_assets.coordinator.ingest.errors import IngestError, SqlRuntimeError, TooLargeError
+from kamu_assets.coordinator.ingest.explain import general_error
+from kamu_assets.coordinator.ingest.explain_csv import explain_csv
+from kamu_assets.coordinator.ingest.explain_json import explain_json
+from kamu_assets.coordinator.ingest.limits import MIB, IngestLimits
+from kamu_assets.coordinator.ingest.merge import check_key, in_commit_order, unseen
+from kamu_assets.coordinator.ingest.preprocess import default_preprocess, run_queries
+from kamu_assets.coordinator.ingest.readers import InputFile, ReadFrame, csv_dialect, read_input
+from kamu_assets.coordinator.ingest.session import Bench, EngineFailureError, engine_failures, open_bench, stream
+from kamu_assets.coordinator.ingest.slice_request import SliceInput
+from kamu_assets.coordinator.ingest.times import normalize_times
+from kamu_assets.engines.listing import listing
+from kamu_assets.odf.arrow_schema import to_arrow
+from kamu_assets.odf.data import DataSchema, DatasetVocabulary
+from kamu_assets.odf.source import MergeStrategy, ReadStepCsv, ReadStepJson, ReadStepNdJson
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the rows of an input depend on beside the input."""
+
+    vocab: DatasetVocabulary
+    merge: MergeStrategy
+    key: tuple[str, ...]
+    event_time_type: pa.DataType
+    dataset_schema: DataSchema | None
+    previous: tuple[str, ...]
+    # Keys taken from inputs before this one, in the same slice.
+    seen: tuple[pa.Table, ...]
+    limits: IngestLimits
+
+
+class InputRows:
+    """Rows of one input, ready to be completed and written."""
+
+    def __init__(self, bench: Bench, one: SliceInput, source: ReadFrame) -> None:
+        self.name = one.name
+        self._bench = bench
+        self._input = one
+        self._source = source
+        self._merged: DataFrame
+        self.event_time: str
+        self.slice_schema: pa.Schema
+
+    @classmethod
+    def open(cls, one: SliceInput, *, around: Surroundings, scratch: Path) -> Self | None:
+        """Plan everything that can be known before the rows are read; None when there is nothing to read."""
+        bench = open_bench(around.limits, scratch)
+        try:
+            source = read_input(bench, one.read, InputFile(_as_file(one.content, scratch), one.name))
+            if source is None:
+                return None
+            rows = cls(bench, one, source)
+            rows._plan(around)
+        except EngineFailureError as error:
+            raise general_error(one.name, str(error)) from error
+        return rows
+
+    def stream(self) -> Iterator[pa.RecordBatch]:
+        """The rows as they come."""
+        return self._explained(self._merged)
+
+    def stream_sorted(self) -> Iterator[pa.RecordBatch]:
+        """The rows in commit order."""
+        return self._explained(in_commit_order(self._bench, self._merged, self.event_time))
+
+    def _plan(self, around: Surroundings) -> None:
+        vocab = around.vocab
+        self.event_time = vocab.event_time_column
+        frame = self._preprocessed(vocab)
+        check_input_columns(frame.schema(), vocab, brings_op=False, name=self.name)
+        frame = normalize_times(self._bench, frame, vocab, around.event_time_type)
+        check_key(frame.schema(), around.key, name=self.name)
+        self.slice_schema = slice_schema(frame.schema(), vocab)
+        if around.dataset_schema is not None:
+            fit_schema(self.slice_schema, around.dataset_schema, name=self.name)
+        self._merged = unseen(self._bench, frame, around.key, self._keys(around)) if around.key else frame
+
+    def _preprocessed(self, vocab: DatasetVocabulary) -> DataFrame:
+        if self._input.preprocess is not None:
+            return run_queries(self._bench, self._source.frame, self._input.preprocess, name=self.name)
+        if self._source.declared is not None:
+            return self._source.frame
+        return default_preprocess(self._bench, self._source.frame, vocab)
+
+    def _keys(self, around: Surroundings) -> list[DataFrame]:
+        """Keys that were seen before: in slices, and in earlier inputs of the same slice."""
+        session = self._bench.session
+        keys = []
+        if around.previous and around.dataset_schema is not None:
+            with engine_failures():
+                keys.append(listing(session, around.previous, schema=to_arrow(around.dataset_schema)))
+        with engine_failures():
+            keys.extend(session.from_arrow(table) for table in around.seen)
+        return keys
+
+    def _explained(self, frame: DataFrame) -> Iterator[pa.RecordBatch]:
+        try:
+            yield from stream(frame)
+        except EngineFailureError as error:
+            raise self._explain(str(error)) from error
+
+    def _explain(self, reason: str) -> IngestError:
+        if "Resources exhausted" in reason:
+            memory = self._bench.limits.sort_memory_bytes // MIB
+            return TooLargeError(f"{self.name}: sorting and comparing needs more than {memory} MiB")
+        try:
+            self._blame_input()
+        except IngestError as error:
+            return error
+        if self._input.preprocess is not None:
+            return SqlRuntimeError(f"{self.name}: preprocess query: {reason}")
+        return general_error(self.name, reason)
+
+    def _blame_input(self) -> None:
+        """Raise if the input alone, before any query, is what cannot be read."""
+        file, schema = self._source.file, self._source.frame.schema()
+        read = self._input.read
+        match read:
+            case ReadStepCsv():
+                dialect, header = csv_dialect(read), bool(read.header)
+                explain_csv(self._bench, file.path, dialect, name=file.name, header=header, schema=schema)
+            case ReadStepNdJson() | ReadStepJson():
+                explain_json(self._bench, file.path, name=file.name, schema=schema)
+            case _:
+                self._read_alone()
+
+    def _read_alone(self) -> None:
+        try:
+            for _ in stream(self._source.frame):
+                pass
+        except EngineFailureError as error:
+            raise general_error(self.name, str(error)) from error
+
+
+def _as_file(content: bytes | Path, scratch: Path) -> Path:
+    if isinstance(content, Path):
+        return content
+    path = scratch / "input"
+    path.write_bytes(content)
+    return path

@@ -1,0 +1,130 @@
+"""Polling: fetch what a source has, slice by slice, until it has no more."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from kamu_assets.clock import Clock
+from kamu_assets.coordinator.ingest.fetch import check_prepare, fetch
+from kamu_assets.coordinator.ingest.fetching import Fetched, FetchRequest
+from kamu_assets.coordinator.ingest.ingestion import Ingestion, Work
+from kamu_assets.coordinator.ingest.limits import FetchLimits
+from kamu_assets.coordinator.ingest.slice_request import SliceInput
+from kamu_assets.coordinator.results import NothingToPoll, PullResult, Updated, UpToDate
+from kamu_assets.datasets.chains import Chains
+from kamu_assets.datasets.errors import HeadMovedError
+from kamu_assets.datasets.model import DatasetEntry
+from kamu_assets.odf.chain_rules import ChainState
+from kamu_assets.odf.dataset import SetPollingSource
+from kamu_assets.odf.timestamp import Timestamp
+from kamu_assets.storage.volumes import Volumes
+
+_ATTEMPTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class PollOptions:
+    """How a pull of a root is done."""
+
+    run_id: str | None = None
+    fetch_uncacheable: bool = False
+    max_slices: int | None = None
+    # Told after every slice how far the pull has come.
+    on_progress: Callable[[Updated], None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    update: Updated | None
+    has_more: bool
+
+
+class Poller:
+    """Polls the sources of root datasets."""
+
+    def __init__(
+        self,
+        *,
+        chains: Chains,
+        volumes: Volumes,
+        ingestion: Ingestion,
+        clock: Clock,
+        base: Path,
+        limits: FetchLimits | None = None,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
+        self._chains = chains
+        self._volumes = volumes
+        self._ingestion = ingestion
+        self._clock = clock
+        self._base = base
+        self._limits = limits or FetchLimits()
+        self._variables = dict(variables or {})
+
+    def poll(self, entry: DatasetEntry, options: PollOptions) -> PullResult:
+        """Ingest everything new. A file that fails ends the pull; slices before it stay committed."""
+        total: Updated | None = None
+        slices = 0
+        while True:
+            step = self._retried_step(entry, options, first=slices == 0)
+            if not isinstance(step, _Step):
+                return step
+            slices += 1
+            if step.update is not None:
+                total = total.then(step.update) if total else step.update
+                _report(options, total)
+            if not step.has_more or slices == options.max_slices:
+                return replace(total, has_more=step.has_more) if total else UpToDate()
+
+    def _retried_step(self, entry: DatasetEntry, options: PollOptions, *, first: bool) -> _Step | PullResult:
+        for _ in range(_ATTEMPTS - 1):
+            try:
+                return self._step(entry, options, first=first)
+            except HeadMovedError:
+                continue
+        return self._step(entry, options, first=first)
+
+    def _step(self, entry: DatasetEntry, options: PollOptions, *, first: bool) -> _Step | PullResult:
+        chain = self._chains.state(entry.id)
+        source = chain.polling_source
+        if source is None:
+            return NothingToPoll()
+        check_prepare(source.prepare)
+        forgetful = chain.last_data is not None and chain.source_state is None
+        if first and forgetful and not options.fetch_uncacheable:
+            return UpToDate(uncacheable=True)
+        system_time = self._clock.now()
+        with TemporaryDirectory(dir=self._volumes.staging(entry.kind), prefix="fetch-") as folder:
+            found = fetch(source.fetch, self._request(chain, system_time, Path(folder)))
+            if found is None:
+                return _Step(None, has_more=False)
+            work = _work(source, found, system_time, options.run_id)
+            commit = self._ingestion.ingest(entry, chain, work).commit
+        return _Step(Updated.of(commit) if commit else None, has_more=found.has_more)
+
+    def _request(self, chain: ChainState, system_time: Timestamp, folder: Path) -> FetchRequest:
+        return FetchRequest(
+            previous=chain.source_state,
+            system_time=system_time,
+            folder=folder,
+            base=self._base,
+            limits=self._limits,
+            variables=self._variables,
+        )
+
+
+def _work(source: SetPollingSource, found: Fetched, system_time: Timestamp, run_id: str | None) -> Work:
+    one = SliceInput(
+        name=found.name,
+        content=found.path,
+        read=source.read,
+        preprocess=source.preprocess,
+        source_event_time=found.source_event_time,
+    )
+    return Work((one,), source.merge, system_time, source_state=found.source_state, run_id=run_id)
+
+
+def _report(options: PollOptions, total: Updated) -> None:
+    if options.on_progress is not None:
+        options.on_progress(total)

@@ -1,0 +1,115 @@
+"""Pushing: a group of pushes becomes one block that equals committing them one after another (decision A4)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from kamu_assets.clock import Clock
+from kamu_assets.coordinator.ingest.ingestion import Ingestion, Work
+from kamu_assets.coordinator.ingest.media_types import reader_for
+from kamu_assets.coordinator.ingest.push_queue import Outcome, Push
+from kamu_assets.coordinator.ingest.push_source import select_push_source
+from kamu_assets.coordinator.ingest.slice_request import InputOutcome, SliceInput
+from kamu_assets.coordinator.results import PushResult
+from kamu_assets.database.database import Database
+from kamu_assets.datasets.chains import Chains
+from kamu_assets.datasets.errors import HeadMovedError
+from kamu_assets.datasets.model import DatasetEntry
+from kamu_assets.datasets.store import DatasetStore
+from kamu_assets.errors import KamuError
+from kamu_assets.odf.chain_rules import ChainState
+from kamu_assets.odf.identity import DatasetID
+from kamu_assets.odf.multihash import Multihash
+from kamu_assets.odf.source import MergeStrategy
+from kamu_assets.odf.timestamp import Timestamp
+
+_ATTEMPTS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class _Resolved:
+    """A push that has found its source."""
+
+    place: int
+    one: SliceInput
+    merge: MergeStrategy
+
+
+class GroupCommit:
+    """Commits groups of pushes."""
+
+    def __init__(self, *, database: Database, chains: Chains, ingestion: Ingestion, clock: Clock) -> None:
+        self._database = database
+        self._chains = chains
+        self._ingestion = ingestion
+        self._clock = clock
+        self._entries = DatasetStore()
+
+    def commit(self, dataset: DatasetID, pushes: Sequence[Push]) -> Sequence[Outcome]:
+        """One outcome per push, in their order."""
+        with self._database.reading() as tx:
+            entry = self._entries.get(tx, dataset)
+        outcomes: dict[int, Outcome] = {}
+        now = self._clock.now()
+        resolved = list(self._resolve(self._chains.state(dataset), pushes, now, outcomes))
+        # Only pushes that are merged alike can share a block.
+        for _, alike in groupby(resolved, key=lambda push: push.merge):
+            outcomes |= self._commit_alike(entry, list(alike), now)
+        return [outcomes[place] for place in range(len(pushes))]
+
+    def _resolve(
+        self, chain: ChainState, pushes: Sequence[Push], now: Timestamp, refused: dict[int, Outcome]
+    ) -> list[_Resolved]:
+        found = []
+        for place, push in enumerate(pushes):
+            try:
+                source = select_push_source(chain, push.source_name)
+                one = SliceInput(
+                    name=push.name,
+                    content=push.content,
+                    read=reader_for(source.read, push.media_type),
+                    preprocess=source.preprocess,
+                    source_event_time=push.source_event_time or now,
+                )
+                found.append(_Resolved(place, one, source.merge))
+            except KamuError as error:
+                refused[place] = error
+        return found
+
+    def _commit_alike(self, entry: DatasetEntry, pushes: list[_Resolved], now: Timestamp) -> dict[int, Outcome]:
+        try:
+            return self._retried(entry, pushes, now)
+        except KamuError as error:
+            if len(pushes) == 1:
+                return {pushes[0].place: error}
+        # One of them broke the worker or a rule: find out which.
+        outcomes: dict[int, Outcome] = {}
+        for push in pushes:
+            outcomes |= self._commit_alike(entry, [push], now)
+        return outcomes
+
+    def _retried(self, entry: DatasetEntry, pushes: list[_Resolved], now: Timestamp) -> dict[int, Outcome]:
+        for _ in range(_ATTEMPTS - 1):
+            try:
+                return self._attempt(entry, pushes, now)
+            except HeadMovedError:
+                # Another process was first: merge with what it committed.
+                now = max(now, self._clock.now())
+        return self._attempt(entry, pushes, now)
+
+    def _attempt(self, entry: DatasetEntry, pushes: list[_Resolved], now: Timestamp) -> dict[int, Outcome]:
+        chain = self._chains.state(entry.id)
+        work = Work(tuple(push.one for push in pushes), pushes[0].merge, now)
+        ingested = self._ingestion.ingest(entry, chain, work)
+        head = ingested.commit.new_head if ingested.commit else chain.head
+        if head is None:
+            raise ValueError("a dataset in the registry has a head")
+        outcomes = zip(pushes, ingested.result.outcomes, strict=True)
+        return {push.place: _outcome(outcome, head) for push, outcome in outcomes}
+
+
+def _outcome(outcome: InputOutcome, head: Multihash) -> Outcome:
+    if outcome.failure is not None:
+        return outcome.failure.restored()
+    up_to_date = outcome.records == 0 and not outcome.sets_schema
+    return PushResult(head, outcome.records, up_to_date=up_to_date)

@@ -1,0 +1,214 @@
+"""Read steps: from a file to rows (ODF: ReadStep). What an option may be is what the reference accepts."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+from datafusion import CsvReadOptions, DataFrame
+
+from kamu_assets.coordinator.ingest.csv_records import CsvDialect, walk_csv
+from kamu_assets.coordinator.ingest.errors import (
+    BadInputError,
+    DuplicateColumnError,
+    TooLargeError,
+    UnsupportedColumnTypeError,
+    UnsupportedOptionError,
+    UnsupportedReaderError,
+    UnsupportedSchemaError,
+)
+from kamu_assets.coordinator.ingest.explain_json import explain_json
+from kamu_assets.coordinator.ingest.json_inference import in_upstream_order
+from kamu_assets.coordinator.ingest.json_text import array_to_ndjson, without_bom
+from kamu_assets.coordinator.ingest.limits import IngestLimits
+from kamu_assets.coordinator.ingest.session import Bench, EngineFailureError, engine_failures
+from kamu_assets.coordinator.ingest.text_gate import check_csv, check_ndjson
+from kamu_assets.errors import InvalidError
+from kamu_assets.odf.arrow_schema import to_arrow
+from kamu_assets.odf.data import DataSchema
+from kamu_assets.odf.ddl import parse_ddl
+from kamu_assets.odf.source import ReadStep, ReadStepCsv, ReadStepJson, ReadStepNdJson, ReadStepParquet
+
+TEXT_TIME_FORMATS = (None, "rfc3339")
+
+
+@dataclass(frozen=True, slots=True)
+class InputFile:
+    """A file to read, under the name its sender knows."""
+
+    path: Path
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReadFrame:
+    """What a read step made of a file."""
+
+    frame: DataFrame
+    # The file that was parsed; differs from the input where that was rewritten first.
+    file: InputFile
+    # Types the reader was told, if any.
+    declared: pa.Schema | None
+
+
+def read_input(bench: Bench, step: ReadStep, file: InputFile) -> ReadFrame | None:
+    """Open a file as rows; None when it is empty and nothing says what its columns are."""
+    declared = declared_schema(step)
+    if declared is not None:
+        _check_declared(declared, step, bench.limits)
+    match step:
+        case ReadStepCsv():
+            frame = _csv(bench, step, file, declared)
+        case ReadStepNdJson() | ReadStepJson():
+            frame, file = _json(bench, step, file, declared)
+        case ReadStepParquet():
+            frame = _parquet(bench, file, declared)
+        case _:
+            raise UnsupportedReaderError(f"{file.name}: the reader {step.kind} is not supported yet")
+    if frame is None:
+        return None
+    _check_columns(frame.schema().names, file, bench.limits)
+    return ReadFrame(frame, file, declared)
+
+
+def declared_schema(step: ReadStep) -> pa.Schema | None:
+    """The columns a read step demands, if it does."""
+    schema: DataSchema | None = step.schema_
+    try:
+        if step.ddl_schema is not None:
+            schema = parse_ddl(step.ddl_schema)
+        return None if schema is None else to_arrow(schema)
+    except InvalidError as error:
+        raise UnsupportedSchemaError(f"schema of the {step.kind} reader: {error}") from error
+
+
+def csv_dialect(step: ReadStepCsv) -> CsvDialect:
+    """How the fields of a CSV file are parted; checks every option."""
+    _check_encoding(step.encoding, "Csv")
+    _check_one_of(step.null_value, (None, ""), "Csv.nullValue")
+    _check_one_of(step.date_format, TEXT_TIME_FORMATS, "Csv.dateFormat")
+    _check_one_of(step.timestamp_format, TEXT_TIME_FORMATS, "Csv.timestampFormat")
+    return CsvDialect(
+        separator=_one_character(step.separator, "Csv.separator") or ",",
+        quote=_one_character(step.quote, "Csv.quote") or '"',
+        escape=_one_character(step.escape, "Csv.escape") or "\\",
+    )
+
+
+def csv_options(
+    step: ReadStepCsv, dialect: CsvDialect, schema: pa.Schema | None, limits: IngestLimits
+) -> CsvReadOptions:
+    """The same for DataFusion."""
+    return CsvReadOptions(
+        has_header=bool(step.header),
+        delimiter=dialect.separator,
+        quote=dialect.quote,
+        escape=dialect.escape,
+        newlines_in_values=True,
+        schema=schema,
+        schema_infer_max_records=limits.inference_records if step.infer_schema else 0,
+        file_extension="",
+    )
+
+
+def _csv(bench: Bench, step: ReadStepCsv, file: InputFile, declared: pa.Schema | None) -> DataFrame | None:
+    dialect, limits = csv_dialect(step), bench.limits
+    check_csv(file.path, dialect, name=file.name, limits=limits)
+    if declared is None:
+        first = next(walk_csv(file.path, dialect, name=file.name, limits=limits), None)
+        if first is None:
+            return None
+        _check_columns(first.fields if step.header else [str(n) for n in range(len(first.fields))], file, limits)
+    with engine_failures():
+        return bench.session.read_csv(str(file.path), options=csv_options(step, dialect, declared, limits))
+
+
+def _json(
+    bench: Bench, step: ReadStepNdJson | ReadStepJson, file: InputFile, declared: pa.Schema | None
+) -> tuple[DataFrame | None, InputFile]:
+    _check_encoding(step.encoding, step.kind)
+    _check_one_of(step.date_format, TEXT_TIME_FORMATS, f"{step.kind}.dateFormat")
+    _check_one_of(step.timestamp_format, TEXT_TIME_FORMATS, f"{step.kind}.timestampFormat")
+    check_ndjson(file.path, name=file.name, limits=bench.limits)
+    if isinstance(step, ReadStepJson):
+        file = InputFile(array_to_ndjson(file.path, step.sub_path, name=file.name, scratch=bench.scratch), file.name)
+    elif declared is None and file.path.stat().st_size == 0:
+        return None, file
+    else:
+        file = InputFile(without_bom(file.path, bench.scratch), file.name)
+    return _ndjson(bench, file, declared), file
+
+
+def _ndjson(bench: Bench, file: InputFile, declared: pa.Schema | None) -> DataFrame:
+    schema, limits = declared, bench.limits
+    if schema is None:
+        guess = _guessed_json_schema(bench, file)
+        _check_columns(guess.names, file, limits)
+        schema = in_upstream_order(guess, file.path, limits.inference_records)
+    with engine_failures():
+        return bench.session.read_json(str(file.path), schema=schema, file_extension="")
+
+
+def _guessed_json_schema(bench: Bench, file: InputFile) -> pa.Schema:
+    records = bench.limits.inference_records
+    try:
+        with engine_failures():
+            guess = bench.session.read_json(str(file.path), schema_infer_max_records=records, file_extension="")
+            return guess.schema()
+    except EngineFailureError as error:
+        explain_json(bench, file.path, name=file.name, schema=None)
+        raise BadInputError(
+            f"{file.name}: columns cannot be inferred from the first {records} records ({error}); "
+            "declare a schema in the read step"
+        ) from error
+
+
+def _parquet(bench: Bench, file: InputFile, declared: pa.Schema | None) -> DataFrame:
+    with engine_failures():
+        return bench.session.read_parquet(str(file.path), file_extension="", schema=declared)
+
+
+def _check_declared(schema: pa.Schema, step: ReadStep, limits: IngestLimits) -> None:
+    _check_columns(schema.names, InputFile(Path(), f"schema of the {step.kind} reader"), limits)
+    if isinstance(step, ReadStepCsv):
+        for field in schema:
+            if not _csv_can_hold(field.type):
+                raise UnsupportedColumnTypeError(f"column `{field.name}`: CSV cannot hold values of type {field.type}")
+
+
+def _csv_can_hold(kind: pa.DataType) -> bool:
+    return not (pa.types.is_nested(kind) or pa.types.is_duration(kind) or _is_binary(kind))
+
+
+def _is_binary(kind: pa.DataType) -> bool:
+    return bool(
+        pa.types.is_binary(kind)
+        or pa.types.is_large_binary(kind)
+        or pa.types.is_fixed_size_binary(kind)
+        or pa.types.is_binary_view(kind)
+    )
+
+
+def _check_columns(names: "list[str] | tuple[str, ...]", file: InputFile, limits: IngestLimits) -> None:
+    if len(names) > limits.max_columns:
+        raise TooLargeError(f"{file.name}: {len(names)} columns, more than {limits.max_columns}")
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise DuplicateColumnError(f"{file.name}: two columns are named `{name}`")
+        seen.add(name)
+
+
+def _one_character(value: str | None, option: str) -> str | None:
+    if value and (len(value) > 1 or not value.isascii()):
+        raise UnsupportedOptionError(f"{option} must be a single ASCII character, not {value!r}")
+    return value or None
+
+
+def _check_encoding(value: str | None, reader: str) -> None:
+    _check_one_of(value, (None, "utf8"), f"{reader}.encoding")
+
+
+def _check_one_of(value: str | None, allowed: tuple[str | None, ...], option: str) -> None:
+    if value not in allowed:
+        choices = ", ".join(repr(choice) for choice in allowed if choice is not None)
+        raise UnsupportedOptionError(f"unsupported {option}: {value!r}; supported: {choices}")

@@ -1,0 +1,145 @@
+"""One slice: inputs are read, preprocessed, merged, completed and written in one pass."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pyarrow as pa
+
+from kamu_assets.coordinator.ingest.columns import MILLIS_UTC, describe_schema, fit_schema
+from kamu_assets.coordinator.ingest.completion import Completion, OutOfOrderError, in_order
+from kamu_assets.coordinator.ingest.input_rows import InputRows, Surroundings
+from kamu_assets.coordinator.ingest.merge_keys import key_columns
+from kamu_assets.coordinator.ingest.slice_request import InputOutcome, SliceInput, SliceRequest, SliceResult
+from kamu_assets.engines.slice_writer import SliceStats, SliceWriter
+from kamu_assets.engines.wire import Failure
+from kamu_assets.errors import KamuError
+from kamu_assets.odf.arrow_schema import to_arrow
+from kamu_assets.odf.data import DataSchema
+
+
+def make_slice(request: SliceRequest) -> SliceResult:
+    """Do what the request says, in this process."""
+    with TemporaryDirectory(dir=request.target.parent, prefix="ingest-") as scratch:
+        job = _SliceJob(request, Path(scratch))
+        return job.single() if len(request.inputs) == 1 else job.group()
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    schema: pa.Schema | None
+    batches: list[pa.RecordBatch]
+
+
+class _SliceJob:
+    def __init__(self, request: SliceRequest, scratch: Path) -> None:
+        self._request = request
+        self._scratch = scratch
+        self._schema = request.schema
+        self._key = key_columns(request.merge)
+        # Keys of rows taken from earlier inputs of this very job.
+        self._seen: list[pa.Table] = []
+        self._opened = 0
+
+    def single(self) -> SliceResult:
+        """Stream the only input through; memory is bounded by batches as long as its rows come in order."""
+        known = self._schema
+        rows = self._open(self._request.inputs[0])
+        if rows is None:
+            return SliceResult((InputOutcome(),), known, None)
+        schema = self._fit(rows)
+        try:
+            stats = self._stream(schema, in_order(rows.stream(), rows.event_time))
+        except OutOfOrderError:
+            stats = self._stream(schema, rows.stream_sorted())
+        return SliceResult((self._outcome(known, stats.num_records if stats else 0),), self._schema, stats)
+
+    def group(self) -> SliceResult:
+        """Hold the rows of each input until it is known to be good, then write them one after another."""
+        outcomes: list[InputOutcome] = []
+        batches: list[pa.RecordBatch] = []
+        schema: pa.Schema | None = None
+        for one in self._request.inputs:
+            known = self._schema
+            try:
+                taken = self._take(one)
+            except KamuError as error:
+                # A refused input must not decide what the schema is.
+                self._schema = known
+                outcomes.append(InputOutcome(failure=Failure.of(error)))
+                continue
+            outcomes.append(self._outcome(known, sum(batch.num_rows for batch in taken.batches)))
+            batches += taken.batches
+            schema = schema or taken.schema
+        stats = None if schema is None else self._write(self._completion(schema), batches)
+        return SliceResult(tuple(outcomes), self._schema, stats)
+
+    def _take(self, one: SliceInput) -> "_Taken":
+        """All rows of one input, completed as far as they can be before they are numbered."""
+        rows = self._open(one)
+        if rows is None:
+            return _Taken(None, [])
+        schema = self._fit(rows)
+        try:
+            found = list(in_order(rows.stream(), rows.event_time))
+        except OutOfOrderError:
+            found = list(rows.stream_sorted())
+        completion = self._completion(schema)
+        batches = [completion.prepared(batch, one.source_event_time) for batch in found]
+        if self._key and batches:
+            self._seen.append(pa.Table.from_batches(batches).select(list(self._key)))
+        return _Taken(schema, batches)
+
+    def _open(self, one: SliceInput) -> InputRows | None:
+        around = Surroundings(
+            vocab=self._request.vocab,
+            merge=self._request.merge,
+            key=self._key,
+            event_time_type=self._event_time_type(),
+            dataset_schema=self._schema,
+            previous=self._request.previous,
+            seen=tuple(self._seen),
+            limits=self._request.limits,
+        )
+        folder = self._scratch / str(self._opened)
+        folder.mkdir()
+        self._opened += 1
+        return InputRows.open(one, around=around, scratch=folder)
+
+    def _event_time_type(self) -> pa.DataType:
+        column = self._request.vocab.event_time_column
+        if self._schema is None or column not in [field.name for field in self._schema.fields]:
+            return MILLIS_UTC
+        return to_arrow(self._schema).field(column).type
+
+    def _fit(self, rows: InputRows) -> pa.Schema:
+        """The slice's columns for these rows; the first rows of a dataset decide its schema."""
+        if self._schema is None:
+            self._schema = describe_schema(rows.slice_schema, name=rows.name)
+            return rows.slice_schema
+        return fit_schema(rows.slice_schema, self._schema, name=rows.name)
+
+    def _outcome(self, known: DataSchema | None, records: int) -> InputOutcome:
+        return InputOutcome(records, sets_schema=known is None and self._schema is not None)
+
+    def _completion(self, schema: pa.Schema) -> Completion:
+        request = self._request
+        return Completion(schema, request.vocab, system_time=request.system_time, next_offset=request.next_offset)
+
+    def _stream(self, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> SliceStats | None:
+        completion = self._completion(schema)
+        moment = self._request.inputs[0].source_event_time
+        return self._write(completion, (completion.prepared(batch, moment) for batch in batches))
+
+    def _write(self, completion: Completion, batches: Iterable[pa.RecordBatch]) -> SliceStats | None:
+        rows = iter(batches)
+        first = next(rows, None)
+        if first is None:
+            return None
+        request = self._request
+        with SliceWriter(request.target, completion.schema, vocab=request.vocab, encodings=request.encodings) as writer:
+            for batch in chain([first], rows):
+                writer.write(completion.numbered(batch))
+            return writer.finish()

@@ -1,0 +1,75 @@
+"""What a slice is made of, and what comes of it: plain values that travel between processes.
+
+Importing this module loads no engine: the node's own processes only ask for slices.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kamu_assets.coordinator.ingest.limits import IngestLimits
+from kamu_assets.engines.slice_writer import Encodings, SliceStats
+from kamu_assets.engines.wire import Failure
+from kamu_assets.odf.data import DataSchema, DatasetVocabulary
+from kamu_assets.odf.engine import TransformSql
+from kamu_assets.odf.source import MergeStrategy, ReadStep
+from kamu_assets.odf.timestamp import Timestamp
+
+
+@dataclass(frozen=True, slots=True)
+class SliceInput:
+    """One file, or the bytes of one push, and how to read it."""
+
+    name: str
+    content: bytes | Path
+    read: ReadStep
+    preprocess: TransformSql | None
+    source_event_time: Timestamp
+
+
+@dataclass(frozen=True, slots=True)
+class SliceRequest:
+    """Everything a slice depends on."""
+
+    inputs: tuple[SliceInput, ...]
+    merge: MergeStrategy
+    vocab: DatasetVocabulary
+    # None until the dataset has a schema.
+    schema: DataSchema | None
+    # Where the slices of the dataset are; used by strategies that look back.
+    previous: tuple[str, ...]
+    next_offset: int
+    system_time: Timestamp
+    # The file to write; what is written aside on the way goes into its folder.
+    target: Path
+    limits: IngestLimits = field(default_factory=IngestLimits)
+    encodings: Encodings = Encodings.KAMU
+
+
+@dataclass(frozen=True, slots=True)
+class InputOutcome:
+    """What became of one input: so many new records, or the reason why it was refused."""
+
+    records: int = 0
+    # Whether the dataset gets its schema from this input.
+    sets_schema: bool = False
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SliceResult:
+    """What became of the inputs. Without rows there is no file."""
+
+    outcomes: tuple[InputOutcome, ...]
+    # The schema that the dataset has, or gets.
+    schema: DataSchema | None
+    stats: SliceStats | None
+
+
+def write_slice(request: SliceRequest) -> SliceResult:
+    """Make a slice of all inputs that can be taken, in their order; with a single input, its refusal is raised.
+
+    A job for a worker process.
+    """
+    from kamu_assets.coordinator.ingest.slice_job import make_slice
+
+    return make_slice(request)

@@ -1,0 +1,159 @@
+"""The gate for text files: what would be read wrongly, or eat the machine, is refused before a parser sees it.
+
+One pass at the speed of memory; only a file that looks suspicious is walked record by record.
+"""
+
+import codecs
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from kamu_assets.coordinator.ingest.csv_records import CsvDialect, walk_csv
+from kamu_assets.coordinator.ingest.errors import BadInputError, TooLargeError
+from kamu_assets.coordinator.ingest.limits import IngestLimits
+
+_CHUNK = 1 << 20
+_BOM = codecs.BOM_UTF8
+_FOREIGN_BOMS = (
+    (codecs.BOM_UTF32_LE, "UTF-32LE"),
+    (codecs.BOM_UTF32_BE, "UTF-32BE"),
+    (codecs.BOM_UTF16_LE, "UTF-16LE"),
+    (codecs.BOM_UTF16_BE, "UTF-16BE"),
+)
+# Strings as a whole, so that brackets inside of them do not count; brackets; line breaks.
+_STRUCTURE = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[\]{}\n]', re.DOTALL)
+_ALL_BUT_BRACKETS = bytes(set(range(256)) - set(b"{}[]"))
+
+
+def has_bom(path: Path) -> bool:
+    """Whether the file starts with the UTF-8 byte-order mark."""
+    with path.open("rb") as file:
+        return file.read(len(_BOM)) == _BOM
+
+
+def check_csv(path: Path, dialect: CsvDialect, *, name: str, limits: IngestLimits) -> None:
+    """Refuse a CSV file that is no UTF-8 text, has an endless record or a quote that never closes."""
+    size = _RecordSize(quote=dialect.quote.encode())
+    for chunk in _checked_chunks(path, name):
+        size.add(chunk)
+        if size.open_bytes > limits.max_record_bytes:
+            break
+    if size.inside_quotes or size.open_bytes > limits.max_record_bytes:
+        for _ in walk_csv(path, dialect, name=name, limits=limits):
+            pass
+
+
+def check_ndjson(path: Path, *, name: str, limits: IngestLimits) -> None:
+    """Refuse a JSON file that is no UTF-8 text, has an endless line or endless nesting."""
+    line, tail = 1, b""
+    for chunk in _checked_chunks(path, name):
+        *lines, tail = _cut_at_last_line(tail + chunk)
+        for part in lines:
+            _check_nesting(part, line, name, limits)
+            line += part.count(b"\n")
+        if len(tail) > limits.max_record_bytes:
+            raise TooLargeError(f"{name}, line {line}: longer than {limits.max_record_bytes} bytes")
+    _check_nesting(tail, line, name, limits)
+
+
+@dataclass
+class _RecordSize:
+    """How long the record at hand is, counting quotes instead of parsing: exact enough to raise suspicion."""
+
+    quote: bytes
+    inside_quotes: bool = False
+    open_bytes: int = 0
+
+    def add(self, chunk: bytes) -> None:
+        self.inside_quotes ^= chunk.count(self.quote) % 2 == 1
+        inside, end = self.inside_quotes, len(chunk)
+        while (newline := chunk.rfind(b"\n", 0, end)) >= 0:
+            inside ^= chunk.count(self.quote, newline, end) % 2 == 1
+            if not inside:
+                self.open_bytes = len(chunk) - newline
+                return
+            # This line break is inside quotes: the record began before they opened.
+            end = max(chunk.rfind(self.quote, 0, newline), 0)
+            inside = False
+        self.open_bytes += len(chunk)
+
+
+def _checked_chunks(path: Path, name: str) -> Iterator[bytes]:
+    """The file in pieces, proven to be UTF-8 without NUL; the byte-order mark is left out."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    offset, line = 0, 1
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            if offset == 0:
+                _check_start(chunk, name)
+            if b"\0" in chunk:
+                _refuse_nul(chunk, line, offset, name)
+            held = len(decoder.getstate()[0])
+            if held or not chunk.isascii():
+                _decode(decoder, chunk, line=line, offset=offset - held, name=name)
+            yield chunk.removeprefix(_BOM) if offset == 0 else chunk
+            offset += len(chunk)
+            line += chunk.count(b"\n")
+    if rest := decoder.getstate()[0]:
+        raise BadInputError(f"{name}, line {line}: the file ends inside a character (byte {offset - len(rest)})")
+
+
+def _check_start(chunk: bytes, name: str) -> None:
+    for bom, encoding in _FOREIGN_BOMS:
+        if chunk.startswith(bom):
+            raise BadInputError(f"{name}: the file is {encoding}; only UTF-8 is read, convert it first")
+
+
+def _refuse_nul(chunk: bytes, line: int, offset: int, name: str) -> None:
+    where = chunk.index(b"\0")
+    line += chunk.count(b"\n", 0, where)
+    odd, even = chunk[1::2].count(0), chunk[::2].count(0)
+    guess = ""
+    if odd + even > len(chunk) // 4:
+        guess = f"; the file looks like {'UTF-16LE' if odd > even else 'UTF-16BE'}, convert it to UTF-8 first"
+    raise BadInputError(f"{name}, line {line}: NUL byte at byte {offset + where}{guess}")
+
+
+def _decode(decoder: codecs.IncrementalDecoder, chunk: bytes, *, line: int, offset: int, name: str) -> None:
+    try:
+        decoder.decode(chunk)
+    except UnicodeDecodeError as error:
+        line += error.object.count(b"\n", 0, error.start)
+        where = offset + error.start
+        raise BadInputError(
+            f"{name}, line {line}: byte 0x{error.object[error.start]:02x} at byte {where} is not UTF-8"
+        ) from error
+
+
+def _cut_at_last_line(data: bytes) -> tuple[bytes, ...]:
+    cut = data.rfind(b"\n") + 1
+    return (data[:cut], data[cut:]) if cut else (data,)
+
+
+def _check_nesting(text: bytes, line: int, name: str, limits: IngestLimits) -> None:
+    brackets = text.translate(None, _ALL_BUT_BRACKETS)
+    for _ in range(limits.max_nesting):
+        if not brackets:
+            return
+        fewer = brackets.replace(b"{}", b"").replace(b"[]", b"")
+        if len(fewer) == len(brackets):
+            break
+        brackets = fewer
+    # What is left does not pair up: brackets inside strings, broken JSON, or a deep pit.
+    if len(brackets) > limits.max_nesting:
+        _measure_nesting(text, line, name, limits)
+
+
+def _measure_nesting(text: bytes, line: int, name: str, limits: IngestLimits) -> None:
+    depth = 0
+    for found in _STRUCTURE.finditer(text):
+        match found[0]:
+            case b"{" | b"[":
+                depth += 1
+            case b"}" | b"]":
+                depth -= 1
+            case b"\n":
+                line += 1
+        if depth > limits.max_nesting:
+            raise TooLargeError(f"{name}, line {line}: nested deeper than {limits.max_nesting} levels")

@@ -1,0 +1,29 @@
+"""Whether what a transform made fits its dataset (ODF-FACTS 5.4)."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from kamu_assets.coordinator.ingest.columns import describe_schema, fit_schema
+from kamu_assets.coordinator.ingest.errors import NullInRequiredError
+from kamu_assets.odf.data import DataSchema
+
+
+def fit_output(output: bytes, dataset: DataSchema | None, slice_file: Path, *, name: str) -> DataSchema:
+    """The schema of the dataset with this output; refuses other columns, and nulls where there must be none."""
+    schema = pa.ipc.read_schema(pa.py_buffer(output))
+    if dataset is None:
+        return describe_schema(schema, name=name)
+    fitted = fit_schema(schema, dataset, name=name)
+    for wanted, found in zip(fitted, schema, strict=True):
+        if found.nullable and not wanted.nullable:
+            _check_filled(slice_file, found.name, name)
+    return dataset
+
+
+def _check_filled(slice_file: Path, column: str, name: str) -> None:
+    with pq.ParquetFile(slice_file) as file:
+        nulls = sum(batch.column(0).null_count for batch in file.iter_batches(columns=[column]))
+    if nulls:
+        raise NullInRequiredError(f"{name}: column `{column}` contains {nulls} null values while none were expected")

@@ -1,0 +1,54 @@
+"""What comes of pulling and pushing."""
+
+from dataclasses import dataclass
+
+from kamu_assets.datasets.model import CommitResult
+from kamu_assets.odf.multihash import Multihash
+
+
+@dataclass(frozen=True, slots=True)
+class UpToDate:
+    """Nothing was new, nothing was committed."""
+
+    # The source cannot tell what is new, so it was not asked: `fetch_uncacheable` reads all of it again.
+    uncacheable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NothingToPoll:
+    """A root dataset without a polling source: data is pushed to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Updated:
+    """Blocks were committed."""
+
+    old_head: Multihash | None
+    new_head: Multihash
+    blocks: int
+    records: int
+    # The source has more, but so many slices were not asked for.
+    has_more: bool = False
+
+    @classmethod
+    def of(cls, commit: CommitResult) -> "Updated":
+        return cls(commit.old_head, commit.new_head, commit.blocks, commit.records)
+
+    def then(self, later: "Updated") -> "Updated":
+        """Both commits as one update."""
+        return Updated(
+            self.old_head, later.new_head, self.blocks + later.blocks, self.records + later.records, later.has_more
+        )
+
+
+PullResult = UpToDate | Updated | NothingToPoll
+WatermarkResult = UpToDate | Updated
+
+
+@dataclass(frozen=True, slots=True)
+class PushResult:
+    """A push is durable, and everything that was read from it is behind `new_head`."""
+
+    new_head: Multihash
+    records: int
+    up_to_date: bool

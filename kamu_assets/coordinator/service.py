@@ -1,0 +1,165 @@
+"""The coordinator: brings datasets up to date, from outside or from other datasets."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from kamu_assets.auth.model import Caller
+from kamu_assets.clock import Clock
+from kamu_assets.coordinator.errors import WatermarkOnDerivativeError
+from kamu_assets.coordinator.ingest.errors import NotRootError
+from kamu_assets.coordinator.ingest.ingestion import Ingestion, JobRunner
+from kamu_assets.coordinator.ingest.limits import FetchLimits, IngestLimits
+from kamu_assets.coordinator.ingest.poll import Poller, PollOptions
+from kamu_assets.coordinator.ingest.push import GroupCommit
+from kamu_assets.coordinator.ingest.push_queue import GROUP_BYTES, QUEUE_BYTES, Push, PushQueue
+from kamu_assets.coordinator.ingest.push_source import select_push_source
+from kamu_assets.coordinator.ingest.writer import plan_watermark
+from kamu_assets.coordinator.results import PullResult, PushResult, Updated, UpToDate, WatermarkResult
+from kamu_assets.coordinator.transform import TransformOptions, Transforms
+from kamu_assets.database.database import Database
+from kamu_assets.datasets.chains import Chains
+from kamu_assets.datasets.commit import Committer
+from kamu_assets.datasets.errors import HeadMovedError
+from kamu_assets.datasets.model import DatasetEntry
+from kamu_assets.datasets.service import Datasets
+from kamu_assets.engines.registry import EngineRegistry
+from kamu_assets.engines.slice_writer import Encodings
+from kamu_assets.governance.access import Action
+from kamu_assets.odf.dataset import DatasetKind
+from kamu_assets.odf.identity import DatasetRef
+from kamu_assets.odf.timestamp import Timestamp
+from kamu_assets.storage.volumes import Volumes
+
+_ATTEMPTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class PushData:
+    """A body as it came: in memory, or spooled to a file when it is large."""
+
+    content: bytes | Path
+    # How messages call it.
+    name: str = "pushed data"
+
+
+@dataclass(frozen=True, slots=True)
+class CoordinatorConfig:
+    """Limits and places of ingest; each is a setting of the node."""
+
+    # Relative paths in manifests start here.
+    base: Path
+    ingest: IngestLimits
+    fetch: FetchLimits
+    encodings: Encodings = Encodings.KAMU
+    group_bytes: int = GROUP_BYTES
+    queue_bytes: int = QUEUE_BYTES
+
+
+class Coordinator:
+    """Pull, push, set watermarks."""
+
+    def __init__(
+        self,
+        *,
+        datasets: Datasets,
+        database: Database,
+        chains: Chains,
+        committer: Committer,
+        volumes: Volumes,
+        ingest_pool: JobRunner,
+        engines: EngineRegistry,
+        clock: Clock,
+        config: CoordinatorConfig,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
+        self._datasets = datasets
+        self._chains = chains
+        self._committer = committer
+        self._clock = clock
+        ingestion = Ingestion(
+            chains=chains,
+            committer=committer,
+            volumes=volumes,
+            pool=ingest_pool,
+            limits=config.ingest,
+            encodings=config.encodings,
+        )
+        self._poller = Poller(
+            chains=chains,
+            volumes=volumes,
+            ingestion=ingestion,
+            clock=clock,
+            base=config.base,
+            limits=config.fetch,
+            variables=variables,
+        )
+        groups = GroupCommit(database=database, chains=chains, ingestion=ingestion, clock=clock)
+        self._queue = PushQueue(groups.commit, group_bytes=config.group_bytes, queue_bytes=config.queue_bytes)
+        self._transforms = Transforms(
+            database=database, chains=chains, committer=committer, volumes=volumes, engines=engines, clock=clock
+        )
+
+    def pull(
+        self,
+        caller: Caller,
+        dataset: DatasetRef,
+        *,
+        run_id: str | None = None,
+        fetch_uncacheable: bool = False,
+        max_slices: int | None = None,
+        on_progress: Callable[[Updated], None] | None = None,
+    ) -> PullResult:
+        """Roots: poll the source until it has no more. Derivatives: compute what is new in the inputs."""
+        entry = self._datasets.resolve(caller, dataset, action=Action.WRITE)
+        if entry.kind is DatasetKind.DERIVATIVE:
+            return self._transforms.transform(entry, TransformOptions(run_id=run_id))
+        options = PollOptions(run_id, fetch_uncacheable, max_slices, on_progress)
+        return self._poller.poll(entry, options)
+
+    def push(
+        self,
+        caller: Caller,
+        dataset: DatasetRef,
+        data: PushData,
+        *,
+        source_name: str | None = None,
+        media_type: str | None = None,
+        source_event_time: Timestamp | None = None,
+    ) -> PushResult:
+        """Add data to a root; gives when it is durable and readable. Concurrent pushes share blocks."""
+        entry = self._writable_root(caller, dataset)
+        # Known mistakes need not wait in the queue.
+        select_push_source(self._chains.state(entry.id), source_name)
+        push = Push(data.content, data.name, source_name, media_type, source_event_time)
+        return self._queue.push(entry.id, push)
+
+    def set_watermark(
+        self, caller: Caller, dataset: DatasetRef, watermark: Timestamp, *, run_id: str | None = None
+    ) -> WatermarkResult:
+        """Declare that a root's data is complete up to an event time; an earlier one than before changes nothing."""
+        entry = self._datasets.resolve(caller, dataset, action=Action.WRITE)
+        if entry.kind is DatasetKind.DERIVATIVE:
+            raise WatermarkOnDerivativeError(f"{entry.alias} is a derivative: its watermark comes from its inputs")
+        for _ in range(_ATTEMPTS - 1):
+            try:
+                return self._set_watermark(entry, watermark, run_id)
+            except HeadMovedError:
+                continue
+        return self._set_watermark(entry, watermark, run_id)
+
+    def _set_watermark(self, entry: DatasetEntry, watermark: Timestamp, run_id: str | None) -> WatermarkResult:
+        chain = self._chains.state(entry.id)
+        events = plan_watermark(chain, watermark)
+        if not events:
+            return UpToDate()
+        commit = self._committer.commit(
+            entry.id, expected_head=chain.head, events=events, system_time=self._clock.now(), run_id=run_id
+        )
+        return Updated.of(commit)
+
+    def _writable_root(self, caller: Caller, dataset: DatasetRef) -> DatasetEntry:
+        entry = self._datasets.resolve(caller, dataset, action=Action.WRITE)
+        if entry.kind is not DatasetKind.ROOT:
+            raise NotRootError(f"{entry.alias} is a derivative dataset: it is computed and takes no data from outside")
+        return entry

@@ -1,0 +1,210 @@
+"""Computes the next block of a derivative dataset: plan, run the engine, commit (ODF: ExecuteTransform)."""
+
+import hashlib
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+from kamu_assets.clock import Clock
+from kamu_assets.coordinator.errors import EngineContractError, InvalidTransformQueryError, TransformFailedError
+from kamu_assets.coordinator.ingest.ingestion import new_slice
+from kamu_assets.coordinator.ingest.writer import schema_of
+from kamu_assets.coordinator.output_schema import fit_output
+from kamu_assets.coordinator.results import PullResult, Updated, UpToDate
+from kamu_assets.coordinator.transform_inputs import PlannedInput, TransformInputs
+from kamu_assets.database.database import Database
+from kamu_assets.datasets.chains import Chains
+from kamu_assets.datasets.commit import Committer
+from kamu_assets.datasets.errors import HeadMovedError
+from kamu_assets.datasets.model import DatasetEntry, NewCheckpoint, NewObject, NewSlice
+from kamu_assets.engines.engine import InternalError, InvalidQuery, OnProgress, TransformRequest, TransformSuccess
+from kamu_assets.engines.registry import EngineRegistry
+from kamu_assets.odf.chain_rules import ChainState, NoOpEventError
+from kamu_assets.odf.data import DataSchema
+from kamu_assets.odf.dataset import ExecuteTransform, MetadataEvent, SetDataSchema
+from kamu_assets.odf.engine import TransformSql, normalize_transform
+from kamu_assets.odf.multihash import Multicodec, Multihash
+from kamu_assets.odf.timestamp import Timestamp
+from kamu_assets.storage.layout import checkpoint_key
+from kamu_assets.storage.volumes import Volumes
+
+_ATTEMPTS = 3
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class TransformOptions:
+    """How a transform is run."""
+
+    run_id: str | None = None
+    on_progress: OnProgress | None = None
+    cancel: threading.Event | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One block in the making."""
+
+    entry: DatasetEntry
+    chain: ChainState
+    transform: TransformSql
+    inputs: Sequence[PlannedInput]
+    system_time: Timestamp
+    options: TransformOptions
+    # Where the engine leaves what it makes.
+    data: Path
+    checkpoint: Path
+
+    def clean_up(self) -> None:
+        """After a commit the store has taken the files over."""
+        for path in (self.data, self.checkpoint):
+            with suppress(FileNotFoundError):
+                path.unlink()
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """What the engine made."""
+
+    schema: DataSchema
+    data: NewSlice | None
+    checkpoint: NewCheckpoint | None
+    watermark: Timestamp | None
+
+
+class Transforms:
+    """Brings derivative datasets up to date."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        chains: Chains,
+        committer: Committer,
+        volumes: Volumes,
+        engines: EngineRegistry,
+        clock: Clock,
+    ) -> None:
+        self._chains = chains
+        self._committer = committer
+        self._volumes = volumes
+        self._engines = engines
+        self._clock = clock
+        self._inputs = TransformInputs(database=database, chains=chains, volumes=volumes)
+
+    def transform(self, entry: DatasetEntry, options: TransformOptions | None = None) -> PullResult:
+        """Compute everything new in the inputs, as one block."""
+        for _ in range(_ATTEMPTS - 1):
+            try:
+                return self._attempt(entry, options or TransformOptions())
+            except HeadMovedError:
+                continue
+        return self._attempt(entry, options or TransformOptions())
+
+    def _attempt(self, entry: DatasetEntry, options: TransformOptions) -> PullResult:
+        chain = self._chains.state(entry.id)
+        if chain.transform is None:
+            raise InvalidTransformQueryError(f"derivative dataset {entry.alias} has no transform")
+        inputs = self._inputs.plan(chain, chain.transform)
+        if inputs is None or (chain.schema is not None and all(one.plan.nothing_to_do for one in inputs)):
+            return UpToDate()
+        name, staging = uuid4().hex, self._volumes.staging(entry.kind)
+        step = _Step(
+            entry=entry,
+            chain=chain,
+            transform=normalize_transform(chain.transform.transform),
+            inputs=inputs,
+            system_time=self._clock.now(),
+            options=options,
+            data=staging / f"slice-{name}",
+            checkpoint=staging / f"checkpoint-{name}",
+        )
+        try:
+            return self._commit(step, _check(step, self._run(step)))
+        finally:
+            step.clean_up()
+
+    def _run(self, step: _Step) -> TransformSuccess:
+        engine = self._engines.get(step.transform.engine)
+        options = step.options
+        answer = engine.transform(self._request(step), on_progress=options.on_progress, cancel=options.cancel)
+        match answer:
+            case TransformSuccess():
+                return answer
+            case InvalidQuery():
+                raise InvalidTransformQueryError(f"invalid query: {answer.message}")
+            case InternalError():
+                raise TransformFailedError(f"the query failed: {answer.message}")
+
+    def _request(self, step: _Step) -> TransformRequest:
+        chain, entry = step.chain, step.entry
+        previous = None
+        if chain.checkpoint:
+            store = self._volumes.for_kind(entry.kind)
+            previous = Path(store.location(checkpoint_key(entry.id, chain.checkpoint.physical_hash)))
+        return TransformRequest(
+            dataset_id=entry.id,
+            dataset_alias=entry.alias,
+            system_time=step.system_time,
+            vocab=chain.vocab,
+            transform=step.transform,
+            query_inputs=tuple(self._inputs.describe(one) for one in step.inputs),
+            next_offset=chain.next_offset,
+            prev_checkpoint_path=previous,
+            new_checkpoint_path=step.checkpoint,
+            new_data_path=step.data,
+        )
+
+    def _commit(self, step: _Step, made: _Made) -> PullResult:
+        first: list[MetadataEvent] = []
+        if step.chain.schema is None:
+            first.append(SetDataSchema(schema_=made.schema))
+        files = [found for found in (made.data, made.checkpoint) if found is not None]
+        try:
+            return self._append(step, [*first, _event(step, made)], files)
+        except NoOpEventError:
+            # There is nothing to say about data. What remains is the schema, the first time.
+            return self._append(step, first, ()) if first else UpToDate()
+
+    def _append(self, step: _Step, events: Sequence[MetadataEvent], files: Sequence[NewObject]) -> Updated:
+        commit = self._committer.commit(
+            step.entry.id,
+            expected_head=step.chain.head,
+            events=events,
+            files=files,
+            system_time=step.system_time,
+            run_id=step.options.run_id,
+        )
+        return Updated.of(commit)
+
+
+def _check(step: _Step, answer: TransformSuccess) -> _Made:
+    if answer.schema is None or answer.stats is None:
+        raise EngineContractError(f"engine {step.transform.engine!r} does not describe the slice it wrote")
+    schema = fit_output(answer.schema, schema_of(step.chain), step.data, name=str(step.entry.alias))
+    data = new_slice(answer.stats, step.data) if answer.new_offset_interval is not None else None
+    checkpoint = _new_checkpoint(step.checkpoint) if step.checkpoint.exists() else None
+    return _Made(schema, data, checkpoint, answer.new_watermark)
+
+
+def _new_checkpoint(path: Path) -> NewCheckpoint:
+    digest = hashlib.sha3_256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return NewCheckpoint(path, Multihash(Multicodec.SHA3_256, digest.digest()), path.stat().st_size)
+
+
+def _event(step: _Step, made: _Made) -> ExecuteTransform:
+    chain = step.chain
+    return ExecuteTransform(
+        query_inputs=tuple(one.plan.query_input for one in step.inputs),
+        prev_checkpoint=chain.checkpoint.physical_hash if chain.checkpoint else None,
+        prev_offset=chain.last_offset,
+        new_data=made.data.data_slice if made.data else None,
+        new_checkpoint=made.checkpoint.checkpoint if made.checkpoint else None,
+        new_watermark=made.watermark,
+    )

@@ -1,0 +1,103 @@
+"""The inputs of a derivative: found, planned, and described to an engine."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from kamu_assets.coordinator.errors import InvalidInputIntervalError
+from kamu_assets.coordinator.ingest.writer import schema_of
+from kamu_assets.coordinator.transform_plan import InputChain, InputPlan, plan_inputs
+from kamu_assets.database.database import Database
+from kamu_assets.datasets.chains import Chains
+from kamu_assets.datasets.errors import DatasetNotFoundError, InvalidBlockIntervalError
+from kamu_assets.datasets.intervals import ChainInterval
+from kamu_assets.datasets.model import DatasetEntry
+from kamu_assets.datasets.store import DatasetStore
+from kamu_assets.engines.engine import TransformRequestInput, Watermark
+from kamu_assets.odf.arrow_schema import to_arrow
+from kamu_assets.odf.chain_rules import ChainState
+from kamu_assets.odf.data import DataSchema
+from kamu_assets.odf.dataset import SetTransform
+from kamu_assets.odf.engine import TransformInput
+from kamu_assets.odf.identity import DatasetID, parse_dataset_ref
+from kamu_assets.odf.multihash import Multihash
+from kamu_assets.storage.layout import data_key
+from kamu_assets.storage.volumes import Volumes
+
+
+@dataclass(frozen=True, slots=True)
+class InputDataset:
+    """An input as it is now."""
+
+    entry: DatasetEntry
+    alias: str
+    state: ChainState
+    schema: DataSchema
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedInput:
+    """An input and what of it is new."""
+
+    dataset: InputDataset
+    plan: InputPlan
+
+
+class TransformInputs:
+    """Looks at the inputs of derivatives."""
+
+    def __init__(self, *, database: Database, chains: Chains, volumes: Volumes) -> None:
+        self._database = database
+        self._chains = chains
+        self._volumes = volumes
+        self._entries = DatasetStore()
+
+    def plan(self, chain: ChainState, transform: SetTransform) -> Sequence[PlannedInput] | None:
+        """What the next step reads; None when an input has no schema yet, because nothing was ever pulled into it."""
+        found = []
+        for wanted in transform.inputs:
+            entry = self._entry(wanted)
+            state = self._chains.state(entry.id)
+            schema = schema_of(state)
+            if schema is None:
+                return None
+            found.append(InputDataset(entry, wanted.alias or str(entry.alias.name), state, schema))
+        plans = plan_inputs([self._chain(one) for one in found], chain.last_transform)
+        return [PlannedInput(one, plan) for one, plan in zip(found, plans, strict=True)]
+
+    def describe(self, planned: PlannedInput) -> TransformRequestInput:
+        """The same for an engine."""
+        one, plan = planned.dataset, planned.plan
+        store = self._volumes.for_kind(one.entry.kind)
+        return TransformRequestInput(
+            dataset_id=one.entry.id,
+            dataset_alias=one.entry.alias,
+            query_alias=one.alias,
+            vocab=one.state.vocab,
+            offset_interval=plan.offset_interval,
+            data_paths=tuple(store.location(data_key(one.entry.id, found.physical_hash)) for found in plan.slices),
+            schema=bytes(to_arrow(one.schema).serialize()),
+            explicit_watermarks=tuple(Watermark(mark.system_time, mark.watermark) for mark in plan.watermarks),
+        )
+
+    def _entry(self, wanted: TransformInput) -> DatasetEntry:
+        ref = parse_dataset_ref(wanted.dataset_ref)
+        with self._database.reading() as tx:
+            if isinstance(ref, DatasetID):
+                return self._entries.get(tx, ref)
+            found = self._entries.find_alias(tx, ref.account, ref.name) if ref.account else None
+        if found is None:
+            raise DatasetNotFoundError(ref)
+        return found
+
+    def _chain(self, one: InputDataset) -> InputChain:
+        head = one.state.head
+        if head is None:
+            raise DatasetNotFoundError(one.entry.id)
+
+        def news_after(block: Multihash | None) -> ChainInterval:
+            try:
+                return self._chains.interval(one.entry.id, after=block, until=head)
+            except InvalidBlockIntervalError as error:
+                raise InvalidInputIntervalError(one.entry.id, head, block) from error
+
+        return InputChain(one.entry.id, head, one.state.last_offset, news_after)
