@@ -46,7 +46,10 @@ def encode_block(block: MetadataBlock, *, version: int = CURRENT_VERSION) -> byt
     if version not in READABLE_VERSIONS:
         raise UnsupportedVersionError(version)
     writer = Writer(timestamp_alignment=_TIMESTAMP_ALIGNMENT[version])
-    root = BLOCK.prepare(writer, block)
+    try:
+        root = BLOCK.prepare(writer, block)
+    except UnicodeEncodeError as error:
+        raise UnencodableError("a text with half a surrogate pair is not Unicode") from error
     return _encode_manifest(writer.builder.finish(root), version)
 
 

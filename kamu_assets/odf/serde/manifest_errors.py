@@ -1,5 +1,6 @@
 """What is wrong with a manifest, and where: complaints of the models in words for the author."""
 
+import re
 from collections.abc import Iterator
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -10,6 +11,11 @@ from pydantic_core import ErrorDetails
 
 from kamu_assets.errors import InvalidError
 from kamu_assets.odf.typedef import OdfModel, kind_of
+
+# How Pydantic marks the attempts of an unlabelled union in a location.
+_CHECK = re.compile(r"^(?:is-instance|function-\w+|lax-or-strict)\[")
+
+_TELLING = {"extra_forbidden": 0, "is_instance_of": 2}
 
 Location = tuple[int | str, ...]
 
@@ -36,7 +42,7 @@ class UnsupportedManifestVersionError(ManifestError):
 def manifest_error(error: ValidationError, model: Any, *, prefix: str) -> ManifestError:
     """The most telling complaint of a model about a manifest."""
     # A misspelled field is also a missing one: the spelling says more.
-    first = min(error.errors(), key=lambda detail: detail["type"] != "extra_forbidden")
+    first = min(error.errors(), key=lambda detail: _TELLING.get(detail["type"], 1))
     place: Location = (prefix, *_fields_only(first["loc"])) if prefix else _fields_only(first["loc"])
     more = error.error_count() - 1
     reason = _reason(first, model) + (f" (and {more} more)" if more else "")
@@ -62,10 +68,10 @@ def _path(location: Location) -> str:
 
 
 def _fields_only(location: Location) -> Location:
-    """Without the kinds of unions, which are not part of the document: only they start with a capital."""
-    *inner, last = location or ("",)
+    """Without what is not part of the document: kinds of unions (only they start with a capital), names of checks."""
+    *inner, last = [part for part in location if not isinstance(part, str) or _CHECK.search(part) is None] or ("",)
     kept = [part for part in inner if isinstance(part, int) or not part[:1].isupper()]
-    return (*kept, last) if location else ()
+    return (*kept, last) if last != "" else ()
 
 
 def _allowed(annotation: Any, location: Location) -> list[str]:

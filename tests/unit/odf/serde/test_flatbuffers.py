@@ -165,6 +165,11 @@ def test_a_year_that_does_not_fit_is_refused() -> None:
         encode_block(late)
 
 
+def test_half_a_surrogate_pair_is_refused() -> None:
+    with pytest.raises(UnencodableError):
+        encode_block(block_of(SetInfo(description="\ud800")))
+
+
 @pytest.mark.parametrize("version", [0, 1, 4])
 def test_other_versions_are_not_written(version: int) -> None:
     with pytest.raises(UnsupportedVersionError):

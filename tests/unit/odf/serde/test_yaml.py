@@ -164,6 +164,7 @@ def test_types_have_a_short_form() -> None:
             "allowed are `kind`, `unit`",
         ),
         ("{kind: SetDataSchema, rawArrowSchema: '*'}", "content.rawArrowSchema", "base64"),
+        ("{kind: AddData, extra: [1]}", "content.extra", "valid dictionary"),
         ("{kind: Seed, datasetId: x, datasetKind: Root}", "content.datasetId", "did:odf"),
     ],
 )
