@@ -140,12 +140,13 @@ def open_heart(
     durability: Durability = Durability.FAST,
     on_step: OnStep | None = None,
     committer_class: type[Committer] = Committer,
+    store_class: type[LocalObjectStore] = LocalObjectStore,
     split_volumes: bool = False,
 ) -> Heart:
     """The heart on a folder; a SQLite file in it unless another database is named."""
     database = Database.open(url or f"sqlite:///{home / 'node.db'}", durability=durability)
     database.migrate()
-    root = LocalObjectStore(home / "datasets", durability)
+    root = store_class(home / "datasets", durability)
     volumes = Volumes(root, LocalObjectStore(home / "derivatives", durability) if split_volumes else root)
     clock = ManualClock(START)
     outbox = Outbox(database, clock=clock, types=MessageTypes(MESSAGES))
