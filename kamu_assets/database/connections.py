@@ -26,6 +26,9 @@ class Connections:
 def connect(url: URL, durability: Durability) -> Connections:
     """Engines for the database at `url`; connects when first used."""
     match url.get_backend_name():
+        case "sqlite" if url.database in {None, "", ":memory:"}:
+            # Every connection would have its own; `Database.temporary` is what is meant.
+            raise InvalidError("database.url: a SQLite database is a file, as in sqlite:///path")
         case "sqlite":
             return _sqlite(url, durability)
         case "postgresql" | "postgres":

@@ -143,7 +143,10 @@ def test_a_missing_folder_is_unavailable(tmp_path: Path) -> None:
         create_notes(database)
 
 
-@pytest.mark.parametrize("url", ["", "node.db", "mysql://host/name", "sqlite", "postgresql://host:port/name"])
+@pytest.mark.parametrize(
+    "url",
+    ["", "node.db", "mysql://host/name", "sqlite", "sqlite://", "sqlite:///:memory:", "postgresql://host:port/name"],
+)
 def test_a_wrong_url_is_refused(url: str) -> None:
     with pytest.raises(InvalidError, match=r"database\.url"):
         Database.open(url)

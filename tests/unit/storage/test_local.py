@@ -1,10 +1,12 @@
 import errno
+import itertools
 import multiprocessing
 import os
 import resource
 import signal
 import time
 from collections.abc import Iterator
+from hashlib import sha256
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -253,6 +255,39 @@ def test_conditions_hold_between_processes(root: Path) -> None:
 
     assert [process.exitcode for process in processes] == [0, 0, 0]
     assert store.get("counter") == b"150"
+
+
+def write_forever(root: Path, ready: Connection) -> None:
+    store = LocalObjectStore(root, Durability.FULL)
+    ready.send("writing")
+    for number in itertools.count():
+        content = number.to_bytes(4, "big") * (MIB // 16)
+        name = sha256(content).hexdigest()
+        if number % 2:
+            store.put(f"a/{name}", content)
+            continue
+        with store.writer("a") as pending:
+            for start in range(0, len(content), 1000):
+                pending.write(content[start : start + 1000])
+            pending.commit(f"a/{name}")
+
+
+def test_a_killed_writer_leaves_whole_objects_and_removable_rests(root: Path) -> None:
+    context = multiprocessing.get_context("forkserver")
+    for delay in (0.0, 0.013, 0.05):
+        ours, theirs = context.Pipe()
+        process = context.Process(target=write_forever, args=(root, theirs))
+        process.start()
+        assert ours.recv() == "writing"
+        time.sleep(delay)
+        process.kill()
+        process.join()
+
+    store = LocalObjectStore(root)
+    listed = [info.key for info in store.list()]
+    assert all(sha256(store.get(key)).hexdigest() == key.removeprefix("a/") for key in listed)
+    store.remove_leftovers(older_than=0)
+    assert files(root) == set(listed)
 
 
 def test_an_etag_is_never_used_again(root: Path) -> None:
