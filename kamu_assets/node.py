@@ -28,7 +28,9 @@ from kamu_assets.storage.local import LocalObjectStore
 from kamu_assets.storage.volumes import Volumes
 
 if TYPE_CHECKING:
+    from kamu_assets.coordinator.service import Coordinator, CoordinatorConfig
     from kamu_assets.engines.workers import WorkerPool
+    from kamu_assets.query.service import QueryService
 
 
 class Node:
@@ -108,6 +110,43 @@ class Node:
         query = self.settings.query
         return _pool("query", query.workers, query.memory_limit, query.time_limit_seconds)
 
+    @cached_property
+    def coordinator(self) -> "Coordinator":
+        """Ingests and computes."""
+        from kamu_assets.coordinator.service import Coordinator
+        from kamu_assets.engines.datafusion import DataFusionEngine
+        from kamu_assets.engines.registry import EngineRegistry
+
+        config = _coordinator_config(self.settings)
+        datafusion = DataFusionEngine(
+            self.engine_pool, memory_bytes=self.settings.engine.memory_limit, encodings=config.encodings
+        )
+        return Coordinator(
+            datasets=self.datasets,
+            database=self.database,
+            chains=self.chains,
+            committer=self.committer,
+            volumes=self.volumes,
+            ingest_pool=self.engine_pool,
+            engines=EngineRegistry({"datafusion": datafusion}),
+            clock=self.clock,
+            config=config,
+        )
+
+    @cached_property
+    def query(self) -> "QueryService":
+        """Answers questions."""
+        from kamu_assets.query.service import QueryService
+
+        query = self.settings.query
+        return QueryService(
+            datasets=self.datasets,
+            chains=self.chains,
+            pool=self.query_pool,
+            memory_bytes=query.memory_limit,
+            max_rows=query.max_rows,
+        )
+
     def close(self) -> None:
         """End the child processes and the connections."""
         for pool in ("engine_pool", "query_pool"):
@@ -126,6 +165,22 @@ def open_node(settings: Settings, *, clock: Clock | None = None) -> Node:
         node.close()
         raise
     return node
+
+
+def _coordinator_config(settings: Settings) -> "CoordinatorConfig":
+    from kamu_assets.coordinator.ingest.limits import FetchLimits, IngestLimits
+    from kamu_assets.coordinator.service import CoordinatorConfig
+    from kamu_assets.engines.slice_writer import Encodings
+
+    ingest = settings.ingest
+    return CoordinatorConfig(
+        base=ingest.base_path or Path.cwd(),
+        ingest=IngestLimits(batch_rows=settings.engine.batch_rows),
+        fetch=FetchLimits(max_bytes=ingest.max_download, silence_seconds=ingest.fetch_timeout_seconds),
+        encodings=Encodings(settings.storage.parquet_encoding),
+        group_bytes=ingest.group_limit,
+        queue_bytes=ingest.queue_limit,
+    )
 
 
 def _pool(name: str, size: int, memory_bytes: int, time_seconds: float) -> "WorkerPool":

@@ -68,6 +68,9 @@ class EngineSettings(Section):
 
 
 class IngestSettings(Section):
+    base_path: Path | None = Field(
+        None, description="where relative paths of sources start; default: the folder the node was started in"
+    )
     group_limit: ByteSize = Field(ByteSize(16 * MIB), description="input that concurrent pushes may put into one block")
     queue_limit: ByteSize = Field(ByteSize(256 * MIB), description="pushes waiting for their commit; beyond it: 429")
     max_body: ByteSize = Field(ByteSize(1 * GIB), description="largest body of a push; beyond it: 413")

@@ -1,5 +1,6 @@
 """Which processes make a node, and how the API's own is run."""
 
+import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -42,9 +43,7 @@ def _prepare(settings: "Settings") -> None:
 
     open_node(settings).close()
     command = prepare_command(adapter_config(settings))
-    subprocess.run(
-        command.argv, check=True, env={**_environment(), **command.env, "KAMU_NODE_HOME": str(settings.home)}
-    )
+    subprocess.run(command.argv, check=True, env={**os.environ, **command.env, "KAMU_NODE_HOME": str(settings.home)})
 
 
 def _serve_api(settings: "Settings") -> None:
