@@ -9,7 +9,7 @@ from kamu_assets.database.database import Database
 from kamu_assets.database.outbox import Outbox
 from kamu_assets.database.transaction import Transaction
 from kamu_assets.datasets.bookkeeping import Bookkeeping
-from kamu_assets.datasets.directory import DatasetDirectory, OnProgress, take_in
+from kamu_assets.datasets.directory import DatasetDirectory, OnProgress, alone, take_in
 from kamu_assets.datasets.errors import DamagedDatasetError
 from kamu_assets.datasets.files import DatasetFiles
 from kamu_assets.datasets.head_files import HeadFiles
@@ -50,20 +50,23 @@ class Adoption:
         """Check everything, register, and only then let the head be seen; a refusal leaves nothing behind."""
         source = DatasetDirectory(directory)
         seed = source.seed()
-        entry = self._entry(caller, seed, alias or source.alias(), source)
-        in_place = source.lies_in(self._volumes.for_kind(seed.dataset_kind), seed.dataset_id)
+        with alone(self._volumes.for_kind(seed.dataset_kind), seed.dataset_id):
+            entry = self._entry(caller, seed, alias or source.alias(), source)
+            self._take_in(source, seed, entry, on_progress)
+        self._keep_alias(DatasetFiles.of(self._volumes, entry), entry)
+        self._head_files.publish(entry)
+        return entry
+
+    def _take_in(self, source: DatasetDirectory, seed: Seed, entry: DatasetEntry, on_progress: OnProgress) -> None:
+        in_place = source.lies_in(self._volumes.for_kind(entry.kind), entry.id)
         chain = take_in(source, seed, self._volumes, on_progress=on_progress)
-        files = DatasetFiles.of(self._volumes, entry)
         try:
             with self._database.transaction() as tx:
                 self._books.register(tx, entry, chain)
         except BaseException:
             if not in_place:
-                files.remove_all()
+                DatasetFiles.of(self._volumes, entry).remove_all()
             raise
-        self._keep_alias(files, entry)
-        self._head_files.publish(entry)
-        return entry
 
     def _entry(self, caller: Caller, seed: Seed, alias: DatasetAlias | None, source: DatasetDirectory) -> DatasetEntry:
         if alias is None:

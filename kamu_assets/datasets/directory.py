@@ -1,10 +1,12 @@
 """Takes in a dataset directory that other ODF software made, byte for byte."""
 
+import fcntl
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from kamu_assets.datasets.errors import DamagedDatasetError
+from kamu_assets.datasets.errors import BeingAdoptedError, DamagedDatasetError
 from kamu_assets.datasets.files import DatasetFiles, parse_hash
 from kamu_assets.datasets.model import IndexedBlock, IndexedData
 from kamu_assets.datasets.stored_chain import StoredChain, hashes_to, read_chain
@@ -83,6 +85,17 @@ class DatasetDirectory:
         if path.stat().st_size > _MAX_BLOCK:
             raise DamagedDatasetError(f"block {name}", f"has more than {_MAX_BLOCK} bytes")
         return path.read_bytes()
+
+
+@contextmanager
+def alone(volume: ObjectStore, dataset: DatasetID) -> Iterator[None]:
+    """Be the only process of this machine that brings the dataset in: whoever fails removes its files."""
+    with (volume.staging() / f"{dataset_folder(dataset)}.lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BeingAdoptedError(dataset) from error
+        yield
 
 
 def take_in(source: DatasetDirectory, seed: Seed, volumes: Volumes, *, on_progress: OnProgress) -> StoredChain:

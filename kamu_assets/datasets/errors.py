@@ -32,6 +32,14 @@ class RefCollisionError(ConflictError):
         self.alias = alias
 
 
+class BeingAdoptedError(ConflictError):
+    """Another process is taking in the same dataset."""
+
+    def __init__(self, dataset: DatasetID) -> None:
+        super().__init__(f"dataset {dataset} is being adopted by another process")
+        self.dataset = dataset
+
+
 class HeadMovedError(ConflictError):
     """Another commit was first; look at the new head and try again."""
 
