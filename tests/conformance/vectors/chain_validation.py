@@ -32,6 +32,6 @@ def _outcome(state: ChainState, block: MetadataBlock, found: Multihash, options:
     except ChainRuleError as refusal:
         return refusal.rule
     # Moving the head is the work of whoever stores it; here only its place in the order is tested.
-    if "checkRefIs" in options and options["checkRefIs"] != str(state.head):
+    if options.get("checkRefIs") not in {None, str(state.head)}:
         return "RefCASFailed"
     return "Ok"

@@ -8,7 +8,8 @@ import pyarrow as pa
 from pydantic import TypeAdapter
 
 from kamu_assets.coordinator.ingest.limits import IngestLimits
-from kamu_assets.coordinator.ingest.merge import check_key, in_commit_order, key_columns, unseen
+from kamu_assets.coordinator.ingest.merge import check_key, in_commit_order, unseen
+from kamu_assets.coordinator.ingest.merge_keys import key_columns
 from kamu_assets.coordinator.ingest.session import open_bench, stream
 from kamu_assets.odf.data import OperationType
 from kamu_assets.odf.source import MergeStrategy

@@ -1,6 +1,6 @@
 """Rebuilds `odf.tar.xz` from a reference folder: `python -m tests.support.reference.pack <folder>`.
 
-The archive is reproducible: the same folder gives the same bytes.
+The same folder gives the same tar file, to the byte.
 """
 
 import io
@@ -14,6 +14,10 @@ ARCHIVE = Path(__file__).with_name("odf.tar.xz")
 
 
 def pack(source: Path, archive: Path) -> None:
+    archive.write_bytes(lzma.compress(as_tar(source), preset=9 | lzma.PRESET_EXTREME))
+
+
+def as_tar(source: Path) -> bytes:
     files = [path for folder in PACKED for path in (source / folder).rglob("*") if path.is_file()]
     # Files of one kind compress best side by side; the path settles the rest.
     files.sort(key=lambda path: (path.parent.name, path.suffix, path.name, path.as_posix()))
@@ -21,7 +25,7 @@ def pack(source: Path, archive: Path) -> None:
     with tarfile.open(fileobj=plain, mode="w", format=tarfile.GNU_FORMAT) as tar:
         for path in files:
             _add(tar, path, path.relative_to(source).as_posix())
-    archive.write_bytes(lzma.compress(plain.getvalue(), preset=9 | lzma.PRESET_EXTREME))
+    return plain.getvalue()
 
 
 def _add(tar: tarfile.TarFile, path: Path, name: str) -> None:
