@@ -2,10 +2,10 @@
 
 import logging
 import time
+from typing import Protocol
 
 from kamu_assets.auth.model import Caller
 from kamu_assets.coordinator.results import NothingToPoll, PullResult, Updated, UpToDate
-from kamu_assets.coordinator.service import Coordinator
 from kamu_assets.errors import ConflictError
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.odf.multihash import Multihash
@@ -15,10 +15,18 @@ from kamu_assets.orchestration.materialization import Materialization, Materiali
 MAX_CONFLICTS = 5
 
 
+class Puller(Protocol):
+    """The coordinator, as far as runs need it."""
+
+    def pull(self, caller: Caller, dataset: DatasetID, *, run_id: str | None = None) -> PullResult:
+        """Poll a root, compute a derivative."""
+        ...
+
+
 class NodeUpdater:
     """Pulls through the coordinator, as the node's administrator: who may start flows was decided before."""
 
-    def __init__(self, *, coordinator: Coordinator, caller: Caller, materializations: Materializations) -> None:
+    def __init__(self, *, coordinator: Puller, caller: Caller, materializations: Materializations) -> None:
         self._coordinator = coordinator
         self._caller = caller
         self._materializations = materializations

@@ -18,15 +18,11 @@ class FastRunCoordinator(QueuedRunCoordinator[DagsterInstance]):
             return super().submit_run(context)
         if TAG_RUNTIME not in run.tags:
             self._instance.add_run_tags(run.run_id, _missing_tags(run, context.workspace))
-            run = self._reload(run)
+            run = self._instance.get_run_by_id(run.run_id) or run
         launcher = self._instance.run_launcher
         if isinstance(launcher, HybridRunLauncher) and launcher.queue.has_room(run.tags.get(TAG_DATASET)):
-            self._instance.launch_run(run.run_id, context.workspace)
-            return self._reload(run)
+            return self._instance.launch_run(run.run_id, context.workspace)
         return super().submit_run(SubmitRunContext(run, context.workspace))
-
-    def _reload(self, run: DagsterRun) -> DagsterRun:
-        return self._instance.get_run_by_id(run.run_id) or run
 
 
 def _missing_tags(run: DagsterRun, workspace: BaseWorkspaceRequestContext) -> dict[str, str]:

@@ -44,7 +44,7 @@ def prepare(config: AdapterConfig) -> None:
         for name in (INSTANCE_FILE, WORKSPACE_FILE):
             _write(config.dagster_home / name, _rendered(name, config))
         with open_instance(config) as instance:
-            # Opening it creates most tables; these two are created when first used.
+            # Opening it creates the tables; a look makes sure that they can be used.
             instance.get_run_records(limit=1)
             instance.get_asset_keys(limit=1)
         _write(config.dagster_home / prepared_mark(__version__), "")

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from dagster import (
     DataVersion,
     MetadataValue,
-    RawMetadataValue,
     TableColumn,
     TableColumnConstraints,
     TableSchema,
@@ -35,7 +34,7 @@ class Materialization:
     """What Dagster shows of a commit, or of several in a row."""
 
     data_version: DataVersion
-    metadata: Mapping[str, RawMetadataValue]
+    metadata: Mapping[str]
 
 
 class Materializations:
@@ -57,7 +56,7 @@ class Materializations:
             sums = self._statistics.get(tx, dataset)
             state = self._chains.state(dataset, tx=tx)
             interval = self._chains.interval(dataset, after=after, until=until, tx=tx)
-        metadata: dict[str, RawMetadataValue] = {
+        metadata: dict[str] = {
             METADATA_DATASET_ID: str(dataset),
             METADATA_HEAD: str(until),
             "dagster/row_count": sums.records,
@@ -94,7 +93,7 @@ def _records(each: SliceRef) -> int:
     return each.offset_interval.end - each.offset_interval.start + 1
 
 
-def _of_slices(slices: tuple[SliceRef, ...]) -> dict[str, RawMetadataValue]:
+def _of_slices(slices: tuple[SliceRef, ...]) -> dict[str]:
     if not slices:
         return {}
     newest = slices[-MAX_BLOCKS_SHOWN:]
@@ -104,7 +103,7 @@ def _of_slices(slices: tuple[SliceRef, ...]) -> dict[str, RawMetadataValue]:
     }
 
 
-def _watermark(watermark: Timestamp) -> dict[str, RawMetadataValue]:
+def _watermark(watermark: Timestamp) -> dict[str]:
     try:
         return {"watermark": MetadataValue.timestamp(watermark.to_datetime())}
     except (OverflowError, ValueError):

@@ -27,6 +27,7 @@ from kamu_assets.orchestration.liveness import HEARTBEAT_SECONDS, own_identity
 from kamu_assets.orchestration.names import TAG_FLOW, TAG_LOST
 from kamu_assets.orchestration.scoped import DefinitionsBuilder, ScopedJobs
 from kamu_assets.orchestration.warm_queue import CANCELS_TOPIC, RUNS_TOPIC, WarmQueue
+from kamu_assets.orchestration.warm_up import warm_up
 
 log = structlog.get_logger(__name__)
 
@@ -87,6 +88,7 @@ class WarmWorker:
         self._signals.record()
         signal.signal(signal.SIGTERM, self._on_stop)
         signal.signal(signal.SIGINT, self._on_stop)
+        warm_up(self._instance)
         beating = threading.Thread(target=self._beat, name="warm-worker-heartbeat", daemon=True)
         with self._queue.listen(RUNS_TOPIC) as listener:
             self._queue.beat(self._identity)

@@ -1,0 +1,159 @@
+"""The queue of warm workers behaves alike on SQLite and PostgreSQL, whoever races."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from kamu_assets.clock import ManualClock
+from kamu_assets.database.database import Database
+from kamu_assets.database.wakeups import Wakeups
+from kamu_assets.orchestration.liveness import own_identity
+from kamu_assets.orchestration.warm_queue import (
+    CANCELS_TOPIC,
+    RUNS_TOPIC,
+    WAITING_PER_WORKER,
+    Cancellation,
+    WarmQueue,
+)
+from tests.support.builders import START
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(START)
+
+
+@pytest.fixture
+def queue(database: Database, tmp_path: Path, clock: ManualClock) -> WarmQueue:
+    return WarmQueue(database=database, wakeups=Wakeups(tmp_path / "run"), clock=clock)
+
+
+def a_dead_worker() -> str:
+    """Identity of a process that has ended."""
+    code = "from kamu_assets.orchestration.liveness import own_identity; print(own_identity())"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_runs_are_claimed_by_priority_then_age(queue: WarmQueue, clock: ManualClock) -> None:
+    for name, priority in (("old", 0), ("new", 0), ("urgent", 5), ("idle", -1)):
+        queue.put(name, subject=None, priority=priority)
+        clock.advance(1)
+
+    assert [queue.claim("worker") for _ in range(5)] == ["urgent", "old", "new", "idle", None]
+
+
+def test_a_second_delivery_does_not_queue_a_run_twice(queue: WarmQueue) -> None:
+    queue.put("run", subject="a")
+    queue.put("run", subject="a")
+
+    assert queue.claim("one") == "run"
+    queue.put("run", subject="a")
+    assert queue.claim("two") is None
+
+
+def test_only_one_run_of_a_subject_is_claimed_at_a_time(queue: WarmQueue, clock: ManualClock) -> None:
+    queue.put("first", subject="a")
+    clock.advance(1)
+    queue.put("second", subject="a")
+    queue.put("other", subject="b")
+
+    assert queue.claim("one") == "first"
+    assert queue.claim("two") == "other"
+    assert queue.claim("three") is None
+    queue.done("first")
+    assert queue.claim("three") == "second"
+
+
+def test_racing_workers_never_claim_the_same_run(queue: WarmQueue) -> None:
+    for number in range(40):
+        queue.put(f"run-{number}", subject=f"subject-{number % 8}")
+
+    def work(worker: int) -> list[str]:
+        claimed = []
+        for _ in range(60):
+            run_id = queue.claim(f"worker-{worker}")
+            if run_id is not None:
+                claimed.append(run_id)
+                queue.done(run_id)
+        return claimed
+
+    with ThreadPoolExecutor(4) as threads:
+        claimed = [run_id for done in threads.map(work, range(4)) for run_id in done]
+
+    assert sorted(claimed) == sorted(f"run-{number}" for number in range(40))
+
+
+def test_a_waiting_run_is_taken_back_and_a_claimed_one_is_asked_to_stop(queue: WarmQueue) -> None:
+    queue.put("waits", subject=None)
+    assert queue.cancel("waits") is Cancellation.REMOVED
+    queue.put("runs", subject=None)
+    queue.claim("worker")
+
+    with queue.listen(CANCELS_TOPIC) as listener:
+        assert queue.cancel("runs") is Cancellation.ASKED
+        assert listener.wait(5)
+
+    assert queue.cancels("worker") == ["runs"]
+    assert queue.cancels("another") == []
+    assert queue.cancel("nothing") is Cancellation.ABSENT
+
+
+def test_workers_are_woken_by_new_runs(queue: WarmQueue) -> None:
+    with queue.listen(RUNS_TOPIC) as listener:
+        queue.put("run", subject=None)
+
+        assert listener.wait(5)
+
+
+def test_a_run_of_a_dead_worker_is_lost(queue: WarmQueue) -> None:
+    dead, alive = a_dead_worker(), own_identity()
+    for worker, run_id in ((dead, "lost"), (alive, "safe")):
+        queue.put(run_id, subject=None)
+        queue.beat(worker)
+        queue.claim(worker)
+
+    assert queue.lost() == [("lost", dead)]
+    assert queue.owner("lost") is None
+    assert queue.owner("safe") == alive
+
+
+def test_a_worker_elsewhere_is_dead_when_it_is_silent(queue: WarmQueue, clock: ManualClock) -> None:
+    elsewhere = f"another-host:{os.getpid()}:1"
+    queue.beat(elsewhere)
+    queue.put("run", subject=None)
+    queue.claim(elsewhere)
+
+    assert queue.lost() == []
+    clock.advance(60)
+
+    assert queue.lost() == [("run", elsewhere)]
+
+
+def test_there_is_room_while_a_live_worker_is_near(queue: WarmQueue) -> None:
+    assert not queue.has_room("a")
+    queue.beat(a_dead_worker())
+    assert not queue.has_room("a")
+    queue.beat(own_identity())
+    assert queue.has_room("a")
+
+    queue.put("run-a", subject="a")
+    assert not queue.has_room("a")
+    assert queue.has_room("b")
+    assert queue.has_room(None)
+    for number in range(WAITING_PER_WORKER):
+        queue.put(f"run-{number}", subject=None)
+    assert not queue.has_room("b")
+
+
+def test_a_worker_that_leaves_makes_no_room(queue: WarmQueue) -> None:
+    queue.beat(own_identity())
+
+    queue.leave(own_identity())
+
+    assert not queue.has_room("a")

@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from kamu_assets.clock import ManualClock
+from kamu_assets.database.messages import MessageTypes
+from kamu_assets.database.outbox import Outbox
+from kamu_assets.datasets import messages as dataset_messages
+from kamu_assets.datasets.model import DatasetEntry
+from kamu_assets.flows import messages as flow_messages
+from kamu_assets.flows.model import Flow, FlowState
+from kamu_assets.flows.orchestrator import RunState, RunStatus
+from kamu_assets.flows.scheduler import FlowScheduler
+from kamu_assets.flows.service import FlowService
+from kamu_assets.flows.store import FlowStore
+from kamu_assets.governance.access import Access
+from kamu_assets.odf.dataset import SetTransform
+from kamu_assets.odf.engine import SqlQueryStep, TransformInput, TransformSql
+from kamu_assets.odf.identity import DatasetID, DatasetKind
+from tests.support.heart import Heart, open_heart
+
+
+@dataclass
+class OrchestratorSimulator:
+    """Remembers what it was told; tests decide what becomes of the runs."""
+
+    runs: dict[str, RunStatus] = field(default_factory=dict)
+    submitted: list[str] = field(default_factory=list)
+    canceled: list[str] = field(default_factory=list)
+    fails_with: Exception | None = None
+
+    def submit(self, flow: Flow) -> None:
+        assert flow.run_id is not None
+        if self.fails_with is not None:
+            raise self.fails_with
+        if self.runs.setdefault(flow.run_id, RunStatus(RunState.WAITING)).state is RunState.MISSING:
+            self.runs[flow.run_id] = RunStatus(RunState.WAITING)
+        self.submitted.append(flow.run_id)
+
+    def status(self, run_id: str) -> RunStatus:
+        return self.runs.get(run_id, RunStatus(RunState.MISSING))
+
+    def cancel(self, run_id: str) -> None:
+        self.canceled.append(run_id)
+
+    def become(self, run_id: str | None, state: RunState, message: str | None = None) -> None:
+        assert run_id is not None
+        self.runs[run_id] = RunStatus(state, message)
+
+
+@dataclass
+class Flows:
+    """The scheduler and the service on a real database, an orchestrator that only pretends."""
+
+    heart: Heart
+    clock: ManualClock
+    orchestrator: OrchestratorSimulator
+    service: FlowService
+    scheduler: FlowScheduler
+
+    def root(self, name: str = "root") -> DatasetEntry:
+        return self.heart.dataset(name)
+
+    def derivative(self, name: str, *inputs: DatasetEntry) -> DatasetEntry:
+        transform = SetTransform(
+            inputs=tuple(TransformInput(dataset_ref=str(each.id), alias=str(each.name)) for each in inputs),
+            transform=TransformSql(engine="datafusion", queries=(SqlQueryStep(query="select 1"),)),
+        )
+        return self.heart.dataset(name, transform, kind=DatasetKind.DERIVATIVE)
+
+    def push(self, dataset: DatasetEntry) -> None:
+        self.clock.advance(1)
+        self.heart.add_data(dataset.id)
+
+    def of(self, dataset: DatasetEntry, *states: FlowState) -> list[Flow]:
+        """The dataset's flows, oldest first."""
+        return [flow for flow in reversed(self._all(dataset.id)) if not states or flow.state in states]
+
+    def only(self, dataset: DatasetEntry) -> Flow:
+        flows = self.of(dataset)
+        assert len(flows) == 1, flows
+        return flows[0]
+
+    def _all(self, dataset: DatasetID) -> list[Flow]:
+        with self.heart.database.reading() as tx:
+            return list(FlowStore().list(tx, dataset=dataset))
+
+
+@pytest.fixture
+def flows(tmp_path: Path) -> Iterator[Flows]:
+    heart = open_heart(tmp_path)
+    yield _wired(heart)
+    heart.database.close()
+
+
+def _wired(heart: Heart) -> Flows:
+    clock, database = heart.clock, heart.database
+    types = MessageTypes([*dataset_messages.MESSAGES, *flow_messages.MESSAGES])
+    outbox = Outbox(database, clock=clock, types=types)
+    numbers = itertools.count(1)
+    service = FlowService(
+        database=database,
+        outbox=outbox,
+        datasets=heart.datasets,
+        access=Access(),
+        clock=clock,
+        make_id=lambda: f"flow-{next(numbers)}",
+    )
+    orchestrator = OrchestratorSimulator()
+    scheduler = FlowScheduler(
+        database=database,
+        outbox=outbox,
+        flows=service,
+        orchestrator=orchestrator,
+        clock=clock,
+        max_running=3,
+        make_id=lambda: f"run-{next(numbers)}",
+    )
+    return Flows(heart, clock, orchestrator, service, scheduler)

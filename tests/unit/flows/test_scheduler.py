@@ -1,0 +1,226 @@
+from __future__ import annotations
+
+import pytest
+
+from kamu_assets.datasets.errors import DatasetNotFoundError
+from kamu_assets.flows.model import CauseKind, FlowOutcome, FlowState, Interval, OutcomeKind
+from kamu_assets.flows.orchestrator import RunState
+from kamu_assets.odf.dataset import SetInfo
+from kamu_assets.odf.timestamp import Timestamp
+from tests.support.heart import ADMIN
+from tests.unit.flows.conftest import Flows
+
+DONE = FlowOutcome(OutcomeKind.SUCCESS)
+
+
+def test_new_data_runs_the_derivatives_that_read_it(flows: Flows) -> None:
+    root = flows.root()
+    reader = flows.derivative("reader", root)
+    bystander = flows.derivative("bystander", flows.root("other"))
+
+    flows.push(root)
+    flows.scheduler.step()
+
+    flow = flows.only(reader)
+    assert flow.state is FlowState.RUNNING
+    assert (flow.cause.kind, flow.cause.input) == (CauseKind.INPUT_UPDATED, root.id)
+    assert flows.orchestrator.submitted == [flow.run_id]
+    assert flows.of(bystander) == []
+
+
+def test_news_without_data_run_nothing(flows: Flows) -> None:
+    root = flows.root()
+    reader = flows.derivative("reader", root)
+
+    flows.heart.committer.commit(
+        root.id, expected_head=None, events=[SetInfo(description="new")], system_time=flows.heart.now(None)
+    )
+    flows.scheduler.step()
+
+    assert flows.of(reader) == []
+
+
+def test_one_flow_runs_and_one_waits_however_many_pushes_come(flows: Flows) -> None:
+    root = flows.root()
+    reader = flows.derivative("reader", root)
+
+    for _ in range(5):
+        flows.push(root)
+        flows.scheduler.step()
+
+    assert [flow.state for flow in flows.of(reader)] == [FlowState.RUNNING, FlowState.WAITING]
+    assert len(flows.orchestrator.submitted) == 1
+
+
+def test_the_waiting_flow_starts_when_the_running_one_ends(flows: Flows) -> None:
+    root = flows.root()
+    reader = flows.derivative("reader", root)
+    flows.push(root)
+    flows.scheduler.step()
+    flows.push(root)
+    flows.scheduler.step()
+    first = flows.of(reader)[0]
+
+    flows.service.run_finished(str(first.run_id), DONE)
+    flows.scheduler.step()
+
+    assert [flow.state for flow in flows.of(reader)] == [FlowState.FINISHED, FlowState.RUNNING]
+    assert flows.orchestrator.submitted == [first.run_id, flows.of(reader)[1].run_id]
+
+
+def test_no_more_flows_have_runs_than_can_start_soon(flows: Flows) -> None:
+    root = flows.root()
+    readers = [flows.derivative(f"reader{number}", root) for number in range(5)]
+
+    flows.push(root)
+    flows.scheduler.step()
+
+    assert len(flows.orchestrator.submitted) == 3
+    assert sum(flows.only(reader).state is FlowState.WAITING for reader in readers) == 2
+
+
+def test_a_second_delivery_of_messages_changes_nothing(flows: Flows) -> None:
+    root = flows.root()
+    reader = flows.derivative("reader", root)
+    flows.push(root)
+    flows.scheduler.step()
+    before = flows.of(reader)
+
+    flows.scheduler.step()
+    flows.scheduler.reconcile()
+
+    assert flows.of(reader) == before
+
+
+def test_a_trigger_fires_when_due_and_tells_when_it_is_next(flows: Flows) -> None:
+    root = flows.root()
+    trigger = flows.service.set_trigger(ADMIN, root.id, Interval(60))
+
+    assert flows.scheduler.step() == trigger.next_due
+    assert flows.of(root) == []
+    flows.clock.advance(61)
+    due = flows.scheduler.step()
+
+    assert flows.only(root).cause.kind is CauseKind.AUTO_POLLING
+    assert due == Timestamp(flows.clock.now().ns + 60_000_000_000)
+
+
+def test_a_paused_trigger_fires_nothing(flows: Flows) -> None:
+    root = flows.root()
+    flows.service.set_trigger(ADMIN, root.id, Interval(60), paused=True)
+
+    flows.clock.advance(600)
+
+    assert flows.scheduler.step() is None
+    assert flows.of(root) == []
+
+
+def test_a_crash_before_the_run_exists_is_repaired_with_the_same_run(flows: Flows) -> None:
+    root = flows.root()
+    flows.service.request_run(ADMIN, root.id)
+    flows.orchestrator.fails_with = RuntimeError("killed here")
+    flows.scheduler.step()
+    run_id = flows.only(root).run_id
+    flows.orchestrator.fails_with = None
+
+    flows.scheduler.reconcile()
+
+    assert flows.orchestrator.submitted == [run_id]
+    assert flows.only(root).attempt == 1
+
+
+def test_a_flow_whose_dataset_is_gone_fails_with_the_reason(flows: Flows) -> None:
+    root = flows.root()
+    flows.service.request_run(ADMIN, root.id)
+    flows.orchestrator.fails_with = DatasetNotFoundError(root.id)
+
+    flows.scheduler.step()
+
+    outcome = flows.only(root).outcome
+    assert outcome is not None
+    assert outcome.kind is OutcomeKind.FAILED
+    assert "does not exist" in str(outcome.message)
+
+
+def test_a_lost_run_is_followed_by_another_attempt(flows: Flows) -> None:
+    root = flows.root()
+    flows.service.request_run(ADMIN, root.id)
+    flows.scheduler.step()
+    first = flows.only(root).run_id
+    flows.orchestrator.become(first, RunState.LOST, "the worker process died")
+
+    flows.scheduler.reconcile()
+
+    flow = flows.only(root)
+    assert flow.state is FlowState.RUNNING
+    assert (flow.attempt, flow.parent_run_id, flow.root_run_id) == (2, first, first)
+    assert flows.orchestrator.submitted == [first, flow.run_id]
+
+
+def test_a_flow_gives_up_after_three_lost_runs(flows: Flows) -> None:
+    root = flows.root()
+    flows.service.request_run(ADMIN, root.id)
+    flows.scheduler.step()
+
+    for _ in range(3):
+        flows.orchestrator.become(flows.only(root).run_id, RunState.LOST, "the worker process died")
+        flows.scheduler.reconcile()
+
+    flow = flows.only(root)
+    assert flow.state is FlowState.FINISHED
+    assert flow.outcome == FlowOutcome(OutcomeKind.FAILED, "the worker process died, in each of 3 attempts")
+    assert len(flows.orchestrator.submitted) == 3
+
+
+def test_an_outcome_that_a_worker_could_not_write_is_read_from_the_run(flows: Flows) -> None:
+    root = flows.root()
+    flows.service.request_run(ADMIN, root.id)
+    flows.scheduler.step()
+    flows.orchestrator.become(flows.only(root).run_id, RunState.IDLE)
+
+    flows.scheduler.reconcile()
+
+    assert flows.only(root).outcome == FlowOutcome(OutcomeKind.UP_TO_DATE)
+
+
+def test_cancelling_a_running_flow_stops_its_run(flows: Flows) -> None:
+    root = flows.root()
+    flow = flows.service.request_run(ADMIN, root.id)
+    flows.scheduler.step()
+
+    flows.service.cancel(ADMIN, flow.id)
+    flows.scheduler.step()
+    flows.orchestrator.become(flows.only(root).run_id, RunState.CANCELED)
+    flows.scheduler.reconcile()
+
+    assert flows.orchestrator.canceled == [flows.only(root).run_id]
+    assert flows.only(root).outcome == FlowOutcome(OutcomeKind.ABORTED)
+
+
+def test_deleting_a_dataset_ends_what_waits_for_it(flows: Flows) -> None:
+    root = flows.root()
+    flows.service.set_trigger(ADMIN, root.id, Interval(60))
+    running = flows.service.request_run(ADMIN, root.id)
+    flows.scheduler.step()
+    waiting = flows.service.request_run(ADMIN, root.id)
+    flows.heart.datasets.delete(ADMIN, root.id)
+
+    due = flows.scheduler.step()
+
+    states = {flow.id: flow.outcome and flow.outcome.kind for flow in flows.of(root)}
+    assert states == {running.id: None, waiting.id: OutcomeKind.ABORTED}
+    assert due is None
+
+
+@pytest.mark.parametrize("repeats", [1, 3])
+def test_no_message_is_handled_twice_by_later_steps(flows: Flows, repeats: int) -> None:
+    root = flows.root()
+    reader = flows.derivative("reader", root)
+    flows.push(root)
+    flows.scheduler.step()
+    flows.service.run_finished(str(flows.only(reader).run_id), DONE)
+
+    for _ in range(repeats):
+        flows.scheduler.step()
+
+    assert flows.only(reader).state is FlowState.FINISHED
