@@ -4,23 +4,40 @@ Refusals of a service are `{"message": …}`; what the framework refuses before 
 string or body) is plain text; the dataset doors hide or deny with an empty body.
 """
 
-import structlog
+from collections.abc import Mapping
+
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
 from starlette.exceptions import HTTPException
 
+from kamu_assets.coordinator.ingest.errors import (
+    PushSourceAmbiguousError,
+    QueueFullError,
+    UnsupportedMediaTypeError,
+)
 from kamu_assets.errors import ConflictError, DeniedError, InvalidError, KamuError, NotFoundError, UnavailableError
+from kamu_gateway.edge.cors import preflight
+from kamu_gateway.edge.routes import allowed_methods
 
-log = structlog.get_logger()
-
+# Looked up from the top: a class that has a status of its own comes before its family.
 STATUS_BY_FAMILY: tuple[tuple[type[KamuError], int], ...] = (
+    (UnsupportedMediaTypeError, 415),
+    (QueueFullError, 429),
     (InvalidError, 400),
     (NotFoundError, 404),
     (ConflictError, 409),
     (DeniedError, 403),
     (UnavailableError, 503),
 )
+
+# Texts that clients of Kamu compare.
+_KNOWN_TEXTS: Mapping[type[KamuError], str] = {
+    UnsupportedMediaTypeError: "Unsupported media type",
+    PushSourceAmbiguousError: "Explicit source name is required to pick between several active push sources",
+}
+# What a client that was told "not now" should wait.
+_RETRY_AFTER = {429: "1", 503: "5"}
 
 
 class EmptyAnswerError(Exception):
@@ -32,12 +49,13 @@ class EmptyAnswerError(Exception):
 
 
 class TextAnswerError(Exception):
-    """End the request with this status and a line of text."""
+    """End the request with this status and a line of text; what the guards at the door say has no content type."""
 
-    def __init__(self, status: int, text: str) -> None:
+    def __init__(self, status: int, text: str, *, media_type: str | None = "text/plain") -> None:
         super().__init__(text)
         self.status = status
         self.text = text
+        self.media_type = media_type
 
 
 class MessageAnswerError(Exception):
@@ -56,7 +74,6 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(MessageAnswerError, _answer_message)
     app.add_exception_handler(RequestValidationError, _refuse_form)
     app.add_exception_handler(HTTPException, _refuse_route)
-    app.add_exception_handler(Exception, _fail)
 
 
 def status_of(error: KamuError) -> int:
@@ -65,7 +82,9 @@ def status_of(error: KamuError) -> int:
 
 async def _refuse(_: Request, error: Exception) -> Response:
     assert isinstance(error, KamuError)  # noqa: S101 - registered for it
-    return JSONResponse({"message": str(error)}, status_of(error))
+    status = status_of(error)
+    headers = {"retry-after": _RETRY_AFTER[status]} if status in _RETRY_AFTER else None
+    return JSONResponse({"message": _KNOWN_TEXTS.get(type(error), str(error))}, status, headers=headers)
 
 
 async def _answer_empty(_: Request, error: Exception) -> Response:
@@ -75,7 +94,7 @@ async def _answer_empty(_: Request, error: Exception) -> Response:
 
 async def _answer_text(_: Request, error: Exception) -> Response:
     assert isinstance(error, TextAnswerError)  # noqa: S101 - registered for it
-    return PlainTextResponse(error.text, error.status)
+    return Response(error.text, error.status, media_type=error.media_type)
 
 
 async def _answer_message(_: Request, error: Exception) -> Response:
@@ -96,13 +115,11 @@ async def _refuse_form(_: Request, error: Exception) -> Response:
     return PlainTextResponse(f"Failed to deserialize query string: {'.'.join(path)}: {first['msg']}", 400)
 
 
-async def _refuse_route(_: Request, error: Exception) -> Response:
+async def _refuse_route(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for it
     if error.status_code == 404:  # noqa: PLR2004 - the status itself
         return PlainTextResponse("Not Found", 404)
-    return Response(status_code=error.status_code, headers=error.headers)
-
-
-async def _fail(request: Request, error: Exception) -> Response:
-    log.error("request_failed", method=request.method, path=request.url.path, exc_info=error)
-    return Response(status_code=500)
+    if error.status_code != 405:  # noqa: PLR2004 - the status itself
+        return Response(status_code=error.status_code, headers=error.headers)
+    allow = {"allow": ",".join(allowed_methods(request))}
+    return preflight(request, allow) or Response(status_code=405, headers=allow)

@@ -7,6 +7,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 log = structlog.get_logger()
 
+PATH_SHOWN = 200
+
 
 class RequestLog:
     """ASGI middleware."""
@@ -31,4 +33,4 @@ class RequestLog:
             await self._app(scope, receive, watch)
         finally:
             took = round((time.perf_counter() - start) * 1000, 1)
-            log.info("request", method=scope["method"], path=scope["path"], status=status, ms=took)
+            log.info("request", method=scope["method"], path=scope["path"][:PATH_SHOWN], status=status, ms=took)

@@ -56,4 +56,7 @@ def reader_for(declared: ReadStep, media_type: str | None) -> ReadStep:
         raise UnsupportedMediaTypeError(f"unsupported charset {charset!r}; data must be UTF-8")
     if isinstance(declared, reader):
         return declared
+    if reader is ReadStepCsv:
+        # Nobody said how this CSV is written: a header is what nearly all of it has.
+        return ReadStepCsv(ddl_schema=declared.ddl_schema, schema_=declared.schema_, header=True)
     return reader(ddl_schema=declared.ddl_schema, schema_=declared.schema_)

@@ -1,0 +1,46 @@
+"""The data plane as one ASGI application."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from kamu_assets.node import Node
+from kamu_gateway.edge import errors
+from kamu_gateway.edge.bodies import Intake
+from kamu_gateway.edge.cors import CrossOrigin
+from kamu_gateway.edge.failures import Failures
+from kamu_gateway.edge.request_log import RequestLog
+from kamu_gateway.edge.threads import widen_pool
+from kamu_gateway.rest import ingest, query, system, tail
+
+
+def create_app(node: Node) -> FastAPI:
+    """REST for one node; the caller closes the node."""
+    app = FastAPI(
+        title="Kamu node", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False, lifespan=_lifespan
+    )
+    limits = node.settings.ingest
+    app.state.node = node
+    app.state.intake = Intake(
+        folder=node.settings.uploads_path,
+        max_body=limits.max_body,
+        in_memory=limits.group_limit,
+        budget=max(limits.queue_limit, limits.group_limit),
+    )
+    # Made now, once: requests come on many threads.
+    _ = node.coordinator, node.query
+    errors.install(app)
+    # The last one added is the outermost.
+    for middleware in (Failures, CrossOrigin, RequestLog):
+        app.add_middleware(middleware)
+    for part in (system, query, tail, ingest):
+        app.include_router(part.router)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    widen_pool()
+    app.state.intake.remove_leftovers()
+    yield

@@ -1,0 +1,39 @@
+"""JSON bodies, refused as Kamu refuses them: 415 for another media type, 400 for no JSON, 422 for another shape."""
+
+from typing import TypeVar
+
+from fastapi import Request
+from pydantic import BaseModel, ValidationError
+
+from kamu_gateway.edge.bodies import read_small
+from kamu_gateway.edge.errors import TextAnswerError
+
+MAX_BYTES = 2 << 20
+
+M = TypeVar("M", bound=BaseModel)
+
+
+async def read_json(request: Request, model: type[M]) -> M:
+    """The body as a model."""
+    if not _is_json(request.headers.get("content-type", "")):
+        raise TextAnswerError(415, "Expected request with `Content-Type: application/json`")
+    return parse_json(await read_small(request, limit=MAX_BYTES), model)
+
+
+def parse_json(body: bytes, model: type[M]) -> M:
+    """The same for a body that is read."""
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        if first["type"] == "json_invalid":
+            raise TextAnswerError(400, f"Failed to parse the request body as JSON: {first['msg']}") from error
+        place = ".".join(str(part) for part in first["loc"])
+        text = f"Failed to deserialize the JSON body into the target type: {place}: {first['msg']}"
+        raise TextAnswerError(422, text) from error
+
+
+def _is_json(content_type: str) -> bool:
+    media_type = content_type.partition(";")[0].strip().lower()
+    main, _, sub = media_type.partition("/")
+    return main == "application" and (sub == "json" or sub.endswith("+json"))

@@ -1,0 +1,63 @@
+"""Small calls about the node: `/info`, `/accounts/me`, `/datasets/{id}`, `/system/health`."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import structlog
+from fastapi import APIRouter, Query, Response
+from fastapi.responses import JSONResponse
+
+from kamu_assets.datasets.errors import DatasetNotFoundError
+from kamu_assets.errors import InvalidError
+from kamu_assets.odf.identity import DatasetID
+from kamu_gateway.edge.caller import LenientCaller
+from kamu_gateway.edge.errors import MessageAnswerError, TextAnswerError
+from kamu_gateway.edge.health import find_fault
+from kamu_gateway.edge.node import CurrentNode
+
+log = structlog.get_logger()
+router = APIRouter()
+
+READ = ["GET", "HEAD"]
+
+
+class Probe(StrEnum):
+    """What an orchestrator wants to know."""
+
+    LIVENESS = "liveness"
+    READINESS = "readiness"
+    STARTUP = "startup"
+
+
+@router.api_route("/info", methods=READ)
+async def info() -> Response:
+    return JSONResponse({"isMultiTenant": True})
+
+
+@router.api_route("/accounts/me", methods=READ)
+async def me(caller: LenientCaller) -> Response:
+    if caller.account is None:
+        raise MessageAnswerError(401, "Unauthenticated")
+    return JSONResponse({"id": str(caller.account.id), "accountName": str(caller.account.name)})
+
+
+@router.api_route("/datasets/{dataset}", methods=READ)
+def dataset_by_id(dataset: str, caller: LenientCaller, node: CurrentNode) -> Response:
+    try:
+        entry = node.datasets.resolve(caller, DatasetID.parse(dataset))
+    except DatasetNotFoundError as error:
+        raise MessageAnswerError(404, "Not Found") from error
+    except InvalidError as error:
+        raise TextAnswerError(400, f"Invalid URL: Value '{dataset}' is not a valid did:odf") from error
+    owner = {"accountName": str(entry.account), "accountId": str(entry.owner)}
+    return JSONResponse({"id": str(entry.id), "owner": owner, "datasetName": str(entry.name)})
+
+
+@router.api_route("/system/health", methods=READ)
+def health(node: CurrentNode, probe: Annotated[Probe, Query(alias="type")] = Probe.LIVENESS) -> Response:
+    """Liveness: this process answers. Readiness and startup: the database and the volumes do too."""
+    fault = None if probe is Probe.LIVENESS else find_fault(node)
+    if fault is None:
+        return JSONResponse({"ok": True})
+    log.warning("not_ready", reason=fault)
+    return JSONResponse({"ok": False, "reason": fault}, 503)

@@ -1,0 +1,57 @@
+"""REST as clients of kamu know it: recorded requests are answered as kamu answered them."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.rest_scenario import ScenarioPlayer
+from tests.support.served_node import serving
+
+# Steps that need what this node does not offer yet, with the capability that will play them.
+_WITHOUT = {
+    "rest/node": {
+        "unreadable dataset by id": "private datasets",
+        "ui config": "the web platform",
+        "landing page": "the web platform",
+        "console": "GraphQL",
+        "API description": "OpenAPI",
+        "API reference": "OpenAPI",
+    },
+    "rest/query": {
+        "schema ArrowJson": "schemas",
+        "schema OdfJson": "schemas",
+        "schema OdfYaml": "schemas",
+        "schema Parquet": "schemas",
+        "schema ParquetJson": "schemas",
+        "include schema": "schemas",
+        "include input": "verifiable queries",
+        "GET with everything": "verifiable queries",
+    },
+    "rest/tail": {"schema": "schemas", "empty as SoA with a schema": "schemas"},
+    "rest/cors": {
+        "preflight /graphql": "GraphQL",
+        "simple POST": "GraphQL",
+        "preflight /platform/login": "logins",
+        "preflight /ui-config": "the web platform",
+    },
+    "rest/ingest-errors": {},
+    "data/push-media-types": {},
+    "data/tail-paging": {},
+    "data/merge-strategies": {
+        "first into snapshot": "more merge strategies",
+        "second into snapshot": "more merge strategies",
+        "first into upsert": "more merge strategies",
+        "second into upsert": "more merge strategies",
+    },
+    "data/types-by-format": {},
+}
+
+
+@pytest.mark.parametrize("scenario", sorted(_WITHOUT))
+def test_answers_are_those_of_kamu(scenario: str, tmp_path: Path) -> None:
+    with serving(tmp_path) as served:
+        player = ScenarioPlayer(served, scenario)
+
+        found = list(player.differences(without=frozenset(_WITHOUT[scenario])))
+
+    assert found == []
