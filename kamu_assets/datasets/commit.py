@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from enum import StrEnum
 
+import structlog
+
 from kamu_assets.database.database import Database
 from kamu_assets.database.outbox import Outbox
 from kamu_assets.datasets.bookkeeping import Bookkeeping, Change
@@ -26,6 +28,8 @@ from kamu_assets.odf.identity import DatasetID
 from kamu_assets.odf.multihash import Multihash
 from kamu_assets.odf.timestamp import Timestamp
 from kamu_assets.storage.volumes import Volumes
+
+log = structlog.get_logger(__name__)
 
 
 class CommitStep(StrEnum):
@@ -156,9 +160,11 @@ class Committer:
         self._on_step(CommitStep.COMMITTED)
 
     def _publish_head(self, change: Change) -> None:
-        # The commit has happened: a file that cannot be written now is repaired later.
-        with suppress(KamuError):
+        try:
             self._head_files.publish(change.entry)
+        except Exception:
+            # The commit has happened, so it must not be reported as failed; the file is repaired at the next start.
+            log.exception("head_not_published", dataset=str(change.entry.id))
         self._on_step(CommitStep.HEAD_PUBLISHED)
 
     def _clear_away(self, entry: DatasetEntry, files: DatasetFiles) -> None:

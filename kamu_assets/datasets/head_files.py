@@ -34,11 +34,13 @@ class HeadFiles:
         files.remove_head()
 
     def behind(self) -> Sequence[DatasetEntry]:
-        """Datasets whose file does not say what SQL says."""
+        """Datasets whose file does not say what SQL says, as far as the store has the block that SQL names."""
         with self._database.reading() as tx:
             heads = self._references.heads(tx)
             entries = self._entries.list(tx)
-        return [entry for entry in entries if entry.id in heads and self._written(entry) != heads[entry.id]]
+        late = [entry for entry in entries if entry.id in heads and self._written(entry) != heads[entry.id]]
+        # A store that lost blocks keeps the head it can still serve.
+        return [entry for entry in late if self._volumes.blocks(entry.kind).exists(entry.id, heads[entry.id])]
 
     def repair(self) -> Sequence[DatasetEntry]:
         """Publish the heads that an interrupted commit left behind; tells whose."""

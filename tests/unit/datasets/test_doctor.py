@@ -183,6 +183,21 @@ def test_damage_is_reported_with_the_block_and_left_alone(heart: Heart) -> None:
     assert heart.chains.head(DATASET) == head
 
 
+def test_a_store_that_lost_its_newest_block_keeps_the_head_it_can_serve(heart: Heart) -> None:
+    store = heart.volumes.root
+    written = str(heart.chains.state(DATASET).head).encode()
+    lost = heart.add_data(DATASET)
+    store.delete(block_key(DATASET, lost))
+    store.put(head_key(DATASET), written)
+
+    heart.datasets.repair_heads()
+    [found] = heart.doctor.repair()
+
+    assert (found.kind, found.repaired) == (FindingKind.DAMAGED, False)
+    assert str(lost) in found.message
+    assert store.get(head_key(DATASET)) == written
+
+
 def test_a_slice_that_is_gone_is_reported(heart: Heart) -> None:
     folder = Path(heart.datasets.storage_location(an_entry()))
     gone = min((folder / "data").iterdir())
