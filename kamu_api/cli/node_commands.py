@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from kamu_api.cli.options import AsJson, Home, local_node
-from kamu_api.cli.output import console, print_json, print_rows
+from kamu_api.cli.output import console, print_json, print_rows, progress_bar
 
 
 def register(app: typer.Typer) -> None:
@@ -58,8 +58,8 @@ def show_settings(home: Home = None, as_json: AsJson = False) -> None:
 
 def migrate(home: Home = None) -> None:
     """Bring the node's database to this version. `up` and `init` do it by themselves."""
-    with local_node(home) as node:
-        console.print(f"the database is at revision {node.database.revision()}")
+    with local_node(home):
+        console.print("the database is up to date")
 
 
 def doctor(
@@ -69,13 +69,21 @@ def doctor(
 ) -> None:
     """Repair what a crash or a lost database left behind, and say what was done."""
     with local_node(home) as node:
-        findings = node.doctor.repair(dry_run=dry_run)
+        with progress_bar("examining datasets", quiet=as_json) as line:
+            findings = node.doctor.repair(
+                dry_run=dry_run, on_progress=lambda done, total: line.update(done=done, total=total)
+            )
         if as_json:
-            print_json([{"dataset": f.dataset, "problem": f.problem, "action": f.action} for f in findings])
+            print_json(
+                [
+                    {"kind": f.kind, "dataset": str(f.dataset), "message": f.message, "repaired": f.repaired}
+                    for f in findings
+                ]
+            )
             return
         for finding in findings:
-            console.print(str(finding), markup=False, highlight=False)
-        console.print("nothing to repair" if not findings else f"{len(findings)} finding(s)")
+            console.print(f"{finding.dataset or 'node'}: {finding.message}", markup=False, highlight=False)
+        console.print(f"{len(findings)} finding(s)" if findings else "nothing to repair")
 
 
 def process(name: str, home: Home = None) -> None:
