@@ -60,6 +60,7 @@ def test_a_private_server_ends_with_the_process_that_started_it(tmp_path: Path) 
         process.send_signal(signal.SIGKILL)
 
     assert _gone(url)
+    postgres.remove_abandoned()
 
 
 def _gone(url: str) -> bool:
@@ -70,3 +71,14 @@ def _gone(url: str) -> bool:
             return True
         time.sleep(0.1)
     return False
+
+
+def test_a_server_that_cannot_start_is_reported_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KAMU_TEST_POSTGRES_URL", raising=False)
+    monkeypatch.setitem(postgres.SETTINGS, "no_such_setting", "on")
+    started = time.monotonic()
+
+    with pytest.raises(postgres.NoPostgresError, match="no_such_setting"), postgres.postgres_server():
+        pass
+
+    assert time.monotonic() - started < postgres.START_SECONDS

@@ -30,7 +30,8 @@ SETTINGS = {
     "dynamic_shared_memory_type": "mmap",
 }
 # Ends the server when its standard input closes, so also when we are killed.
-GUARD = '"$@" & server=$!; read -r _; kill -INT "$server"; wait "$server"'
+GUARD = 'exec 3<&0; "$@" 3<&- & server=$!; { read -r _ <&3; kill -INT "$server"; } & wait "$server"; kill $!'
+PREFIX = "kamu-node-postgres-"
 
 
 class NoPostgresError(RuntimeError):
@@ -88,15 +89,33 @@ class Home:
 @contextlib.contextmanager
 def _private_server() -> Iterator[str]:
     user = "nobody" if os.geteuid() == 0 else None
-    folder = Path(tempfile.mkdtemp(prefix="kamu-node-postgres-", dir=_open_folder()))
+    remove_abandoned()
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=_open_folder()))
     try:
         folder.chmod(0o755)
+        (folder / "owner").write_text(str(os.getpid()))
         home = Home(folder, _programs(folder, user), user)
         _initialise(home)
         with _running(home) as url:
             yield url
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_abandoned() -> None:
+    """Folders of servers whose owners were killed before they could tidy up."""
+    for folder in _open_folder().glob(f"{PREFIX}*"):
+        with contextlib.suppress(OSError, ValueError):
+            if folder.stat().st_uid == os.getuid() and not _lives(int((folder / "owner").read_text())):
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def _open_folder() -> Path:
