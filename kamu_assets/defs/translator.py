@@ -5,7 +5,7 @@ import hashlib
 from dagster import AssetDep, AssetKey, AssetSpec, MetadataValue
 
 from kamu_assets.orchestration.catalog_state import CatalogRow
-from kamu_assets.orchestration.materialization import table_schema
+from kamu_assets.orchestration.materialization import Shown, table_schema
 from kamu_assets.orchestration.names import METADATA_DATASET_ID, asset_key, group_name, tag_value
 
 
@@ -41,8 +41,8 @@ def _code_version(row: CatalogRow) -> str | None:
     return hashlib.sha256(row.sql.encode()).hexdigest()[:16] if row.sql is not None else None
 
 
-def _metadata(row: CatalogRow) -> dict[str]:
-    metadata: dict[str] = {METADATA_DATASET_ID: str(row.id), "kind": row.kind}
+def _metadata(row: CatalogRow) -> dict[str, Shown]:
+    metadata: dict[str, Shown] = {METADATA_DATASET_ID: str(row.id), "kind": row.kind}
     if row.columns:
         metadata["dagster/column_schema"] = table_schema(row.columns)
     if row.sql is not None:

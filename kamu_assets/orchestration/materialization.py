@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from dagster import (
     DataVersion,
@@ -26,6 +27,9 @@ from kamu_assets.orchestration.preview import preview
 from kamu_assets.storage.layout import data_key
 from kamu_assets.storage.volumes import Volumes
 
+# Values that Dagster's metadata may have here.
+Shown = MetadataValue[Any] | TableSchema | str | int | float
+
 MAX_BLOCKS_SHOWN = 20
 
 
@@ -34,7 +38,7 @@ class Materialization:
     """What Dagster shows of a commit, or of several in a row."""
 
     data_version: DataVersion
-    metadata: Mapping[str]
+    metadata: Mapping[str, Shown]
 
 
 class Materializations:
@@ -56,7 +60,7 @@ class Materializations:
             sums = self._statistics.get(tx, dataset)
             state = self._chains.state(dataset, tx=tx)
             interval = self._chains.interval(dataset, after=after, until=until, tx=tx)
-        metadata: dict[str] = {
+        metadata: dict[str, Shown] = {
             METADATA_DATASET_ID: str(dataset),
             METADATA_HEAD: str(until),
             "dagster/row_count": sums.records,
@@ -93,7 +97,7 @@ def _records(each: SliceRef) -> int:
     return each.offset_interval.end - each.offset_interval.start + 1
 
 
-def _of_slices(slices: tuple[SliceRef, ...]) -> dict[str]:
+def _of_slices(slices: tuple[SliceRef, ...]) -> dict[str, Shown]:
     if not slices:
         return {}
     newest = slices[-MAX_BLOCKS_SHOWN:]
@@ -103,7 +107,7 @@ def _of_slices(slices: tuple[SliceRef, ...]) -> dict[str]:
     }
 
 
-def _watermark(watermark: Timestamp) -> dict[str]:
+def _watermark(watermark: Timestamp) -> dict[str, Shown]:
     try:
         return {"watermark": MetadataValue.timestamp(watermark.to_datetime())}
     except (OverflowError, ValueError):

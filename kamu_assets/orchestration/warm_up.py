@@ -2,7 +2,6 @@
 
 from dagster import DagsterInstance, OpExecutionContext, RunsFilter, job, op
 
-
 _SILENT = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 

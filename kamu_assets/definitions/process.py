@@ -1,0 +1,107 @@
+"""The node's processes around Dagster: `python -m kamu_assets.definitions.process {prepare,scheduler,worker}`."""
+
+import sys
+from collections.abc import Callable
+
+from kamu_assets.definitions.builder import ListedDefinitions, NodeDefinitions
+from kamu_assets.defs.updater import NodeUpdater
+from kamu_assets.flows.scheduler import FlowScheduler
+from kamu_assets.monitoring.logs import configure_logging
+from kamu_assets.node import Node, open_node
+from kamu_assets.orchestration.catalog import Catalog
+from kamu_assets.orchestration.instance import open_instance, prepare
+from kamu_assets.orchestration.materialization import Materializations
+from kamu_assets.orchestration.publisher import CatalogPublisher
+from kamu_assets.orchestration.reaper import Reaper
+from kamu_assets.orchestration.reporter import Reporter
+from kamu_assets.orchestration.runs import DagsterOrchestrator
+from kamu_assets.orchestration.scheduler_process import SchedulerProcess
+from kamu_assets.orchestration.scoped import ScopedJobs
+from kamu_assets.orchestration.warm_queue import WarmQueue
+from kamu_assets.orchestration.worker import WarmWorker
+from kamu_assets.settings import adapter_config, load_settings
+
+# Flows that have a run at the same time: some execute, a few wait right behind them.
+RUNNING_PER_WORKER = 4
+
+
+def run_scheduler(node: Node) -> None:
+    """Decide, submit, publish and report until SIGTERM."""
+    config = adapter_config(node.settings)
+    catalog = Catalog(database=node.database, chains=node.chains)
+    queue = _queue(node)
+    with open_instance(config) as instance:
+        orchestrator = DagsterOrchestrator(
+            instance=instance, config=config, catalog=catalog, jobs=ScopedJobs(ListedDefinitions()), queue=queue
+        )
+        orchestrator.warm_up()
+        scheduler = FlowScheduler(
+            database=node.database,
+            outbox=node.outbox,
+            flows=node.flows,
+            orchestrator=orchestrator,
+            clock=node.clock,
+            max_running=RUNNING_PER_WORKER * config.workers,
+        )
+        publisher = CatalogPublisher(
+            instance=instance, config=config, catalog=catalog, database=node.database, outbox=node.outbox
+        )
+        reporter = Reporter(
+            instance=instance,
+            database=node.database,
+            outbox=node.outbox,
+            chains=node.chains,
+            materializations=_materializations(node),
+        )
+        SchedulerProcess(
+            scheduler=scheduler,
+            reaper=Reaper(instance=instance, queue=queue, clock=node.clock),
+            catalog=publisher,
+            reports=reporter,
+            wakeups=node.wakeups,
+            clock=node.clock,
+        ).main()
+
+
+def run_worker(node: Node) -> None:
+    """Execute runs until SIGTERM, or until a fresh worker should take over."""
+    config = adapter_config(node.settings)
+    updater = NodeUpdater(
+        coordinator=node.coordinator, caller=node.auth.admin_caller(), materializations=_materializations(node)
+    )
+    with open_instance(config) as instance:
+        WarmWorker(
+            instance=instance,
+            queue=_queue(node),
+            catalog=Catalog(database=node.database, chains=node.chains),
+            builder=NodeDefinitions(updater=updater, examiner=node.doctor),
+            flows=node.flows,
+            max_runs=config.worker_max_runs,
+        ).main()
+
+
+def main(arguments: list[str]) -> int:
+    settings = load_settings()
+    if arguments == ["prepare"]:
+        prepare(adapter_config(settings))
+        return 0
+    roles: dict[str, Callable[[Node], None]] = {"scheduler": run_scheduler, "worker": run_worker}
+    if len(arguments) != 1 or arguments[0] not in roles:
+        sys.stderr.write(f"usage: {__spec__.name} prepare|{'|'.join(roles)}\n")
+        return 2
+    configure_logging(arguments[0])
+    with open_node(settings) as node:
+        roles[arguments[0]](node)
+    return 0
+
+
+def _queue(node: Node) -> WarmQueue:
+    return WarmQueue(database=node.database, wakeups=node.wakeups, clock=node.clock)
+
+
+def _materializations(node: Node) -> Materializations:
+    return Materializations(database=node.database, chains=node.chains, volumes=node.volumes)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
