@@ -11,7 +11,7 @@ from kamu_gateway.edge.bodies import Intake
 from kamu_gateway.edge.cors import CrossOrigin
 from kamu_gateway.edge.failures import Failures
 from kamu_gateway.edge.request_log import RequestLog
-from kamu_gateway.edge.threads import widen_pool
+from kamu_gateway.edge.threads import Lanes
 from kamu_gateway.rest import ingest, query, system, tail
 
 
@@ -41,6 +41,6 @@ def create_app(node: Node) -> FastAPI:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    widen_pool()
+    app.state.lanes = Lanes()
     app.state.intake.remove_leftovers()
     yield

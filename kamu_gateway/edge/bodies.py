@@ -4,33 +4,18 @@ What all bodies hold in memory together is bounded, and so are the size and the 
 """
 
 import asyncio
-import os
-import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import IO
 
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
-from kamu_assets.errors import UnavailableError
 from kamu_gateway.edge.errors import MessageAnswerError
-from kamu_gateway.edge.threads import in_thread
+from kamu_gateway.edge.growing_body import PREFIX, GrowingBody
 
 SILENCE_SECONDS = 60.0
 _MIB = 1 << 20
-_PREFIX = "push"
-
-
-class IntakeFullError(UnavailableError):
-    """Bodies already take all the memory they may have."""
-
-    def __init__(self, limit: int) -> None:
-        super().__init__(
-            f"pushes that are under way hold {limit // _MIB} MiB, the limit (setting ingest.queue_limit); "
-            "try again later"
-        )
 
 
 class Intake:
@@ -49,34 +34,37 @@ class Intake:
     @asynccontextmanager
     async def take(self, request: Request) -> AsyncIterator[bytes | Path]:
         """The whole body: bytes, or a file that is gone when the block ends."""
-        self._check_size(_declared_size(request))
-        body = _Body(self, self._folder, self._in_memory)
+        self._check_size(declared_size(request))
+        body = GrowingBody(self._folder, self._in_memory, hold=self._hold, release=self._release)
         try:
             size = 0
             async for chunk in self._chunks(request):
                 size += len(chunk)
                 self._check_size(size)
                 await body.add(chunk)
-            yield await body.content()
+            yield body.content()
         finally:
             body.discard()
-
-    def hold(self, size: int) -> None:
-        """Count memory that is about to be taken."""
-        if self._held + size > self._budget:
-            raise IntakeFullError(self._budget)
-        self._held += size
-
-    def release(self, size: int) -> None:
-        """Count memory that was given back."""
-        self._held -= size
 
     def remove_leftovers(self) -> None:
         """Remove files of processes that died in the middle of a body."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        for path in self._folder.glob(f"{_PREFIX}-*-*"):
+        for path in self._folder.glob(f"{PREFIX}-*-*"):
             if not _is_alive(path.name.split("-")[1]):
                 path.unlink(missing_ok=True)
+
+    def _hold(self, size: int) -> None:
+        if self._held + size > self._budget:
+            raise MessageAnswerError(
+                429,
+                f"bodies under way hold {self._held // _MIB} MiB, the limit is {self._budget // _MIB} MiB "
+                "(setting ingest.queue_limit); try again later",
+                retry_after=1,
+            )
+        self._held += size
+
+    def _release(self, size: int) -> None:
+        self._held -= size
 
     def _check_size(self, size: int) -> None:
         if size > self._max_body:
@@ -99,66 +87,8 @@ class Intake:
             yield chunk
 
 
-class _Body:
-    def __init__(self, intake: Intake, folder: Path, in_memory: int) -> None:
-        self._intake = intake
-        self._folder = folder
-        self._in_memory = in_memory
-        self._buffer = bytearray()
-        self._held = 0
-        self._path: Path | None = None
-        self._file: IO[bytes] | None = None
-
-    async def add(self, chunk: bytes) -> None:
-        self._intake.hold(len(chunk))
-        self._held += len(chunk)
-        self._buffer += chunk
-        if len(self._buffer) > (_MIB if self._file else self._in_memory):
-            await in_thread(self._spool)
-
-    async def content(self) -> bytes | Path:
-        if self._path is None:
-            return bytes(self._buffer)
-        await in_thread(self._spool)
-        return self._path
-
-    def discard(self) -> None:
-        self._release()
-        if self._file is not None:
-            self._file.close()
-        if self._path is not None:
-            self._path.unlink(missing_ok=True)
-
-    def _spool(self) -> None:
-        if self._file is None:
-            self._path = self._folder / f"{_PREFIX}-{os.getpid()}-{secrets.token_hex(8)}"
-            self._file = self._path.open("xb", buffering=0)
-        self._file.write(self._buffer)
-        self._release()
-
-    def _release(self) -> None:
-        self._buffer = bytearray()
-        self._intake.release(self._held)
-        self._held = 0
-
-
-async def read_small(request: Request, *, limit: int) -> bytes:
-    """A body that has no business being large."""
-    if _declared_size(request) > limit:
-        raise _too_large(limit)
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise _too_large(limit)
-    return bytes(body)
-
-
-def _too_large(limit: int) -> MessageAnswerError:
-    return MessageAnswerError(413, f"Content too large: the limit is {limit} bytes")
-
-
-def _declared_size(request: Request) -> int:
+def declared_size(request: Request) -> int:
+    """What Content-Length says; 0 for a body in chunks."""
     try:
         return int(request.headers.get("content-length", "0"))
     except ValueError:

@@ -61,9 +61,10 @@ class TextAnswerError(Exception):
 class MessageAnswerError(Exception):
     """End the request with this status and `{"message": …}`, where the family's own status does not fit."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, *, retry_after: int | None = None) -> None:
         super().__init__(message)
         self.status = status
+        self.headers = None if retry_after is None else {"retry-after": str(retry_after)}
 
 
 def install(app: FastAPI) -> None:
@@ -99,7 +100,7 @@ async def _answer_text(_: Request, error: Exception) -> Response:
 
 async def _answer_message(_: Request, error: Exception) -> Response:
     assert isinstance(error, MessageAnswerError)  # noqa: S101 - registered for it
-    return JSONResponse({"message": str(error)}, error.status)
+    return JSONResponse({"message": str(error)}, error.status, headers=error.headers)
 
 
 async def _refuse_form(_: Request, error: Exception) -> Response:

@@ -5,8 +5,8 @@ from typing import TypeVar
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
 
-from kamu_gateway.edge.bodies import read_small
-from kamu_gateway.edge.errors import TextAnswerError
+from kamu_gateway.edge.bodies import declared_size
+from kamu_gateway.edge.errors import MessageAnswerError, TextAnswerError
 
 MAX_BYTES = 2 << 20
 
@@ -17,7 +17,7 @@ async def read_json(request: Request, model: type[M]) -> M:
     """The body as a model."""
     if not _is_json(request.headers.get("content-type", "")):
         raise TextAnswerError(415, "Expected request with `Content-Type: application/json`")
-    return parse_json(await read_small(request, limit=MAX_BYTES), model)
+    return parse_json(await _read_small(request, limit=MAX_BYTES), model)
 
 
 def parse_json(body: bytes, model: type[M]) -> M:
@@ -37,3 +37,19 @@ def _is_json(content_type: str) -> bool:
     media_type = content_type.partition(";")[0].strip().lower()
     main, _, sub = media_type.partition("/")
     return main == "application" and (sub == "json" or sub.endswith("+json"))
+
+
+async def _read_small(request: Request, *, limit: int) -> bytes:
+    """A body that has no business being large."""
+    if declared_size(request) > limit:
+        raise _too_large(limit)
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise _too_large(limit)
+    return bytes(body)
+
+
+def _too_large(limit: int) -> MessageAnswerError:
+    return MessageAnswerError(413, f"Content too large: the limit is {limit} bytes")

@@ -21,7 +21,8 @@ class RequestLog:
             await self._app(scope, receive, send)
             return
         start = time.perf_counter()
-        status = 500
+        # Stays so when the client left before there was an answer.
+        status: int | None = None
 
         async def watch(message: Message) -> None:
             nonlocal status

@@ -13,7 +13,7 @@ from kamu_gateway.edge.bodies import Intake
 from kamu_gateway.edge.datasets import DATASET, Admitted, DatasetRoute
 from kamu_gateway.edge.errors import MessageAnswerError
 from kamu_gateway.edge.node import CurrentNode
-from kamu_gateway.edge.threads import in_thread
+from kamu_gateway.edge.threads import in_lane, lanes_of
 
 router = APIRouter(route_class=DatasetRoute)
 
@@ -56,7 +56,8 @@ async def ingest(
     if upload_token is not None:
         raise MessageAnswerError(400, "this node does not offer uploads yet: send the data as the body")
     async with intake.take(request) as content:
-        await in_thread(
+        await in_lane(
+            lanes_of(request).pushes,
             node.coordinator.push,
             admitted.caller,
             admitted.dataset.id,

@@ -12,7 +12,7 @@ from kamu_gateway.edge.caller import LenientCaller
 from kamu_gateway.edge.errors import TextAnswerError
 from kamu_gateway.edge.json_body import read_json
 from kamu_gateway.edge.node import CurrentNode
-from kamu_gateway.edge.threads import while_connected
+from kamu_gateway.edge.threads import query_while_connected
 from kamu_gateway.rest.query_form import Count, QueryForm, includes
 
 router = APIRouter()
@@ -63,6 +63,6 @@ async def query_by_post(
 async def _answer(request: Request, form: QueryForm, caller: Caller, node: Node) -> Response:
     asked = form.only_offered()
     question = QueryRequest(asked.query, skip=asked.skip, limit=asked.limit, data_format=asked.data_format)
-    found = await while_connected(request, lambda left: node.query.query(caller, question, cancel=left))
+    found = await query_while_connected(request, lambda left: node.query.query(caller, question, cancel=left))
     output = b'{"data":%b,"dataFormat":"%b"}' % (found.data, found.data_format.value.encode())
     return Response(b'{"output":%b}' % output, media_type="application/json")

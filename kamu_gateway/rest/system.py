@@ -14,6 +14,7 @@ from kamu_gateway.edge.caller import LenientCaller
 from kamu_gateway.edge.errors import MessageAnswerError, TextAnswerError
 from kamu_gateway.edge.health import find_fault
 from kamu_gateway.edge.node import CurrentNode
+from kamu_gateway.edge.threads import in_thread
 
 log = structlog.get_logger()
 router = APIRouter()
@@ -54,9 +55,9 @@ def dataset_by_id(dataset: str, caller: LenientCaller, node: CurrentNode) -> Res
 
 
 @router.api_route("/system/health", methods=READ)
-def health(node: CurrentNode, probe: Annotated[Probe, Query(alias="type")] = Probe.LIVENESS) -> Response:
+async def health(node: CurrentNode, probe: Annotated[Probe, Query(alias="type")] = Probe.LIVENESS) -> Response:
     """Liveness: this process answers. Readiness and startup: the database and the volumes do too."""
-    fault = None if probe is Probe.LIVENESS else find_fault(node)
+    fault = None if probe is Probe.LIVENESS else await in_thread(find_fault, node)
     if fault is None:
         return JSONResponse({"ok": True})
     log.warning("not_ready", reason=fault)

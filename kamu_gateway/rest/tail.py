@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 from kamu_assets.query.model import DataFormat
 from kamu_gateway.edge.datasets import DATASET, Admitted, DatasetRoute
 from kamu_gateway.edge.node import CurrentNode
-from kamu_gateway.edge.threads import while_connected
+from kamu_gateway.edge.threads import query_while_connected
 from kamu_gateway.rest.query_form import Count, LenientFormat, LenientSchemaFormat, refuse_schema
 
 router = APIRouter(route_class=DatasetRoute)
@@ -25,7 +25,7 @@ async def tail(
     schema_format: Annotated[LenientSchemaFormat, Query(alias="schemaFormat")] = None,
 ) -> Response:
     refuse_schema(schema_format)
-    found = await while_connected(
+    found = await query_while_connected(
         request,
         lambda left: node.query.tail(
             admitted.caller, admitted.dataset.id, skip=skip, limit=limit, data_format=data_format, cancel=left

@@ -1,0 +1,318 @@
+"""Whatever is thrown at REST: a precise refusal, the dataset as it was, the server alive."""
+
+from __future__ import annotations
+
+import gzip
+import io
+from collections.abc import Iterator
+
+import httpx
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.support.served_node import ServedNode, serving
+
+MANIFEST = """
+kind: DatasetSnapshot
+version: 1
+content:
+  name: alice/{name}
+  kind: Root
+  metadata:
+  - kind: AddPushSource
+    sourceName: default
+    read:
+      kind: {reader}
+      {options}
+      ddlSchema:
+      - station STRING
+      - level BIGINT
+    merge:
+      kind: Append
+"""
+GOOD = b'{"station":"s","level":1}\n'
+PARQUET = "application/vnd.apache.parquet"
+
+
+def parquet(**columns: list[object]) -> bytes:
+    sink = io.BytesIO()
+    pq.write_table(pa.table(columns), sink)
+    return sink.getvalue()
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedNode]:
+    limits = {"max_body": 65_536, "group_limit": 16_384}
+    with serving(tmp_path_factory.mktemp("node"), ingest=limits) as node:
+        for name, reader, options in (
+            ("log", "NdJson", ""),
+            ("csv", "Csv", "header: true"),
+            ("json", "Json", ""),
+            ("parquet", "Parquet", ""),
+        ):
+            manifest = MANIFEST.format(name=name, reader=reader, options=options)
+            if reader == "Parquet":
+                manifest = manifest.partition("      ddlSchema")[0] + "    merge:\n      kind: Append\n"
+            node.create(manifest)
+        node.create(
+            "kind: DatasetSnapshot\nversion: 1\ncontent:\n  name: alice/sum\n  kind: Derivative\n  metadata:\n"
+            "  - kind: SetTransform\n    inputs:\n    - datasetRef: alice/log\n      alias: log\n"
+            "    transform:\n      kind: Sql\n      engine: datafusion\n      query: select * from log\n"
+        )
+        assert node.push("alice/log", GOOD).status_code == 200
+        assert node.push("alice/parquet", parquet(station=["s"], level=[1])).status_code == 200
+        yield node
+
+
+@pytest.fixture(autouse=True)
+def unchanged(served: ServedNode) -> Iterator[None]:
+    """Every refusal leaves all datasets as they were, the node answering and no spooled body behind."""
+    names = ("log", "csv", "json", "parquet", "sum")
+    before = [served.head(f"alice/{name}") for name in names]
+    yield
+    assert [served.head(f"alice/{name}") for name in names] == before
+    assert served.request("GET", "/system/health?type=readiness").json() == {"ok": True}
+    assert list(served.node.settings.uploads_path.iterdir()) == []
+
+
+def message(answer: httpx.Response) -> str:
+    text: str = answer.json()["message"]
+    return text
+
+
+@pytest.mark.parametrize(
+    ("dataset", "media_type", "body", "told"),
+    [
+        ("log", None, b'{"station":"s","level":1}\n{"station"', "line 2"),
+        ("log", None, b'{"station":"s","level":"high"}', "column `level`"),
+        ("log", None, b"[1, 2]", "line 1"),
+        ("log", None, b'{"station":"\xff\xfe","level":1}', "UTF-8"),
+        ("log", None, b"\x00\x01\x02\x03", "line 1"),
+        ("log", "application/json", b'[{"station":"s"', ""),
+        ("log", PARQUET, b"PAR1 is not enough", ""),
+        ("log", PARQUET, parquet(station=["s"], level=[1])[:-20], ""),
+        ("csv", None, b"station,level\ns,1\nt,2,3\n", "line 3"),
+        ("csv", None, b"station,level\ns,high\n", "column `level`"),
+        ("csv", None, b'station,level\n"s,1\n', "line 2"),
+        ("csv", None, b"station,level\n\xff,1\n", "UTF-8"),
+        ("csv", None, gzip.compress(b"station,level\ns,1\n"), ""),
+        ("json", None, b"{", ""),
+        ("json", None, b'[{"station":"s","level":"high"}]', "column `level`"),
+        ("parquet", None, b"not parquet", ""),
+        ("parquet", None, parquet(other=[1]), ""),
+    ],
+)
+def test_bad_data_is_refused_with_the_place(
+    served: ServedNode, dataset: str, media_type: str | None, body: bytes, told: str
+) -> None:
+    answer = served.push(f"alice/{dataset}", body, media_type)
+
+    assert answer.status_code == 400
+    assert message(answer)
+    assert told in message(answer)
+
+
+@pytest.mark.parametrize(
+    "media_type",
+    ["application/xml", "text/csv; charset=latin-1", "text", "a/b; c", "application/x-www-form-urlencoded", "é"],
+)
+def test_an_unknown_media_type_is_refused_before_the_body(served: ServedNode, media_type: str) -> None:
+    headers = {"content-type": media_type.encode("latin-1")}
+    answer = served.request("POST", "/alice/log/ingest", content=GOOD, headers=headers)
+
+    assert answer.status_code == 415
+    assert message(answer) == "Unsupported media type"
+
+
+@pytest.mark.parametrize("moment", ["yesterday", "", "2024-13-01T00:00:00Z", "2024-01-01", "99999999999999999999"])
+def test_a_bad_event_time_is_refused(served: ServedNode, moment: str) -> None:
+    answer = served.push("alice/log", GOOD, None, **{"odf-event-time": moment})
+
+    assert answer.status_code == 400
+    assert "odf-event-time" in message(answer)
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/alice/nope/ingest", 404),
+        ("/nobody/log/ingest", 404),
+        ("/alice/..%2flog/ingest", 404),
+        ("/alice/%2e%2e/ingest", 400),
+        ("/../../etc/passwd", 404),
+        ("/alice/log%00/ingest", 400),
+        ("/alice/l%20g/ingest", 400),
+        ("/alice/%ff/ingest", 400),
+        ("/alice/%F0%9F%90%8D/ingest", 400),
+        ("/alice/..;/ingest", 400),
+        ("/alice/log'--/ingest", 400),
+        ("/did:odf:fed01/log/ingest", 400),
+        (f"/alice/{'a' * 20_000}/ingest", 404),
+        ("/alice/log/ingest/", 404),
+        ("//log/ingest", 404),
+        ("/alice/log/ingest/more", 404),
+    ],
+)
+def test_paths_lead_nowhere_else(served: ServedNode, path: str, status: int) -> None:
+    answer = served.request("POST", path, content=GOOD)
+
+    assert answer.status_code == status
+
+
+@pytest.mark.parametrize(
+    ("authorization", "status", "text"),
+    [
+        (None, 403, ""),
+        ("Bearer nope", 401, "Authentication token invalid"),
+        ("bearer ka_0000", 401, "Authentication token invalid"),
+        ("Bearer", 400, "Invalid Bearer token header"),
+        ("Basic YTpi", 400, "Invalid Bearer token header"),
+        ("", 400, "Invalid Bearer token header"),
+        ("Bearer a b", 400, "Invalid Bearer token header"),
+        ("Bearer é", 401, "Authentication token invalid"),
+        (f"Bearer {'x' * 20_000}", 401, "Authentication token invalid"),
+    ],
+)
+def test_a_push_needs_a_good_token(served: ServedNode, authorization: str | None, status: int, text: str) -> None:
+    headers = {} if authorization is None else {"authorization": authorization.encode("latin-1")}
+    answer = served.request("POST", "/alice/log/ingest", as_=None, content=GOOD, headers=headers)
+
+    assert (answer.status_code, answer.text) == (status, text)
+    assert "content-type" not in answer.headers
+
+
+def test_only_the_owner_pushes(served: ServedNode) -> None:
+    assert served.request("POST", "/alice/log/ingest", as_="bob", content=GOOD).status_code == 403
+    assert served.request("DELETE", "/alice/log/tail", as_="bob").status_code == 403
+    assert served.request("DELETE", "/alice/log/tail").status_code == 405
+
+
+def test_a_query_takes_a_bad_token_for_nobody(served: ServedNode) -> None:
+    headers = {"authorization": "Bearer nope"}
+
+    answer = served.request("GET", "/query?query=select%201%20as%20a", as_=None, headers=headers)
+
+    assert answer.json()["output"]["data"] == [{"a": 1}]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "sourceName=nope",
+        "sourceName=%00",
+        "uploadToken=eyJ9",
+    ],
+)
+def test_bad_sources_are_refused(served: ServedNode, query: str) -> None:
+    answer = served.request("POST", f"/alice/log/ingest?{query}", content=GOOD)
+
+    assert answer.status_code == 400
+    assert message(answer)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "limit=many",
+        "limit=-1",
+        "skip=-1",
+        "limit=1.5",
+        "limit=",
+        "limit=99999999999999999999999999",
+        "dataFormat=Csv",
+        "dataFormat=%00",
+        "schemaFormat=Avro",
+        "limit=%ff",
+    ],
+)
+def test_bad_parameters_are_refused_as_text(served: ServedNode, query: str) -> None:
+    tail = served.request("GET", f"/alice/log/tail?{query}", as_=None)
+    asked = served.request("GET", f"/query?query=select%201&{query}", as_=None)
+
+    for answer in (tail, asked):
+        assert answer.status_code == 400
+        assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+        assert answer.text.startswith("Failed to deserialize query string: ")
+
+
+@pytest.mark.parametrize("query", ["limit=100001", "skip=18446744073709551615&limit=18446744073709551615"])
+def test_a_page_beyond_the_limit_is_refused(served: ServedNode, query: str) -> None:
+    answer = served.request("GET", f"/alice/log/tail?{query}", as_=None)
+
+    assert answer.status_code == 400
+    assert message(answer)
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "status"),
+    [
+        (b'{"query":"select 1"}', None, 415),
+        (b'{"query":"select 1"}', "text/plain", 415),
+        (b"{", "application/json", 400),
+        (b"", "application/json", 400),
+        (b'{"query":"\xff"}', "application/json", 400),
+        (b"[" * 100_000, "application/json", 400),
+        (b"[]", "application/json", 422),
+        (b"{}", "application/json", 422),
+        (b'{"query":1}', "application/json", 422),
+        (b'{"query":"select 1","colour":"red"}', "application/json", 422),
+        (b'{"query":"select 1","limit":"1"}', "application/json", 422),
+        (b'{"query":"select 1","limit":-1}', "application/json", 422),
+        (b'{"query":"select 1","limit":1e400}', "application/json", 422),
+        (b'{"query":"select 1","dataFormat":"Csv"}', "application/json", 422),
+        (b'{"query":"select 1","dataFormat":{"a":1}}', "application/json", 422),
+        (b'{"query":"select 1","queryDialect":"Sql"}', "application/json", 422),
+        (b'{"query":"select 1","include":["All"]}', "application/json", 422),
+        (b'{"query":"select 1","include":["Proof"]}', "application/json", 400),
+        (b'{"query":"select 1","schemaFormat":"odf-json"}', "application/json", 400),
+        (b'{"query":"selec 1"}', "application/json", 400),
+        (b'{"query":""}', "application/json", 400),
+        (b'{"query":"select 1; select 2"}', "application/json", 400),
+        (b'{"query":"select 1/0"}', "application/json", 400),
+        (b'{"query":"drop table \\"alice/log\\""}', "application/json", 400),
+        (b'{"query":"copy (select 1) to \'/tmp/kamu-node-was-here\'"}', "application/json", 400),
+        (b'{"query":"set datafusion.execution.batch_size = 1"}', "application/json", 400),
+        (b'{"query":"select * from \\"alice/nope\\""}', "application/json", 400),
+        (b'{"query":"select * from \'/etc/passwd\'"}', "application/json", 400),
+        (b'{"query":"select \\u0000"}', "application/json", 400),
+        (b'{"query":"' + b"x" * (3 << 20) + b'"}', "application/json", 413),
+    ],
+)
+def test_bad_queries_are_refused(served: ServedNode, body: bytes, content_type: str | None, status: int) -> None:
+    headers = {} if content_type is None else {"content-type": content_type}
+
+    answer = served.request("POST", "/query", as_=None, content=body, headers=headers)
+
+    assert answer.status_code == status
+    assert answer.text
+
+
+def test_the_message_of_a_query_says_what_is_wrong(served: ServedNode) -> None:
+    answer = served.request("POST", "/query", json={"query": 'select * from "alice/nope"'})
+
+    assert message(answer) == "table 'kamu.kamu.alice/nope' not found"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allow"),
+    [
+        ("POST", "/info", "GET,HEAD"),
+        ("DELETE", "/query", "GET,HEAD,POST"),
+        ("PUT", "/system/health", "GET,HEAD"),
+        ("GET", "/alice/log/ingest", "POST"),
+        ("PATCH", "/info", "GET,HEAD"),
+    ],
+)
+def test_a_wrong_verb_tells_the_right_ones(served: ServedNode, method: str, path: str, allow: str) -> None:
+    answer = served.request(method, path)
+
+    assert (answer.status_code, answer.text, answer.headers["allow"]) == (405, "", allow)
+
+
+def test_a_malformed_identity_is_refused_as_text(served: ServedNode) -> None:
+    for identity in ("abc", "did:odf:fed01", "did:odf:" + "f" * 10_000, "%00", "%ff"):
+        answer = served.request("GET", f"/datasets/{identity}")
+
+        assert answer.status_code == 400
+        assert answer.headers["content-type"] == "text/plain; charset=utf-8"

@@ -1,0 +1,195 @@
+"""Bodies of pushes: large, endless, cut off, slow, too many at once."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+
+from tests.support.served_node import ServedNode, serving
+
+MANIFEST = """
+kind: DatasetSnapshot
+version: 1
+content:
+  name: alice/log
+  kind: Root
+  metadata:
+  - kind: AddPushSource
+    sourceName: default
+    read:
+      kind: NdJson
+      ddlSchema:
+      - station STRING
+      - level BIGINT
+    merge:
+      kind: Append
+"""
+ROW = b'{"station":"s","level":1}\n'
+MAX_BODY = 65_536
+GROUP = 16_384
+QUEUE = 24_576
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedNode]:
+    limits = {"max_body": MAX_BODY, "group_limit": GROUP, "queue_limit": QUEUE}
+    with serving(tmp_path_factory.mktemp("node"), ingest=limits) as node:
+        node.create(MANIFEST)
+        yield node
+
+
+@contextmanager
+def half_a_push(served: ServedNode, *headers: str) -> Iterator[socket.socket]:
+    """A connection on which the head of a push was sent."""
+    with socket.create_connection(served.address, timeout=20) as connection:
+        lines = (
+            "POST /alice/log/ingest HTTP/1.1",
+            "host: node",
+            f"authorization: Bearer {served.tokens['alice']}",
+            "content-type: application/x-ndjson",
+            *headers,
+        )
+        connection.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
+        yield connection
+
+
+def chunk(data: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+def status_of(connection: socket.socket) -> int:
+    return int(connection.recv(4096).split()[1])
+
+
+def wait_for_no_uploads(served: ServedNode) -> None:
+    deadline = time.monotonic() + 10
+    while list(served.node.settings.uploads_path.iterdir()):
+        assert time.monotonic() < deadline, "a spooled body was left behind"
+        time.sleep(0.01)
+
+
+def records(served: ServedNode) -> int:
+    answer = served.request("GET", "/query", params={"query": 'select count(*) as n from "alice/log"'})
+    return int(answer.json()["output"]["data"][0]["n"])
+
+
+def test_a_body_that_says_it_is_too_large_is_refused_before_it_is_sent(served: ServedNode) -> None:
+    with half_a_push(served, f"content-length: {MAX_BODY + 1}") as connection:
+        answer = connection.recv(4096)
+
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b'{"message":"Content too large: the limit is 65536 bytes (setting ingest.max_body)"}' in answer
+
+
+def test_an_endless_body_is_refused_when_it_reaches_the_limit(served: ServedNode) -> None:
+    before = served.head("alice/log")
+
+    with half_a_push(served, "transfer-encoding: chunked") as connection:
+        for _ in range(MAX_BODY // 4096 + 1):
+            connection.sendall(chunk(b"x" * 4096))
+
+        assert status_of(connection) == 413
+
+    wait_for_no_uploads(served)
+    assert served.head("alice/log") == before
+
+
+def test_a_large_body_is_spooled_and_committed(served: ServedNode) -> None:
+    rows = GROUP // len(ROW) * 2
+    before = records(served)
+
+    assert served.push("alice/log", ROW * rows).status_code == 200
+
+    assert records(served) == before + rows
+    wait_for_no_uploads(served)
+
+
+def test_a_body_in_chunks_of_any_size_is_read_as_one(served: ServedNode) -> None:
+    before = records(served)
+
+    answer = served.push("alice/log", iter([ROW[:5], ROW[5:] + ROW, b"", ROW]))
+
+    assert answer.status_code == 200
+    assert records(served) == before + 3
+
+
+@pytest.mark.parametrize("sent", [ROW, ROW * 1000], ids=["in memory", "spooled"])
+@pytest.mark.parametrize("framing", ["content-length: 60000", "transfer-encoding: chunked"])
+def test_an_aborted_push_changes_nothing(served: ServedNode, sent: bytes, framing: str) -> None:
+    before = served.head("alice/log")
+
+    with half_a_push(served, framing) as connection:
+        connection.sendall(chunk(sent) if "chunked" in framing else sent)
+        time.sleep(0.1)
+
+    wait_for_no_uploads(served)
+    assert served.head("alice/log") == before
+    assert served.push("alice/log", ROW).status_code == 200
+
+
+def test_broken_chunks_are_refused(served: ServedNode) -> None:
+    before = served.head("alice/log")
+
+    with half_a_push(served, "transfer-encoding: chunked") as connection:
+        connection.sendall(chunk(ROW) + b"not a size\r\n")
+
+        assert status_of(connection) == 400
+
+    assert served.head("alice/log") == before
+
+
+def test_a_slow_push_keeps_nobody_waiting(served: ServedNode) -> None:
+    before = records(served)
+
+    with half_a_push(served, f"content-length: {len(ROW)}") as connection:
+        for byte in ROW[:-1]:
+            connection.sendall(bytes([byte]))
+        assert served.push("alice/log", ROW).status_code == 200
+        connection.sendall(ROW[-1:])
+
+        assert status_of(connection) == 200
+
+    assert records(served) == before + 2
+
+
+def test_bodies_beyond_the_queue_are_told_to_come_later(served: ServedNode) -> None:
+    with half_a_push(served, f"content-length: {GROUP}") as connection:
+        connection.sendall(b" " * (GROUP - 100))
+        time.sleep(0.2)
+
+        refused = served.push("alice/log", ROW * (GROUP // len(ROW)))
+
+        assert refused.status_code == 429
+        assert refused.headers["retry-after"] == "1"
+        assert "ingest.queue_limit" in refused.json()["message"]
+    time.sleep(0.2)
+    assert served.push("alice/log", ROW * (GROUP // len(ROW))).status_code == 200
+
+
+def test_concurrent_pushes_are_all_there_when_they_are_acknowledged(served: ServedNode) -> None:
+    before = records(served)
+
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda _: served.push("alice/log", ROW * 2).status_code, range(60)))
+
+    assert answers == [200] * 60
+    assert records(served) == before + 120
+
+
+def test_a_query_whose_client_left_is_stopped(served: ServedNode) -> None:
+    endless = "select count(*) from generate_series(1, 100000000000) a, generate_series(1, 1000000) b"
+    body = b'{"query":"%b"}' % endless.encode()
+    head = f"POST /query HTTP/1.1\r\nhost: n\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    with socket.create_connection(served.address) as connection:
+        connection.sendall(head.encode() + body)
+        time.sleep(0.3)
+
+    # The only query worker is free again long before the time limit of a query.
+    started = time.monotonic()
+    assert records(served) >= 0
+    assert time.monotonic() - started < 20
