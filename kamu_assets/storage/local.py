@@ -179,6 +179,10 @@ class LocalObjectStore:
         if etag != (condition.etag if isinstance(condition, IfMatch) else None):
             raise PreconditionFailedError(key)
 
+    def _is_below_a_file(self, folder: Path) -> bool:
+        inside = (part for part in (folder, *folder.parents) if part.is_relative_to(self._root))
+        return any(part.is_file() for part in inside)
+
     def _in_folder(self, folder: Path, key: str, action: Callable[[], _Result]) -> _Result:
         """Do something in a folder, again if somebody removes the folder at that moment."""
         for _ in range(_ATTEMPTS):
@@ -188,6 +192,10 @@ class LocalObjectStore:
                     return action()
             except FileNotFoundError:
                 continue
-            except (NotADirectoryError, FileExistsError, IsADirectoryError) as error:
-                raise InvalidKeyError(key, "a part of it is an object, or it is a folder") from error
+            except IsADirectoryError as error:
+                raise InvalidKeyError(key, "it is a folder") from error
+            except (NotADirectoryError, FileExistsError) as error:
+                # A folder that vanishes while it is created looks like this too.
+                if self._is_below_a_file(folder):
+                    raise InvalidKeyError(key, "a part of it is an object") from error
         raise StorageUnavailableError(f"{folder} vanishes whenever it is created")
