@@ -66,6 +66,7 @@ def run_scheduler(node: Node) -> None:
 def run_worker(node: Node) -> None:
     """Execute runs until SIGTERM, or until a fresh worker should take over."""
     config = adapter_config(node.settings)
+    node.engine_pool.warm_up()
     updater = NodeUpdater(
         coordinator=node.coordinator, caller=node.auth.admin_caller(), materializations=_materializations(node)
     )
