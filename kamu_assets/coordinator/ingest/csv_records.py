@@ -49,15 +49,15 @@ def walk_csv(path: Path, dialect: CsvDialect, *, name: str, limits: IngestLimits
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
         walk = _Walk(text, dialect, name=name, limits=limits)
         while not walk.at_end():
-            record = walk.record()
-            if record.fields != ("",):
-                yield record
+            if not walk.skip_blank_line():
+                yield walk.record()
 
 
 class _Walk:
     def __init__(self, text: mmap.mmap, dialect: CsvDialect, *, name: str, limits: IngestLimits) -> None:
         self._text = text
         self._pattern = dialect.pattern()
+        self._blank = re.compile(b"\r\n|\n|\r")
         self._quote = dialect.quote.encode()
         self._separator = dialect.separator.encode()
         self._escaped = re.compile(re.escape(dialect.escape) + "(.)", re.DOTALL)
@@ -69,6 +69,15 @@ class _Walk:
 
     def at_end(self) -> bool:
         return self._place >= len(self._text)
+
+    def skip_blank_line(self) -> bool:
+        """Step over a line without anything; a pair of quotes is something."""
+        blank = self._blank.match(self._text, self._place)
+        if blank is None:
+            return False
+        self._place = blank.end()
+        self._line += 1
+        return True
 
     def record(self) -> CsvRecord:
         line, fields = self._line, []

@@ -25,12 +25,13 @@ _CHUNK = 1 << 20
 
 def fetch_http(step: FetchStepUrl, url: str, request: FetchRequest) -> Fetched | None:
     """Download what is at `url`; None when the server says that it did not change."""
+    name = _name_of(url)
     try:
         with _client(request.limits) as client, client.stream("GET", url, headers=_headers(step, request)) as answer:
             if answer.status_code == httpx.codes.NOT_MODIFIED:
                 return None
             _check_status(answer, url)
-            return _download(answer, step, url, request)
+            return _download(answer, step, url, request, name=name)
     except httpx.TooManyRedirects as error:
         raise SourceUnreachableError(f"{url}: more than {request.limits.max_redirects} redirects") from error
     except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
@@ -42,6 +43,15 @@ def fetch_http(step: FetchStepUrl, url: str, request: FetchRequest) -> Fetched |
         raise SourceUnreachableError(f"{url}: the answer is truncated or broken: {error}") from error
     except httpx.HTTPError as error:
         raise SourceUnreachableError(f"{url}: source is unreachable: {error}") from error
+
+
+def _name_of(url: str) -> str:
+    """How messages call what is at a URL: the last part of its path."""
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise BadUrlError(f"{url}: {error}") from error
+    return unquote(parts.path.rpartition("/")[2]) or parts.netloc
 
 
 def _client(limits: FetchLimits) -> httpx.Client:
@@ -77,7 +87,7 @@ def _check_status(answer: httpx.Response, url: str) -> None:
         raise SourceUnreachableError(f"{url}: the server answered {answer.status_code} {answer.reason_phrase}")
 
 
-def _download(answer: httpx.Response, step: FetchStepUrl, url: str, request: FetchRequest) -> Fetched:
+def _download(answer: httpx.Response, step: FetchStepUrl, url: str, request: FetchRequest, *, name: str) -> Fetched:
     etag = answer.headers.get("etag")
     modified = None if etag else _last_modified(answer)
     event_time = event_time_of_url(step.event_time, last_modified=modified, system_time=request.system_time)
@@ -86,7 +96,6 @@ def _download(answer: httpx.Response, step: FetchStepUrl, url: str, request: Fet
         state = state_of(ETAG, etag)
     elif modified:
         state = state_of(LAST_MODIFIED, str(modified))
-    name = unquote(urlsplit(url).path.rpartition("/")[2]) or urlsplit(url).netloc
     path = request.folder / "download"
     _store(answer, path, url, request.limits)
     return Fetched(path, name, event_time, state)

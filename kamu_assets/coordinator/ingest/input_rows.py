@@ -16,7 +16,7 @@ from kamu_assets.coordinator.ingest.explain_json import explain_json
 from kamu_assets.coordinator.ingest.limits import MIB, IngestLimits
 from kamu_assets.coordinator.ingest.merge import check_key, in_commit_order, unseen
 from kamu_assets.coordinator.ingest.preprocess import default_preprocess, run_queries
-from kamu_assets.coordinator.ingest.readers import InputFile, ReadFrame, csv_dialect, read_input
+from kamu_assets.coordinator.ingest.readers import InputFile, ReadFrame, check_header, csv_dialect, read_input
 from kamu_assets.coordinator.ingest.session import Bench, EngineFailureError, engine_failures, open_bench, stream
 from kamu_assets.coordinator.ingest.slice_request import SliceInput
 from kamu_assets.coordinator.ingest.times import normalize_times
@@ -61,6 +61,8 @@ class InputRows:
             source = read_input(bench, one.read, InputFile(_as_file(one.content, scratch), one.name))
             if source is None:
                 return None
+            if one.checks_header:
+                check_header(source, one.read, around.limits)
             rows = cls(bench, one, source)
             rows._plan(around)
         except EngineFailureError as error:

@@ -1,7 +1,7 @@
 """Order of inferred columns: the reference takes the keys of each record in alphabetical order, later ones after."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,25 @@ import pyarrow as pa
 _BLANKS = " \t\r\n"
 
 
-def in_upstream_order(schema: pa.Schema, path: Path, records: int) -> pa.Schema:
+def sample_of(path: Path, records: int) -> list[Any]:
+    """The first records."""
+    return list(islice(read_values(path), records))
+
+
+def count_fields(sample: Sequence[Any]) -> int:
+    """Fields that a schema of the sample has, on all levels."""
+    objects = [value for value in sample if isinstance(value, dict)]
+    below = [item for value in sample if isinstance(value, list) for item in value]
+    keys: dict[str, list[Any]] = {}
+    for value in objects:
+        for key, part in value.items():
+            keys.setdefault(key, []).append(part)
+    nested = sum(count_fields(parts) for parts in keys.values() if any(isinstance(p, (dict, list)) for p in parts))
+    return len(keys) + nested + (count_fields(below) if below else 0)
+
+
+def in_upstream_order(schema: pa.Schema, sample: Sequence[Any]) -> pa.Schema:
     """The same fields in the order of the reference, on all levels."""
-    sample = list(islice(read_values(path), records))
     return pa.schema(_ordered(list(schema), sample))
 
 
@@ -34,7 +50,7 @@ def read_values(path: Path) -> Iterator[Any]:
                 continue
 
 
-def _ordered(fields: list[pa.Field], sample: Iterable[Any]) -> list[pa.Field]:
+def _ordered(fields: list[pa.Field], sample: Sequence[Any]) -> list[pa.Field]:
     objects = [value for value in sample if isinstance(value, dict)]
     order: dict[str, int] = {}
     for value in objects:

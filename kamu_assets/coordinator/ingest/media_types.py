@@ -1,5 +1,7 @@
 """Media types of pushed data, and the reader each one means."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import PurePath
 
 from kamu_assets.coordinator.ingest.errors import UnsupportedMediaTypeError
@@ -43,20 +45,46 @@ def media_type_of_file(name: str) -> str:
     return _ENDINGS[ending]
 
 
-def reader_for(declared: ReadStep, media_type: str | None) -> ReadStep:
-    """The source's own reader, or another one for its schema when the data is of another media type."""
+@dataclass(frozen=True, slots=True)
+class PushReader:
+    """How pushed data is read."""
+
+    step: ReadStep
+    # The sender only said "CSV": its first line must then be the names of the declared columns.
+    checks_header: bool = False
+
+
+def reader_for(declared: ReadStep, media_type: str | None) -> PushReader:
+    """The source's own reader, or another one for its schema when the data is of another media type.
+
+    CSV for a source of another kind has a header, or none if its media type says `header=absent` (RFC 4180).
+    """
     if media_type is None:
-        return declared
-    name, _, parameters = media_type.partition(";")
-    reader = _READERS.get(name.strip().lower())
+        return PushReader(_told_by_header(declared))
+    reader, parameters = _parse(media_type)
+    if isinstance(declared, reader):
+        return PushReader(_told_by_header(declared))
+    read = reader(ddl_schema=declared.ddl_schema, schema_=declared.schema_)
+    if not isinstance(read, ReadStepCsv):
+        return PushReader(read)
+    header = parameters.get("header", "present") == "present"
+    return PushReader(read.model_copy(update={"header": header}), checks_header=header)
+
+
+def _told_by_header(read: ReadStep) -> ReadStep:
+    """Where a CSV source says nothing at all, not even which columns there are, only a header can tell."""
+    if isinstance(read, ReadStepCsv) and read.header is None and read.ddl_schema is None and read.schema_ is None:
+        return read.model_copy(update={"header": True})
+    return read
+
+
+def _parse(media_type: str) -> tuple[type[ReadStep], Mapping[str, str]]:
+    name, *rest = (part.strip().lower() for part in media_type.split(";"))
+    reader = _READERS.get(name)
     if reader is None:
         raise UnsupportedMediaTypeError(f"unsupported media type {media_type!r}; accepted are {', '.join(MEDIA_TYPES)}")
-    charset = parameters.lower().partition("charset=")[2].strip(' "')
-    if charset not in ("", "utf-8", "utf8"):
+    parameters = {key.strip(): value.strip(' "') for key, _, value in (part.partition("=") for part in rest)}
+    charset = parameters.get("charset", "utf-8")
+    if charset not in ("utf-8", "utf8", "us-ascii"):
         raise UnsupportedMediaTypeError(f"unsupported charset {charset!r}; data must be UTF-8")
-    if isinstance(declared, reader):
-        return declared
-    if reader is ReadStepCsv:
-        # Nobody said how this CSV is written: a header is what nearly all of it has.
-        return ReadStepCsv(ddl_schema=declared.ddl_schema, schema_=declared.schema_, header=True)
-    return reader(ddl_schema=declared.ddl_schema, schema_=declared.schema_)
+    return reader, parameters

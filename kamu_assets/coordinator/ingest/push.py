@@ -64,12 +64,14 @@ class GroupCommit:
         for place, push in enumerate(pushes):
             try:
                 source = select_push_source(chain, push.source_name)
+                reader = reader_for(source.read, push.media_type)
                 one = SliceInput(
                     name=push.name,
                     content=push.content,
-                    read=reader_for(source.read, push.media_type),
+                    read=reader.step,
                     preprocess=source.preprocess,
                     source_event_time=push.source_event_time or now,
+                    checks_header=reader.checks_header,
                 )
                 found.append(_Resolved(place, one, source.merge))
             except KamuError as error:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 from datafusion import CsvReadOptions, DataFrame
 
 from kamu_assets.coordinator.ingest.csv_records import CsvDialect, walk_csv
@@ -17,7 +18,7 @@ from kamu_assets.coordinator.ingest.errors import (
     UnsupportedSchemaError,
 )
 from kamu_assets.coordinator.ingest.explain_json import explain_json
-from kamu_assets.coordinator.ingest.json_inference import in_upstream_order
+from kamu_assets.coordinator.ingest.json_inference import count_fields, in_upstream_order, sample_of
 from kamu_assets.coordinator.ingest.json_text import array_to_ndjson, without_bom
 from kamu_assets.coordinator.ingest.limits import IngestLimits
 from kamu_assets.coordinator.ingest.session import Bench, EngineFailureError, engine_failures
@@ -68,6 +69,19 @@ def read_input(bench: Bench, step: ReadStep, file: InputFile) -> ReadFrame | Non
         return None
     _check_columns(frame.schema().names, file, bench.limits)
     return ReadFrame(frame, file, declared)
+
+
+def check_header(source: ReadFrame, step: ReadStep, limits: IngestLimits) -> None:
+    """Refuse CSV whose first line does not name the declared columns: it may be the first record."""
+    if not isinstance(step, ReadStepCsv) or source.declared is None:
+        return
+    name = source.file.name
+    first = next(walk_csv(source.file.path, csv_dialect(step), name=name, limits=limits), None)
+    if first is not None and list(first.fields) != source.declared.names:
+        raise BadInputError(
+            f"{name}, line {first.line}: expected the header `{','.join(source.declared.names)}`; "
+            "if there is none, send the data as `text/csv; header=absent`"
+        )
 
 
 def declared_schema(step: ReadStep) -> pa.Schema | None:
@@ -141,9 +155,10 @@ def _json(
 def _ndjson(bench: Bench, file: InputFile, declared: pa.Schema | None) -> DataFrame:
     schema, limits = declared, bench.limits
     if schema is None:
-        guess = _guessed_json_schema(bench, file)
-        _check_columns(guess.names, file, limits)
-        schema = in_upstream_order(guess, file.path, limits.inference_records)
+        sample = sample_of(file.path, limits.inference_records)
+        # Before DataFusion guesses: its time grows with the square of the columns.
+        _check_width(count_fields(sample), file, limits)
+        schema = in_upstream_order(_guessed_json_schema(bench, file), sample)
     with engine_failures():
         return bench.session.read_json(str(file.path), schema=schema, file_extension="")
 
@@ -163,7 +178,11 @@ def _guessed_json_schema(bench: Bench, file: InputFile) -> pa.Schema:
 
 
 def _parquet(bench: Bench, file: InputFile, declared: pa.Schema | None) -> DataFrame:
+    # DataFusion takes an empty file for an empty table; it is a file that was cut off before its first byte.
+    if file.path.stat().st_size == 0:
+        raise BadInputError(f"{file.name}: no Parquet: the file is empty")
     with engine_failures():
+        _check_width(pq.read_metadata(file.path).num_columns, file, bench.limits)
         return bench.session.read_parquet(str(file.path), file_extension="", schema=declared)
 
 
@@ -189,13 +208,17 @@ def _is_binary(kind: pa.DataType) -> bool:
 
 
 def _check_columns(names: "list[str] | tuple[str, ...]", file: InputFile, limits: IngestLimits) -> None:
-    if len(names) > limits.max_columns:
-        raise TooLargeError(f"{file.name}: {len(names)} columns, more than {limits.max_columns}")
+    _check_width(len(names), file, limits)
     seen: set[str] = set()
     for name in names:
         if name in seen:
             raise DuplicateColumnError(f"{file.name}: two columns are named `{name}`")
         seen.add(name)
+
+
+def _check_width(columns: int, file: InputFile, limits: IngestLimits) -> None:
+    if columns > limits.max_columns:
+        raise TooLargeError(f"{file.name}: {columns} columns, more than {limits.max_columns}")
 
 
 def _one_character(value: str | None, option: str) -> str | None:

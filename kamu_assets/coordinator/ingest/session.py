@@ -50,6 +50,8 @@ def engine_failures() -> Iterator[None]:
     except BaseException as error:
         # DataFusion raises bare Exceptions and ValueErrors; PyO3's PanicException is not even an Exception.
         foreign = type(error) in (Exception, ValueError) or type(error).__name__ == "PanicException"
+        # Arrow's own complaints about a file are OSErrors without a number; those of the system have one.
+        foreign = foreign or (isinstance(error, OSError) and error.errno is None)
         if foreign or isinstance(error, pa.ArrowException):
             raise EngineFailureError(plain_reason(error)) from error
         raise

@@ -24,6 +24,8 @@ class SliceInput:
     read: ReadStep
     preprocess: TransformSql | None
     source_event_time: Timestamp
+    # Whether the first line of CSV must name the declared columns.
+    checks_header: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,62 @@
+"""A coordinator on the heart of a node, with workers or with everything in this process."""
+
+import pickle
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+from kamu_assets.coordinator.ingest.ingestion import JobRunner
+from kamu_assets.coordinator.ingest.limits import FetchLimits, IngestLimits
+from kamu_assets.coordinator.service import Coordinator, CoordinatorConfig
+from kamu_assets.engines.engine import Engine
+from kamu_assets.engines.registry import EngineRegistry
+from kamu_assets.engines.wire import Failure
+from kamu_assets.errors import KamuError
+from tests.support.heart import Heart
+
+Req = TypeVar("Req")
+Res = TypeVar("Res")
+
+
+class InThisProcess:
+    """Runs jobs here, but lets everything travel as it would between processes."""
+
+    def run(self, job: Callable[[Req], Res], request: Req) -> Res:
+        try:
+            result = job(_sent(request))
+        except KamuError as error:
+            raise _sent(Failure.of(error)).restored() from error
+        return _sent(result)
+
+
+def _sent(value: Res) -> Res:
+    found: Res = pickle.loads(pickle.dumps(value))  # noqa: S301 - what was just pickled
+    return found
+
+
+def a_coordinator(
+    heart: Heart,
+    *,
+    base: Path,
+    pool: JobRunner | None = None,
+    engines: Mapping[str, Engine] | None = None,
+    variables: Mapping[str, str] | None = None,
+    limits: IngestLimits | None = None,
+    fetch_limits: FetchLimits | None = None,
+) -> Coordinator:
+    return Coordinator(
+        datasets=heart.datasets,
+        database=heart.database,
+        chains=heart.chains,
+        committer=heart.committer,
+        volumes=heart.volumes,
+        ingest_pool=pool or InThisProcess(),
+        engines=EngineRegistry(engines or {}),
+        clock=heart.clock,
+        config=CoordinatorConfig(
+            base=base,
+            ingest=limits or IngestLimits(),
+            fetch=fetch_limits or FetchLimits(),
+        ),
+        variables=variables,
+    )
