@@ -1,0 +1,90 @@
+"""Dagster's webserver, asked over GraphQL the way its own pages ask it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+_ASSETS = "{ assetNodes { assetKey { path } } }"
+_RUNS = """query ($tags: [ExecutionTag!], $limit: Int) {
+  runsOrError(filter: {tags: $tags}, limit: $limit) { __typename ... on Runs { results { runId status } } } }"""
+_RUN = "query ($id: ID!) { runOrError(runId: $id) { __typename ... on Run { runId status } } }"
+_EVENTS = """query ($id: ID!) { runOrError(runId: $id) { __typename ... on Run { eventConnection(limit: 1000) {
+  events { ... on MessageEvent { eventType timestamp message } } } } } }"""
+# What "Materialize" on an asset's page sends.
+_LAUNCH = """mutation ($params: ExecutionParams!) { launchRun(executionParams: $params) {
+  __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
+
+
+@dataclass(frozen=True, slots=True)
+class RunSeen:
+    """A run in the list of runs."""
+
+    id: str
+    status: str
+
+    @property
+    def has_ended(self) -> bool:
+        return self.status in {"SUCCESS", "FAILURE", "CANCELED"}
+
+
+@dataclass(frozen=True, slots=True)
+class RunEvent:
+    """An event of a run's log. Events without a Dagster type have an empty one."""
+
+    type: str
+    # Seconds since the Unix epoch.
+    at: float
+    message: str
+
+
+class DagsterUi:
+    """Assets, runs, and the Materialize button."""
+
+    def __init__(self, base: str, http: httpx.Client) -> None:
+        self.base = base
+        self._http = http
+
+    def ask(self, query: str, **variables: Any) -> dict[str, Any]:
+        answer = self._http.post(f"{self.base}/graphql", json={"query": query, "variables": variables})
+        answer.raise_for_status()
+        document = answer.json()
+        assert not document.get("errors"), document
+        data: dict[str, Any] = document["data"]
+        return data
+
+    def assets(self) -> set[tuple[str, ...]]:
+        """The keys of all assets that are defined now."""
+        return {tuple(node["assetKey"]["path"]) for node in self.ask(_ASSETS)["assetNodes"]}
+
+    def runs(self, *, tags: dict[str, str], limit: int | None = None) -> Sequence[RunSeen]:
+        """The runs with these tags, newest first."""
+        given = [{"key": key, "value": value} for key, value in tags.items()]
+        found = self.ask(_RUNS, tags=given, limit=limit)["runsOrError"]["results"]
+        return [RunSeen(run["runId"], run["status"]) for run in found]
+
+    def run(self, run_id: str) -> RunSeen | None:
+        found = self.ask(_RUN, id=run_id)["runOrError"]
+        return RunSeen(found["runId"], found["status"]) if found["__typename"] == "Run" else None
+
+    def events(self, run_id: str) -> Sequence[RunEvent]:
+        """The log of a run, oldest first."""
+        events = self.ask(_EVENTS, id=run_id)["runOrError"]["eventConnection"]["events"]
+        return [RunEvent(e["eventType"] or "", float(e["timestamp"]) / 1000, e["message"]) for e in events]
+
+    def materialize(self, key: Sequence[str]) -> str:
+        """Press Materialize; the id of the run."""
+        selector = {
+            "repositoryLocationName": "catalog",
+            "repositoryName": "__repository__",
+            "jobName": "__ASSET_JOB",
+            "assetSelection": [{"path": list(key)}],
+            "assetCheckSelection": [],
+        }
+        params = {"mode": "default", "runConfigData": "{}", "executionMetadata": {"tags": []}, "selector": selector}
+        launched = self.ask(_LAUNCH, params=params)["launchRun"]
+        assert launched["__typename"] == "LaunchRunSuccess", launched
+        return str(launched["run"]["runId"])

@@ -1,0 +1,1 @@
+"""The suite of measurements, as far as it does not measure."""
