@@ -27,6 +27,7 @@ from kamu_assets.engines.engine import (
 )
 from kamu_assets.engines.listing import ipc_schema, listing, schema_from_ipc
 from kamu_assets.engines.output import OutputColumns, output_query
+from kamu_assets.engines.session import between, empty_frame, quoted, session
 from kamu_assets.engines.slice_writer import Encodings, SliceWriter
 from kamu_assets.engines.sql_guard import StatementNotAllowedError, plain_text, plan_query, refuse_panic
 from kamu_assets.engines.worker_process import report
@@ -38,7 +39,6 @@ from kamu_assets.odf.timestamp import Timestamp
 _CATALOG: Final = "odf"
 _OUTPUT: Final = "kamu output"
 _RAW_INPUT: Final = "input"
-_POOL_SHARE: Final = 0.6
 
 
 @dataclass(frozen=True)
@@ -96,11 +96,11 @@ def run_transform(job: TransformJob) -> TransformResponse:
     try:
         names = {entry.query_alias for entry in request.query_inputs}
         for entry in request.query_inputs:
-            context.register_view(_quoted(entry.query_alias), _input_view(context, entry))
+            context.register_view(quoted(entry.query_alias), _input_view(context, entry))
         output = _plan_steps(context, request.transform, names)
         columns = OutputColumns.of(output.schema(), request.vocab)
-        context.register_view(_quoted(_OUTPUT), output)
-        normalized = plan_query(context, output_query(columns, _quoted(_OUTPUT)))
+        context.register_view(quoted(_OUTPUT), output)
+        normalized = plan_query(context, output_query(columns, quoted(_OUTPUT)))
         return _write(job, columns, in_written_order(context, normalized))
     except (StatementNotAllowedError, DuplicateNameError) as error:
         return InternalError(str(error))
@@ -134,27 +134,17 @@ def run_raw_query(job: RawQueryJob) -> RawQueryResponse:
 
 
 def _session(memory_bytes: int) -> datafusion.SessionContext:
-    config = (
-        datafusion.SessionConfig()
-        .with_default_catalog_and_schema(_CATALOG, _CATALOG)
-        .with_information_schema(True)
-        .with_target_partitions(1)
-        .set("datafusion.sql_parser.enable_ident_normalization", "false")
-    )
-    runtime = (
-        datafusion.RuntimeEnvBuilder().with_disk_manager_os().with_fair_spill_pool(int(memory_bytes * _POOL_SHARE))
-    )
-    return datafusion.SessionContext(config, runtime)
+    return session(_CATALOG, memory_bytes=memory_bytes, partitions=1)
 
 
 def _input_view(context: datafusion.SessionContext, entry: TransformRequestInput) -> datafusion.DataFrame:
     """The new rows of an input, under the schema of its oldest slice; without news, no rows of its schema."""
     if not entry.data_paths or entry.offset_interval is None:
-        return context.from_arrow(schema_from_ipc(entry.schema).empty_table())
+        return empty_frame(context, schema_from_ipc(entry.schema))
     oldest = context.read_parquet(entry.data_paths[0], file_extension="").schema()
     rows = listing(context, sorted(entry.data_paths, key=_file_name), schema=oldest)
-    offset = datafusion.col(_quoted(entry.vocab.offset_column))
-    return rows.filter(offset.between(_number(entry.offset_interval.start), _number(entry.offset_interval.end)))
+    interval = entry.offset_interval
+    return rows.filter(between(entry.vocab.offset_column, interval.start, interval.end))
 
 
 def _plan_steps(context: datafusion.SessionContext, transform: TransformSql, names: set[str]) -> datafusion.DataFrame:
@@ -163,7 +153,7 @@ def _plan_steps(context: datafusion.SessionContext, transform: TransformSql, nam
         if view.alias is None or view.alias in names:
             raise DuplicateNameError(f"The table {view.alias} already exists")
         names.add(view.alias)
-        context.register_view(_quoted(view.alias), plan_query(context, view.query))
+        context.register_view(quoted(view.alias), plan_query(context, view.query))
     return _unsorted(context, plan_query(context, output.query))
 
 
@@ -181,8 +171,7 @@ def in_written_order(context: datafusion.SessionContext, frame: datafusion.DataF
     Nothing above the query asks for an order, so DataFusion drops a plain ORDER BY, as it does under the row number
     that upstream adds. A union with a table that happens to be empty says the same and keeps branches apart.
     """
-    nothing = context.from_arrow(frame.schema().empty_table())
-    for branch in frame.union(nothing).execute_stream_partitioned():
+    for branch in frame.union(empty_frame(context, frame.schema())).execute_stream_partitioned():
         for batch in branch:
             yield batch.to_pyarrow()
 
@@ -216,11 +205,3 @@ def _watermark(inputs: tuple[TransformRequestInput, ...]) -> Timestamp | None:
 
 def _file_name(location: str) -> str:
     return location.rpartition("/")[2]
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _number(value: int) -> datafusion.Expr:
-    return datafusion.lit(pa.scalar(value, pa.int64()))

@@ -5,16 +5,27 @@ list of paths in a repeated field. Both ends are the same, exactly pinned versio
 """
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import datafusion
 import pyarrow as pa
 from datafusion.plan import LogicalPlan
 
+from kamu_assets.errors import UnavailableError
+
 _SCAN_NODE: Final = 1
 _PATHS: Final = 2
 _LENGTH_DELIMITED: Final = 2
 _FIXED_SIZES: Final = {1: 8, 5: 4}
+
+
+class LostSliceError(UnavailableError):
+    """A data slice is not where it should be."""
+
+    def __init__(self, path: str) -> None:
+        self.name = path.rpartition("/")[2]
+        super().__init__(f"data slice {self.name} is missing in the store; run `kamu-node doctor`")
 
 
 def listing(
@@ -28,6 +39,7 @@ def listing(
 
     `sorted_by` is a promise: rows of every file are in this order, and files do not overlap.
     """
+    check_present(paths)
     template = context.read_parquet(
         paths[0], schema=schema, file_extension="", file_sort_order=[[sorted_by]] if sorted_by else None
     )
@@ -35,8 +47,19 @@ def listing(
     return context.create_dataframe_from_logical_plan(LogicalPlan.from_bytes(context, plan))
 
 
+def check_present(paths: Sequence[str]) -> None:
+    """Raise unless all local files are there: DataFusion reads a missing one as an empty folder."""
+    for path in paths:
+        if not _is_url(path) and not Path(path).is_file():
+            raise LostSliceError(path)
+
+
+def _is_url(path: str) -> bool:
+    return "://" in path
+
+
 def _as_url(path: str) -> bytes:
-    return (path if "://" in path else f"file://{path}").encode()
+    return (path if _is_url(path) else f"file://{path}").encode()
 
 
 def _with_paths(plan: bytes, urls: Sequence[bytes]) -> bytes:

@@ -6,6 +6,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.types as pt
 
+from kamu_assets.engines.session import quoted
 from kamu_assets.engines.sql_guard import InvalidQueryError
 from kamu_assets.odf.data import DatasetVocabulary, OffsetInterval
 from kamu_assets.odf.timestamp import Timestamp
@@ -62,8 +63,8 @@ def output_query(columns: OutputColumns, table: str) -> str:
     """Select a query's columns in slice order, times as UTC milliseconds, the operation as a 32-bit number."""
     parts = []
     for name, cast in zip(columns.names, columns.casts, strict=True):
-        quoted = '"' + name.replace('"', '""') + '"'
-        parts.append(f"arrow_cast({quoted}, {cast}) AS {quoted}" if cast else quoted)
+        column = quoted(name)
+        parts.append(f"arrow_cast({column}, {cast}) AS {column}" if cast else column)
     return f"SELECT {', '.join(parts)} FROM {table}"
 
 

@@ -5,13 +5,17 @@ from typing import Final
 
 import datafusion
 
-from kamu_assets.errors import InvalidError
+from kamu_assets.engines.sql_depth import nesting_depth
+from kamu_assets.errors import InvalidError, KamuError
 
 _MAX_TEXT: Final = 1 << 20
+_MAX_DEPTH: Final = 1_000
 _PREFIXES: Final = re.compile(
-    r"^(DataFusion error: |Error during planning: |Schema error: |SQL error: |Execution error: |External error: )+"
+    r"^((?:DataFusion|Arrow|SQL|Schema|Execution|External|Cast|Parquet) error: |Error during planning: |Exception: )+"
 )
 _PARSER_ERROR: Final = re.compile(r"^(?:ParserError|TokenizerError)\((?P<text>\".*\")\)", re.DOTALL)
+# A hint for columns is often far off, and kamu gives none; the list of valid ones follows anyway.
+_COLUMN_HINT: Final = re.compile(r"(?<=^No field named )(?P<name>.*?)\. Did you mean '.*?'\?\n")
 _DIAGNOSTICS: Final = re.compile(r"\n(?:diagnostics|backtrace|Backtrace|help|\nThis issue was likely).*", re.DOTALL)
 _REFUSED: Final = re.compile(r"^(DDL|DML|Statement) not supported: (?P<kind>\w+)")
 _OTHER_STATEMENTS: Final = re.compile(r"Unsupported (SQL statement|logical plan)")
@@ -36,6 +40,10 @@ def plan_query(context: datafusion.SessionContext, sql: str) -> datafusion.DataF
     """Plan one query; writes, settings and other statements are refused."""
     if len(sql) > _MAX_TEXT:
         raise InvalidQueryError(f"the query is longer than {_MAX_TEXT} characters")
+    if nesting_depth(sql) > _MAX_DEPTH:
+        raise InvalidQueryError(
+            f"the query nests more than {_MAX_DEPTH} operators and brackets; use IN, VALUES or joins"
+        )
     options = datafusion.SQLOptions().with_allow_ddl(False).with_allow_dml(False).with_allow_statements(False)
     try:
         return context.sql_with_options(sql, options)
@@ -56,6 +64,7 @@ def planning_error(error: BaseException) -> InvalidError:
 def plain_text(error: BaseException) -> str:
     """The message without the names of the layers it came through."""
     text = _DIAGNOSTICS.sub("", _PREFIXES.sub("", str(error)))
+    text = _COLUMN_HINT.sub(r"\g<name>. ", text)
     parser = _PARSER_ERROR.match(text)
     if parser is None:
         return text
@@ -64,5 +73,5 @@ def plain_text(error: BaseException) -> str:
 
 def refuse_panic(error: BaseException) -> None:
     """Let through what is no answer of the engine: interrupts, exits and our own errors."""
-    if isinstance(error, (KeyboardInterrupt, SystemExit, MemoryError, InvalidError)):
+    if isinstance(error, (KeyboardInterrupt, SystemExit, MemoryError, KamuError)):
         raise error

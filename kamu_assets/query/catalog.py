@@ -57,7 +57,7 @@ class QueryCatalog:
             return None
         if is_read:
             self._names[name] = PinnedDataset(id=entry.id, alias=name, block_hash=state.head)
-        return TableFound(id=entry.id, head=state.head)
+        return TableFound(entry.id, state.head, self._datasets.storage_location(entry))
 
     def _pin(self, entry: DatasetEntry) -> ChainState:
         if entry.id not in self._pinned:

@@ -9,13 +9,14 @@ import datafusion
 import pyarrow as pa
 
 from kamu_assets.engines.listing import ipc_schema
+from kamu_assets.engines.session import between, quoted, session
 from kamu_assets.engines.sql_guard import QueryFailedError, plain_text, plan_query, refuse_panic
+from kamu_assets.errors import InvalidError
 from kamu_assets.query.encode import encode_rows
 from kamu_assets.query.model import DataFormat
 from kamu_assets.query.questions import TableSpec
 from kamu_assets.query.tables import KAMU, KamuCatalog, NamedDatasets, arrow_schema, frame_of
 
-_POOL_SHARE: Final = 0.6
 # Answers about the plan, not of it: no limit can be put on top of them.
 _ABOUT_PLANS: Final = frozenset({"Explain", "Analyze", "DescribeTable"})
 _LOCATION: Final = re.compile(r"[^\s\[\],'\"]*/(f1620[0-9a-f]{64})")
@@ -62,7 +63,12 @@ def run_query(job: QueryJob) -> JobAnswer:
     context = _session(job.memory_bytes)
     datasets = NamedDatasets(context)
     context.register_catalog_provider(KAMU, KamuCatalog(datasets))
-    frame = plan_query(context, job.sql)
+    try:
+        frame = plan_query(context, job.sql)
+    except InvalidError:
+        if datasets.failure is not None:
+            raise datasets.failure from None
+        raise
     datasets.planning = False
     datasets.wants_columns = "columns" in job.sql.lower()
     return _answer(frame, job.shape)
@@ -73,24 +79,13 @@ def run_tail(job: TailJob) -> JobAnswer:
     context = _session(job.memory_bytes)
     frame = frame_of(context, job.table)
     if len(arrow_schema(job.table)) > 0:
-        offset = datafusion.col('"' + job.table.offset_column.replace('"', '""') + '"')
-        first, last = (datafusion.lit(pa.scalar(bound, pa.int64())) for bound in (job.first, job.last))
-        frame = frame.filter(offset.between(first, last)).sort(offset.sort())
+        column = job.table.offset_column
+        frame = frame.filter(between(column, job.first, job.last)).sort(datafusion.col(quoted(column)).sort())
     return _answer(frame, job.shape)
 
 
 def _session(memory_bytes: int) -> datafusion.SessionContext:
-    config = (
-        datafusion.SessionConfig()
-        .with_default_catalog_and_schema(KAMU, KAMU)
-        .with_create_default_catalog_and_schema(enabled=False)
-        .with_information_schema(enabled=True)
-        .set("datafusion.sql_parser.enable_ident_normalization", "false")
-        .set("datafusion.execution.split_file_groups_by_statistics", "true")
-    )
-    pool_bytes = int(memory_bytes * _POOL_SHARE)
-    runtime = datafusion.RuntimeEnvBuilder().with_disk_manager_os().with_fair_spill_pool(pool_bytes)
-    return datafusion.SessionContext(config, runtime)
+    return session(KAMU, memory_bytes=memory_bytes, own_catalog=True)
 
 
 def _answer(frame: datafusion.DataFrame, shape: AnswerShape) -> JobAnswer:

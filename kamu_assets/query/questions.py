@@ -20,10 +20,11 @@ class FindTable:
 
 @dataclass(frozen=True)
 class TableFound:
-    """The dataset and the block at which this query sees it."""
+    """The dataset, the block at which this query sees it, and where it is kept."""
 
     id: DatasetID
     head: Multihash
+    location: str
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,10 @@ import datafusion
 import pyarrow as pa
 from datafusion.catalog import CatalogProvider, SchemaProvider, Table
 
-from kamu_assets.engines.listing import listing
+from kamu_assets.engines.listing import check_present, listing
+from kamu_assets.engines.session import empty_frame
 from kamu_assets.engines.worker_process import ask
+from kamu_assets.errors import KamuError
 from kamu_assets.odf.arrow_schema import to_arrow, upgrade_legacy_schema
 from kamu_assets.query.questions import DescribeTable, FindTable, ListTables, TableFound, TableSpec
 
@@ -24,16 +26,19 @@ class _TableCache:
     """Tables of datasets at a block never change; a listing of thousands of slices is worth keeping."""
 
     def __init__(self) -> None:
-        self._tables: OrderedDict[TableFound, Table] = OrderedDict()
+        self._tables: OrderedDict[TableFound, tuple[Table, TableSpec]] = OrderedDict()
 
-    def get(self, found: TableFound, make: Callable[[], Table]) -> Table:
-        table = self._tables.get(found)
-        if table is None:
-            table = self._tables[found] = make()
+    def get(self, context: datafusion.SessionContext, found: TableFound) -> Table:
+        known = self._tables.get(found)
+        if known is None:
+            spec: TableSpec = ask(DescribeTable(found))
+            known = self._tables[found] = Table(frame_of(context, spec)), spec
             if len(self._tables) > _CACHED_TABLES:
                 self._tables.popitem(last=False)
+        else:
+            check_present(known[1].locations)
         self._tables.move_to_end(found)
-        return table
+        return known[0]
 
 
 _TABLES = _TableCache()
@@ -48,6 +53,7 @@ class NamedDatasets(SchemaProvider):
         # After planning only the information schema looks at tables, at all of them.
         self.planning = True
         self.wants_columns = False
+        self.failure: KamuError | None = None
 
     @property
     def table_names(self) -> Any:
@@ -61,18 +67,26 @@ class NamedDatasets(SchemaProvider):
     def table(self, name: str) -> Table | None:
         """Called on the planning thread for each name that a query uses."""
         if self.planning or self.wants_columns:
-            return _aside(lambda: self._find(name))
-        return _aside(lambda: _empty_table(self._context, pa.schema([])))
+            return self._found(name)
+        return _aside(lambda: Table(empty_frame(self._context, pa.schema([]))))
 
     def table_exist(self, name: str) -> bool:
         return self.table(name) is not None
+
+    def _found(self, name: str) -> Table | None:
+        try:
+            return _aside(lambda: self._find(name))
+        except KamuError as error:
+            # DataFusion makes a text of it.
+            self.failure = error
+            raise
 
     def _find(self, name: str) -> Table | None:
         if name not in self._described:
             found: TableFound | None = ask(FindTable(name, is_read=self.planning))
             if found is None:
                 return None
-            self._described[name] = _TABLES.get(found, lambda: _table(self._context, ask(DescribeTable(found))))
+            self._described[name] = _TABLES.get(self._context, found)
         return self._described[name]
 
 
@@ -102,16 +116,8 @@ def arrow_schema(spec: TableSpec) -> pa.Schema:
 def frame_of(context: datafusion.SessionContext, spec: TableSpec) -> datafusion.DataFrame:
     schema = arrow_schema(spec)
     if not spec.locations:
-        return context.from_arrow(schema.empty_table())
+        return empty_frame(context, schema)
     return listing(context, spec.locations, schema=schema, sorted_by=spec.offset_column)
-
-
-def _table(context: datafusion.SessionContext, spec: TableSpec) -> Table:
-    return Table(frame_of(context, spec))
-
-
-def _empty_table(context: datafusion.SessionContext, schema: pa.Schema) -> Table:
-    return Table(context.from_arrow(schema.empty_table()))
 
 
 def _aside(work: Callable[[], T]) -> T:

@@ -1,0 +1,78 @@
+import json
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from kamu_assets.query.encode import encode_rows
+from kamu_assets.query.model import DataFormat, UnknownFormatError
+from kamu_assets.query.values import json_values
+
+
+@pytest.mark.parametrize(
+    ("array", "values"),
+    [
+        (pa.array([2**63 - 1, None]), [2**63 - 1, None]),
+        (pa.array([2**64 - 1], pa.uint64()), [2**64 - 1]),
+        (pa.array([True, None]), [True, None]),
+        (pa.array([0.1, float("nan"), float("inf"), None]), [0.1, None, None, None]),
+        (pa.array([0.1], pa.float32()), [0.1]),
+        (pa.array([Decimal("1.25"), Decimal("-0.01"), None], pa.decimal128(10, 2)), ["1.25", "-0.01", None]),
+        (pa.array([Decimal(10) ** 20], pa.decimal256(50, 0)), ["100000000000000000000"]),
+        (pa.array([0, 1, None], pa.timestamp("ms", "UTC")), ["1970-01-01T00:00:00Z", "1970-01-01T00:00:00.001Z", None]),
+        (pa.array([1500], pa.timestamp("ms")), ["1970-01-01T00:00:01.500"]),
+        (pa.array([0], pa.timestamp("ns")), ["1970-01-01T00:00:00"]),
+        (pa.array([0], pa.timestamp("s", "+05:30")), ["1970-01-01T05:30:00+05:30"]),
+        (pa.array([0], pa.timestamp("s", "Europe/Kyiv")), ["1970-01-01T03:00:00+03:00"]),
+        (pa.array([-(2**40)], pa.timestamp("s", "UTC")), ["-32873-11-12T23:23:44Z"]),
+        (pa.array([10_348, None], pa.date32()), ["1998-05-02", None]),
+        (pa.array([123], pa.int64()).view(pa.date64()), ["1970-01-01T00:00:00.123"]),
+        (pa.array([3_723], pa.time32("s")), ["01:02:03"]),
+        (pa.array([1], pa.time64("us")), ["00:00:00.000001"]),
+        (pa.array([-1500], pa.duration("ms")), ["-PT1.5S"]),
+        (pa.array([b"\x00\xff", None]), ["00ff", None]),
+        (pa.array([b"ab"], pa.binary(2)), ["6162"]),
+        (pa.array(["ü", None], pa.string_view()), ["ü", None]),
+        (pa.array(["a", None, "a"]).dictionary_encode(), ["a", None, "a"]),
+        (pa.array([[0], [], None], pa.list_(pa.timestamp("ms", "UTC"))), [["1970-01-01T00:00:00Z"], [], None]),
+        (pa.array([[1], [2]], pa.list_(pa.int8(), 1)), [[1], [2]]),
+        (pa.array([{"t": 0}, None], pa.struct([("t", pa.date32())])), [{"t": "1970-01-01"}, None]),
+        (pa.array([[(1, 2)], None], pa.map_(pa.int8(), pa.int8())), [{"1": 2}, None]),
+        (pa.nulls(2), [None, None]),
+    ],
+    ids=lambda value: str(value.type) if isinstance(value, pa.Array) else "",
+)
+def test_values_are_what_clients_expect(array: pa.Array, values: list[Any]) -> None:
+    assert json_values(array) == values
+
+
+def test_slices_of_arrays_give_their_own_values() -> None:
+    batch = pa.record_batch({"l": pa.array([[1], [2, 3], None]), "s": pa.array([{"a": 1}, {"a": 2}, None])}).slice(1)
+
+    rows = encode_rows(batch.schema, [batch], data_format=DataFormat.JSON_AOS, sort_keys=True, limit_bytes=1000)
+
+    assert json.loads(rows.data) == [{"l": [2, 3], "s": {"a": 2}}, {"l": None, "s": None}]
+
+
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [
+        ("JsonAoS", DataFormat.JSON_AOS),
+        ("JsonAos", DataFormat.JSON_AOS),
+        ("json-soa", DataFormat.JSON_SOA),
+        ("jsonaoa", DataFormat.JSON_AOA),
+    ],
+)
+def test_formats_have_lenient_spellings(text: str, form: DataFormat) -> None:
+    assert DataFormat.parse(text) is form
+
+
+def test_an_unknown_format_names_the_known_spellings() -> None:
+    with pytest.raises(UnknownFormatError) as caught:
+        DataFormat.parse("Csv")
+
+    assert str(caught.value) == (
+        "unknown variant `Csv`, expected one of `JsonAoS`, `JsonAos`, `json-aos`, `jsonaos`, `JsonSoA`, `JsonSoa`, "
+        "`json-soa`, `jsonsoa`, `JsonAoA`, `JsonAoa`, `json-aoa`, `jsonaoa`"
+    )
