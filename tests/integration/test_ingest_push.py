@@ -23,6 +23,7 @@ from kamu_assets.coordinator.ingest.errors import (
 )
 from kamu_assets.coordinator.service import Coordinator, PushData
 from kamu_assets.datasets.model import DatasetEntry
+from kamu_assets.engines.worker_limits import WorkerDiedError
 from kamu_assets.errors import DeniedError, KamuError
 from kamu_assets.odf.dataset import AddData
 from kamu_assets.odf.serde.yaml import parse_snapshot
@@ -100,9 +101,20 @@ def data_blocks(heart: Heart, entry: DatasetEntry) -> int:
     return sum(isinstance(found.block.event, AddData) for found in blocks)
 
 
-def push_together(heart: Heart, entry: DatasetEntry, tmp_path: Path, bodies: list[bytes]) -> list[object]:
+class Fragile(Gate):
+    """Loses its worker over some inputs."""
+
+    def run(self, job: Callable[[Req], Res], request: Req) -> Res:
+        if b"poison" in repr(request).encode():
+            raise WorkerDiedError("engine", "killed by signal 9")
+        return super().run(job, request)
+
+
+def push_together(
+    heart: Heart, entry: DatasetEntry, tmp_path: Path, bodies: list[bytes], gate: Gate | None = None
+) -> list[object]:
     """The first push holds the door; the others arrive in order while it is held."""
-    gate = Gate()
+    gate = gate or Gate()
     coordinator = a_coordinator(heart, base=tmp_path, pool=gate)
 
     def push(body: bytes) -> object:
@@ -156,6 +168,17 @@ def test_a_bad_push_is_refused_alone(heart: Heart, tmp_path: Path) -> None:
     assert 'line 1, column `id`: "many" is not a valid BIGINT' in str(bad)
     assert [getattr(one, "records", None) for one in (first, good, last)] == [1, 1, 1]
     assert ids_of(heart, entry) == [1, 2, 3]
+
+
+def test_a_push_that_kills_the_worker_hurts_no_other(heart: Heart, tmp_path: Path) -> None:
+    entry = a_root(heart)
+    bodies = [ndjson(1), ndjson(2), b'{"id": 3, "x": "poison"}', ndjson(4)]
+
+    *good, last = push_together(heart, entry, tmp_path, bodies, Fragile())
+
+    assert isinstance(good[2], WorkerDiedError)
+    assert getattr(last, "records", None) == 1
+    assert ids_of(heart, entry) == [1, 2, 4]
 
 
 def test_rows_of_one_push_stay_together_and_are_sorted_among_themselves(heart: Heart, tmp_path: Path) -> None:

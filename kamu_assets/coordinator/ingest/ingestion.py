@@ -1,11 +1,10 @@
 """Makes slices in child processes and commits them: what polling and pushing share."""
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Protocol, TypeVar
-from uuid import uuid4
 
 from kamu_assets.coordinator.ingest.limits import IngestLimits
 from kamu_assets.coordinator.ingest.merge_keys import key_columns
@@ -78,14 +77,11 @@ class Ingestion:
 
     def ingest(self, entry: DatasetEntry, chain: ChainState, work: Work) -> Ingested:
         """Add the inputs to the dataset as it was at `chain`; HeadMovedError when it has moved on."""
-        target = self._volumes.staging(entry.kind) / f"slice-{uuid4().hex}"
-        try:
+        # Ours, not the worker's: it is removed also when the worker is killed.
+        with TemporaryDirectory(dir=self._volumes.staging(entry.kind), prefix="ingest-") as folder:
+            target = Path(folder) / "slice"
             result = self._pool.run(write_slice, self._request(entry, chain, work, target))
             return Ingested(result, self._commit(entry, chain, work, result, target))
-        finally:
-            # After a commit the store has taken the file over.
-            with suppress(FileNotFoundError):
-                target.unlink()
 
     def _request(self, entry: DatasetEntry, chain: ChainState, work: Work, target: Path) -> SliceRequest:
         return SliceRequest(

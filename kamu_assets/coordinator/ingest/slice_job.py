@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pyarrow as pa
 
@@ -22,9 +21,8 @@ from kamu_assets.odf.data import DataSchema
 
 def make_slice(request: SliceRequest) -> SliceResult:
     """Do what the request says, in this process."""
-    with TemporaryDirectory(dir=request.target.parent, prefix="ingest-") as scratch:
-        job = _SliceJob(request, Path(scratch))
-        return job.single() if len(request.inputs) == 1 else job.group()
+    job = _SliceJob(request, request.target.parent)
+    return job.single() if len(request.inputs) == 1 else job.group()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +101,11 @@ class _SliceJob:
             seen=tuple(self._seen),
             limits=self._request.limits,
         )
-        folder = self._scratch / str(self._opened)
-        folder.mkdir()
-        self._opened += 1
+        folder = self._scratch
+        if len(self._request.inputs) > 1:
+            folder = self._scratch / str(self._opened)
+            folder.mkdir()
+            self._opened += 1
         return InputRows.open(one, around=around, scratch=folder)
 
     def _event_time_type(self) -> pa.DataType:

@@ -41,7 +41,7 @@ class SliceRequest:
     previous: tuple[str, ...]
     next_offset: int
     system_time: Timestamp
-    # The file to write; what is written aside on the way goes into its folder.
+    # The file to write, in a folder of its own: what is written aside on the way goes there, too.
     target: Path
     limits: IngestLimits = field(default_factory=IngestLimits)
     encodings: Encodings = Encodings.KAMU
