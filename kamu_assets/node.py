@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from kamu_assets.engines.workers import WorkerPool
     from kamu_assets.query.service import QueryService
 
+# What workers execute, loaded before they are forked; equal lists share one nursery.
+_JOBS = ("kamu_assets.coordinator.ingest.slice_job", "kamu_assets.query.job", "kamu_assets.engines.datafusion")
+
 
 class Node:
     """One node's services, as its doors and processes use them. Close it when done."""
@@ -185,9 +188,10 @@ def _coordinator_config(settings: Settings) -> "CoordinatorConfig":
 
 def _pool(name: str, size: int, memory_bytes: int, time_seconds: float) -> "WorkerPool":
     from kamu_assets.engines.worker_limits import WorkerLimits
-    from kamu_assets.engines.workers import WorkerPool
+    from kamu_assets.engines.workers import PRELOAD, WorkerPool
 
-    return WorkerPool(name=name, size=size, limits=WorkerLimits(memory_bytes=memory_bytes, time_seconds=time_seconds))
+    limits = WorkerLimits(memory_bytes=memory_bytes, time_seconds=time_seconds)
+    return WorkerPool(name=name, size=size, limits=limits, preload=(*PRELOAD, *_JOBS))
 
 
 def _volumes(settings: Settings, durability: Durability) -> Volumes:
