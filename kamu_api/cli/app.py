@@ -5,7 +5,7 @@ import sys
 import typer
 
 from kamu_api.cli import data_commands, dataset_commands, flow_commands, node_commands
-from kamu_api.cli.output import errors
+from kamu_api.cli.output import complain
 from kamu_assets.errors import KamuError
 
 app = typer.Typer(
@@ -33,7 +33,7 @@ def run() -> None:
     try:
         app()
     except KamuError as error:
-        errors.print(f"error: {error}", style="red", markup=False, highlight=False)
+        complain(str(error))
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

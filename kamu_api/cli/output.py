@@ -14,6 +14,16 @@ console = Console(soft_wrap=True)
 errors = Console(stderr=True, soft_wrap=True)
 
 
+def say(text: str) -> None:
+    """One line for people, as it is."""
+    console.print(text, markup=False, highlight=False)
+
+
+def complain(text: str) -> None:
+    """One line on standard error: what failed and why."""
+    errors.print(f"error: {text}", style="red", markup=False, highlight=False)
+
+
 def print_json(value: Any) -> None:
     """One JSON document on standard output."""
     sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
@@ -50,7 +60,8 @@ def progress_bar(title: str, *, quiet: bool = False) -> Iterator["ProgressLine"]
         BarColumn(bar_width=30),
         TextColumn("{task.fields[note]}"),
     )
-    with Progress(*columns, TimeElapsedColumn(), console=errors, transient=True, disable=quiet) as progress:
+    silent = quiet or not errors.is_terminal
+    with Progress(*columns, TimeElapsedColumn(), console=errors, transient=True, disable=silent) as progress:
         yield ProgressLine(progress, title)
 
 

@@ -1,0 +1,61 @@
+"""Questions from the command line and how their answers are printed."""
+
+import csv
+import json
+import sys
+from typing import Any
+
+import pyarrow as pa
+
+from kamu_api.cli.output import errors, print_json, print_rows
+from kamu_assets.errors import InvalidError
+from kamu_assets.query.model import QueryResponse
+
+FORMATS = ("table", "json", "ndjson", "csv")
+
+
+def known_format(text: str, *, as_json: bool) -> str:
+    """How to print; told before a long query rather than after it."""
+    if text not in FORMATS:
+        raise InvalidError(f"unknown format {text!r}; there are {', '.join(FORMATS)}")
+    return "json" if as_json else text
+
+
+def query_text(argument: str | None) -> str:
+    """The query that was typed, or standard input."""
+    if argument is not None:
+        return argument
+    try:
+        return sys.stdin.buffer.read().decode()
+    except UnicodeDecodeError as error:
+        raise InvalidError(f"standard input is not UTF-8: byte {error.start}") from error
+
+
+def print_answer(answer: QueryResponse, form: str) -> None:
+    """Rows (as arrays) in one of `FORMATS`; a word on standard error when there may be more."""
+    names = pa.ipc.read_schema(pa.py_buffer(answer.schema)).names
+    rows: list[list[Any]] = answer.rows()
+    if form == "csv":
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerows([names, *([_csv_cell(value) for value in row] for row in rows)])
+    else:
+        _print_structs(names, rows, form)
+    if answer.num_records and answer.num_records == answer.limit:
+        errors.print(f"({answer.limit:,} rows; --limit gives more, if there are any)", style="dim", highlight=False)
+
+
+def _print_structs(names: list[str], rows: list[list[Any]], form: str) -> None:
+    structs = [dict(zip(names, row, strict=True)) for row in rows]
+    match form:
+        case "json":
+            print_json(structs)
+        case "ndjson":
+            for struct in structs:
+                print_json(struct)
+        case _:
+            print_rows(structs, columns=names)
+
+
+def _csv_cell(value: Any) -> Any:
+    """Numbers and texts as they are, truth and nested values as JSON."""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, bool | list | dict) else value

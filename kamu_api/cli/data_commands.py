@@ -1,0 +1,126 @@
+"""Data: pull, ingest, ask, look at the end."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kamu_api.cli.options import AsJson, Dataset, Home, local_node
+from kamu_api.cli.output import complain, print_json, progress_bar, say
+
+Names = Annotated[list[str] | None, typer.Argument(help="datasets to bring up to date", show_default=False)]
+Files = Annotated[list[Path] | None, typer.Argument(help="files to push", show_default=False)]
+Format = Annotated[str, typer.Option("--format", "-o", help="table, json, ndjson or csv")]
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(pull)
+    app.command()(ingest)
+    app.command()(sql)
+    app.command()(tail)
+
+
+def pull(
+    datasets: Names = None,
+    all_: Annotated[bool, typer.Option("--all", "-a", help="all datasets that have something to pull")] = False,
+    fetch_uncacheable: Annotated[
+        bool, typer.Option("--fetch-uncacheable", help="read sources again that cannot tell what is new")
+    ] = False,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Poll the sources of root datasets, compute derivative ones; inputs come before what reads them."""
+    from kamu_api.cli.pulling import Pulling, pull_line
+    from kamu_assets.errors import InvalidError
+
+    if bool(datasets) == all_:
+        raise InvalidError("name datasets, or use --all")
+    with local_node(home) as node:
+        pulling = Pulling(node, fetch_uncacheable=fetch_uncacheable)
+        rows = []
+        for entry in pulling.in_order(datasets):
+            with progress_bar(f"pulling {entry.alias}", quiet=as_json) as progress:
+                row = pulling.pull(entry, progress)
+            rows.append(row)
+            if not as_json:
+                (complain if row["result"] == "failed" else say)(pull_line(row))
+    if as_json:
+        print_json(rows)
+    if any(row["result"] == "failed" for row in rows):
+        raise typer.Exit(1)
+
+
+def ingest(
+    *,
+    dataset: Dataset,
+    files: Files = None,
+    stdin: Annotated[bool, typer.Option("--stdin", help="push standard input")] = False,
+    source_name: Annotated[str | None, typer.Option("--source-name", help="which push source of the dataset")] = None,
+    event_time: Annotated[
+        str | None, typer.Option("--event-time", help="RFC 3339 time of rows without one [default: now]")
+    ] = None,
+    input_format: Annotated[
+        str | None, typer.Option("--input-format", help="csv, json, ndjson, geojson, ndgeojson, parquet")
+    ] = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Push files into a root dataset, one after the other; each is durable before the next begins."""
+    from kamu_api.cli.pushing import Pushing, push_line
+
+    with local_node(home) as node:
+        pushing = Pushing(node, dataset, source_name=source_name, event_time=event_time, input_format=input_format)
+        rows = []
+        with progress_bar(f"pushing to {dataset}", quiet=as_json) as progress:
+            for row in pushing.push_all(files or [], stdin=stdin, progress=progress):
+                rows.append(row)
+                if not as_json:
+                    say(push_line(row))
+    if as_json:
+        print_json(rows)
+
+
+def sql(
+    query: Annotated[str | None, typer.Argument(help="a query [default: read it from standard input]")] = None,
+    format_: Format = "table",
+    limit: Annotated[int | None, typer.Option("--limit", "-n", min=0, help="so many rows at most")] = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask in SQL (DataFusion's dialect); datasets are tables named "account/name" or "name"."""
+    from kamu_api.cli.answers import known_format, print_answer, query_text
+    from kamu_assets.query.model import DataFormat, QueryRequest
+
+    form = known_format(format_, as_json=as_json)
+    text = query_text(query)
+    with local_node(home) as node:
+        wanted = node.settings.query.max_rows if limit is None else limit
+        request = QueryRequest(text, limit=wanted, data_format=DataFormat.JSON_AOA)
+        answer = node.query.query(node.auth.admin_caller(), request)
+    print_answer(answer, form)
+
+
+def tail(
+    *,
+    dataset: Dataset,
+    count: Annotated[int, typer.Option("-n", "--count", min=0, help="so many rows")] = 10,
+    skip: Annotated[int, typer.Option("--skip", min=0, help="leave out so many of the newest")] = 0,
+    format_: Format = "table",
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print the newest rows of a dataset."""
+    from kamu_api.cli.answers import known_format, print_answer
+    from kamu_assets.odf.identity import parse_dataset_ref
+    from kamu_assets.query.model import DataFormat
+
+    form = known_format(format_, as_json=as_json)
+    with local_node(home) as node:
+        answer = node.query.tail(
+            node.auth.admin_caller(),
+            parse_dataset_ref(dataset),
+            skip=skip,
+            limit=count,
+            data_format=DataFormat.JSON_AOA,
+        )
+    print_answer(answer, form)

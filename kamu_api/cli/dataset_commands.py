@@ -1,0 +1,185 @@
+"""Datasets themselves: add, list, look into, adopt."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kamu_api.cli.options import AsJson, Dataset, Home, local_node
+from kamu_api.cli.output import complain, print_json, print_rows, progress_bar, say
+
+if TYPE_CHECKING:
+    from kamu_assets.datasets.chains import ChainBlock
+    from kamu_assets.datasets.model import DatasetSummary
+    from kamu_assets.node import Node
+    from kamu_assets.odf.dataset import DatasetSnapshot
+
+_KIB = 1024
+_UNITS = ("KiB", "MiB", "GiB", "TiB")
+
+Manifests = Annotated[list[Path] | None, typer.Argument(help="files with DatasetSnapshot manifests")]
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(add)
+    app.command("list")(list_datasets)
+    app.command()(log)
+    app.command()(adopt)
+
+
+def add(
+    manifests: Manifests = None,
+    recursive: Annotated[bool, typer.Option("--recursive", "-r", help="search folders for manifests")] = False,
+    stdin: Annotated[bool, typer.Option("--stdin", help="read manifests from standard input")] = False,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Add datasets from manifests; those that others read are added first, existing ones are left alone."""
+    from kamu_api.cli.manifests import read_manifests
+
+    snapshots = read_manifests(manifests or [], recursive=recursive, stdin=stdin)
+    with local_node(home) as node:
+        rows = [_add_one(node, snapshot) for snapshot in _in_order(node, snapshots)]
+    if as_json:
+        print_json(rows)
+    else:
+        for row in rows:
+            _tell_added(row)
+        added = sum(row["result"] == "added" for row in rows)
+        say(f"Added {added} dataset(s)" if added else "Nothing was added")
+    if any(row["result"] == "failed" for row in rows):
+        raise typer.Exit(1)
+
+
+def list_datasets(home: Home = None, as_json: AsJson = False) -> None:
+    """List all datasets."""
+    with local_node(home) as node:
+        summaries = node.datasets.summaries(node.auth.admin_caller())
+    if as_json:
+        print_json([_facts(summary) for summary in summaries])
+    else:
+        columns = ("name", "kind", "records", "size", "head", "updated")
+        print_rows([_shown(summary) for summary in summaries], columns=columns)
+
+
+def log(
+    dataset: Dataset,
+    limit: Annotated[int | None, typer.Option("--limit", "-n", min=1, help="so many blocks at most")] = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print the metadata chain of a dataset, newest block first."""
+    from itertools import islice
+
+    from kamu_assets.odf.identity import parse_dataset_ref
+    from kamu_assets.odf.serde.yaml import block_to_json
+
+    with local_node(home) as node:
+        chain = node.datasets.log(node.auth.admin_caller(), parse_dataset_ref(dataset))
+        blocks = islice(chain, limit)
+        if as_json:
+            print_json([{"blockHash": str(found.block_hash), "block": block_to_json(found.block)} for found in blocks])
+        else:
+            for found in blocks:
+                say(_block_text(found))
+
+
+def adopt(
+    directory: Annotated[Path, typer.Argument(help="a dataset directory of any ODF software")],
+    alias: Annotated[str | None, typer.Option("--alias", help="how to call it [default: its info/alias]")] = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take in a dataset directory, in place if it lies in this node's datasets; everything is checked first."""
+    from kamu_assets.odf.identity import DatasetAlias
+
+    name = None if alias is None else DatasetAlias.parse(alias)
+    with local_node(home) as node, progress_bar(f"checking {directory.name}", quiet=as_json) as progress:
+        entry = node.datasets.adopt(
+            node.auth.admin_caller(),
+            directory,
+            name,
+            on_progress=lambda done, total: progress.update(done=done, total=total, note=size_text(total)),
+        )
+    if as_json:
+        print_json({"id": str(entry.id), "dataset": str(entry.alias), "result": "adopted"})
+    else:
+        say(f"Adopted: {entry.alias} ({entry.id})")
+
+
+def size_text(size: int) -> str:
+    """Bytes for people."""
+    if size < _KIB:
+        return f"{size} B"
+    power = min((size.bit_length() - 1) // 10, len(_UNITS))
+    return f"{size / _KIB**power:.1f} {_UNITS[power - 1]}"
+
+
+def _in_order(node: "Node", snapshots: "Iterable[DatasetSnapshot]") -> "Iterable[DatasetSnapshot]":
+    from kamu_assets.datasets.snapshots import in_order
+
+    account = node.auth.admin_caller().account
+    assert account is not None  # noqa: S101 - the admin has one
+    return in_order(list(snapshots), account.name)
+
+
+def _add_one(node: "Node", snapshot: "DatasetSnapshot") -> dict[str, Any]:
+    from kamu_assets.datasets.errors import NameCollisionError
+    from kamu_assets.errors import KamuError
+
+    name = str(snapshot.name)
+    try:
+        entry = node.datasets.create_from_snapshot(node.auth.admin_caller(), snapshot)
+    except NameCollisionError:
+        return {"dataset": name, "result": "skipped", "message": "Already exists"}
+    except KamuError as error:
+        return {"dataset": name, "result": "failed", "message": str(error)}
+    return {"dataset": name, "result": "added", "id": str(entry.id)}
+
+
+def _tell_added(row: dict[str, Any]) -> None:
+    if row["result"] == "failed":
+        complain(f"{row['dataset']}: {row['message']}")
+    else:
+        say(": ".join([row["result"].capitalize(), row["dataset"], *([row["message"]] if "message" in row else [])]))
+
+
+def _facts(summary: "DatasetSummary") -> dict[str, Any]:
+    entry, sums = summary.entry, summary.statistics
+    return {
+        "id": str(entry.id),
+        "name": str(entry.name),
+        "account": str(entry.account),
+        "kind": entry.kind.value,
+        "head": str(summary.head),
+        "blocks": sums.blocks,
+        "records": sums.records,
+        "size": sums.data_size + sums.checkpoints_size,
+        "watermark": None if sums.watermark is None else str(sums.watermark),
+        "updated": None if sums.updated_at is None else str(sums.updated_at),
+    }
+
+
+def _shown(summary: "DatasetSummary") -> dict[str, Any]:
+    facts = _facts(summary)
+    own = facts["account"] == "kamu"
+    return {
+        "name": facts["name"] if own else f"{facts['account']}/{facts['name']}",
+        "kind": facts["kind"],
+        "records": f"{facts['records']:,}",
+        "size": size_text(facts["size"]),
+        "head": summary.head.short,
+        "updated": (facts["updated"] or "").partition(".")[0].removesuffix("Z").replace("T", " "),
+    }
+
+
+def _block_text(found: "ChainBlock") -> str:
+    import yaml
+
+    from kamu_assets.odf.serde.yaml import event_to_json
+
+    block = found.block
+    head = {"block": block.sequence_number, "hash": str(found.block_hash), "systemTime": str(block.system_time)}
+    document = {**head, "event": event_to_json(block.event)}
+    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=1000)

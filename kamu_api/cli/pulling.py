@@ -1,0 +1,74 @@
+"""Pulls datasets for the command line: in the order of their dependencies, with a line about each."""
+
+from collections.abc import Sequence
+from graphlib import TopologicalSorter
+from typing import Any
+
+from kamu_api.cli.output import ProgressLine
+from kamu_assets.coordinator.results import NothingToPoll, PullResult, Updated, UpToDate
+from kamu_assets.datasets.model import DatasetEntry
+from kamu_assets.errors import KamuError
+from kamu_assets.node import Node
+from kamu_assets.odf.identity import parse_dataset_ref
+
+
+class Pulling:
+    """One run of `kamu-node pull`."""
+
+    def __init__(self, node: Node, *, fetch_uncacheable: bool) -> None:
+        self._node = node
+        self._caller = node.auth.admin_caller()
+        self._fetch_uncacheable = fetch_uncacheable
+
+    def in_order(self, names: Sequence[str] | None) -> Sequence[DatasetEntry]:
+        """The named datasets, or all; inputs before what reads them."""
+        datasets = self._node.datasets
+        if names:
+            entries = [datasets.resolve(self._caller, parse_dataset_ref(name)) for name in names]
+        else:
+            entries = list(datasets.list(self._caller))
+        wanted = {entry.id: entry for entry in entries}
+        inputs = {id_: [found.id for found in datasets.inputs(self._caller, id_)] for id_ in wanted}
+        return [wanted[id_] for id_ in TopologicalSorter(inputs).static_order() if id_ in wanted]
+
+    def pull(self, entry: DatasetEntry, progress: ProgressLine) -> dict[str, Any]:
+        """Bring one up to date; a failure is a row too, so that others go on."""
+
+        def tell(update: Updated) -> None:
+            progress.update(note=f"{update.records:,} records in {update.blocks} blocks")
+
+        try:
+            result = self._node.coordinator.pull(
+                self._caller, entry.id, fetch_uncacheable=self._fetch_uncacheable, on_progress=tell
+            )
+        except KamuError as error:
+            return {"dataset": str(entry.alias), "result": "failed", "message": str(error)}
+        return {"dataset": str(entry.alias), **_facts(result)}
+
+
+def pull_line(row: dict[str, Any]) -> str:
+    """The row for people."""
+    match row["result"]:
+        case "failed":
+            told = row["message"]
+        case "updated":
+            told = f"{row['records']:,} new record(s) in {row['blocks']} block(s)"
+        case "nothing-to-poll":
+            told = "nothing to poll, data is pushed to it"
+        case _ if row["uncacheable"]:
+            told = "up to date; its source cannot tell what is new, --fetch-uncacheable reads all of it again"
+        case _:
+            told = "up to date"
+    return f"{row['dataset']}: {told}"
+
+
+def _facts(result: PullResult) -> dict[str, Any]:
+    match result:
+        case Updated():
+            old = None if result.old_head is None else str(result.old_head)
+            heads = {"oldHead": old, "newHead": str(result.new_head)}
+            return {"result": "updated", "records": result.records, "blocks": result.blocks, **heads}
+        case NothingToPoll():
+            return {"result": "nothing-to-poll"}
+        case UpToDate():
+            return {"result": "up-to-date", "uncacheable": result.uncacheable}

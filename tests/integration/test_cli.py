@@ -1,0 +1,292 @@
+"""The command line on a home of its own, without a running node."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+
+from kamu_api.cli.main import main
+
+ROOT = """
+kind: DatasetSnapshot
+version: 1
+content:
+  name: {name}
+  kind: Root
+  metadata:
+  - kind: {source}
+    {details}
+    read:
+      kind: Csv
+      header: true
+      ddlSchema:
+      - at TIMESTAMP
+      - city STRING
+      - population BIGINT
+    merge:
+      kind: Ledger
+      primaryKey:
+      - at
+      - city
+  - kind: SetVocab
+    eventTimeColumn: at
+"""
+DERIVATIVE = """
+kind: DatasetSnapshot
+version: 1
+content:
+  name: large
+  kind: Derivative
+  metadata:
+  - kind: SetTransform
+    inputs:
+    - datasetRef: cities
+      alias: cities
+    transform:
+      kind: Sql
+      engine: datafusion
+      query: select at as event_time, city from cities where population > 1000
+"""
+ROWS = "at,city,population\n2024-01-01T00:00:00Z,Ålesund,54000\n2024-01-01T00:00:00Z,[Å],9\n"
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a command ended."""
+
+    code: int
+    out: str
+    told: str
+
+
+@contextlib.contextmanager
+def logging_untouched() -> Iterator[None]:
+    """Commands set logging up for their process; ours goes on."""
+    root, before = logging.getLogger(), structlog.get_config()
+    handlers, level = root.handlers, root.level
+    yield
+    structlog.configure(**before)
+    root.handlers = handlers
+    root.setLevel(level)
+
+
+@dataclass
+class Home:
+    """A node's home and a folder for files."""
+
+    path: Path
+
+    def run(self, *arguments: str, stdin: bytes = b"") -> Done:
+        """What the program `kamu-node` does, without the time that starting one takes."""
+        out, told = io.StringIO(), io.StringIO()
+        with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out), contextlib.redirect_stderr(told):
+            patch.setenv("KAMU_NODE_HOME", str(self.path / "home"))
+            patch.setenv("COLUMNS", "200")
+            patch.chdir(self.path)
+            patch.setattr(sys, "argv", ["kamu-node", *arguments])
+            patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+            with pytest.raises(SystemExit) as end, logging_untouched():
+                main()
+        return Done(int(end.value.code or 0), out.getvalue(), told.getvalue())
+
+    def ok(self, *arguments: str, stdin: bytes = b"") -> str:
+        done = self.run(*arguments, stdin=stdin)
+        assert done.code == 0, done
+        return done.out
+
+    def json(self, *arguments: str, stdin: bytes = b"") -> Any:
+        return json.loads(self.ok(*arguments, "--json", stdin=stdin))
+
+    def refusal(self, *arguments: str, stdin: bytes = b"") -> str:
+        """What is said on standard error: one line, and exit code 1."""
+        done = self.run(*arguments, stdin=stdin)
+        assert done.code == 1, done
+        assert done.told.startswith("error: ")
+        assert done.told.count("\n") == 1, done.told
+        return done.told.removeprefix("error: ").rstrip()
+
+    def write(self, name: str, text: str | bytes) -> str:
+        path = self.path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return str(path)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path)
+
+
+@pytest.fixture
+def cities(home: Home) -> Home:
+    """A home with a root that is pushed to, one that polls a file, and a derivative."""
+    home.write("polled.csv", ROWS)
+    push = ROOT.format(name="cities", source="AddPushSource", details="sourceName: default")
+    poll = ROOT.format(
+        name="polled", source="SetPollingSource", details=f"fetch: {{kind: Url, url: 'file://{home.path}/polled.csv'}}"
+    )
+    home.write("manifests/a.yaml", DERIVATIVE)
+    home.write("manifests/b.yaml", push + "---" + poll)
+    home.write("manifests/other.yaml", "a: 1\n")
+    home.ok("add", "--recursive", "manifests")
+    return home
+
+
+def test_data_goes_in_and_comes_out(cities: Home) -> None:
+    rows = cities.write("rows.csv", ROWS)
+
+    assert cities.ok("ingest", "cities", rows) == "rows.csv: 2 record(s)\n"
+    assert cities.ok("ingest", "cities", "--stdin", stdin=ROWS.encode()) == "standard input: nothing new\n"
+    assert sorted(cities.ok("pull", "--all").splitlines()) == [
+        "kamu/cities: nothing to poll, data is pushed to it",
+        "kamu/large: 1 new record(s) in 2 block(s)",
+        "kamu/polled: 2 new record(s) in 2 block(s)",
+    ]
+    assert {row["result"] for row in cities.json("pull", "large", "polled")} == {"up-to-date"}
+    found = cities.json("sql", 'select city from "large"')
+    assert found == [{"city": "Ålesund"}]
+    assert [row["city"] for row in cities.json("tail", "cities", "-n", "1")] == ["[Å]"]
+    assert "[Å]" in cities.ok("tail", "kamu/cities")
+    assert cities.ok("sql", "--format", "csv", stdin=b'select city, true as t from "polled" order by population') == (
+        "city,t\n[Å],true\nÅlesund,true\n"
+    )
+
+
+def test_adding_again_skips_what_is_there(cities: Home) -> None:
+    told = cities.ok("add", "manifests/b.yaml")
+
+    assert told.splitlines() == [
+        "Skipped: cities: Already exists",
+        "Skipped: polled: Already exists",
+        "Nothing was added",
+    ]
+
+
+def test_manifests_are_added_inputs_first(home: Home) -> None:
+    both = DERIVATIVE + "---" + ROOT.format(name="cities", source="AddPushSource", details="sourceName: default")
+
+    told = home.ok("add", "--stdin", stdin=both.encode())
+
+    assert told.splitlines() == ["Added: cities", "Added: large", "Added 2 dataset(s)"]
+
+
+def test_the_list_is_for_people_and_for_scripts(cities: Home) -> None:
+    rows = cities.json("list")
+
+    assert [(row["account"], row["name"], row["kind"]) for row in rows] == [
+        ("kamu", "cities", "Root"),
+        ("kamu", "large", "Derivative"),
+        ("kamu", "polled", "Root"),
+    ]
+    assert all(row["id"].startswith("did:odf:fed01") and row["head"].startswith("f1620") for row in rows)
+    table = cities.ok("list").splitlines()
+    assert table[0].split() == ["name", "kind", "records", "size", "head", "updated"]
+    assert table[1].split()[:3] == ["cities", "Root", "0"]
+
+
+def test_the_log_tells_blocks_newest_first(cities: Home) -> None:
+    blocks = cities.json("log", "cities")
+
+    assert [block["block"]["sequenceNumber"] for block in blocks] == [2, 1, 0]
+    assert blocks[-1]["block"]["event"]["kind"] == "Seed"
+    text = cities.ok("log", "cities", "--limit", "1")
+    assert text.startswith("block: 2\nhash: f1620")
+    assert "kind: SetVocab" in text
+
+
+def test_triggers_are_set_paused_and_removed(cities: Home) -> None:
+    assert cities.json("trigger", "set", "polled", "--every", "1h")["rule"] == "every 1h"
+    assert cities.json("trigger", "set", "polled", "--cron", "0 3 * * *")["rule"] == "cron 0 3 * * *"
+    assert cities.json("trigger", "pause", "polled")["paused"] is True
+    assert [row["paused"] for row in cities.json("trigger", "list")] == [True]
+    assert cities.json("trigger", "resume", "polled")["paused"] is False
+    assert cities.json("trigger", "remove", "polled") == {"dataset": "kamu/polled", "result": "removed"}
+    assert cities.json("trigger", "list") == []
+    assert cities.refusal("trigger", "pause", "polled") == "dataset kamu/polled has no trigger"
+
+
+def test_a_dataset_of_another_node_is_adopted(cities: Home) -> None:
+    cities.ok("ingest", "cities", cities.write("rows.csv", ROWS))
+    [dataset] = [row for row in cities.json("list") if row["name"] == "cities"]
+    other = Home(cities.path / "other")
+    other.path.mkdir()
+    place = cities.path / "home" / "datasets" / dataset["id"].rpartition(":")[2]
+
+    assert other.ok("adopt", str(place)) == f"Adopted: kamu/cities ({dataset['id']})\n"
+    [adopted] = other.json("list")
+    assert adopted == dataset
+    assert "is already here" in other.refusal("adopt", str(place), "--alias", "kamu/again")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("log", "nope"), "dataset nope does not exist"),
+        (("tail", "../etc"), "is not a valid"),
+        (("pull", "nope"), "dataset nope does not exist"),
+        (("pull",), "name datasets, or use --all"),
+        (("pull", "cities", "--all"), "name datasets, or use --all"),
+        (("ingest", "cities"), "name files, or use --stdin"),
+        (("ingest", "cities", "nope.csv"), "nope.csv is not a file"),
+        (("ingest", "cities", "--stdin", "--event-time", "yesterday"), "yesterday"),
+        (("ingest", "cities", "--stdin", "--input-format", "xml"), "known are"),
+        (("ingest", "cities", "--stdin", "--source-name", "nope"), "Source 'nope' not found"),
+        (("ingest", "large", "--stdin"), "is a derivative dataset"),
+        (("sql", "selec 1"), "sql parser error"),
+        (("sql", "select * from nope"), "table 'kamu.kamu.nope' not found"),
+        (("sql", "select 1", "--format", "xml"), "unknown format 'xml'"),
+        (("add",), "name manifest files"),
+        (("add", "nope.yaml"), "nope.yaml: No such file"),
+        (("add", "manifests"), "use --recursive"),
+        (("add", "manifests/other.yaml"), "other.yaml: "),
+        (("adopt", "manifests"), "is not a dataset directory"),
+        (("trigger", "set", "polled"), "say when"),
+        (("trigger", "set", "polled", "--every", "soon"), "is not an interval"),
+        (("trigger", "set", "polled", "--cron", "soon"), "cron"),
+        (("trigger", "set", "nope", "--every", "1h"), "dataset nope does not exist"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_refusals_are_one_line(refusing: Home, arguments: tuple[str, ...], told: str) -> None:
+    assert told in refusing.refusal(*arguments)
+
+
+@pytest.fixture(scope="module")
+def refusing(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """A home that stays as it is."""
+    home = Home(tmp_path_factory.mktemp("refusing"))
+    push = ROOT.format(name="cities", source="AddPushSource", details="sourceName: default")
+    poll = ROOT.format(name="polled", source="SetPollingSource", details="fetch: {kind: Url, url: 'file:///nope'}")
+    home.write("manifests/other.yaml", "a: 1\n")
+    home.ok("add", home.write("all.yaml", f"{push}---{poll}---{DERIVATIVE}"))
+    return home
+
+
+def test_a_source_that_is_not_there_is_told_and_others_go_on(refusing: Home) -> None:
+    done = refusing.run("pull", "polled", "cities")
+
+    assert done.code == 1
+    assert done.told.startswith("error: kamu/polled: ")
+    assert done.out == "kamu/cities: nothing to poll, data is pushed to it\n"
+
+
+def test_bad_data_names_file_and_line(refusing: Home) -> None:
+    rows = refusing.write("bad.csv", ROWS + "2024-01-01T00:00:00Z,Oslo,many\n")
+
+    told = refusing.refusal("ingest", "cities", rows)
+
+    assert told.startswith("bad.csv, line 4, column `population`: ")
+
+
+def test_a_manifest_that_is_no_text_is_refused(refusing: Home) -> None:
+    assert refusing.refusal("add", refusing.write("bad.yaml", b"\xff\xfe")).endswith("bad.yaml: byte 0 is not UTF-8")

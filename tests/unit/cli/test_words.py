@@ -1,0 +1,34 @@
+"""Small texts of the command line."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kamu_api.cli.dataset_commands import size_text
+from kamu_api.cli.flow_commands import interval_text, parse_interval
+from kamu_assets.errors import InvalidError
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("30s", 30), ("5m", 300), ("1h", 3600), ("1d12h", 129_600), ("2w", 1_209_600), ("0s", 0)]
+)
+def test_intervals_are_read(text: str, seconds: int) -> None:
+    assert parse_interval(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "1", "h", "1h ", "1 h", "-1h", "1.5h", "1y", "1h30", "٣h", "9999999999s"])
+def test_other_texts_are_no_intervals(text: str) -> None:
+    with pytest.raises(InvalidError, match="is not an interval"):
+        parse_interval(text)
+
+
+@given(st.integers(min_value=0, max_value=10**8))
+def test_an_interval_is_read_as_it_was_written(seconds: int) -> None:
+    assert parse_interval(interval_text(seconds)) == seconds
+
+
+@pytest.mark.parametrize(
+    ("size", "text"), [(0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (5 << 20, "5.0 MiB"), (3 << 50, "3072.0 TiB")]
+)
+def test_sizes_are_told_in_the_largest_unit_that_fits(size: int, text: str) -> None:
+    assert size_text(size) == text
