@@ -3,13 +3,17 @@
 Reloading works for trees of components that Dagster loads itself, not for a component that is built directly.
 """
 
+import warnings
 from pathlib import Path
 
-from dagster import Definitions, definitions
+from dagster import BetaWarning, Definitions, definitions
 from dagster.components.core.component_tree import ComponentTree
 
 import kamu_assets
 from kamu_assets.defs import instances
+
+# Dagster warns of parts of its own that its loader uses.
+warnings.filterwarnings("ignore", category=BetaWarning, module="dagster")
 
 
 @definitions

@@ -20,7 +20,7 @@ def dataset_asset(row: CatalogRow) -> AssetsDefinition:
     @multi_asset(name=op_name(row.id), specs=[spec], required_resource_keys={UPDATER})
     def update(context: AssetExecutionContext) -> Iterator[MaterializeResult[None]]:
         updater: Updater = context.resources.updater
-        update = updater.update(row.id, run_id=context.run_id, log=context.log)
+        update = updater.update(row.id, run_id=context.run.run_id, log=context.log)
         if update is not None:
             yield MaterializeResult(asset_key=spec.key, metadata=update.metadata, data_version=update.data_version)
 

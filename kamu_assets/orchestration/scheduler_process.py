@@ -22,6 +22,8 @@ _T = TypeVar("_T")
 
 CHECK_SECONDS = 2.0
 STRANDED_CHECK_SECONDS = 30.0
+# Flows go first: what is only shown may come a moment later.
+COURTESY_SECONDS = 0.2
 # Consumers look by themselves this often, should a wake-up be lost.
 IDLE_SECONDS = 5.0
 
@@ -99,8 +101,8 @@ class SchedulerProcess:
             while not self._stop.is_set():
                 if _guarded(step):
                     self._stop.wait(seconds_between)
-                else:
-                    listener.wait(IDLE_SECONDS)
+                elif listener.wait(IDLE_SECONDS):
+                    self._stop.wait(COURTESY_SECONDS)
 
 
 def _guarded(step: Callable[[], _T]) -> _T | None:
