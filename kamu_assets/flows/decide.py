@@ -36,6 +36,15 @@ def next_due(rule: TriggerRule, after: Timestamp) -> Timestamp:
             return Timestamp(int(next_second) * NANOS_PER_SECOND)
 
 
+def first_due(rule: TriggerRule, now: Timestamp, last_finished: Timestamp | None) -> Timestamp:
+    """When a rule that is set now fires first: an interval counts from the last flow, and is due if there was none."""
+    match rule:
+        case Cron():
+            return next_due(rule, now)
+        case Interval():
+            return now if last_finished is None else max(now, next_due(rule, last_finished))
+
+
 def is_due(trigger: Trigger, now: Timestamp) -> bool:
     return not trigger.paused and trigger.next_due <= now
 

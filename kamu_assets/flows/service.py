@@ -12,7 +12,7 @@ from kamu_assets.database.transaction import Transaction
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.datasets.service import Datasets
 from kamu_assets.datasets.store import DatasetStore
-from kamu_assets.flows.decide import check_rule, next_due
+from kamu_assets.flows.decide import check_rule, first_due
 from kamu_assets.flows.messages import FlowCancelRequested, FlowFinished, FlowRequested, TriggerChanged
 from kamu_assets.flows.model import (
     CauseKind,
@@ -105,9 +105,10 @@ class FlowService:
         """Start flows of the dataset by a rule, from now on; replaces the rule it had."""
         check_rule(rule)
         entry = self._datasets.resolve(caller, dataset)
-        trigger = Trigger(entry.id, rule, next_due(rule, self._clock.now()), paused=paused)
         with self._database.transaction() as tx:
             self._access.require(tx, caller, entry, Action.WRITE)
+            finished = self._flows.last_finished(tx, entry.id)
+            trigger = Trigger(entry.id, rule, first_due(rule, self._clock.now(), finished), paused=paused)
             self._triggers.set(tx, trigger)
             self._outbox.post(tx, TriggerChanged(dataset_id=entry.id))
         return trigger

@@ -20,6 +20,7 @@ from kamu_assets.flows.model import (
     OutcomeKind,
 )
 from kamu_assets.odf.identity import DatasetID
+from kamu_assets.odf.timestamp import Timestamp
 
 flows = Table(
     "flows",
@@ -98,6 +99,12 @@ class FlowStore:
 
     def count_running(self, tx: Transaction) -> int:
         return int(tx.execute(select(func.count()).select_from(flows).where(_in(FlowState.RUNNING))).scalar_one())
+
+    def last_finished(self, tx: Transaction, dataset: DatasetID) -> Timestamp | None:
+        """When the dataset's latest flow ended."""
+        query = select(func.max(flows.c.finished_at)).where(_of(dataset, FlowState.FINISHED))
+        latest: Timestamp | None = tx.execute(query).scalar_one()
+        return latest
 
     def list(
         self, tx: Transaction, *, dataset: DatasetID | None = None, limit: int = 50, offset: int = 0

@@ -7,6 +7,7 @@ from kamu_assets.flows.decide import (
     Verdict,
     check_rule,
     fired,
+    first_due,
     is_due,
     judge,
     next_due,
@@ -115,3 +116,11 @@ def test_nothing_is_started_again_for_a_flow_that_was_canceled(state: RunState) 
     verdict = judge(a_flow(cancel_requested=True), RunStatus(state))
 
     assert verdict == Verdict(Step.FINISH, FlowOutcome(OutcomeKind.ABORTED))
+
+
+def test_an_interval_counts_from_the_last_flow() -> None:
+    hour = Interval(3600)
+
+    assert first_due(hour, NOON, None) == NOON
+    assert first_due(hour, NOON, Timestamp(NOON.ns - 600 * 10**9)) == Timestamp(NOON.ns + 3000 * 10**9)
+    assert first_due(hour, NOON, Timestamp(NOON.ns - 7200 * 10**9)) == NOON

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from kamu_assets.datasets.errors import DatasetNotFoundError
-from kamu_assets.flows.model import CauseKind, FlowOutcome, FlowState, Interval, OutcomeKind
+from kamu_assets.flows.model import CauseKind, Cron, FlowOutcome, FlowState, Interval, OutcomeKind
 from kamu_assets.flows.orchestrator import RunState
 from kamu_assets.odf.dataset import SetInfo
 from kamu_assets.odf.timestamp import Timestamp
@@ -92,17 +92,26 @@ def test_a_second_delivery_of_messages_changes_nothing(flows: Flows) -> None:
     assert flows.of(reader) == before
 
 
-def test_a_trigger_fires_when_due_and_tells_when_it_is_next(flows: Flows) -> None:
+def test_a_new_interval_fires_at_once_and_tells_when_it_is_next(flows: Flows) -> None:
     root = flows.root()
-    trigger = flows.service.set_trigger(ADMIN, root.id, Interval(60))
+    flows.service.set_trigger(ADMIN, root.id, Interval(60))
 
-    assert flows.scheduler.step() == trigger.next_due
-    assert flows.of(root) == []
-    flows.clock.advance(61)
     due = flows.scheduler.step()
 
     assert flows.only(root).cause.kind is CauseKind.AUTO_POLLING
     assert due == Timestamp(flows.clock.now().ns + 60_000_000_000)
+
+
+def test_a_cron_rule_fires_when_due_and_not_before(flows: Flows) -> None:
+    root = flows.root()
+    trigger = flows.service.set_trigger(ADMIN, root.id, Cron("* * * * *"))
+
+    assert flows.scheduler.step() == trigger.next_due
+    assert flows.of(root) == []
+    flows.clock.advance(61)
+    flows.scheduler.step()
+
+    assert flows.only(root).cause.kind is CauseKind.AUTO_POLLING
 
 
 def test_a_paused_trigger_fires_nothing(flows: Flows) -> None:
