@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kamu_assets.odf.data import DataField, OptionType, StringType
+from kamu_assets.odf.dataset import AddPushSource, SetInfo
+from kamu_assets.odf.engine import SqlQueryStep, TransformSql
+from kamu_assets.odf.source import MergeStrategyAppend, ReadStepNdJson
+from kamu_assets.orchestration.catalog import Catalog
+from kamu_assets.orchestration.catalog_state import CatalogColumn, dump_rows, load_rows
+from tests.support.builders import a_schema
+from tests.support.heart import Heart, open_heart
+
+
+@pytest.fixture
+def heart(tmp_path: Path) -> Iterator[Heart]:
+    heart = open_heart(tmp_path)
+    yield heart
+    heart.database.close()
+
+
+@pytest.fixture
+def catalog(heart: Heart) -> Catalog:
+    return Catalog(database=heart.database, chains=heart.chains)
+
+
+def test_a_row_tells_what_the_chain_says(heart: Heart, catalog: Catalog) -> None:
+    source = AddPushSource(
+        source_name="default",
+        read=ReadStepNdJson(),
+        preprocess=TransformSql(engine="datafusion", queries=(SqlQueryStep(query="select 1"),)),
+        merge=MergeStrategyAppend(),
+    )
+    city = DataField(name="city", type=OptionType(inner=StringType()))
+    entry = heart.dataset("rates", SetInfo(description="Rates"), source, a_schema(city))
+
+    row = catalog.row(entry.id)
+
+    assert (row.account, row.name, row.kind) == ("kamu", "rates", "Root")
+    assert (row.description, row.sql, row.source) == ("Rates", "select 1", "takes pushes")
+    assert row.columns[0] == CatalogColumn(name="offset", type="Int64", nullable=False)
+    assert row.columns[-1] == CatalogColumn(name="city", type="String", nullable=True)
+
+
+def test_rows_are_stored_and_read_back(heart: Heart, catalog: Catalog, tmp_path: Path) -> None:
+    entries = [heart.dataset(name) for name in ("one", "two")]
+    rows = tuple(catalog.rows([entry.id for entry in entries]).values())
+
+    (tmp_path / "state").write_bytes(dump_rows(rows))
+
+    assert load_rows(tmp_path / "state") == rows
+
+
+def test_new_data_does_not_change_a_row(heart: Heart, catalog: Catalog) -> None:
+    entry = heart.dataset("rates")
+    before = catalog.row(entry.id).revision
+
+    heart.add_data(entry.id)
+
+    assert catalog.row(entry.id).revision == before

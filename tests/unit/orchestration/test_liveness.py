@@ -1,0 +1,34 @@
+import os
+import subprocess
+import sys
+
+from kamu_assets.odf.timestamp import Timestamp
+from kamu_assets.orchestration.liveness import is_alive, own_identity
+
+NOW = Timestamp.parse("2024-01-01T00:00:00Z")
+LONG_AGO = Timestamp.parse("2023-01-01T00:00:00Z")
+
+
+def test_a_process_of_this_machine_lives_as_long_as_it_runs() -> None:
+    code = "from kamu_assets.orchestration.liveness import own_identity; print(own_identity(), flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        identity = process.stdout.readline().decode().strip()
+
+        assert is_alive(identity, LONG_AGO, NOW)
+        process.kill()
+        process.wait()
+
+        assert not is_alive(identity, NOW, NOW)
+
+
+def test_a_later_process_with_the_same_number_is_another() -> None:
+    host, pid, start = own_identity().rsplit(":", 2)
+
+    assert int(pid) == os.getpid()
+    assert not is_alive(f"{host}:{pid}:{int(start) - 1}", NOW, NOW)
+
+
+def test_a_process_elsewhere_lives_while_it_tells_so() -> None:
+    assert is_alive("elsewhere:1:1", NOW, NOW)
+    assert not is_alive("elsewhere:1:1", LONG_AGO, NOW)

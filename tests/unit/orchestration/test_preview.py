@@ -1,0 +1,38 @@
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from kamu_assets.orchestration.preview import ROWS, preview
+
+
+def write(path: Path, columns: dict[str, list[object]]) -> str:
+    pq.write_table(pa.table(columns), path)
+    return str(path)
+
+
+def test_a_preview_shows_the_last_records(tmp_path: Path) -> None:
+    table = preview(write(tmp_path / "slice", {"offset": list(range(100)), "name": [f"n{i}" for i in range(100)]}))
+
+    assert table is not None
+    header, rule, *rows = table.splitlines()
+    assert (header, rule) == ("| offset | name |", "| --- | --- |")
+    assert rows == [f"| {i} | n{i} |" for i in range(100 - ROWS, 100)]
+
+
+def test_hostile_text_stays_in_its_cell(tmp_path: Path) -> None:
+    table = preview(write(tmp_path / "slice", {"a|b": ["x | y\n# title `code`"], "long": ["z" * 500]}))
+
+    assert table is not None
+    lines = table.splitlines()
+    assert len(lines) == 3
+    assert lines[2].startswith("| x \\| y # title \\`code\\` | zzz")
+    assert len(lines[2]) < 120
+
+
+def test_a_file_that_cannot_be_read_has_no_preview(tmp_path: Path) -> None:
+    (tmp_path / "slice").write_bytes(b"not parquet")
+
+    assert preview(str(tmp_path / "slice")) is None
+    assert preview(str(tmp_path / "missing")) is None
+    assert preview("s3://bucket/elsewhere") is None
