@@ -13,6 +13,12 @@ class TransformError(InvalidError):
     kind: ClassVar[str] = "transform"
 
 
+class TransformNotDefinedError(TransformError):
+    """A derivative without SetTransform cannot be computed."""
+
+    kind = "transform-not-defined"
+
+
 class InputsChangedError(TransformError):
     """The inputs are not those that the data so far was computed from."""
 

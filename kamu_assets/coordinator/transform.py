@@ -9,7 +9,12 @@ from pathlib import Path
 from uuid import uuid4
 
 from kamu_assets.clock import Clock
-from kamu_assets.coordinator.errors import EngineContractError, InvalidTransformQueryError, TransformFailedError
+from kamu_assets.coordinator.errors import (
+    EngineContractError,
+    InvalidTransformQueryError,
+    TransformFailedError,
+    TransformNotDefinedError,
+)
 from kamu_assets.coordinator.ingest.ingestion import new_slice
 from kamu_assets.coordinator.ingest.writer import schema_of
 from kamu_assets.coordinator.output_schema import fit_output
@@ -107,7 +112,7 @@ class Transforms:
     def _attempt(self, entry: DatasetEntry, options: TransformOptions) -> PullResult:
         chain = self._chains.state(entry.id)
         if chain.transform is None:
-            raise InvalidTransformQueryError(f"derivative dataset {entry.alias} has no transform")
+            raise TransformNotDefinedError(f"derivative dataset {entry.alias} has no transform")
         inputs = self._inputs.plan(chain, chain.transform)
         if inputs is None or (chain.schema is not None and all(one.plan.nothing_to_do for one in inputs)):
             return UpToDate()

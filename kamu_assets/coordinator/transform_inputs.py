@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from kamu_assets.coordinator.errors import InvalidInputIntervalError
 from kamu_assets.coordinator.ingest.writer import schema_of
-from kamu_assets.coordinator.transform_plan import InputChain, InputPlan, plan_inputs
+from kamu_assets.coordinator.transform_plan import InputChain, InputPlan, check_same_inputs, plan_inputs
 from kamu_assets.database.database import Database
 from kamu_assets.datasets.chains import Chains
 from kamu_assets.datasets.errors import DatasetNotFoundError, InvalidBlockIntervalError
@@ -54,8 +54,9 @@ class TransformInputs:
     def plan(self, chain: ChainState, transform: SetTransform) -> Sequence[PlannedInput] | None:
         """What the next step reads; None when an input has no schema yet, because nothing was ever pulled into it."""
         found = []
-        for wanted in transform.inputs:
-            entry = self._entry(wanted)
+        entries = [self._entry(wanted) for wanted in transform.inputs]
+        check_same_inputs([entry.id for entry in entries], chain.last_transform)
+        for wanted, entry in zip(transform.inputs, entries, strict=True):
             state = self._chains.state(entry.id)
             schema = schema_of(state)
             if schema is None:

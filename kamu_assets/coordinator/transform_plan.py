@@ -60,14 +60,17 @@ def plan_input(chain: InputChain, previous: ExecuteTransformInput | None) -> Inp
     return InputPlan(query_input, news.slices, news.watermarks)
 
 
-def plan_inputs(chains: Sequence[InputChain], previous: ExecuteTransform | None) -> tuple[InputPlan, ...]:
-    """All inputs, in the order of SetTransform."""
-    if previous is None:
-        return tuple(plan_input(chain, None) for chain in chains)
-    read = previous.query_inputs
-    if [chain.dataset_id for chain in chains] != [one.dataset_id for one in read]:
+def check_same_inputs(datasets: Sequence[DatasetID], previous: ExecuteTransform | None) -> None:
+    """Data that was computed from some inputs cannot be continued from others."""
+    if previous is not None and list(datasets) != [one.dataset_id for one in previous.query_inputs]:
         raise InputsChangedError(
-            f"the transform now has other inputs than the {len(read)} that data was computed from; "
+            f"the transform now has other inputs than the {len(previous.query_inputs)} that data was computed from; "
             "reset the dataset to compute it anew"
         )
+
+
+def plan_inputs(chains: Sequence[InputChain], previous: ExecuteTransform | None) -> tuple[InputPlan, ...]:
+    """All inputs, in the order of SetTransform."""
+    check_same_inputs([chain.dataset_id for chain in chains], previous)
+    read = previous.query_inputs if previous else (None,) * len(chains)
     return tuple(plan_input(chain, one) for chain, one in zip(chains, read, strict=True))

@@ -133,15 +133,15 @@ def _cut_at_last_line(data: bytes) -> tuple[bytes, ...]:
 
 def _check_nesting(text: bytes, line: int, name: str, limits: IngestLimits) -> None:
     brackets = text.translate(None, _ALL_BUT_BRACKETS)
-    for _ in range(limits.max_nesting):
+    # Each round takes away one or two levels from inside.
+    for _ in range(limits.max_nesting // 2):
         if not brackets:
             return
-        fewer = brackets.replace(b"{}", b"").replace(b"[]", b"")
-        if len(fewer) == len(brackets):
+        brackets, before = brackets.replace(b"{}", b"").replace(b"[]", b""), len(brackets)
+        if len(brackets) == before:
             break
-        brackets = fewer
     # What is left does not pair up: brackets inside strings, broken JSON, or a deep pit.
-    if len(brackets) > limits.max_nesting:
+    if brackets:
         _measure_nesting(text, line, name, limits)
 
 

@@ -1,0 +1,81 @@
+from pathlib import Path
+
+import pytest
+
+from kamu_assets.coordinator.ingest.csv_records import CsvDialect
+from kamu_assets.coordinator.ingest.errors import BadInputError, TooLargeError
+from kamu_assets.coordinator.ingest.limits import IngestLimits
+from kamu_assets.coordinator.ingest.text_gate import check_csv, check_ndjson
+
+MIB = 1 << 20
+LIMITS = IngestLimits(max_record_bytes=2 * MIB, max_nesting=8)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "data"
+
+
+def csv(path: Path, text: bytes) -> None:
+    path.write_bytes(text)
+    check_csv(path, CsvDialect(), name="data", limits=LIMITS)
+
+
+def ndjson(path: Path, text: bytes) -> None:
+    path.write_bytes(text)
+    check_ndjson(path, name="data", limits=LIMITS)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"a,b\n" * MIB,
+        b'"a\nb",c\n' * (MIB // 2),
+        b'5" pipe\n6" pipe\n7" pipe\n',
+        b'say ""\n"' + b"x\n" * 1000 + b'"\n',
+        b"x" * (MIB - 1) + "é".encode() + b"\n",
+    ],
+)
+def test_honest_csv_passes(path: Path, text: bytes) -> None:
+    csv(path, text)
+
+
+def test_a_record_that_goes_on_for_ever_is_refused(path: Path) -> None:
+    with pytest.raises((TooLargeError, BadInputError), match="line 2"):
+        csv(path, b'a\n"' + b"x\n" * 3 * MIB)
+    with pytest.raises(TooLargeError, match="line 2"):
+        csv(path, b"a\n" + b"x" * 3 * MIB)
+
+
+def test_places_are_told_across_chunks(path: Path) -> None:
+    start = b"abc\n" * (MIB // 4 + 10)
+
+    with pytest.raises(BadInputError, match=f"line {MIB // 4 + 11}: byte 0xff at byte {len(start) + 2}"):
+        csv(path, start + b"x,\xff\n")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'{"a": [[[[[[[1]]]]]]]}\n' * 1000,
+        b'{"a": "[[[[[[[[[[[[[[[["}\n' * 1000,
+        b'{"a": "\\"[[[[[[[[[[["}\n',
+        b"]]]]]]]]]]]]]]]]]]]\n",
+    ],
+)
+def test_nesting_is_measured_outside_of_strings(path: Path, text: bytes) -> None:
+    ndjson(path, text)
+
+
+@pytest.mark.parametrize(
+    "text", [b'{"a": ' * 9, b"[" * 100_000, b'{"a": 1}\n{"a": [[[[[[[[[]]]]]]]]]}', b'{"x": "]]]", "a": ' * 9]
+)
+def test_deep_nesting_is_refused(path: Path, text: bytes) -> None:
+    with pytest.raises(TooLargeError, match="nested deeper than 8 levels"):
+        ndjson(path, text)
+
+
+def test_long_lines_of_json_are_refused(path: Path) -> None:
+    with pytest.raises(TooLargeError, match="line 3: longer than"):
+        ndjson(path, b"{}\n{}\n" + b'{"a": "' + b"x" * 3 * MIB)
