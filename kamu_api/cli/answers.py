@@ -32,7 +32,7 @@ def query_text(argument: str | None) -> str:
 
 
 def print_answer(answer: QueryResponse, form: str) -> None:
-    """Rows (as arrays) in one of `FORMATS`; a word on standard error when there may be more."""
+    """Rows (as arrays) in one of `FORMATS`."""
     names = pa.ipc.read_schema(pa.py_buffer(answer.schema)).names
     rows: list[list[Any]] = answer.rows()
     if form == "csv":
@@ -40,6 +40,10 @@ def print_answer(answer: QueryResponse, form: str) -> None:
         writer.writerows([names, *([_csv_cell(value) for value in row] for row in rows)])
     else:
         _print_structs(names, rows, form)
+
+
+def tell_if_cut(answer: QueryResponse) -> None:
+    """A word on standard error when there may be more rows than were printed."""
     if answer.num_records and answer.num_records == answer.limit:
         errors.print(f"({answer.limit:,} rows; --limit gives more, if there are any)", style="dim", highlight=False)
 

@@ -88,7 +88,7 @@ def sql(
     as_json: AsJson = False,
 ) -> None:
     """Ask in SQL (DataFusion's dialect); datasets are tables named "account/name" or "name"."""
-    from kamu_api.cli.answers import known_format, print_answer, query_text
+    from kamu_api.cli.answers import known_format, print_answer, query_text, tell_if_cut
     from kamu_assets.query.model import DataFormat, QueryRequest
 
     form = known_format(format_, as_json=as_json)
@@ -98,6 +98,7 @@ def sql(
         request = QueryRequest(text, limit=wanted, data_format=DataFormat.JSON_AOA)
         answer = node.query.query(node.auth.admin_caller(), request)
     print_answer(answer, form)
+    tell_if_cut(answer)
 
 
 def tail(

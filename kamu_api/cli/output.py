@@ -8,10 +8,12 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 console = Console(soft_wrap=True)
 errors = Console(stderr=True, soft_wrap=True)
+
+_PIPE_WIDTH = 100_000
 
 
 def say(text: str) -> None:
@@ -37,10 +39,12 @@ def print_rows(
         print_json(list(rows))
         return
     names = list(columns or (rows[0] if rows else ()))
-    table = Table(*names, box=None, header_style="bold", pad_edge=False)
+    shown = (Column(cell_text(name), overflow="fold") for name in names)
+    table = Table(*shown, box=None, header_style="bold", pad_edge=False)
     for row in rows:
         table.add_row(*(cell_text(row.get(name)) for name in names))
-    console.print(table)
+    # Whoever reads a file or a pipe wants one line per row.
+    (console if console.is_terminal else Console(width=_PIPE_WIDTH)).print(table)
 
 
 def cell_text(value: Any) -> str:
