@@ -13,6 +13,7 @@ from kamu_assets.coordinator.ingest.errors import IngestError, SqlRuntimeError, 
 from kamu_assets.coordinator.ingest.explain import general_error
 from kamu_assets.coordinator.ingest.explain_csv import explain_csv
 from kamu_assets.coordinator.ingest.explain_json import explain_json
+from kamu_assets.coordinator.ingest.explain_parquet import explain_parquet
 from kamu_assets.coordinator.ingest.limits import MIB, IngestLimits
 from kamu_assets.coordinator.ingest.merge import check_key, in_commit_order, unseen
 from kamu_assets.coordinator.ingest.preprocess import default_preprocess, run_queries
@@ -136,6 +137,8 @@ class InputRows:
             case ReadStepNdJson() | ReadStepJson():
                 explain_json(self._bench, file.path, name=file.name, schema=schema)
             case _:
+                if self._source.declared is not None:
+                    explain_parquet(self._bench, file.path, name=file.name, schema=schema)
                 self._read_alone()
 
     def _read_alone(self) -> None:

@@ -6,7 +6,7 @@ from itertools import groupby
 
 from kamu_assets.clock import Clock
 from kamu_assets.coordinator.ingest.ingestion import Ingestion, Work
-from kamu_assets.coordinator.ingest.media_types import reader_for
+from kamu_assets.coordinator.ingest.media_types import PushReader, reader_for
 from kamu_assets.coordinator.ingest.push_queue import Outcome, Push
 from kamu_assets.coordinator.ingest.push_source import select_push_source
 from kamu_assets.coordinator.ingest.slice_request import InputOutcome, SliceInput
@@ -18,12 +18,12 @@ from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.datasets.store import DatasetStore
 from kamu_assets.errors import KamuError
 from kamu_assets.odf.chain_rules import ChainState
+from kamu_assets.odf.dataset import AddPushSource
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.odf.multihash import Multihash
-from kamu_assets.odf.source import MergeStrategy
 from kamu_assets.odf.timestamp import Timestamp
 
-_ATTEMPTS = 8
+_ATTEMPTS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +31,19 @@ class _Resolved:
     """A push that has found its source."""
 
     place: int
-    one: SliceInput
-    merge: MergeStrategy
+    push: Push
+    source: AddPushSource
+    reader: PushReader
+
+    def input(self, now: Timestamp) -> SliceInput:
+        return SliceInput(
+            name=self.push.name,
+            content=self.push.content,
+            read=self.reader.step,
+            preprocess=self.source.preprocess,
+            source_event_time=self.push.source_event_time or now,
+            checks_header=self.reader.checks_header,
+        )
 
 
 class GroupCommit:
@@ -50,64 +61,55 @@ class GroupCommit:
         with self._database.reading() as tx:
             entry = self._entries.get(tx, dataset)
         outcomes: dict[int, Outcome] = {}
-        now = self._clock.now()
-        resolved = list(self._resolve(self._chains.state(dataset), pushes, now, outcomes))
+        resolved = _resolve(self._chains.state(dataset), pushes, outcomes)
         # Only pushes that are merged alike can share a block.
-        for _, alike in groupby(resolved, key=lambda push: push.merge):
-            outcomes |= self._commit_alike(entry, list(alike), now)
+        for _, alike in groupby(resolved, key=lambda found: found.source.merge):
+            outcomes |= self._commit_alike(entry, list(alike))
         return [outcomes[place] for place in range(len(pushes))]
 
-    def _resolve(
-        self, chain: ChainState, pushes: Sequence[Push], now: Timestamp, refused: dict[int, Outcome]
-    ) -> list[_Resolved]:
-        found = []
-        for place, push in enumerate(pushes):
-            try:
-                source = select_push_source(chain, push.source_name)
-                reader = reader_for(source.read, push.media_type)
-                one = SliceInput(
-                    name=push.name,
-                    content=push.content,
-                    read=reader.step,
-                    preprocess=source.preprocess,
-                    source_event_time=push.source_event_time or now,
-                    checks_header=reader.checks_header,
-                )
-                found.append(_Resolved(place, one, source.merge))
-            except KamuError as error:
-                refused[place] = error
-        return found
-
-    def _commit_alike(self, entry: DatasetEntry, pushes: list[_Resolved], now: Timestamp) -> dict[int, Outcome]:
+    def _commit_alike(self, entry: DatasetEntry, pushes: list[_Resolved]) -> dict[int, Outcome]:
         try:
-            return self._retried(entry, pushes, now)
+            return self._retried(entry, pushes)
         except KamuError as error:
             if len(pushes) == 1:
                 return {pushes[0].place: error}
         # One of them broke the worker or a rule: find out which.
         outcomes: dict[int, Outcome] = {}
         for push in pushes:
-            outcomes |= self._commit_alike(entry, [push], now)
+            outcomes |= self._commit_alike(entry, [push])
         return outcomes
 
-    def _retried(self, entry: DatasetEntry, pushes: list[_Resolved], now: Timestamp) -> dict[int, Outcome]:
+    def _retried(self, entry: DatasetEntry, pushes: list[_Resolved]) -> dict[int, Outcome]:
         for _ in range(_ATTEMPTS - 1):
             try:
-                return self._attempt(entry, pushes, now)
+                return self._attempt(entry, pushes)
             except HeadMovedError:
                 # Another process was first: merge with what it committed.
-                now = max(now, self._clock.now())
-        return self._attempt(entry, pushes, now)
+                continue
+        return self._attempt(entry, pushes)
 
-    def _attempt(self, entry: DatasetEntry, pushes: list[_Resolved], now: Timestamp) -> dict[int, Outcome]:
+    def _attempt(self, entry: DatasetEntry, pushes: list[_Resolved]) -> dict[int, Outcome]:
         chain = self._chains.state(entry.id)
-        work = Work(tuple(push.one for push in pushes), pushes[0].merge, now)
+        # Asked after the chain was read: a block is never older than the one before it.
+        now = self._clock.now()
+        work = Work(tuple(push.input(now) for push in pushes), pushes[0].source.merge, now)
         ingested = self._ingestion.ingest(entry, chain, work)
         head = ingested.commit.new_head if ingested.commit else chain.head
         if head is None:
             raise ValueError("a dataset in the registry has a head")
         outcomes = zip(pushes, ingested.result.outcomes, strict=True)
         return {push.place: _outcome(outcome, head) for push, outcome in outcomes}
+
+
+def _resolve(chain: ChainState, pushes: Sequence[Push], refused: dict[int, Outcome]) -> list[_Resolved]:
+    found = []
+    for place, push in enumerate(pushes):
+        try:
+            source = select_push_source(chain, push.source_name)
+            found.append(_Resolved(place, push, source, reader_for(source.read, push.media_type)))
+        except KamuError as error:
+            refused[place] = error
+    return found
 
 
 def _outcome(outcome: InputOutcome, head: Multihash) -> Outcome:
