@@ -10,6 +10,9 @@ from rich.table import Table
 
 from tests.bench.measurement import Measurement
 
+# Files and pipes have no width of their own, and the table is for reading.
+TABLE_WIDTH = 120
+
 
 def report(measurements: Iterable[Measurement]) -> int:
     """Print everything; 1 if a limit is broken, else 0."""
@@ -17,7 +20,9 @@ def report(measurements: Iterable[Measurement]) -> int:
     for measurement in measurements:
         done.append(measurement)
         print(json.dumps(measurement.document()), flush=True)
-    Console().print(_table(done))
+    console = Console()
+    console.width = max(console.width, TABLE_WIDTH)
+    console.print(_table(done))
     return int(any(measurement.fails for measurement in done))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from tests.bench.measurement import Machine, Measurement
 from tests.support.process_tree import ProcessMemory, memory_of, stat_of
@@ -15,6 +16,7 @@ CPU_LIMIT = 5.0
 SETTLE_SECONDS = 15.0
 IDLE_SECONDS = 60.0
 GB = 1e9
+MB = 1_000_000
 
 Families = Mapping[str, Sequence[int]]
 
@@ -44,10 +46,8 @@ def idle_costs(running: RunningNode, *, after: str = "") -> Iterator[Measurement
 
 
 def _memory(families: Families, machine: Machine, workload: str) -> Measurement:
-    found = {name: _total([memory_of(pid) for pid in pids]) for name, pids in families.items()}
-    total = _total(list(found.values()))
-    each = {name: f"{one.rss / 1e6:.0f} MB RSS, {one.pss / 1e6:.0f} PSS" for name, one in found.items()}
-    counts = {name: len(pids) for name, pids in families.items()}
+    found = {name: [memory_of(pid) for pid in pids] for name, pids in families.items()}
+    total = _total([memory for family in found.values() for memory in family])
     return Measurement(
         workload,
         total.rss / GB,
@@ -55,8 +55,14 @@ def _memory(families: Families, machine: Machine, workload: str) -> Measurement:
         machine,
         limit=MEMORY_LIMIT,
         by_clock=False,
-        details={"pss": total.pss / GB, "processes": each, "counts": counts},
+        details={"pss": total.pss / GB, "processes": {name: _told(family) for name, family in found.items()}},
     )
+
+
+def _told(family: Sequence[ProcessMemory]) -> dict[str, Any]:
+    """A process of the node: it with its children, and each of them."""
+    total = _total(family)
+    return {"rss_mb": total.rss // MB, "pss_mb": total.pss // MB, "each_rss_mb": [one.rss // MB for one in family]}
 
 
 def _cpu(began: _Clock, ended: _Clock, machine: Machine, workload: str) -> Measurement:
