@@ -1,5 +1,7 @@
 """Ingest in real child processes: what kills a worker hurts nobody else."""
 
+import resource
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from kamu_assets.engines.workers import WorkerPool
 from kamu_assets.odf.data import DataField, DataSchema, Int64Type, OptionType, StringType, TimestampType
 from kamu_assets.odf.dataset import AddPushSource
 from kamu_assets.odf.source import MergeStrategyAppend, ReadStepCsv
+from kamu_assets.storage.errors import StorageFullError
 from tests.support.builders import START
 from tests.support.coordination import a_coordinator
 from tests.support.heart import ADMIN, Heart, an_entry, open_heart
@@ -92,3 +95,24 @@ def test_a_file_that_needs_too_much_memory_is_refused(heart: Heart, pool: Worker
     assert heart.chains.head(entry.id) == head
     assert list(heart.volumes.root.staging().iterdir()) == []
     assert coordinator.push(ADMIN, entry.id, PushData(b",1,a\n")).records == 1
+
+
+def test_a_full_disk_is_told_plainly_and_changes_nothing(heart: Heart, tmp_path: Path) -> None:
+    entry = a_root(heart)
+    head = heart.chains.head(entry.id)
+    body = tmp_path / "body.csv"
+    # A limit on file sizes stands for a disk without room.
+    body.write_text("".join(f"2024-01-01T00:{n % 59:02}:00Z,{n},{n * 7919}\n" for n in range(200_000)))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64 << 10, hard))
+
+    try:
+        with pytest.raises(StorageFullError, match="no space left"):
+            a_coordinator(heart, base=tmp_path).push(ADMIN, entry.id, PushData(body))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, ignored)
+
+    assert heart.chains.head(entry.id) == head
+    assert list(heart.volumes.root.staging().iterdir()) == []

@@ -18,6 +18,7 @@ from kamu_assets.odf.chain_rules import ChainState
 from kamu_assets.odf.data import OffsetInterval
 from kamu_assets.odf.source import MergeStrategy, SourceState
 from kamu_assets.odf.timestamp import Timestamp
+from kamu_assets.storage.files import told_plainly
 from kamu_assets.storage.layout import data_key
 from kamu_assets.storage.volumes import Volumes
 
@@ -78,7 +79,8 @@ class Ingestion:
     def ingest(self, entry: DatasetEntry, chain: ChainState, work: Work) -> Ingested:
         """Add the inputs to the dataset as it was at `chain`; HeadMovedError when it has moved on."""
         # Ours, not the worker's: it is removed also when the worker is killed.
-        with TemporaryDirectory(dir=self._volumes.staging(entry.kind), prefix="ingest-") as folder:
+        staging = self._volumes.staging(entry.kind)
+        with told_plainly(staging), TemporaryDirectory(dir=staging, prefix="ingest-") as folder:
             target = Path(folder) / "slice"
             result = self._pool.run(write_slice, self._request(entry, chain, work, target))
             return Ingested(result, self._commit(entry, chain, work, result, target))

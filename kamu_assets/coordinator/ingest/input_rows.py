@@ -9,7 +9,7 @@ import pyarrow as pa
 from datafusion import DataFrame
 
 from kamu_assets.coordinator.ingest.columns import check_input_columns, fit_schema, slice_schema
-from kamu_assets.coordinator.ingest.errors import IngestError, SqlRuntimeError, TooLargeError
+from kamu_assets.coordinator.ingest.errors import IngestError, SourceUnreachableError, SqlRuntimeError, TooLargeError
 from kamu_assets.coordinator.ingest.explain import general_error
 from kamu_assets.coordinator.ingest.explain_csv import explain_csv
 from kamu_assets.coordinator.ingest.explain_json import explain_json
@@ -22,9 +22,11 @@ from kamu_assets.coordinator.ingest.session import Bench, EngineFailureError, en
 from kamu_assets.coordinator.ingest.slice_request import SliceInput
 from kamu_assets.coordinator.ingest.times import normalize_times
 from kamu_assets.engines.listing import listing
+from kamu_assets.errors import KamuError
 from kamu_assets.odf.arrow_schema import to_arrow
 from kamu_assets.odf.data import DataSchema, DatasetVocabulary
 from kamu_assets.odf.source import MergeStrategy, ReadStepCsv, ReadStepJson, ReadStepNdJson
+from kamu_assets.storage.errors import StorageFullError
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,8 @@ class InputRows:
         """Plan everything that can be known before the rows are read; None when there is nothing to read."""
         bench = open_bench(around.limits, scratch)
         try:
-            source = read_input(bench, one.read, InputFile(_as_file(one.content, scratch), one.name))
+            file = _as_file(one, scratch)
+            source = read_input(bench, one.read, file)
             if source is None:
                 return None
             if one.checks_header:
@@ -114,7 +117,9 @@ class InputRows:
         except EngineFailureError as error:
             raise self._explain(str(error)) from error
 
-    def _explain(self, reason: str) -> IngestError:
+    def _explain(self, reason: str) -> KamuError:
+        if "No space left" in reason:
+            return StorageFullError(self._bench.scratch)
         if "Resources exhausted" in reason:
             memory = self._bench.limits.sort_memory_bytes // MIB
             return TooLargeError(f"{self.name}: sorting and comparing needs more than {memory} MiB")
@@ -149,9 +154,13 @@ class InputRows:
             raise general_error(self.name, str(error)) from error
 
 
-def _as_file(content: bytes | Path, scratch: Path) -> Path:
-    if isinstance(content, Path):
-        return content
+def _as_file(one: SliceInput, scratch: Path) -> InputFile:
+    if isinstance(one.content, Path):
+        try:
+            one.content.open("rb").close()
+        except OSError as error:
+            raise SourceUnreachableError(f"{one.name}: cannot be read: {error.strerror}") from error
+        return InputFile(one.content, one.name)
     path = scratch / "input"
-    path.write_bytes(content)
-    return path
+    path.write_bytes(one.content)
+    return InputFile(path, one.name)

@@ -18,6 +18,7 @@ from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.odf.chain_rules import ChainState
 from kamu_assets.odf.dataset import SetPollingSource
 from kamu_assets.odf.timestamp import Timestamp
+from kamu_assets.storage.files import told_plainly
 from kamu_assets.storage.volumes import Volumes
 
 _ATTEMPTS = 3
@@ -95,7 +96,8 @@ class Poller:
         if first and forgetful and not options.fetch_uncacheable:
             return UpToDate(uncacheable=True)
         system_time = self._clock.now()
-        with TemporaryDirectory(dir=self._volumes.staging(entry.kind), prefix="fetch-") as folder:
+        staging = self._volumes.staging(entry.kind)
+        with told_plainly(staging), TemporaryDirectory(dir=staging, prefix="fetch-") as folder:
             found = fetch(source.fetch, self._request(chain, system_time, Path(folder)))
             if found is None:
                 return _Step(None, has_more=False)

@@ -17,12 +17,15 @@ from kamu_assets.engines.wire import Failure
 from kamu_assets.errors import KamuError
 from kamu_assets.odf.arrow_schema import to_arrow
 from kamu_assets.odf.data import DataSchema
+from kamu_assets.storage.files import told_plainly
 
 
 def make_slice(request: SliceRequest) -> SliceResult:
     """Do what the request says, in this process."""
-    job = _SliceJob(request, request.target.parent)
-    return job.single() if len(request.inputs) == 1 else job.group()
+    folder = request.target.parent
+    with told_plainly(folder):
+        job = _SliceJob(request, folder)
+        return job.single() if len(request.inputs) == 1 else job.group()
 
 
 @dataclass(frozen=True, slots=True)
