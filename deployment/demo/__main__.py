@@ -23,7 +23,7 @@ from "kamu/flights.delays" d join "kamu/airlines" a on d.carrier = a.carrier
 group by a.name order by arrivals desc limit 5
 """.strip()
 
-console = Console(highlight=False)
+console = Console(highlight=False, soft_wrap=True)
 
 
 def main() -> None:
