@@ -1,6 +1,5 @@
 """Datasets themselves: add, list, look into, adopt."""
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,8 +11,6 @@ from kamu_api.cli.output import complain, print_json, print_rows, progress_bar, 
 if TYPE_CHECKING:
     from kamu_assets.datasets.chains import ChainBlock
     from kamu_assets.datasets.model import DatasetSummary
-    from kamu_assets.node import Node
-    from kamu_assets.odf.dataset import DatasetSnapshot
 
 _KIB = 1024
 _UNITS = ("KiB", "MiB", "GiB", "TiB")
@@ -36,16 +33,17 @@ def add(
     as_json: AsJson = False,
 ) -> None:
     """Add datasets from manifests; those that others read are added first, existing ones are left alone."""
+    from kamu_api.cli.adding import add_all, added_line
     from kamu_api.cli.manifests import read_manifests
 
     snapshots = read_manifests(manifests or [], recursive=recursive, stdin=stdin)
     with local_node(home) as node:
-        rows = [_add_one(node, snapshot) for snapshot in _in_order(node, snapshots)]
+        rows = add_all(node, snapshots)
     if as_json:
         print_json(rows)
     else:
         for row in rows:
-            _tell_added(row)
+            (complain if row["result"] == "failed" else say)(added_line(row))
         added = sum(row["result"] == "added" for row in rows)
         say(f"Added {added} dataset(s)" if added else "Nothing was added")
     if any(row["result"] == "failed" for row in rows):
@@ -114,35 +112,6 @@ def size_text(size: int) -> str:
         return f"{size} B"
     power = min((size.bit_length() - 1) // 10, len(_UNITS))
     return f"{size / _KIB**power:.1f} {_UNITS[power - 1]}"
-
-
-def _in_order(node: "Node", snapshots: "Iterable[DatasetSnapshot]") -> "Iterable[DatasetSnapshot]":
-    from kamu_assets.datasets.snapshots import in_order
-
-    account = node.auth.admin_caller().account
-    assert account is not None  # noqa: S101 - the admin has one
-    return in_order(list(snapshots), account.name)
-
-
-def _add_one(node: "Node", snapshot: "DatasetSnapshot") -> dict[str, Any]:
-    from kamu_assets.datasets.errors import NameCollisionError
-    from kamu_assets.errors import KamuError
-
-    name = str(snapshot.name)
-    try:
-        entry = node.datasets.create_from_snapshot(node.auth.admin_caller(), snapshot)
-    except NameCollisionError:
-        return {"dataset": name, "result": "skipped", "message": "Already exists"}
-    except KamuError as error:
-        return {"dataset": name, "result": "failed", "message": str(error)}
-    return {"dataset": name, "result": "added", "id": str(entry.id)}
-
-
-def _tell_added(row: dict[str, Any]) -> None:
-    if row["result"] == "failed":
-        complain(f"{row['dataset']}: {row['message']}")
-    else:
-        say(": ".join([row["result"].capitalize(), row["dataset"], *([row["message"]] if "message" in row else [])]))
 
 
 def _facts(summary: "DatasetSummary") -> dict[str, Any]:
