@@ -1,4 +1,4 @@
-"""Dagster's event log in SQLite, one file per run as Dagster keeps it, made the quick way."""
+"""Dagster's event log in SQLite, one file per run as Dagster keeps it, made and written the quick way."""
 
 import os
 import secrets
@@ -10,11 +10,12 @@ from typing import Any, Self
 
 from dagster import __version__
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME, SqliteEventLogStorage
-from dagster._core.storage.sql import create_engine
 from dagster._core.storage.sqlite import create_db_conn_string
 from dagster._serdes.config_class import ConfigurableClassData
-from sqlalchemy import Connection
+from sqlalchemy import Connection, create_engine
 from sqlalchemy.pool import NullPool
+
+from kamu_assets.orchestration.sqlite_engines import Engines
 
 _TEMPLATE = f"template-{__version__}"
 
@@ -25,17 +26,26 @@ class NodeEventLogStorage(SqliteEventLogStorage):
     Nor is a file examined again by every process that opens it: `dagster instance migrate` upgrades all of them.
     """
 
+    def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
+        self._engines = Engines()
+        super().__init__(base_dir, inst_data)
+
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> Self:
         return cls(inst_data=inst_data, **config_value)
 
+    def dispose(self) -> None:
+        self._engines.dispose()
+        super().dispose()
+
     @contextmanager
     def _connect(self, shard: str) -> Iterator[Connection]:
-        if shard != INDEX_SHARD_NAME and shard not in self._initialized_dbs:
-            self._create(Path(self.path_for_shard(shard)))
-            self._initialized_dbs.add(shard)
-        with super()._connect(shard) as connection:
-            yield connection
+        # The lock is Dagster's: threads of one process take turns.
+        with self._db_lock:
+            if shard != INDEX_SHARD_NAME:
+                self._create(Path(self.path_for_shard(shard)))
+            with self._engines.get(self.conn_string_for_shard(shard)).connect() as connection, connection.begin():
+                yield connection
 
     def _create(self, path: Path) -> None:
         if path.exists():
