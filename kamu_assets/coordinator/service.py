@@ -109,12 +109,16 @@ class Coordinator:
         fetch_uncacheable: bool = False,
         max_slices: int | None = None,
         on_progress: Callable[[Updated], None] | None = None,
+        on_rows: Callable[[int], None] | None = None,
     ) -> PullResult:
-        """Roots: poll the source until it has no more. Derivatives: compute what is new in the inputs."""
+        """Roots: poll the source until it has no more. Derivatives: compute what is new in the inputs.
+
+        `on_progress` is told after each committed slice, `on_rows` while one is written.
+        """
         entry = self._datasets.resolve(caller, dataset, action=Action.WRITE)
         if entry.kind is DatasetKind.DERIVATIVE:
-            return self._transforms.transform(entry, TransformOptions(run_id=run_id))
-        options = PollOptions(run_id, fetch_uncacheable, max_slices, on_progress)
+            return self._transforms.transform(entry, TransformOptions(run_id=run_id, on_progress=on_rows))
+        options = PollOptions(run_id, fetch_uncacheable, max_slices, on_progress, on_rows)
         return self._poller.poll(entry, options)
 
     def push(

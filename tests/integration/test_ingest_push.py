@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -62,7 +63,7 @@ class Gate(InThisProcess):
         self.open = threading.Event()
         self.jobs = 0
 
-    def run(self, job: Callable[[Req], Res], request: Req) -> Res:
+    def run(self, job: Callable[[Req], Res], request: Req, **_: Any) -> Res:
         self.jobs += 1
         if self.jobs == 1:
             self.entered.set()
@@ -104,7 +105,7 @@ def data_blocks(heart: Heart, entry: DatasetEntry) -> int:
 class Fragile(Gate):
     """Loses its worker over some inputs."""
 
-    def run(self, job: Callable[[Req], Res], request: Req) -> Res:
+    def run(self, job: Callable[[Req], Res], request: Req, **_: Any) -> Res:
         if b"poison" in repr(request).encode():
             raise WorkerDiedError("engine", "killed by signal 9")
         return super().run(job, request)
@@ -329,7 +330,7 @@ def test_another_process_that_commits_first_is_merged_with(heart: Heart, tmp_pat
     class Slow(InThisProcess):
         jobs = 0
 
-        def run(self, job: Callable[[Req], Res], request: Req) -> Res:
+        def run(self, job: Callable[[Req], Res], request: Req, **_: Any) -> Res:
             result = super().run(job, request)
             self.jobs += 1
             if self.jobs == 1:

@@ -14,8 +14,8 @@ from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.engines.worker_limits import MemoryLimitError, WorkerLimits
 from kamu_assets.engines.workers import WorkerPool
 from kamu_assets.odf.data import DataField, DataSchema, Int64Type, OptionType, StringType, TimestampType
-from kamu_assets.odf.dataset import AddPushSource
-from kamu_assets.odf.source import MergeStrategyAppend, ReadStepCsv
+from kamu_assets.odf.dataset import AddPushSource, SetPollingSource
+from kamu_assets.odf.source import FetchStepFilesGlob, MergeStrategyAppend, ReadStepCsv
 from kamu_assets.storage.errors import StorageFullError
 from tests.support.builders import START
 from tests.support.coordination import a_coordinator
@@ -116,3 +116,16 @@ def test_a_full_disk_is_told_plainly_and_changes_nothing(heart: Heart, tmp_path:
 
     assert heart.chains.head(entry.id) == head
     assert list(heart.volumes.root.staging().iterdir()) == []
+
+
+def test_progress_is_told_while_a_slice_is_written(heart: Heart, pool: WorkerPool, tmp_path: Path) -> None:
+    source = SetPollingSource(fetch=FetchStepFilesGlob(path="*.csv"), read=READ, merge=MergeStrategyAppend())
+    entry = an_entry("polled")
+    heart.committer.create(entry, [source], system_time=START)
+    (tmp_path / "a.csv").write_text(",1,a\n" * 100_000)
+    told: list[int] = []
+
+    a_coordinator(heart, base=tmp_path, pool=pool).pull(ADMIN, entry.id, on_rows=told.append)
+
+    assert told == sorted(told)
+    assert told[-1] == 100_000

@@ -3,7 +3,7 @@
 import pickle
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from kamu_assets.coordinator.ingest.ingestion import JobRunner
 from kamu_assets.coordinator.ingest.limits import FetchLimits, IngestLimits
@@ -21,7 +21,8 @@ Res = TypeVar("Res")
 class InThisProcess:
     """Runs jobs here, but lets everything travel as it would between processes."""
 
-    def run(self, job: Callable[[Req], Res], request: Req) -> Res:
+    def run(self, job: Callable[[Req], Res], request: Req, *, on_progress: Callable[[Any], None] | None = None) -> Res:
+        del on_progress
         try:
             result = job(_sent(request))
         except KamuError as error:

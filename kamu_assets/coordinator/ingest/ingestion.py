@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from kamu_assets.coordinator.ingest.limits import IngestLimits
 from kamu_assets.coordinator.ingest.merge_keys import key_columns
@@ -32,8 +32,8 @@ PRELOAD = ("datafusion", "pyarrow.parquet", "pyarrow.compute", "kamu_assets.coor
 class JobRunner(Protocol):
     """Runs a job elsewhere: a worker pool."""
 
-    def run(self, job: Callable[[Req], Res], request: Req) -> Res:
-        """The result of `job(request)`."""
+    def run(self, job: Callable[[Req], Res], request: Req, *, on_progress: Callable[[Any], None] | None = None) -> Res:
+        """The result of `job(request)`; told on the way how far it is."""
         ...
 
 
@@ -46,6 +46,8 @@ class Work:
     system_time: Timestamp
     source_state: SourceState | None = None
     run_id: str | None = None
+    # Told again and again how many rows are written.
+    on_rows: Callable[[int], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,8 @@ class Ingestion:
         staging = self._volumes.staging(entry.kind)
         with told_plainly(staging), TemporaryDirectory(dir=staging, prefix="ingest-") as folder:
             target = Path(folder) / "slice"
-            result = self._pool.run(write_slice, self._request(entry, chain, work, target))
+            request = self._request(entry, chain, work, target)
+            result = self._pool.run(write_slice, request, on_progress=work.on_rows)
             return Ingested(result, self._commit(entry, chain, work, result, target))
 
     def _request(self, entry: DatasetEntry, chain: ChainState, work: Work, target: Path) -> SliceRequest:

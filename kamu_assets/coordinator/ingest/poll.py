@@ -33,6 +33,8 @@ class PollOptions:
     max_slices: int | None = None
     # Told after every slice how far the pull has come.
     on_progress: Callable[[Updated], None] | None = None
+    # Told while a slice is written how many rows of it are.
+    on_rows: Callable[[int], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,7 @@ class Poller:
             found = fetch(source.fetch, self._request(chain, system_time, Path(folder)))
             if found is None:
                 return _Step(None, has_more=False)
-            work = _work(source, found, system_time, options.run_id)
+            work = _work(source, found, system_time, options)
             commit = self._ingestion.ingest(entry, chain, work).commit
         return _Step(Updated.of(commit) if commit else None, has_more=found.has_more)
 
@@ -116,7 +118,7 @@ class Poller:
         )
 
 
-def _work(source: SetPollingSource, found: Fetched, system_time: Timestamp, run_id: str | None) -> Work:
+def _work(source: SetPollingSource, found: Fetched, system_time: Timestamp, options: PollOptions) -> Work:
     one = SliceInput(
         name=found.name,
         content=found.path,
@@ -124,7 +126,7 @@ def _work(source: SetPollingSource, found: Fetched, system_time: Timestamp, run_
         preprocess=source.preprocess,
         source_event_time=found.source_event_time,
     )
-    return Work((one,), source.merge, system_time, source_state=found.source_state, run_id=run_id)
+    return Work((one,), source.merge, system_time, found.source_state, run_id=options.run_id, on_rows=options.on_rows)
 
 
 def _report(options: PollOptions, total: Updated) -> None:

@@ -14,6 +14,7 @@ from kamu_assets.coordinator.ingest.merge_keys import key_columns
 from kamu_assets.coordinator.ingest.slice_request import InputOutcome, SliceInput, SliceRequest, SliceResult
 from kamu_assets.engines.slice_writer import SliceStats, SliceWriter
 from kamu_assets.engines.wire import Failure
+from kamu_assets.engines.worker_process import report
 from kamu_assets.errors import KamuError
 from kamu_assets.odf.arrow_schema import to_arrow
 from kamu_assets.odf.data import DataSchema
@@ -143,6 +144,9 @@ class _SliceJob:
             return None
         request = self._request
         with SliceWriter(request.target, completion.schema, vocab=request.vocab, encodings=request.encodings) as writer:
+            written = 0
             for batch in chain([first], rows):
                 writer.write(completion.numbered(batch))
+                written += batch.num_rows
+                report(written)
             return writer.finish()
