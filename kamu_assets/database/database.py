@@ -16,6 +16,7 @@ from kamu_assets.database.connections import BUSY_SECONDS, connect, parse_url
 from kamu_assets.database.errors import DatabaseBusyError, told_plainly
 from kamu_assets.database.transaction import Transaction
 from kamu_assets.durability import Durability
+from kamu_assets.errors import UnavailableError
 
 _open: "weakref.WeakSet[Database]" = weakref.WeakSet()
 
@@ -69,6 +70,9 @@ class Database:
 
     def migrate(self) -> None:
         """Bring the tables to the version of this code; safe from many processes at once."""
+        if self._is_current():
+            return
+        # Alembic takes longer to import than everything else here.
         from kamu_assets.database.migrations.runner import migrate
 
         if self._is_sqlite and self._url.database:
@@ -82,6 +86,13 @@ class Database:
 
         with self.reading() as tx:
             require_current(tx)
+
+    def _is_current(self) -> bool:
+        try:
+            self.require_current()
+        except UnavailableError:
+            return False
+        return True
 
     def close(self) -> None:
         """Close all connections; using it again opens new ones."""
