@@ -161,6 +161,7 @@ CASES = {
     "json list that is always empty": Hostile(
         FREE_JSON, b'{"items": []}\n{"items": []}\n', UnsupportedColumnTypeError, "column `items` cannot be inferred"
     ),
+    "json array 100,000 levels": Hostile(ReadStepJson(), b"[" * 100_000, TooLargeError, "nested deeper"),
     "json array that is none": Hostile(ReadStepJson(), b'{"a": 1}', BadInputError, "expected an array"),
     "json array cut off": Hostile(ReadStepJson(), b'[{"a": 1},\n{"a"', BadInputError, "line 2"),
     "parquet garbage": Hostile(PARQUET, b"PAR1 this is none PAR1", BadInputError, "data: "),
@@ -245,6 +246,11 @@ FINE: dict[str, tuple[ReadStep, bytes, int]] = {
         JSON,
         b'{"population": 1}\n' * 500 + b'{"city": "' + b"x" * 12_000_000 + b'"}\n' + b'{"population": 2}\n',
         502,
+    ),
+    "json array of 40 MB in one line": (
+        ReadStepJson(schema_=CITIES),
+        b"[" + b",".join([b'{"population": 1}'] * 2_000_000) + b"]",
+        2_000_000,
     ),
     "json brackets inside strings": (JSON, b'{"city": "' + b"[{" * 200 + b'"}\n', 1),
     "json with blanks between": (JSON, b'\n\n  {"population": 1}\n\n', 1),

@@ -17,7 +17,8 @@ from kamu_assets.coordinator.ingest.explain_parquet import explain_parquet
 from kamu_assets.coordinator.ingest.limits import MIB, IngestLimits
 from kamu_assets.coordinator.ingest.merge import check_key, in_commit_order, unseen
 from kamu_assets.coordinator.ingest.preprocess import default_preprocess, run_queries
-from kamu_assets.coordinator.ingest.readers import InputFile, ReadFrame, check_header, csv_dialect, read_input
+from kamu_assets.coordinator.ingest.reader_options import csv_dialect
+from kamu_assets.coordinator.ingest.readers import InputFile, ReadFrame, check_header, read_input
 from kamu_assets.coordinator.ingest.session import Bench, EngineFailureError, engine_failures, open_bench, stream
 from kamu_assets.coordinator.ingest.slice_request import SliceInput
 from kamu_assets.coordinator.ingest.times import normalize_times

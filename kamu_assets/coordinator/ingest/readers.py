@@ -5,15 +5,14 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from datafusion import CsvReadOptions, DataFrame
+from datafusion import DataFrame
 
-from kamu_assets.coordinator.ingest.csv_records import CsvDialect, walk_csv
+from kamu_assets.coordinator.ingest.csv_records import walk_csv
 from kamu_assets.coordinator.ingest.errors import (
     BadInputError,
     DuplicateColumnError,
     TooLargeError,
     UnsupportedColumnTypeError,
-    UnsupportedOptionError,
     UnsupportedReaderError,
     UnsupportedSchemaError,
 )
@@ -21,15 +20,14 @@ from kamu_assets.coordinator.ingest.explain_json import explain_json
 from kamu_assets.coordinator.ingest.json_inference import count_fields, in_upstream_order, sample_of
 from kamu_assets.coordinator.ingest.json_text import array_to_ndjson, without_bom
 from kamu_assets.coordinator.ingest.limits import IngestLimits
+from kamu_assets.coordinator.ingest.reader_options import check_json_options, csv_dialect, csv_options
 from kamu_assets.coordinator.ingest.session import Bench, EngineFailureError, engine_failures
-from kamu_assets.coordinator.ingest.text_gate import check_csv, check_ndjson
+from kamu_assets.coordinator.ingest.text_gate import check_csv, check_json, check_ndjson
 from kamu_assets.errors import InvalidError
 from kamu_assets.odf.arrow_schema import to_arrow
 from kamu_assets.odf.data import DataSchema
 from kamu_assets.odf.ddl import parse_ddl
 from kamu_assets.odf.source import ReadStep, ReadStepCsv, ReadStepJson, ReadStepNdJson, ReadStepParquet
-
-TEXT_TIME_FORMATS = (None, "rfc3339")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,35 +93,6 @@ def declared_schema(step: ReadStep) -> pa.Schema | None:
         raise UnsupportedSchemaError(f"schema of the {step.kind} reader: {error}") from error
 
 
-def csv_dialect(step: ReadStepCsv) -> CsvDialect:
-    """How the fields of a CSV file are parted; checks every option."""
-    _check_encoding(step.encoding, "Csv")
-    _check_one_of(step.null_value, (None, ""), "Csv.nullValue")
-    _check_one_of(step.date_format, TEXT_TIME_FORMATS, "Csv.dateFormat")
-    _check_one_of(step.timestamp_format, TEXT_TIME_FORMATS, "Csv.timestampFormat")
-    return CsvDialect(
-        separator=_one_character(step.separator, "Csv.separator") or ",",
-        quote=_one_character(step.quote, "Csv.quote") or '"',
-        escape=_one_character(step.escape, "Csv.escape") or "\\",
-    )
-
-
-def csv_options(
-    step: ReadStepCsv, dialect: CsvDialect, schema: pa.Schema | None, limits: IngestLimits
-) -> CsvReadOptions:
-    """The same for DataFusion."""
-    return CsvReadOptions(
-        has_header=bool(step.header),
-        delimiter=dialect.separator,
-        quote=dialect.quote,
-        escape=dialect.escape,
-        newlines_in_values=True,
-        schema=schema,
-        schema_infer_max_records=limits.inference_records if step.infer_schema else 0,
-        file_extension="",
-    )
-
-
 def _csv(bench: Bench, step: ReadStepCsv, file: InputFile, declared: pa.Schema | None) -> DataFrame | None:
     dialect, limits = csv_dialect(step), bench.limits
     check_csv(file.path, dialect, name=file.name, limits=limits)
@@ -139,17 +108,17 @@ def _csv(bench: Bench, step: ReadStepCsv, file: InputFile, declared: pa.Schema |
 def _json(
     bench: Bench, step: ReadStepNdJson | ReadStepJson, file: InputFile, declared: pa.Schema | None
 ) -> tuple[DataFrame | None, InputFile]:
-    _check_encoding(step.encoding, step.kind)
-    _check_one_of(step.date_format, TEXT_TIME_FORMATS, f"{step.kind}.dateFormat")
-    _check_one_of(step.timestamp_format, TEXT_TIME_FORMATS, f"{step.kind}.timestampFormat")
-    check_ndjson(file.path, name=file.name, limits=bench.limits)
+    check_json_options(step)
     if isinstance(step, ReadStepJson):
-        file = InputFile(array_to_ndjson(file.path, step.sub_path, name=file.name, scratch=bench.scratch), file.name)
-    elif declared is None and file.path.stat().st_size == 0:
-        return None, file
+        check_json(file.path, name=file.name, limits=bench.limits)
+        path = array_to_ndjson(file.path, step.sub_path, name=file.name, scratch=bench.scratch)
     else:
-        file = InputFile(without_bom(file.path, bench.scratch), file.name)
-    return _ndjson(bench, file, declared), file
+        path = without_bom(file.path, bench.scratch)
+    check_ndjson(path, name=file.name, limits=bench.limits)
+    if declared is None and file.path.stat().st_size == 0:
+        return None, file
+    lines = InputFile(path, file.name)
+    return _ndjson(bench, lines, declared), lines
 
 
 def _ndjson(bench: Bench, file: InputFile, declared: pa.Schema | None) -> DataFrame:
@@ -219,19 +188,3 @@ def _check_columns(names: "list[str] | tuple[str, ...]", file: InputFile, limits
 def _check_width(columns: int, file: InputFile, limits: IngestLimits) -> None:
     if columns > limits.max_columns:
         raise TooLargeError(f"{file.name}: {columns} columns, more than {limits.max_columns}")
-
-
-def _one_character(value: str | None, option: str) -> str | None:
-    if value and (len(value) > 1 or not value.isascii()):
-        raise UnsupportedOptionError(f"{option} must be a single ASCII character, not {value!r}")
-    return value or None
-
-
-def _check_encoding(value: str | None, reader: str) -> None:
-    _check_one_of(value, (None, "utf8"), f"{reader}.encoding")
-
-
-def _check_one_of(value: str | None, allowed: tuple[str | None, ...], option: str) -> None:
-    if value not in allowed:
-        choices = ", ".join(repr(choice) for choice in allowed if choice is not None)
-        raise UnsupportedOptionError(f"unsupported {option}: {value!r}; supported: {choices}")

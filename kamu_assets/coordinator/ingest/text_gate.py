@@ -57,6 +57,13 @@ def check_ndjson(path: Path, *, name: str, limits: IngestLimits) -> None:
     _check_nesting(tail, line, name, limits)
 
 
+def check_json(path: Path, *, name: str, limits: IngestLimits) -> None:
+    """Refuse a JSON document that is no UTF-8 text or nested endlessly; it may well be one line."""
+    for _ in _checked_chunks(path, name):
+        pass
+    _check_nesting(path.read_bytes(), 1, name, limits)
+
+
 @dataclass
 class _RecordSize:
     """How long the record at hand is, counting quotes instead of parsing: exact enough to raise suspicion."""
