@@ -178,7 +178,11 @@ def _coordinator_config(settings: Settings) -> "CoordinatorConfig":
     ingest = settings.ingest
     return CoordinatorConfig(
         base=ingest.base_path or Path.cwd(),
-        ingest=IngestLimits(batch_rows=settings.engine.batch_rows),
+        ingest=IngestLimits(
+            batch_rows=settings.engine.batch_rows,
+            # The rest is for the reader, the writer and Python itself.
+            sort_memory_bytes=settings.engine.memory_limit // 4,
+        ),
         fetch=FetchLimits(max_bytes=ingest.max_download, silence_seconds=ingest.fetch_timeout_seconds),
         encodings=Encodings(settings.storage.parquet_encoding),
         group_bytes=ingest.group_limit,
