@@ -6,14 +6,15 @@ Reloading works for trees of components that Dagster loads itself, not for a com
 import warnings
 from pathlib import Path
 
-from dagster import BetaWarning, Definitions, definitions
+from dagster import BetaWarning, Definitions, PreviewWarning, definitions
 from dagster.components.core.component_tree import ComponentTree
 
 import kamu_assets
 from kamu_assets.defs import instances
 
 # Dagster warns of parts of its own that its loader uses.
-warnings.filterwarnings("ignore", category=BetaWarning, module="dagster")
+for category in (BetaWarning, PreviewWarning):
+    warnings.filterwarnings("ignore", category=category, module="dagster")
 
 
 @definitions

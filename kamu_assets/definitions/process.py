@@ -2,12 +2,15 @@
 
 import sys
 from collections.abc import Callable
+from functools import partial
 
 from kamu_assets.definitions.builder import ListedDefinitions, NodeDefinitions
 from kamu_assets.defs.updater import NodeUpdater
+from kamu_assets.flows import scheduler
 from kamu_assets.flows.scheduler import FlowScheduler
 from kamu_assets.monitoring.logs import configure_logging
 from kamu_assets.node import Node, open_node
+from kamu_assets.orchestration import publisher, reporter
 from kamu_assets.orchestration.catalog import Catalog
 from kamu_assets.orchestration.instance import open_instance, prepare
 from kamu_assets.orchestration.materialization import Materializations
@@ -21,6 +24,8 @@ from kamu_assets.orchestration.warm_queue import WarmQueue
 from kamu_assets.orchestration.worker import WarmWorker
 from kamu_assets.settings import adapter_config, load_settings
 
+# Who follows the outbox in the scheduler process.
+CONSUMERS = (scheduler.CONSUMER, publisher.CONSUMER, reporter.CONSUMER)
 # Flows that have a run at the same time: some execute, a few wait right behind them.
 RUNNING_PER_WORKER = 4
 
@@ -30,12 +35,14 @@ def run_scheduler(node: Node) -> None:
     config = adapter_config(node.settings)
     catalog = Catalog(database=node.database, chains=node.chains)
     queue = _queue(node)
+    with node.database.transaction() as tx:
+        node.outbox.register(tx, *CONSUMERS)
     with open_instance(config) as instance:
         orchestrator = DagsterOrchestrator(
             instance=instance, config=config, catalog=catalog, jobs=ScopedJobs(ListedDefinitions()), queue=queue
         )
         orchestrator.warm_up()
-        scheduler = FlowScheduler(
+        flow_scheduler = FlowScheduler(
             database=node.database,
             outbox=node.outbox,
             flows=node.flows,
@@ -43,10 +50,10 @@ def run_scheduler(node: Node) -> None:
             clock=node.clock,
             max_running=RUNNING_PER_WORKER * config.workers,
         )
-        publisher = CatalogPublisher(
+        catalog_publisher = CatalogPublisher(
             instance=instance, config=config, catalog=catalog, database=node.database, outbox=node.outbox
         )
-        reporter = Reporter(
+        runless_reporter = Reporter(
             instance=instance,
             database=node.database,
             outbox=node.outbox,
@@ -54,13 +61,19 @@ def run_scheduler(node: Node) -> None:
             materializations=_materializations(node),
         )
         SchedulerProcess(
-            scheduler=scheduler,
+            scheduler=flow_scheduler,
             reaper=Reaper(instance=instance, queue=queue, clock=node.clock),
-            catalog=publisher,
-            reports=reporter,
+            catalog=catalog_publisher,
+            reports=runless_reporter,
             wakeups=node.wakeups,
             clock=node.clock,
+            chores=partial(_forget_old_messages, node),
         ).main()
+
+
+def _forget_old_messages(node: Node) -> int:
+    with node.database.transaction() as tx:
+        return node.outbox.prune(tx, older_than=node.settings.outbox.keep_seconds)
 
 
 def run_worker(node: Node) -> None:

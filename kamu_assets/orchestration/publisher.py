@@ -9,6 +9,7 @@ import structlog
 from dagster import DagsterInstance
 from dagster._core.errors import DagsterUserCodeUnreachableError
 from dagster._core.storage.defs_state.base import DefsStateStorage
+from dagster._core.storage.defs_state.blob_storage_state_storage import UPathDefsStateStorage
 from dagster._grpc.client import DagsterGrpcClient
 from dagster._serdes import deserialize_value, serialize_value
 from dagster_shared.error import SerializableErrorInfo
@@ -117,7 +118,17 @@ class CatalogPublisher:
             self._storage.upload_state_from_path(CATALOG_STATE_KEY, str(uuid4()), path)
         self._published = state
         self._behind = True
+        self._prune()
         log.info("catalog_published", datasets=len(rows), bytes=len(state))
+
+    def _prune(self) -> None:
+        """Remove versions that no process is still about to load."""
+        storage = self._storage
+        if isinstance(storage, UPathDefsStateStorage):
+            folder = storage.base_path / CATALOG_STATE_KEY
+            versions = sorted(folder.iterdir(), key=lambda version: version.stat().st_mtime)
+            for version in versions[:-KEPT_VERSIONS]:
+                version.unlink(missing_ok=True)
 
     def _reload(self) -> None:
         """Let the code server take the latest state in; a server that is not up yet reads it when it starts."""

@@ -22,6 +22,8 @@ _T = TypeVar("_T")
 
 CHECK_SECONDS = 2.0
 STRANDED_CHECK_SECONDS = 30.0
+# What keeps the node tidy and can wait.
+CHORES_SECONDS = 3600.0
 # Flows go first: what is only shown may come a moment later.
 COURTESY_SECONDS = 0.2
 # Consumers look by themselves this often, should a wake-up be lost.
@@ -40,6 +42,7 @@ class SchedulerProcess:
         reports: reporter.Reporter,
         wakeups: Wakeups,
         clock: Clock,
+        chores: Callable[[], object] = list,
     ) -> None:
         self._scheduler = scheduler
         self._reaper = reaper
@@ -47,6 +50,7 @@ class SchedulerProcess:
         self._reports = reports
         self._wakeups = wakeups
         self._clock = clock
+        self._chores = chores
         self._stop = threading.Event()
 
     def main(self) -> None:
@@ -72,7 +76,7 @@ class SchedulerProcess:
         self._wakeups.notify(WAKEUP)
 
     def _schedule(self) -> None:
-        checked = stranded_checked = float("-inf")
+        checked = stranded_checked = chores_done = float("-inf")
         with self._wakeups.listen(WAKEUP) as listener:
             while not self._stop.is_set():
                 if time.monotonic() - stranded_checked >= STRANDED_CHECK_SECONDS:
@@ -83,6 +87,9 @@ class SchedulerProcess:
                     _guarded(self._reaper.bury_lost)
                     _guarded(self._scheduler.reconcile)
                 due = _guarded(self._scheduler.step)
+                if time.monotonic() - chores_done >= CHORES_SECONDS:
+                    chores_done = time.monotonic()
+                    _guarded(self._chores)
                 listener.wait(seconds_until(due, self._clock.now(), at_most=CHECK_SECONDS))
 
     def _publish(self) -> None:

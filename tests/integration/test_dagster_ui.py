@@ -1,0 +1,180 @@
+"""What people do in Dagster's UI, through the GraphQL that the UI itself speaks."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from dagster import DagsterInstance, DagsterRunStatus
+
+from kamu_assets.datasets.model import DatasetEntry
+from kamu_assets.flows.model import CauseKind, OutcomeKind
+from kamu_assets.orchestration.names import TAG_DATASET
+from kamu_assets.orchestration.processes import catalog_command, flows_command, webserver_command
+from tests.support.dagster_home import DagsterHome, dagster_home, wait_until
+from tests.support.heart import ADMIN
+
+LAUNCH = """
+mutation ($params: ExecutionParams!) {
+  launchRun(executionParams: $params) {
+    __typename
+    ... on LaunchRunSuccess { run { runId } }
+    ... on PythonError { message }
+  }
+}"""
+TERMINATE = "mutation ($run: String!) { terminateRun(runId: $run) { __typename } }"
+ASSET = """
+query ($key: AssetKeyInput!) {
+  assetNodeOrError(assetKey: $key) {
+    __typename
+    ... on AssetNode {
+      groupName
+      opNames
+      kinds
+      owners { ... on TeamAssetOwner { team } }
+      dependencyKeys { path }
+      assetMaterializations(limit: 1) { metadataEntries { label } }
+    }
+  }
+}"""
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DagsterHome]:
+    with dagster_home(tmp_path_factory.mktemp("node")) as home:
+        for command in (catalog_command, flows_command, webserver_command):
+            home.start(command(home.config))
+        home.start_own("scheduler")
+        home.start_own("worker")
+        wait_until(lambda: _is_up(home))
+        yield home
+
+
+@pytest.fixture(scope="module")
+def instance(home: DagsterHome) -> Iterator[DagsterInstance]:
+    with home.instance() as instance:
+        yield instance
+
+
+def ask(home: DagsterHome, query: str, **variables: object) -> Any:
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{home.config.webserver_port}/graphql",
+        data=json.dumps({"query": query, "variables": variables}).encode(),
+        headers={"content-type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310 - as above
+        answer = json.load(response)
+    assert "errors" not in answer, answer
+    return answer["data"]
+
+
+def _is_up(home: DagsterHome) -> bool:
+    try:
+        ask(home, "{ version }")
+    except (OSError, urllib.error.URLError):
+        return False
+    return True
+
+
+def shown(home: DagsterHome, entry: DatasetEntry) -> dict[str, Any]:
+    """The asset, once the UI has it."""
+
+    def look() -> dict[str, Any] | None:
+        node: dict[str, Any] = ask(home, ASSET, key={"path": _path(entry)})["assetNodeOrError"]
+        return node if node["__typename"] == "AssetNode" else None
+
+    return wait_until(look)
+
+
+def materialize(home: DagsterHome, *entries: DatasetEntry) -> str:
+    """Click Materialize; tells the run."""
+    for entry in entries:
+        shown(home, entry)
+    selector = {
+        "repositoryLocationName": "catalog",
+        "repositoryName": "__repository__",
+        "jobName": "__ASSET_JOB",
+        "assetSelection": [{"path": _path(entry)} for entry in entries],
+    }
+    answer = ask(home, LAUNCH, params={"selector": selector, "mode": "default"})["launchRun"]
+    assert answer["__typename"] == "LaunchRunSuccess", answer
+    return str(answer["run"]["runId"])
+
+
+def _path(entry: DatasetEntry) -> list[str]:
+    return [str(entry.account), str(entry.name)]
+
+
+def test_a_dataset_is_shown_as_an_asset(home: DagsterHome) -> None:
+    root = home.parts.root(f"root.{uuid4().hex[:8]}")
+    derivative = home.parts.derivative(f"derivative-{uuid4().hex[:8]}", root)
+
+    node = shown(home, derivative)
+
+    assert node["groupName"] == "kamu"
+    assert node["opNames"] == [f"ds_{derivative.id.to_bytes().hex()}"]
+    assert set(node["kinds"]) == {"parquet", "sql", "derivative"}
+    assert node["owners"] == [{"team": "kamu"}]
+    assert node["dependencyKeys"] == [{"path": _path(root)}]
+
+
+def test_materialize_updates_a_root_as_a_flow(home: DagsterHome, instance: DagsterInstance) -> None:
+    root = home.parts.root(f"polled-{uuid4().hex[:8]}")
+
+    run_id = materialize(home, root)
+
+    (flow,) = home.parts.finished(root.id)
+    assert flow.outcome is not None
+    assert (flow.cause.kind, flow.run_id, flow.outcome.kind) == (CauseKind.DAGSTER_UI, run_id, OutcomeKind.SUCCESS)
+    labels = [entry["label"] for entry in shown(home, root)["assetMaterializations"][0]["metadataEntries"]]
+    assert {"dagster/row_count", "preview", "kamu/head"} <= set(labels)
+    run = instance.get_run_by_id(run_id)
+    assert run is not None
+    assert run.tags[TAG_DATASET] == str(root.id)
+
+
+def test_materialize_on_a_root_that_takes_pushes_succeeds_without_a_materialization(
+    home: DagsterHome, instance: DagsterInstance
+) -> None:
+    root = home.parts.root(f"pushed-{uuid4().hex[:8]}")
+
+    run_id = materialize(home, root)
+
+    (flow,) = home.parts.finished(root.id)
+    assert flow.outcome is not None
+    assert flow.outcome.kind is OutcomeKind.UP_TO_DATE
+    assert shown(home, root)["assetMaterializations"] == []
+    run = instance.get_run_by_id(run_id)
+    assert run is not None
+    assert run.status is DagsterRunStatus.SUCCESS
+
+
+def test_runs_of_flows_and_of_the_ui_come_from_the_same_place(home: DagsterHome, instance: DagsterInstance) -> None:
+    root = home.parts.root(f"polled-{uuid4().hex[:8]}")
+    by_ui = materialize(home, root)
+    home.parts.finished(root.id)
+    home.parts.flows.request_run(ADMIN, root.id)
+
+    flows = home.parts.finished(root.id, count=2)
+
+    runs = [instance.get_run_by_id(str(flow.run_id)) for flow in flows]
+    origins = {run.remote_job_origin.get_id() for run in runs if run and run.remote_job_origin}
+    assert len(origins) == 1
+    assert by_ui in {flow.run_id for flow in flows}
+
+
+def test_terminate_stops_a_run(home: DagsterHome, instance: DagsterInstance) -> None:
+    slow = home.parts.root(f"polled-slow-{uuid4().hex[:8]}")
+    run_id = materialize(home, slow)
+    wait_until(lambda: (r := instance.get_run_by_id(run_id)) and r.status is DagsterRunStatus.STARTED)
+
+    ask(home, TERMINATE, run=run_id)
+
+    (flow,) = home.parts.finished(slow.id)
+    assert flow.outcome is not None
+    assert flow.outcome.kind is OutcomeKind.ABORTED
