@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
+import structlog
 from dagster import AssetKey
 
 from kamu_assets.database.database import Database
@@ -10,9 +11,12 @@ from kamu_assets.datasets.errors import DatasetNotFoundError
 from kamu_assets.datasets.lineage import Lineage
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.datasets.store import DatasetStore
+from kamu_assets.errors import KamuError
 from kamu_assets.odf.identity import DatasetAlias, DatasetID
 from kamu_assets.odf.names import AccountName, DatasetName
-from kamu_assets.orchestration.catalog_state import CatalogRow, describe
+from kamu_assets.orchestration.catalog_state import CatalogRow, describe, undescribed
+
+log = structlog.get_logger(__name__)
 
 
 class Catalog:
@@ -45,6 +49,10 @@ class Catalog:
                 found[dataset] = self.row(dataset)
             except DatasetNotFoundError:
                 continue
+            except KamuError as error:
+                # One damaged dataset must not hide the others, nor itself.
+                log.warning("dataset_not_described", dataset=str(dataset), reason=str(error))
+                found[dataset] = undescribed(self.entry(dataset), str(error))
         return found
 
     def entry(self, dataset: DatasetID) -> DatasetEntry:

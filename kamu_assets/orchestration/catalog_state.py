@@ -78,6 +78,18 @@ def describe(entry: DatasetEntry, state: ChainState, inputs: tuple[DatasetEntry,
     )
 
 
+def undescribed(entry: DatasetEntry, reason: str) -> CatalogRow:
+    """The row of a dataset whose chain cannot be read."""
+    description = f"This dataset cannot be read: {reason}. `kamu-node doctor` may help."
+    return CatalogRow(
+        id=entry.id,
+        account=str(entry.account),
+        name=str(entry.name),
+        kind=entry.kind.value,
+        description=description,
+    )
+
+
 def columns_of(event: SetDataSchema | None) -> tuple[CatalogColumn, ...]:
     """Names and types; a very wide schema is cut."""
     if event is None:

@@ -1,7 +1,7 @@
 """Tells the catalog location which datasets exist: first change at once, then at most one reload every two seconds."""
 
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from uuid import uuid4
 
@@ -24,13 +24,13 @@ from kamu_assets.odf.identity import DatasetAlias, DatasetID
 from kamu_assets.orchestration.catalog import Catalog
 from kamu_assets.orchestration.catalog_state import CatalogRow, dump_rows
 from kamu_assets.orchestration.config import AdapterConfig
+from kamu_assets.orchestration.following import follow
 from kamu_assets.orchestration.names import CATALOG_STATE_KEY, key_of
 
 log = structlog.get_logger(__name__)
 
 CONSUMER = "catalog"
 SECONDS_BETWEEN = 2.0
-MESSAGES_AT_ONCE = 2000
 KEPT_VERSIONS = 5
 _SHOWN_EVENTS = frozenset(
     {"SetInfo", "SetTransform", "SetDataSchema", "SetPollingSource", "DisablePollingSource"}
@@ -69,24 +69,17 @@ class CatalogPublisher:
 
     def step(self) -> bool:
         """Publish what changed; tells whether it pays to come back soon."""
-        changed = self._hear()
+        changed = follow(CONSUMER, self._hear, outbox=self._outbox, database=self._database)
         if self._behind:
             self._reload()
         return changed or self._behind
 
-    def _hear(self) -> bool:
-        deliveries = self._outbox.read(CONSUMER, MESSAGES_AT_ONCE)
-        if not deliveries:
-            return False
-        stale = {dataset for delivery in deliveries for dataset in self._affected(delivery.message)}
-        gone = list(_vanished([delivery.message for delivery in deliveries]))
+    def _hear(self, messages: Sequence[Message]) -> None:
+        stale = {dataset for message in messages for dataset in self._affected(message)}
         self._refresh(stale)
         if stale:
             self._publish()
-        self._wipe(gone)
-        with self._database.transaction() as tx:
-            self._outbox.advance(tx, CONSUMER, deliveries[-1].id)
-        return bool(stale)
+        self._wipe(list(_vanished(messages)))
 
     def _affected(self, message: Message) -> Collection[DatasetID]:
         match message:
@@ -172,7 +165,7 @@ class CatalogPublisher:
         return storage
 
 
-def _vanished(messages: Collection[Message]) -> Iterator[DatasetAlias]:
+def _vanished(messages: Sequence[Message]) -> Iterator[DatasetAlias]:
     for message in messages:
         match message:
             case DatasetDeleted():

@@ -1,6 +1,6 @@
 """Tells Dagster of data that no run brought: pushes, commands, commits whose run died before it could say so."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 import structlog
 from dagster import AssetKey, AssetMaterialization, DagsterInstance, DagsterRunStatus
@@ -13,10 +13,12 @@ from kamu_assets.datasets.block_index import BlockIndex
 from kamu_assets.datasets.chains import Chains
 from kamu_assets.datasets.messages import DatasetCreated, DatasetRenamed, DatasetUpdated
 from kamu_assets.datasets.store import DatasetStore
+from kamu_assets.errors import KamuError
 from kamu_assets.flows.messages import FlowFinished
 from kamu_assets.flows.model import OutcomeKind
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.odf.multihash import Multihash
+from kamu_assets.orchestration.following import follow
 from kamu_assets.orchestration.materialization import Materializations
 from kamu_assets.orchestration.names import METADATA_DATASET_ID, METADATA_HEAD, key_of
 
@@ -25,7 +27,6 @@ log = structlog.get_logger(__name__)
 CONSUMER = "reporter"
 # Pushes that come faster are told of together.
 SECONDS_BETWEEN = 0.5
-MESSAGES_AT_ONCE = 2000
 # How far back to look for a commit that was told of already.
 RECENT = 20
 
@@ -52,16 +53,16 @@ class Reporter:
 
     def step(self) -> bool:
         """Report what the outbox told of; tells whether there was anything."""
-        deliveries = self._outbox.read(CONSUMER, MESSAGES_AT_ONCE)
-        if not deliveries:
-            return False
+        return follow(CONSUMER, self._report_news, outbox=self._outbox, database=self._database)
+
+    def _report_news(self, messages: Sequence[Message]) -> None:
         # The newest first: that is what people look at when many are waiting.
-        newest_first = (delivery.message for delivery in reversed(deliveries))
-        for dataset in dict.fromkeys(self._unreported(newest_first)):
-            self.report(dataset)
-        with self._database.transaction() as tx:
-            self._outbox.advance(tx, CONSUMER, deliveries[-1].id)
-        return True
+        for dataset in dict.fromkeys(self._unreported(reversed(messages))):
+            try:
+                self.report(dataset)
+            except KamuError as error:
+                # One damaged dataset must not keep the others from being reported.
+                log.warning("dataset_not_reported", dataset=str(dataset), reason=str(error))
 
     def report(self, dataset: DatasetID) -> bool:
         """Report the dataset's news, if there are any."""

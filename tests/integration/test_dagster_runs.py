@@ -465,3 +465,15 @@ def test_a_run_for_an_unknown_place_fails_with_the_reason(adapter: Adapter, root
 
     with pytest.raises(Exception, match="kamu/runtime=moon"):
         adapter.instance.launch_run(run.run_id, workspace=None)  # type: ignore[arg-type] # only the UI has one
+
+
+def test_a_worker_is_replaced_after_so_many_runs(adapter: Adapter) -> None:
+    for _ in range(2):
+        adapter.ui_run(adapter.parts.root(f"polled-{uuid4().hex[:12]}"))
+    adapter.worker._max_runs = 1
+
+    adapter.worker._drain()
+
+    assert adapter.worker._is_due()
+    adapter.worker._max_runs = 1000
+    assert adapter.work() == 1

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from kamu_assets.datasets.chains import Chains
 from kamu_assets.odf.data import DataField, OptionType, StringType
 from kamu_assets.odf.dataset import AddPushSource, SetInfo
 from kamu_assets.odf.engine import SqlQueryStep, TransformSql
@@ -61,3 +62,16 @@ def test_new_data_does_not_change_a_row(heart: Heart, catalog: Catalog) -> None:
     heart.add_data(entry.id)
 
     assert catalog.row(entry.id).revision == before
+
+
+def test_a_damaged_dataset_hides_neither_itself_nor_others(heart: Heart, tmp_path: Path) -> None:
+    entries = [heart.dataset(name) for name in ("damaged", "sound")]
+    folder = tmp_path / "datasets" / entries[0].id.as_multibase / "blocks"
+    for block in folder.iterdir():
+        block.unlink()
+    catalog = Catalog(database=heart.database, chains=Chains(database=heart.database, volumes=heart.volumes))
+
+    rows = catalog.rows([entry.id for entry in entries])
+
+    assert "cannot be read" in str(rows[entries[0].id].description)
+    assert rows[entries[1].id].columns

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from kamu_assets.database.messages import Message
+from kamu_assets.orchestration.following import follow
+from tests.support.heart import Heart, open_heart
+
+
+@pytest.fixture
+def heart(tmp_path: Path) -> Iterator[Heart]:
+    heart = open_heart(tmp_path)
+    yield heart
+    heart.database.close()
+
+
+def test_messages_are_handled_once_when_nothing_fails(heart: Heart) -> None:
+    heart.dataset("one")
+    heard: list[Message] = []
+
+    assert follow("listener", heard.extend, outbox=heart.outbox, database=heart.database)
+    assert not follow("listener", heard.extend, outbox=heart.outbox, database=heart.database)
+
+    assert [message.topic for message in heard] == ["dataset.created"]
+
+
+def test_a_failing_consumer_is_parked_and_tries_again_later(heart: Heart) -> None:
+    heart.dataset("one")
+    heard: list[Message] = []
+
+    def fail(_messages: Sequence[Message]) -> None:
+        raise ValueError("not today")
+
+    assert not follow("listener", fail, outbox=heart.outbox, database=heart.database)
+    assert not follow("listener", heard.extend, outbox=heart.outbox, database=heart.database)
+    with heart.database.reading() as tx:
+        (parked,) = [each for each in heart.outbox.consumers(tx) if each.name == "listener"]
+    heart.clock.advance(600)
+
+    assert (parked.attempts, parked.last_error) == (1, "ValueError: not today")
+    assert follow("listener", heard.extend, outbox=heart.outbox, database=heart.database)
+    assert len(heard) == 1
