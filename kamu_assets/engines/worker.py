@@ -65,10 +65,12 @@ class Worker:
         self._poll.register(self._connection, select.POLLIN)
         self._end: str | None = None
         self.usable = True
+        # Until it has run a job: jobs touch memory that allocators rarely return.
+        self.is_fresh = True
 
     def run(self, job: Job) -> Any:
         """Give the result, or raise what the job raised."""
-        self.usable = False
+        self.usable = self.is_fresh = False
         deadline = time.monotonic() + job.limits.time_seconds
         reader = FrameReader(job.limits.result_bytes)
         self._send(job.frame)

@@ -7,6 +7,7 @@ answer = pool.run(run_query, QueryJob(...))         # `run_query` is a module-le
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from kamu_assets.engines.nursery import lease_nursery, return_nursery
@@ -65,7 +66,8 @@ class WorkerPool:
         self._busy = 0
         self._waiting = 0
         self._closed = False
-        self._shrink: threading.Timer | None = None
+        self._renewal: threading.Timer | None = None
+        self._last_use = time.monotonic()
 
     def run(
         self,
@@ -99,8 +101,8 @@ class WorkerPool:
                 return
             self._closed = True
             idle, self._idle = self._idle, []
-            if self._shrink is not None:
-                self._shrink.cancel()
+            if self._renewal is not None:
+                self._renewal.cancel()
             self._changed.notify_all()
         for worker in idle:
             worker.end()
@@ -151,7 +153,8 @@ class WorkerPool:
             keep = keep and not self._closed
             if keep:
                 self._idle.append(worker)
-                self._plan_shrink()
+                self._last_use = time.monotonic()
+                self._plan_renewal()
             self._busy -= 1
             self._changed.notify()
         if not keep:
@@ -162,20 +165,29 @@ class WorkerPool:
             self._busy -= 1
             self._changed.notify()
 
-    def _plan_shrink(self) -> None:
-        if len(self._idle) <= self._min_idle or self._shrink is not None:
-            return
-        self._shrink = threading.Timer(self._idle_seconds, self._shrink_now)
-        self._shrink.daemon = True
-        self._shrink.start()
+    def _plan_renewal(self) -> None:
+        if self._renewal is None and not self._closed and (len(self._idle) > self._min_idle or self._any_used()):
+            self._renewal = threading.Timer(self._idle_seconds, self._renew)
+            self._renewal.daemon = True
+            self._renewal.start()
 
-    def _shrink_now(self) -> None:
+    def _renew(self) -> None:
+        """In a pause, replace workers that hold what their jobs touched by fresh ones, `min_idle` of them."""
         with self._changed:
-            self._shrink = None
-            surplus = self._idle[: max(0, len(self._idle) - self._min_idle)]
-            self._idle = self._idle[len(surplus) :]
-        for worker in surplus:
+            self._renewal = None
+            if time.monotonic() - self._last_use < self._idle_seconds:
+                self._plan_renewal()
+                return
+            used = [worker for worker in self._idle if not worker.is_fresh]
+            fresh = [worker for worker in self._idle if worker.is_fresh]
+            surplus, self._idle = fresh[self._min_idle :], fresh[: self._min_idle]
+        for worker in (*used, *surplus):
             worker.end()
+        with suppress(PoolClosedError, PoolBusyError):
+            self.warm_up(self._min_idle)
+
+    def _any_used(self) -> bool:
+        return any(not worker.is_fresh for worker in self._idle)
 
 
 __all__ = ["PRELOAD", "WorkerLimits", "WorkerPool"]

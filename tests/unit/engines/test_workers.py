@@ -253,6 +253,15 @@ def test_an_idle_pool_shrinks() -> None:
     pool.close()
 
 
+def test_used_workers_are_renewed_in_a_pause() -> None:
+    pool = a_pool(size=2, min_idle=1, idle_seconds=0.1)
+    used = pool.run(jobs.pid, None)
+
+    assert eventually(lambda: [worker.is_fresh for worker in pool._idle] == [True])
+    assert pool._idle[0].pid != used
+    pool.close()
+
+
 def test_a_closed_pool_leaves_nothing_and_refuses() -> None:
     pool = a_pool()
     worker = pool.run(jobs.pid, None)
