@@ -38,8 +38,20 @@ def run_scheduler(node: Node) -> None:
     with node.database.transaction() as tx:
         node.outbox.register(tx, *CONSUMERS)
     with open_instance(config) as instance:
+        runless_reporter = Reporter(
+            instance=instance,
+            database=node.database,
+            outbox=node.outbox,
+            chains=node.chains,
+            materializations=_materializations(node),
+        )
         orchestrator = DagsterOrchestrator(
-            instance=instance, config=config, catalog=catalog, jobs=ScopedJobs(ListedDefinitions()), queue=queue
+            instance=instance,
+            config=config,
+            catalog=catalog,
+            jobs=ScopedJobs(ListedDefinitions()),
+            queue=queue,
+            tell=runless_reporter.report,
         )
         orchestrator.warm_up()
         flow_scheduler = FlowScheduler(
@@ -52,13 +64,6 @@ def run_scheduler(node: Node) -> None:
         )
         catalog_publisher = CatalogPublisher(
             instance=instance, config=config, catalog=catalog, database=node.database, outbox=node.outbox
-        )
-        runless_reporter = Reporter(
-            instance=instance,
-            database=node.database,
-            outbox=node.outbox,
-            chains=node.chains,
-            materializations=_materializations(node),
         )
         SchedulerProcess(
             scheduler=flow_scheduler,

@@ -1,5 +1,6 @@
 """Tells Dagster of data that no run brought: pushes, commands, commits whose run died before it could say so."""
 
+import threading
 from collections.abc import Collection, Iterable, Sequence
 
 import structlog
@@ -50,35 +51,46 @@ class Reporter:
         self._materializations = materializations
         self._entries = DatasetStore()
         self._index = BlockIndex()
+        # Between asking what Dagster knows and telling it more, nobody else may tell it the same.
+        self._telling = threading.Lock()
 
     def step(self) -> bool:
         """Report what the outbox told of; tells whether there was anything."""
         return follow(CONSUMER, self._report_news, outbox=self._outbox, database=self._database)
 
     def _report_news(self, messages: Sequence[Message]) -> None:
+        newest: dict[DatasetID, Multihash | None] = {}
         # The newest first: that is what people look at when many are waiting.
-        for dataset in dict.fromkeys(self._unreported(reversed(messages))):
+        for dataset, until in self._unreported(reversed(messages)):
+            newest.setdefault(dataset, until)
+        for dataset, until in newest.items():
             try:
-                self.report(dataset)
+                self.report(dataset, until=until)
             except KamuError as error:
                 # One damaged dataset must not keep the others from being reported.
                 log.warning("dataset_not_reported", dataset=str(dataset), reason=str(error))
 
-    def report(self, dataset: DatasetID) -> bool:
-        """Report the dataset's news, if there are any."""
+    def report(self, dataset: DatasetID, *, until: Multihash | None = None) -> bool:
+        """Report the dataset's news up to a head it had, or up to its head now, if there are any."""
+        with self._telling:
+            return self._report(dataset, until)
+
+    def _report(self, dataset: DatasetID, until: Multihash | None) -> bool:
         with self._database.reading() as tx:
             entry = self._entries.find(tx, dataset)
             if entry is None:
                 return False
-            head = self._chains.head(dataset, tx=tx)
-        known = self._known(key_of(entry.alias), dataset)
-        if str(head) in known:
-            return False
+            # A head that is in the chain no more tells only that there are news.
+            is_known = until is not None and self._index.sequence_of(tx, dataset, until) is not None
+            last = until if until is not None and is_known else self._chains.head(dataset, tx=tx)
+        known = {*self._known(key_of(entry.alias), dataset)}
         after = self._newest(dataset, known)
-        interval = self._chains.interval(dataset, after=after, until=head)
+        if str(last) in known or self._newest(dataset, {*known, str(last)}) != last:
+            return False
+        interval = self._chains.interval(dataset, after=after, until=last)
         if not interval.slices and not interval.watermarks:
             return False
-        said = self._materializations.describe(dataset, after=after, until=head)
+        said = self._materializations.describe(dataset, after=after, until=last)
         self._instance.report_runless_asset_event(
             AssetMaterialization(
                 key_of(entry.alias), metadata=said.metadata, tags={DATA_VERSION_TAG: said.data_version.value}
@@ -86,18 +98,19 @@ class Reporter:
         )
         return True
 
-    def _unreported(self, messages: Iterable[Message]) -> Iterable[DatasetID]:
+    def _unreported(self, messages: Iterable[Message]) -> Iterable[tuple[DatasetID, Multihash | None]]:
+        """Datasets with news, and up to where: a run that lives tells of what it commits after that."""
         for message in messages:
             match message:
                 case DatasetUpdated() if message.run_id is None or not self._will_tell(message.run_id):
-                    yield message.dataset_id
+                    yield message.dataset_id, message.new_head
                 case DatasetCreated() if message.records:
-                    yield message.dataset_id
+                    yield message.dataset_id, None
                 case DatasetRenamed():
-                    yield message.dataset_id
-                case FlowFinished() if message.outcome is not OutcomeKind.SUCCESS:
-                    # One of its attempts may have died between its commit and its report.
-                    yield message.dataset_id
+                    yield message.dataset_id, None
+                case FlowFinished() if message.outcome in {OutcomeKind.FAILED, OutcomeKind.ABORTED}:
+                    # Its run may have ended between its commit and its report.
+                    yield message.dataset_id, None
                 case _:
                     continue
 

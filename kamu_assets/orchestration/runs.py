@@ -1,5 +1,6 @@
 """One Dagster run per attempt of a flow, created and submitted in process: no code server is asked."""
 
+from collections.abc import Callable
 from typing import cast
 
 from dagster import DagsterInstance, DagsterRun, DagsterRunStatus
@@ -9,6 +10,7 @@ from dagster._core.workspace.context import BaseWorkspaceRequestContext
 
 from kamu_assets.flows.model import Flow
 from kamu_assets.flows.orchestrator import RunState, RunStatus
+from kamu_assets.odf.identity import DatasetID
 from kamu_assets.orchestration.catalog import Catalog
 from kamu_assets.orchestration.catalog_state import CatalogRow
 from kamu_assets.orchestration.config import AdapterConfig
@@ -44,13 +46,21 @@ class DagsterOrchestrator:
     """Executes flows as Dagster runs (the `Orchestrator` of the flows)."""
 
     def __init__(
-        self, *, instance: DagsterInstance, config: AdapterConfig, catalog: Catalog, jobs: ScopedJobs, queue: WarmQueue
+        self,
+        *,
+        instance: DagsterInstance,
+        config: AdapterConfig,
+        catalog: Catalog,
+        jobs: ScopedJobs,
+        queue: WarmQueue,
+        tell: Callable[[DatasetID], object],
     ) -> None:
         self._instance = instance
         self._config = config
         self._catalog = catalog
         self._jobs = jobs
         self._queue = queue
+        self._tell = tell
 
     def warm_up(self) -> None:
         """Make the first flow's run as quickly as later ones."""
@@ -62,7 +72,11 @@ class DagsterOrchestrator:
         """Create and start the run `flow.run_id`. Repeating it is harmless, whatever became of the run."""
         if flow.run_id is None:
             raise ValueError("the flow has no attempt")
-        run = self._instance.get_run_by_id(flow.run_id) or self._create(flow)
+        run = self._instance.get_run_by_id(flow.run_id)
+        if run is None and flow.attempt > 1:
+            # The attempt before may have died between its commit and its report; this one tells only of its own.
+            self._tell(flow.dataset_id)
+        run = run or self._create(flow)
         if run.status is DagsterRunStatus.NOT_STARTED:
             # Our coordinator asks the workspace only about runs that the UI made.
             self._instance.submit_run(run.run_id, workspace=cast("BaseWorkspaceRequestContext", None))

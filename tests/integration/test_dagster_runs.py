@@ -136,12 +136,20 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DagsterHome]:
 def adapter(home: DagsterHome) -> Iterator[Adapter]:
     parts = home.parts
     with home.instance() as instance:
+        reporter = Reporter(
+            instance=instance,
+            database=parts.database,
+            outbox=parts.outbox,
+            chains=parts.chains,
+            materializations=parts.materializations,
+        )
         orchestrator = DagsterOrchestrator(
             instance=instance,
             config=home.config,
             catalog=parts.catalog,
             jobs=ScopedJobs(_builder(parts)),
             queue=parts.queue,
+            tell=reporter.report,
         )
         scheduler = FlowScheduler(
             database=parts.database,
@@ -160,13 +168,6 @@ def adapter(home: DagsterHome) -> Iterator[Adapter]:
             max_runs=1000,
         )
         parts.queue.beat(worker._identity)
-        reporter = Reporter(
-            instance=instance,
-            database=parts.database,
-            outbox=parts.outbox,
-            chains=parts.chains,
-            materializations=parts.materializations,
-        )
         reaper = Reaper(instance=instance, queue=parts.queue, clock=parts.clock)
         adapter = Adapter(parts, instance, scheduler, orchestrator, worker, reaper, reporter)
         adapter.settle()
@@ -428,6 +429,40 @@ def test_a_commit_whose_run_died_is_reported(adapter: Adapter) -> None:
 
     (said,) = adapter.materializations(entry)
     assert said["records_added"] == 10
+
+
+def test_a_commit_whose_run_died_is_reported_before_the_next_attempt_tells_of_its_own(adapter: Adapter) -> None:
+    entry = adapter.parts.root(f"polled-{uuid4().hex[:12]}")
+    adapter.parts.flows.request_run(ADMIN, entry.id)
+    adapter.scheduler.step()
+    adapter.parts.queue.claim("dead-host:1:1")
+    StandInCoordinator(adapter.parts).pull(ADMIN, entry.id, run_id=adapter.run_of(entry).run_id)
+    while adapter.reporter.step():
+        pass
+    assert adapter.materializations(entry) == []
+
+    adapter.reaper.bury_lost()
+    adapter.scheduler.reconcile()
+    adapter.work()
+    while adapter.reporter.step():
+        pass
+
+    assert [said["offsets"] for said in adapter.materializations(entry)] == ["[10, 19]", "[0, 9]"]
+
+
+def test_a_report_leaves_out_what_a_run_is_about_to_tell(adapter: Adapter) -> None:
+    entry = adapter.parts.root(f"polled-{uuid4().hex[:12]}")
+    run = adapter.ui_run(entry)
+    adapter.parts.queue.claim("dead-host:1:1")
+    pushed = adapter.parts.push(entry.id)
+    StandInCoordinator(adapter.parts).pull(ADMIN, entry.id, run_id=run.run_id)
+
+    while adapter.reporter.step():
+        pass
+
+    (said,) = adapter.materializations(entry)
+    assert (said[METADATA_HEAD], said["records_added"]) == (str(pushed), 10)
+    adapter.reaper.bury_lost()
 
 
 def test_a_dataset_of_the_same_name_starts_afresh(adapter: Adapter) -> None:

@@ -23,12 +23,20 @@ from tests.support.heart import ADMIN
 
 def run_scheduler(parts: Parts) -> None:
     with open_instance(parts.config) as instance:
+        reporter = Reporter(
+            instance=instance,
+            database=parts.database,
+            outbox=parts.outbox,
+            chains=parts.chains,
+            materializations=parts.materializations,
+        )
         orchestrator = DagsterOrchestrator(
             instance=instance,
             config=parts.config,
             catalog=parts.catalog,
             jobs=ScopedJobs(ListedDefinitions()),
             queue=parts.queue,
+            tell=reporter.report,
         )
         orchestrator.warm_up()
         SchedulerProcess(
@@ -48,13 +56,7 @@ def run_scheduler(parts: Parts) -> None:
                 database=parts.database,
                 outbox=parts.outbox,
             ),
-            reports=Reporter(
-                instance=instance,
-                database=parts.database,
-                outbox=parts.outbox,
-                chains=parts.chains,
-                materializations=parts.materializations,
-            ),
+            reports=reporter,
             wakeups=parts.wakeups,
             clock=parts.clock,
         ).main()
