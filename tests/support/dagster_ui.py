@@ -14,6 +14,13 @@ _RUNS = """query ($tags: [ExecutionTag!], $limit: Int) {
 _RUN = "query ($id: ID!) { runOrError(runId: $id) { __typename ... on Run { runId status } } }"
 _EVENTS = """query ($id: ID!) { runOrError(runId: $id) { __typename ... on Run { eventConnection(limit: 1000) {
   events { ... on MessageEvent { eventType timestamp message } } } } } }"""
+_LIVE = """{ runsOrError(filter: {statuses: [NOT_STARTED, QUEUED, STARTING, STARTED, CANCELING]}) {
+  __typename ... on Runs { results { runId status } } } }"""
+_MATERIALIZATIONS = """query ($key: AssetKeyInput!) { assetOrError(assetKey: $key) { __typename ... on Asset {
+  assetMaterializations(limit: 1000) { runId timestamp metadataEntries {
+    label ... on TextMetadataEntry { text } ... on IntMetadataEntry { intValue } } } } } }"""
+_TERMINATE = """mutation ($id: String!) { terminateRun(runId: $id, terminatePolicy: SAFE_TERMINATE) {
+  __typename ... on TerminateRunFailure { message } ... on PythonError { message } } }"""
 # What "Materialize" on an asset's page sends.
 _LAUNCH = """mutation ($params: ExecutionParams!) { launchRun(executionParams: $params) {
   __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
@@ -39,6 +46,16 @@ class RunEvent:
     # Seconds since the Unix epoch.
     at: float
     message: str
+
+
+@dataclass(frozen=True, slots=True)
+class MaterializationSeen:
+    """An event on an asset's page; `run_id` is empty when it was reported without a run."""
+
+    run_id: str
+    at: float
+    # Texts and numbers; other kinds of metadata are there with None.
+    metadata: dict[str, str | int | None]
 
 
 class DagsterUi:
@@ -75,6 +92,20 @@ class DagsterUi:
         events = self.ask(_EVENTS, id=run_id)["runOrError"]["eventConnection"]["events"]
         return [RunEvent(e["eventType"] or "", float(e["timestamp"]) / 1000, e["message"]) for e in events]
 
+    def live_runs(self) -> Sequence[RunSeen]:
+        """The runs that have not ended."""
+        return [RunSeen(run["runId"], run["status"]) for run in self.ask(_LIVE)["runsOrError"]["results"]]
+
+    def materializations(self, key: Sequence[str]) -> Sequence[MaterializationSeen]:
+        """The newest thousand of an asset, oldest first."""
+        asset = self.ask(_MATERIALIZATIONS, key={"path": list(key)})["assetOrError"]
+        found = [_materialization(each) for each in asset.get("assetMaterializations", ())]
+        return found[::-1]
+
+    def terminate(self, run_id: str) -> str:
+        """Press Terminate; what came of it, by its type's name."""
+        return str(self.ask(_TERMINATE, id=run_id)["terminateRun"]["__typename"])
+
     def materialize(self, key: Sequence[str]) -> str:
         """Press Materialize; the id of the run."""
         selector = {
@@ -88,3 +119,8 @@ class DagsterUi:
         launched = self.ask(_LAUNCH, params=params)["launchRun"]
         assert launched["__typename"] == "LaunchRunSuccess", launched
         return str(launched["run"]["runId"])
+
+
+def _materialization(event: dict[str, Any]) -> MaterializationSeen:
+    metadata = {each["label"]: each.get("text", each.get("intValue")) for each in event["metadataEntries"]}
+    return MaterializationSeen(event["runId"], float(event["timestamp"]) / 1000, metadata)

@@ -83,8 +83,8 @@ class RunningNode:
 
     def kamu_node(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run the command line on this home."""
-        command = [*_COMMAND, arguments[0], "--home", str(self.home), *arguments[1:]]
-        done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
+        variables = {**environment(), "KAMU_NODE_HOME": str(self.home)}
+        done = subprocess.run([*_COMMAND, *arguments], env=variables, capture_output=True, text=True, check=False)
         assert not check or done.returncode == 0, f"{arguments}: {done.stdout}{done.stderr}"
         return done
 
