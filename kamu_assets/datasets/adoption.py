@@ -93,6 +93,9 @@ class Adoption:
 
     def _keep_alias(self, files: DatasetFiles, entry: DatasetEntry) -> None:
         """Write `info/alias` where it says something else, so that the registry can be rebuilt from it."""
-        found = files.alias()
+        try:
+            found = files.alias()
+        except DamagedDatasetError:
+            found = None
         if found is None or DatasetAlias(found.account or DEFAULT_ACCOUNT, found.name) != entry.alias:
             files.write_alias(entry.alias)

@@ -1,13 +1,14 @@
 """Takes in a dataset directory that other ODF software made, byte for byte."""
 
 import fcntl
+import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from kamu_assets.datasets.errors import BeingAdoptedError, DamagedDatasetError
-from kamu_assets.datasets.files import DatasetFiles, parse_hash
+from kamu_assets.datasets.files import DatasetFiles, parse_alias, parse_hash
 from kamu_assets.datasets.model import IndexedBlock, IndexedData
 from kamu_assets.datasets.stored_chain import StoredChain, hashes_to, read_chain
 from kamu_assets.odf.dataset import Seed
@@ -20,6 +21,8 @@ from kamu_assets.storage.volumes import Volumes
 
 CHUNK = 1 << 20
 _MAX_BLOCK = 64 << 20
+# Of `refs/head` and `info/alias`, which hold one short word.
+_MAX_TEXT = 4096
 # Everything of a dataset's layout that is taken along; hidden files are leftovers of writers that died.
 _PARTS = ("blocks", "data", "checkpoints", "info", "refs")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
@@ -44,7 +47,7 @@ class DatasetDirectory:
     def alias(self) -> DatasetAlias | None:
         """What `info/alias` says, if it is there."""
         path = self.path / "info" / "alias"
-        return DatasetAlias.parse(_text(path).strip()) if path.is_file() else None
+        return parse_alias(_text(path), str(path)) if os.path.lexists(path) else None
 
     def seed(self) -> Seed:
         """The first event of the chain of `refs/head`."""
@@ -61,27 +64,29 @@ class DatasetDirectory:
 
     def copy_to(self, volume: ObjectStore, dataset: DatasetID) -> None:
         """Copy all but the head: until that is written, the copy is no dataset."""
-        for source, name in self._files():
+        for source, name in self.files():
             with volume.writer(f"{dataset_folder(dataset)}/{name.rpartition('/')[0]}") as pending:
                 with source.open("rb") as content:
                     while chunk := content.read(CHUNK):
                         pending.write(chunk)
                 pending.commit(f"{dataset_folder(dataset)}/{name}")
 
-    def _files(self) -> list[tuple[Path, str]]:
+    def files(self) -> list[tuple[Path, str]]:
+        """All but the head, with their names in the layout. Links are refused: they lead to files of somebody else."""
         found = []
         for part in _PARTS:
-            for source in sorted((self.path / part).glob("*")):
-                if source.is_symlink() or (not source.is_file() and not source.name.startswith(".")):
-                    raise DamagedDatasetError(str(source), "is not a plain file")
+            for source in sorted(_plain_folder(self.path / part).glob("*")):
+                if not source.name.startswith("."):
+                    _check_plain(source)
                 if _NAME.fullmatch(source.name) and (part, source.name) != ("refs", "head"):
                     found.append((source, f"{part}/{source.name}"))
         return found
 
     def _block(self, name: Multihash) -> bytes:
-        path = self.path / "blocks" / str(name)
-        if path.is_symlink() or not path.is_file():
+        path = _plain_folder(self.path / "blocks") / str(name)
+        if not os.path.lexists(path):
             raise DamagedDatasetError(f"block {name}", "is not there")
+        _check_plain(path)
         if path.stat().st_size > _MAX_BLOCK:
             raise DamagedDatasetError(f"block {name}", f"has more than {_MAX_BLOCK} bytes")
         return path.read_bytes()
@@ -106,6 +111,7 @@ def take_in(source: DatasetDirectory, seed: Seed, volumes: Volumes, *, on_progre
     """
     volume = volumes.for_kind(seed.dataset_kind)
     if source.lies_in(volume, seed.dataset_id):
+        source.files()
         return check(volumes, seed, source.head(), on_progress=on_progress)
     if volume.exists(head_key(seed.dataset_id)):
         folder = dataset_folder(seed.dataset_id)
@@ -140,8 +146,23 @@ def _named_bytes(block: IndexedBlock) -> int:
     return (data.data_slice.size if data.data_slice else 0) + (data.checkpoint.size if data.checkpoint else 0)
 
 
+def _plain_folder(path: Path) -> Path:
+    if path.is_symlink():
+        raise DamagedDatasetError(str(path), "is a link, not a plain folder")
+    return path
+
+
+def _check_plain(path: Path) -> None:
+    if path.is_symlink() or not path.is_file():
+        raise DamagedDatasetError(str(path), "is not a plain file")
+
+
 def _text(path: Path) -> str:
+    _plain_folder(path.parent)
+    _check_plain(path)
     try:
+        if path.stat().st_size > _MAX_TEXT:
+            raise DamagedDatasetError(str(path), f"has more than {_MAX_TEXT} bytes")
         return path.read_text()
     except (OSError, UnicodeDecodeError) as error:
         raise DamagedDatasetError(str(path), f"cannot be read: {error}") from error

@@ -54,7 +54,7 @@ class DatasetFiles:
     def alias(self) -> DatasetAlias | None:
         """What `info/alias` says."""
         text = self._text(alias_key(self._dataset))
-        return None if text is None else DatasetAlias.parse(text.strip())
+        return None if text is None else parse_alias(text, f"{dataset_folder(self._dataset)}/info/alias")
 
     def write_alias(self, alias: DatasetAlias) -> None:
         self._volume.put(alias_key(self._dataset), str(alias).encode())
@@ -145,3 +145,11 @@ def parse_hash(text: str, where: str) -> Multihash:
         return Multihash.parse(text.strip())
     except InvalidError as error:
         raise DamagedDatasetError(where, f"{text[:80]!r} is not a hash") from error
+
+
+def parse_alias(text: str, where: str) -> DatasetAlias:
+    """The name that a file holds."""
+    try:
+        return DatasetAlias.parse(text.strip())
+    except InvalidError as error:
+        raise DamagedDatasetError(where, f"{text[:80]!r} is not a dataset alias") from error

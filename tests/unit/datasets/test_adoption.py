@@ -126,6 +126,28 @@ def link_a_slice(directory: Path) -> None:
     path.symlink_to(directory / "elsewhere")
 
 
+def link_the_slices(directory: Path) -> None:
+    _link(directory / "data")
+
+
+def link_the_head(directory: Path) -> None:
+    _link(directory / "refs" / "head")
+
+
+def link_the_alias(directory: Path) -> None:
+    _link(directory / "info" / "alias")
+
+
+def stretch_the_head(directory: Path) -> None:
+    (directory / "refs" / "head").write_bytes(b"f" * 1_000_000)
+
+
+def _link(path: Path) -> None:
+    elsewhere = path.parent.parent / "elsewhere"
+    path.rename(elsewhere)
+    path.symlink_to(elsewhere)
+
+
 def _a_block(directory: Path) -> Path:
     """Neither the first nor the last."""
     head = (directory / "refs" / "head").read_text()
@@ -154,6 +176,10 @@ def _flip(path: Path) -> None:
         (flip_a_bit_of_a_slice, DanglingObjectError, "data slice .* is damaged: its bytes hash to f1620"),
         (cut_a_slice, DanglingObjectError, "data slice .* has .* bytes, not"),
         (link_a_slice, DamagedDatasetError, "is not a plain file"),
+        (link_the_slices, DamagedDatasetError, "data: is a link, not a plain folder"),
+        (link_the_head, DamagedDatasetError, "refs/head: is not a plain file"),
+        (link_the_alias, DamagedDatasetError, "info/alias: is not a plain file"),
+        (stretch_the_head, DamagedDatasetError, "refs/head: has more than 4096 bytes"),
     ],
 )
 def test_what_is_damaged_is_refused_by_name_and_leaves_nothing(
@@ -221,6 +247,30 @@ def test_a_directory_without_a_name_needs_one(heart: Heart, directory: Path) -> 
     with pytest.raises(InvalidError, match="give it a name"):
         heart.datasets.adopt(ADMIN, directory)
     assert heart.datasets.adopt(ADMIN, directory, NAME).alias == NAME
+
+
+def test_a_link_is_refused_in_the_volume_too(tmp_path: Path, directory: Path) -> None:
+    heart = open_heart(tmp_path)
+    named = heart.datasets.adopt(ADMIN, directory, NAME)
+    place = folder_of(heart, named)
+    heart.datasets.delete(ADMIN, named.id)
+    shutil.copytree(directory, place)
+    link_a_slice(place)
+
+    with pytest.raises(DamagedDatasetError, match="is not a plain file"):
+        heart.datasets.adopt(ADMIN, place)
+
+
+@pytest.mark.parametrize("alias", [b"../../x", b"", b"a\0b", b"\xff"])
+def test_a_bad_alias_is_told_or_replaced(heart: Heart, directory: Path, alias: bytes) -> None:
+    (directory / "info" / "alias").write_bytes(alias)
+
+    with pytest.raises(DamagedDatasetError, match="info/alias: "):
+        heart.datasets.adopt(ADMIN, directory)
+    entry = heart.datasets.adopt(ADMIN, directory, NAME)
+
+    assert (folder_of(heart, entry) / "info" / "alias").read_text() == "kamu/taken-in"
+    assert (folder_of(heart, entry) / "refs" / "head").read_bytes() == (directory / "refs" / "head").read_bytes()
 
 
 def test_leftovers_of_dead_writers_are_not_taken_along(heart: Heart, directory: Path) -> None:
