@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from kamu_assets.errors import ConflictError, UnavailableError
+from kamu_assets.errors import ConflictError, InvalidError, UnavailableError
 
 _BUSY = ("SQLITE_BUSY", "SQLITE_LOCKED")
 _BROKEN = ("SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_PERM")
@@ -14,6 +14,7 @@ _BROKEN = ("SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CORRUPT
 _POSTGRES_UNAVAILABLE = ("08", "53", "57P", "58")
 _POSTGRES_CONFLICT = "40"
 _POSTGRES_NO_LOCK = "55P03"
+_POSTGRES_OUT_OF_RANGE = "22003"
 
 
 class DatabaseUnavailableError(UnavailableError):
@@ -50,13 +51,22 @@ class TransactionConflictError(ConflictError):
         super().__init__("another transaction was in the way and this one was rolled back")
 
 
+class NumberTooLargeError(InvalidError):
+    """A number has more than the 64 bits of a column. Chains of others may claim any."""
+
+    def __init__(self) -> None:
+        super().__init__("a number is too large: sizes, offsets and counts of records have at most 63 bits")
+
+
 @contextlib.contextmanager
 def told_plainly() -> Iterator[None]:
-    """Turn failures of the driver that are nobody's mistake into errors of ours."""
+    """Turn failures of the driver that are no bugs of ours into errors of ours."""
     try:
         yield
     except PoolTimeoutError as error:
         raise DatabaseBusyError from error
+    except OverflowError as error:  # SQLite's driver tells before it sends.
+        raise NumberTooLargeError from error
     except DBAPIError as error:
         told = _sqlite_error(error) or _postgres_error(error)
         if told is None:
@@ -84,4 +94,6 @@ def _postgres_error(error: DBAPIError) -> Exception | None:
         return DatabaseUnavailableError("database unavailable")
     if code.startswith(_POSTGRES_CONFLICT):
         return TransactionConflictError()
+    if code == _POSTGRES_OUT_OF_RANGE:
+        return NumberTooLargeError()
     return DatabaseBusyError() if code == _POSTGRES_NO_LOCK else None

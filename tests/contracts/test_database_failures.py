@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Column, Integer, MetaData, Table, Text, insert, select, text
+from sqlalchemy import BigInteger, Column, Integer, MetaData, Table, Text, insert, select, text
 
 from kamu_assets.database import connections
 from kamu_assets.database.database import Database
@@ -13,13 +13,16 @@ from kamu_assets.database.errors import (
     DatabaseBusyError,
     DatabaseFullError,
     DatabaseUnavailableError,
+    NumberTooLargeError,
     TransactionConflictError,
 )
 from kamu_assets.errors import ConflictError, InvalidError, UnavailableError
 from tests.contracts.conftest import opened
 
 tables = MetaData()
-notes = Table("test_notes", tables, Column("id", Integer, primary_key=True), Column("text", Text))
+notes = Table(
+    "test_notes", tables, Column("id", Integer, primary_key=True), Column("text", Text), Column("size", BigInteger)
+)
 
 
 @pytest.fixture
@@ -199,3 +202,15 @@ def test_readers_do_not_create_a_database_in_rollback_mode(tmp_path: Path) -> No
     connection.close()
 
     assert mode == ("wal",)
+
+
+@pytest.mark.parametrize("size", [2**63, 2**64, -(2**63) - 1])
+def test_a_number_that_no_column_holds_is_refused(database: Database, size: int) -> None:
+    create_notes(database)
+
+    with pytest.raises(NumberTooLargeError) as error, database.transaction() as tx:
+        tx.execute(insert(notes).values(id=1, size=size))
+
+    assert isinstance(error.value, InvalidError)
+    with database.reading() as tx:
+        assert tx.execute(select(notes)).all() == []
