@@ -23,6 +23,14 @@ class NameCollisionError(ConflictError):
         self.alias = alias
 
 
+class NameTooLongError(InvalidError):
+    """The name is within the grammar, but no node keeps such names."""
+
+    def __init__(self, alias: DatasetAlias, most: int) -> None:
+        super().__init__(f"dataset names have at most {most} characters, not {len(str(alias.name))}")
+        self.alias = alias
+
+
 class RefCollisionError(ConflictError):
     """The identity is registered already."""
 

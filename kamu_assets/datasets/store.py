@@ -15,10 +15,13 @@ from kamu_assets.database.columns import (
 )
 from kamu_assets.database.tables import metadata
 from kamu_assets.database.transaction import Transaction
-from kamu_assets.datasets.errors import DatasetNotFoundError, NameCollisionError, RefCollisionError
+from kamu_assets.datasets.errors import DatasetNotFoundError, NameCollisionError, NameTooLongError, RefCollisionError
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.odf.identity import AccountName, DatasetAlias, DatasetID, DatasetKind
 from kamu_assets.odf.names import DatasetName
+
+# Names are indexed, and part of addresses, folders of Dagster and tables on the screen.
+_MAX_NAME = 255
 
 datasets = Table(
     "datasets",
@@ -77,7 +80,8 @@ class DatasetStore:
         return [_entry(row) for row in tx.execute(select(datasets).where(datasets.c.id.in_(ids)))]
 
     def check_free(self, tx: Transaction, entry: DatasetEntry) -> None:
-        """Raise when the identity or the name is taken."""
+        """Raise when the identity or the name is taken, or the name too long."""
+        _check_length(entry.alias)
         if known := self.find(tx, entry.id):
             raise RefCollisionError(entry.id, known.alias)
         if self.find_alias(tx, entry.account, entry.name):
@@ -96,6 +100,7 @@ class DatasetStore:
         entry = self.get(tx, dataset)
         taken = self.find_alias(tx, entry.account, name)
         alias = DatasetAlias(entry.account, name)
+        _check_length(alias)
         if taken is not None and taken.id != dataset:
             raise NameCollisionError(alias)
         change = update(datasets).where(datasets.c.id == dataset)
@@ -116,6 +121,11 @@ class DatasetStore:
     def removed(self, tx: Transaction, dataset: DatasetID) -> None:
         """The files are gone."""
         tx.execute(delete(removals).where(removals.c.id == dataset))
+
+
+def _check_length(alias: DatasetAlias) -> None:
+    if len(str(alias.name)) > _MAX_NAME:
+        raise NameTooLongError(alias, _MAX_NAME)
 
 
 def _values(entry: DatasetEntry) -> dict[str, object]:

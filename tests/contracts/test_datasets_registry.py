@@ -7,7 +7,13 @@ from dataclasses import replace
 import pytest
 
 from kamu_assets.database.database import Database
-from kamu_assets.datasets.errors import DatasetNotFoundError, HeadMovedError, NameCollisionError, RefCollisionError
+from kamu_assets.datasets.errors import (
+    DatasetNotFoundError,
+    HeadMovedError,
+    NameCollisionError,
+    NameTooLongError,
+    RefCollisionError,
+)
 from kamu_assets.datasets.lineage import Lineage
 from kamu_assets.datasets.references import References
 from kamu_assets.datasets.store import DatasetStore
@@ -41,6 +47,16 @@ def test_names_are_found_whatever_their_case(database: Database) -> None:
     with database.reading() as tx:
         assert STORE.find_alias(tx, AccountName("KAMU"), DatasetName("wEATHER")) == entry
         assert STORE.find_alias(tx, AccountName("other"), DatasetName("weather")) is None
+
+
+def test_a_name_has_a_limit(database: Database) -> None:
+    with database.transaction() as tx:
+        STORE.add(tx, an_entry("a" * 255))
+
+    with pytest.raises(NameTooLongError, match="at most 255 characters, not 256"), database.transaction() as tx:
+        STORE.add(tx, an_entry("b" * 256))
+    with pytest.raises(NameTooLongError), database.transaction() as tx:
+        STORE.rename(tx, an_entry("a" * 255).id, DatasetName("c" * 3000))
 
 
 def test_names_collide_whatever_their_case(database: Database) -> None:
