@@ -10,6 +10,8 @@ from kamu_assets.odf.serde.yaml import parse_snapshots
 
 _ENDINGS = {".yaml", ".yml"}
 _MARK = "DatasetSnapshot"
+# More than any manifest has; endless files end here.
+_MAX_BYTES = 8 << 20
 
 
 class UnreadableManifestError(InvalidError):
@@ -25,7 +27,7 @@ def read_manifests(paths: Sequence[Path], *, recursive: bool, stdin: bool) -> li
         raise InvalidError("name manifest files, or use --stdin")
     found = [snapshot for path in paths for snapshot in _of_path(path, recursive=recursive)]
     if stdin:
-        found += _parsed(_decoded(sys.stdin.buffer.read(), "standard input"), "standard input")
+        found += _parsed(_decoded(sys.stdin.buffer.read(_MAX_BYTES), "standard input"), "standard input")
     return found
 
 
@@ -42,13 +44,16 @@ def _of_path(path: Path, *, recursive: bool) -> Iterable[DatasetSnapshot]:
 
 def _text(path: Path) -> str:
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(_MAX_BYTES)
     except OSError as error:
         raise UnreadableManifestError(str(path), error.strerror) from error
     return _decoded(content, str(path))
 
 
 def _decoded(content: bytes, name: str) -> str:
+    if len(content) == _MAX_BYTES:
+        raise UnreadableManifestError(name, f"has {_MAX_BYTES >> 20} MiB or more: no manifest is so large")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
