@@ -1,0 +1,115 @@
+"""What happens by itself: triggers, and derivatives that follow."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from kamu_assets.flows.model import CauseKind
+from kamu_assets.odf.timestamp import Timestamp
+from tests.support.running_node import RunningNode, running_node, wait_until
+from tests.support.stories import add, derivative, flows, numbers, polled_root, pushed_root, records
+
+PATIENCE = 200.0
+PUSHES = 24
+AT_ONCE = 4
+
+pytestmark = pytest.mark.timeout(600)
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
+    with running_node(tmp_path_factory.mktemp("node"), storage={"durability": "fast"}) as node:
+        yield node
+
+
+@pytest.fixture
+def name() -> str:
+    return f"d{uuid4().hex[:8]}"
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Path:
+    """A published file; what it says at first."""
+    page = tmp_path / "page.ndjson"
+    page.write_text(records([1, 2]))
+    return page
+
+
+def held(node: RunningNode, name: str, wanted: list[int]) -> bool:
+    """Whether the dataset holds exactly this, in whatever order."""
+    summaries = json.loads(node.kamu_node("list", "--json").stdout)
+    (found,) = [each for each in summaries if each["name"] == name]
+    return found["records"] >= len(wanted) and sorted(numbers(node, name)) == wanted
+
+
+def set_trigger(node: RunningNode, name: str, *rule: str) -> dict[str, object]:
+    told: dict[str, object] = json.loads(node.kamu_node("trigger", "set", "--json", name, *rule).stdout)
+    return told
+
+
+def test_an_interval_polls_again_and_again(node: RunningNode, name: str, page: Path) -> None:
+    add(node, polled_root(name, page.as_uri()), derivative(f"{name}.more", of=name))
+
+    assert set_trigger(node, name, "--every", "1s")["rule"] == "every 1s"
+    wait_until(partial(held, node, name, [1, 2]), patience=PATIENCE, every=0.5)
+    page.write_text(records([1, 2, 3]))
+    wait_until(partial(held, node, name, [1, 2, 3]), patience=PATIENCE, every=0.5)
+    wait_until(partial(held, node, f"{name}.more", [2, 3, 4]), patience=PATIENCE, every=0.5)
+
+    node.kamu_node("trigger", "pause", name)
+    (listed,) = [each for each in json.loads(node.kamu_node("trigger", "list", "--json").stdout) if each["paused"]]
+    assert listed == {"dataset": f"kamu/{name}", "rule": "every 1s", "paused": True, "nextDue": None}
+    node.kamu_node("trigger", "remove", name)
+    assert {flow.cause.kind for flow in flows(node, name)} == {CauseKind.AUTO_POLLING}
+    assert {flow.cause.kind for flow in flows(node, f"{name}.more")} == {CauseKind.INPUT_UPDATED}
+
+
+def test_a_cron_expression_polls_at_its_minute(node: RunningNode, name: str, page: Path) -> None:
+    add(node, polled_root(name, page.as_uri()))
+
+    told = set_trigger(node, name, "--cron", "* * * * *")
+
+    assert told["rule"] == "cron * * * * *"
+    assert str(told["nextDue"]).endswith(":00Z")
+    wait_until(partial(held, node, name, [1, 2]), patience=PATIENCE, every=1)
+    node.kamu_node("trigger", "remove", name)
+    first = flows(node, name)[-1]
+    assert first.cause.kind is CauseKind.AUTO_POLLING
+    assert first.created_at >= Timestamp.parse(str(told["nextDue"]))
+
+
+def test_pushes_in_a_burst_all_arrive_at_the_end_of_the_chain(node: RunningNode, name: str) -> None:
+    more, most = f"{name}.more", f"{name}.most"
+    add(node, pushed_root(name), derivative(more, of=name), derivative(most, of=more))
+
+    with ThreadPoolExecutor(AT_ONCE) as clients:
+        list(clients.map(lambda number: node.push(f"kamu/{name}", records([number])), range(PUSHES)))
+
+    pushed = list(range(PUSHES))
+    assert sorted(numbers(node, name)) == pushed
+    wait_until(partial(held, node, more, [number + 1 for number in pushed]), patience=PATIENCE, every=0.5)
+    wait_until(partial(held, node, most, [number + 2 for number in pushed]), patience=PATIENCE, every=0.5)
+    for derived in (more, most):
+        # A run takes in what came while another was at work; Dagster hears of each once.
+        told = node.ui.materializations(("kamu", derived))
+        assert sum(int(seen.metadata["records_added"] or 0) for seen in told) == PUSHES
+
+
+def test_a_trigger_is_refused_with_the_reason(node: RunningNode, name: str) -> None:
+    add(node, pushed_root(name))
+
+    for rule in (("--every", "0s"), ("--cron", "61 * * * *"), ("--every", "1h", "--cron", "0 * * * *"), ()):
+        refused = node.kamu_node("trigger", "set", name, *rule, check=False)
+        assert refused.returncode == 1
+        assert len(refused.stderr.splitlines()) <= 2
+        assert "Traceback" not in refused.stderr
+
+    unknown = node.kamu_node("trigger", "set", "nobody", "--every", "1h", check=False)
+    assert (unknown.returncode, unknown.stderr) == (1, "error: dataset nobody does not exist\n")
