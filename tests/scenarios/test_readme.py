@@ -1,0 +1,202 @@
+"""The commands of README.md, executed literally and in their order in a checkout of their own."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support import readme
+from tests.support.dagster_ui import DagsterUi
+from tests.support.running_node import environment, free_ports, wait_until
+
+PORTS = ("HTTP__PORT", "DAGSTER__WEBSERVER_PORT", "DAGSTER__CATALOG_PORT", "DAGSTER__FLOWS_PORT")
+# What the demo says of itself: three minutes on two cores that have nothing else to do.
+PATIENCE = 600.0
+PUSHED, RUN = {"flights"}, {"weather", "airlines", "flights.delays", "flights.late"}
+MARK = "-- and then --"
+
+pytestmark = pytest.mark.timeout(1800)
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """Somebody with a fresh checkout, whose machine has other things on the usual ports."""
+
+    folder: Path
+    ports: Sequence[int]
+    http: httpx.Client
+
+    @property
+    def environment(self) -> dict[str, str]:
+        ours = {name: value for name, value in environment().items() if not name.startswith(("MAKE", "MFLAGS"))}
+        settings = {f"KAMU_NODE__{name}": str(port) for name, port in zip(PORTS, self.ports, strict=True)}
+        return {**ours, **settings, "PYTHONPATH": str(self.folder), "COLUMNS": "200"}
+
+    @property
+    def ui(self) -> DagsterUi:
+        return DagsterUi(f"http://127.0.0.1:{self.ports[1]}", self.http)
+
+    def read(self, command: str) -> str:
+        """The command as it is typed where the usual ports are taken."""
+        return command.replace("8080", str(self.ports[0])).replace("3000", str(self.ports[1]))
+
+    def type(self, commands: Sequence[str]) -> list[str]:
+        """Execute in one session of a shell; what each of them printed."""
+        script = f"\necho '{MARK}'\n".join(map(self.read, commands))
+        done = subprocess.run(
+            ["bash", "-e", "-o", "pipefail", "-c", script],
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return [said.strip() for said in done.stdout.split(MARK)]
+
+    def processes(self) -> list[int]:
+        """Everything that runs for the node of this checkout."""
+        return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit() and self._owns(entry)]
+
+    def _owns(self, process: Path) -> bool:
+        with contextlib.suppress(OSError):
+            return f"KAMU_NODE_HOME={self.folder}/.node".encode() in (process / "environ").read_bytes().split(b"\0")
+        return False
+
+
+@pytest.fixture
+def visitor(tmp_path: Path) -> Iterator[Visitor]:
+    with httpx.Client(timeout=60) as http:
+        visitor = Visitor(readme.checkout(tmp_path / "checkout"), free_ports(len(PORTS)), http)
+        yield visitor
+        subprocess.run(["make", "down"], cwd=visitor.folder, env=visitor.environment, capture_output=True, check=False)
+
+
+def test_the_demo_and_what_to_try_with_it(visitor: Visitor) -> None:
+    text = readme.README.read_text()
+    demo_command, test_command = readme.make_commands(text)
+    assert (demo_command, test_command) == ("make demo", "make test")
+
+    with left_running(visitor, demo_command) as log:
+        check_answers(readme.console_commands(text), visitor)
+        check_live_push(visitor, log.read_text())
+        check_materializations(visitor)
+        verify(visitor)
+    check_nothing_is_left(visitor)
+
+    visitor.type([f"{demo_command} DETACH=1"])
+    check_materializations(visitor)
+    visitor.type(["make down"])
+    check_nothing_is_left(visitor)
+    verify(visitor)
+
+
+def test_every_command_that_is_named_exists(visitor: Visitor) -> None:
+    named = [shlex.split(command)[:2] for command in readme.named_commands(readme.README.read_text())]
+    targets = {name for program, name in named if program == "make"}
+    commands = {name for program, name in named if program == "kamu-node"}
+    makefile = (visitor.folder / "Makefile").read_text()
+
+    assert targets
+    assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in targets)
+    assert commands
+    visitor.type([f".venv/bin/kamu-node {command} --help" for command in sorted(commands)])
+
+
+@contextlib.contextmanager
+def left_running(visitor: Visitor, command: str) -> Iterator[Path]:
+    """The command in a terminal of its own, from the moment the node runs until Ctrl-C; gives what it prints."""
+    log = visitor.folder / "demo.log"
+    with log.open("wb") as output:
+        demo = subprocess.Popen(
+            shlex.split(command),
+            cwd=visitor.folder,
+            env=visitor.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    try:
+        wait_until(lambda: demo.poll() is not None or "Ctrl-C" in log.read_text(), patience=PATIENCE, every=0.5)
+        assert demo.poll() is None, log.read_text()
+        yield log
+    finally:
+        # A terminal sends it to all that run in its foreground.
+        os.killpg(demo.pid, signal.SIGINT)
+        code = demo.wait(PATIENCE)
+    said = log.read_text()
+    assert code in {0, -signal.SIGINT}, said
+    assert "Traceback" not in said
+
+
+def check_answers(commands: Sequence[str], visitor: Visitor) -> None:
+    """Each command prints what the text around it promises."""
+    assert len(commands) == 5
+    exported, late, tail, datasets, log = visitor.type(commands)
+    assert exported == ""
+    assert [carrier for carrier in ("EV", "B6", "UA") if carrier not in late] == []
+    assert len(json.loads(tail)["data"]) == 2
+    assert [name for name in PUSHED | RUN if name not in datasets] == []
+    assert log.count("AddData") == 2
+
+
+def check_live_push(visitor: Visitor, said: str) -> None:
+    """The derivative followed the live push as a Dagster run."""
+    found = re.search(r"flights\.delays followed in \d+ ms as run \S+/runs/(\S+)", said)
+    assert found, said
+    (identity,) = [row["id"] for row in listed(visitor) if row["name"] == "flights.delays"]
+    runs = visitor.ui.runs(tags={"kamu/dataset_id": identity})
+    assert [run.status for run in runs if run.id == found[1]] == ["SUCCESS"]
+    assert any(event.type == "ASSET_MATERIALIZATION" for event in visitor.ui.events(found[1]))
+
+
+def check_materializations(visitor: Visitor) -> None:
+    """Dagster knows of all records: of pushed ones without a run, of the others from the runs that brought them."""
+    for row in listed(visitor):
+        told = wait_until(lambda row=row: all_told(visitor, row), patience=PATIENCE, every=0.5)  # type: ignore[misc] # mypy cannot infer lambdas with defaults
+        assert {run_id == "" for run_id, _ in told} == {row["name"] in PUSHED}
+        assert sum(records for _, records in told) == row["records"]
+
+
+def all_told(visitor: Visitor, row: dict[str, Any]) -> list[tuple[str, int]]:
+    """Run and records of each materialization, once the newest says how many there are in all."""
+    told = visitor.ui.materializations((row["account"], row["name"]))
+    if not told or told[-1].metadata["dagster/row_count"] != row["records"]:
+        return []
+    return [(seen.run_id, int(seen.metadata["records_added"] or 0)) for seen in told]
+
+
+def listed(visitor: Visitor) -> list[dict[str, Any]]:
+    (text,) = visitor.type(["KAMU_NODE_HOME=$PWD/.node .venv/bin/kamu-node list --json"])
+    rows: list[dict[str, Any]] = json.loads(text)
+    return rows
+
+
+def verify(visitor: Visitor) -> None:
+    command = [sys.executable, "-m", "tests.support.verifier", "--walk", str(visitor.folder / ".node" / "datasets")]
+    verified = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert verified.returncode == 0, verified.stdout
+    assert "5 sound, 0 bad" in verified.stdout
+
+
+def check_nothing_is_left(visitor: Visitor) -> None:
+    wait_until(lambda: not visitor.processes(), patience=60)
+    for port in visitor.ports:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
