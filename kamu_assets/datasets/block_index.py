@@ -121,6 +121,14 @@ class BlockIndex:
         query = select(blocks).where(_of(dataset)).order_by(blocks.c.sequence_number)
         return [from_row(row) for row in tx.execute(query)]
 
+    def newest_data(self, tx: Transaction, dataset: DatasetID, *, until: int) -> IndexedBlock | None:
+        """The last AddData or ExecuteTransform block up to this sequence number (included)."""
+        number = blocks.c.sequence_number
+        data = blocks.c.event_kind.in_([int(kind) for kind in DATA_KINDS])
+        query = select(blocks).where(_of(dataset), data, number <= until).order_by(number.desc()).limit(1)
+        row = tx.execute(query).one_or_none()
+        return from_row(row) if row else None
+
     def data_between(self, tx: Transaction, dataset: DatasetID, *, after: int, until: int) -> Sequence[IndexedBlock]:
         """AddData and ExecuteTransform blocks in `(after, until]`, oldest first."""
         number = blocks.c.sequence_number

@@ -22,7 +22,12 @@ def dataset_asset(row: CatalogRow) -> AssetsDefinition:
         updater: Updater = context.resources.updater
         update = updater.update(row.id, run_id=context.run.run_id, log=context.log)
         if update is not None:
-            yield MaterializeResult(asset_key=spec.key, metadata=update.metadata, data_version=update.data_version)
+            yield MaterializeResult(
+                asset_key=spec.key,
+                metadata=update.metadata,
+                data_version=update.data_version,
+                tags=update.inputs,
+            )
 
     return update
 

@@ -1,7 +1,7 @@
 """What Dagster is told when a dataset has new data: the same facts, whoever made the commit."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from dagster import (
@@ -11,18 +11,22 @@ from dagster import (
     TableColumnConstraints,
     TableSchema,
 )
+from dagster._core.definitions.data_version import get_input_data_version_tag
 
 from kamu_assets.database.database import Database
+from kamu_assets.database.transaction import Transaction
+from kamu_assets.datasets.block_index import BlockIndex
 from kamu_assets.datasets.chains import Chains
 from kamu_assets.datasets.intervals import SliceRef
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.datasets.statistics import StatisticsStore
 from kamu_assets.datasets.store import DatasetStore
+from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.odf.multihash import Multihash
 from kamu_assets.odf.timestamp import Timestamp
 from kamu_assets.orchestration.catalog_state import CatalogColumn, columns_of
-from kamu_assets.orchestration.names import METADATA_DATASET_ID, METADATA_HEAD
+from kamu_assets.orchestration.names import METADATA_DATASET_ID, METADATA_HEAD, key_of
 from kamu_assets.orchestration.preview import preview
 from kamu_assets.storage.layout import data_key
 from kamu_assets.storage.volumes import Volumes
@@ -39,6 +43,9 @@ class Materialization:
 
     data_version: DataVersion
     metadata: Mapping[str, Shown]
+    # Which data of its inputs went into it. Dagster would take what it knew of when the run began: less, since pushes
+    # are told to it after they are followed, and call the dataset unsynced for ever.
+    inputs: Mapping[str, str] = field(default_factory=dict)
 
 
 class Materializations:
@@ -50,6 +57,7 @@ class Materializations:
         self._volumes = volumes
         self._entries = DatasetStore()
         self._statistics = StatisticsStore()
+        self._index = BlockIndex()
 
     def describe(
         self, dataset: DatasetID, *, after: Multihash | None, until: Multihash, seconds: float | None = None
@@ -60,6 +68,8 @@ class Materializations:
             sums = self._statistics.get(tx, dataset)
             state = self._chains.state(dataset, tx=tx)
             interval = self._chains.interval(dataset, after=after, until=until, tx=tx)
+            version = self._version(tx, dataset, until)
+            inputs = self._versions_read(tx, state)
         metadata: dict[str, Shown] = {
             METADATA_DATASET_ID: str(dataset),
             METADATA_HEAD: str(until),
@@ -76,7 +86,24 @@ class Materializations:
             metadata["duration_seconds"] = round(seconds, 3)
         if interval.slices and (table := self._preview(entry, interval.slices[-1])):
             metadata["preview"] = MetadataValue.md(table)
-        return Materialization(DataVersion(str(until)), metadata)
+        return Materialization(DataVersion(version), metadata, inputs)
+
+    def _versions_read(self, tx: Transaction, state: ChainState) -> dict[str, str]:
+        """The tags that name the data version of each input, as far as it was read."""
+        read = state.last_transform.query_inputs if state.last_transform else ()
+        blocks = {each.dataset_id: each.last_block_hash for each in read}
+        entries = self._entries.get_many(tx, list(blocks)) if blocks else ()
+        found = [(entry, block) for entry in entries if (block := blocks[entry.id]) is not None]
+        return {
+            get_input_data_version_tag(key_of(entry.alias)): self._version(tx, entry.id, block)
+            for entry, block in found
+        }
+
+    def _version(self, tx: Transaction, dataset: DatasetID, until: Multihash) -> str:
+        """The last block with data up to there: other events change nothing for who reads the dataset."""
+        sequence = self._index.sequence_of(tx, dataset, until)
+        newest = None if sequence is None else self._index.newest_data(tx, dataset, until=sequence)
+        return str(newest.block_hash if newest else until)
 
     def _preview(self, entry: DatasetEntry, newest: SliceRef) -> str | None:
         volume = self._volumes.for_kind(entry.kind)

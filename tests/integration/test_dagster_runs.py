@@ -227,6 +227,23 @@ def test_a_materialization_tells_what_the_commit_brought(
     assert record.event_log_entry.tags["dagster/data_version"] == head
 
 
+def test_a_materialization_names_the_data_of_its_inputs_even_if_dagster_was_not_told_of_it_yet(
+    adapter: Adapter, root: DatasetEntry, derivative: DatasetEntry
+) -> None:
+    head = str(adapter.parts.push(root.id))
+    adapter.settle()
+
+    while adapter.reporter.step():
+        pass
+
+    versions = [adapter.instance.get_latest_data_version_record(key_of(each.alias)) for each in (root, derivative)]
+    told, read = (record.event_log_entry.tags for record in versions if record)
+    assert told is not None
+    assert read is not None
+    assert told["dagster/data_version"] == head
+    assert read[f"dagster/input_data_version/{key_of(root.alias).to_user_string()}"] == head
+
+
 def test_a_chain_of_derivatives_follows_one_push(
     adapter: Adapter, root: DatasetEntry, derivative: DatasetEntry
 ) -> None:

@@ -53,6 +53,8 @@ def test_the_graph_shows_datasets_materialized_and_what_they_are_made_of(node: R
         expect(in_graph(page, name)).to_contain_text("Materialized", timeout=PATIENCE_MILLISECONDS)
         kind = "derivative" if name.startswith("pushed.") else "root"
         expect(in_graph(page, name)).to_contain_text(kind)
+    # The push was told to Dagster after the derivatives had followed it.
+    expect(page.get_by_text("Unsynced")).to_have_count(0)
     expect(page.locator("path[marker-end]")).to_have_count(EDGES)
 
 
