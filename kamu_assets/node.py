@@ -20,6 +20,7 @@ from kamu_assets.datasets.doctor import Doctor
 from kamu_assets.datasets.messages import MESSAGES as DATASET_MESSAGES
 from kamu_assets.datasets.service import Datasets
 from kamu_assets.durability import Durability
+from kamu_assets.errors import UnavailableError
 from kamu_assets.flows.messages import MESSAGES as FLOW_MESSAGES
 from kamu_assets.flows.service import FlowService
 from kamu_assets.governance.access import Access
@@ -34,6 +35,15 @@ if TYPE_CHECKING:
 
 # What workers execute, loaded before they are forked; equal lists share one nursery.
 _JOBS = ("kamu_assets.coordinator.ingest.slice_job", "kamu_assets.query.job", "kamu_assets.engines.datafusion")
+
+
+class UnusableFolderError(UnavailableError):
+    """A folder of the home cannot be made."""
+
+    def __init__(self, folder: Path, error: OSError) -> None:
+        reason = "it is no folder" if isinstance(error, FileExistsError) else error.strerror
+        super().__init__(f"{folder} cannot be used as a folder of the node: {reason}")
+        self.folder = folder
 
 
 class Node:
@@ -86,15 +96,17 @@ class Node:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def prepare(self) -> None:
+    def prepare(self, *, repair: bool = True) -> None:
         """Make the home ready: folders, tables, the admin; finish what a crash interrupted. Harmless when repeated."""
-        for folder in (self.settings.home, self.settings.root_path, self.settings.derivative_path):
-            folder.mkdir(parents=True, exist_ok=True)
-        for folder in (self.settings.uploads_path, self.settings.log_path, self.settings.run_path):
-            folder.mkdir(parents=True, exist_ok=True)
+        settings = self.settings
+        for folder in (settings.home, settings.root_path, settings.derivative_path):
+            _make(folder)
+        for folder in (settings.uploads_path, settings.log_path, settings.run_path):
+            _make(folder)
         self.database.migrate()
         self.auth.ensure_admin()
-        self.datasets.repair_heads()
+        if repair:
+            self.datasets.repair_heads()
 
     def warm_up(self) -> None:
         """Start child processes before the first request needs them."""
@@ -158,16 +170,23 @@ class Node:
         self.database.close()
 
 
-def open_node(settings: Settings, *, clock: Clock | None = None) -> Node:
-    """The node in `settings.home`, made first if it is new."""
-    settings.home.mkdir(parents=True, exist_ok=True)
+def open_node(settings: Settings, *, clock: Clock | None = None, repair: bool = True) -> Node:
+    """The node in `settings.home`, made first if it is new; without `repair` the doctor finds what a crash left."""
+    _make(settings.home)
     node = Node(settings, clock=clock)
     try:
-        node.prepare()
+        node.prepare(repair=repair)
     except BaseException:
         node.close()
         raise
     return node
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UnusableFolderError(folder, error) from error
 
 
 def _coordinator_config(settings: Settings) -> "CoordinatorConfig":

@@ -68,7 +68,7 @@ def doctor(
     as_json: AsJson = False,
 ) -> None:
     """Repair what a crash or a lost database left behind, and say what was done."""
-    with local_node(home) as node:
+    with local_node(home, repair=False) as node:
         with progress_bar("examining datasets", quiet=as_json) as line:
             findings = node.doctor.repair(
                 dry_run=dry_run, on_progress=lambda done, total: line.update(done=done, total=total)

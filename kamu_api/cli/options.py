@@ -19,15 +19,18 @@ Dataset = Annotated[str, typer.Argument(help="name, account/name or did:odf:…"
 
 
 @contextmanager
-def local_node(home: Path | None) -> "Iterator[Node]":
-    """The node in `home`, made first if it does not exist; commands work beside a running node and without one."""
+def local_node(home: Path | None, *, repair: bool = True) -> "Iterator[Node]":
+    """The node in `home`, made first if it does not exist; commands work beside a running node and without one.
+
+    `repair` finishes commits that a crash interrupted.
+    """
     from kamu_assets.monitoring.logs import configure_logging
     from kamu_assets.node import open_node
     from kamu_assets.settings import load_settings
 
     # Standard output belongs to the command's answer.
     configure_logging("cli", level="WARNING", stream=sys.stderr)
-    node = open_node(load_settings(home))
+    node = open_node(load_settings(home), repair=repair)
     try:
         yield node
     finally:

@@ -81,8 +81,12 @@ class Doctor:
     def _heads(self, *, dry_run: bool) -> Iterator[Finding]:
         for entry in self._head_files.behind():
             says = self._says(entry)
-            if not dry_run:
-                self._head_files.publish(entry)
+            try:
+                if not dry_run:
+                    self._head_files.publish(entry)
+            except KamuError as error:
+                yield Finding(FindingKind.HEAD, entry.id, f"refs/head cannot be written: {error}", repaired=False)
+                continue
             message = f"refs/head said {says}: it follows SQL again"
             yield Finding(FindingKind.HEAD, entry.id, message, repaired=not dry_run)
 

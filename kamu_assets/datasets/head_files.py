@@ -2,14 +2,18 @@
 
 from collections.abc import Sequence
 
+import structlog
+
 from kamu_assets.database.database import Database
 from kamu_assets.datasets.files import DatasetFiles
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.datasets.references import References
 from kamu_assets.datasets.store import DatasetStore
-from kamu_assets.errors import InvalidError
+from kamu_assets.errors import KamuError
 from kamu_assets.odf.multihash import Multihash
 from kamu_assets.storage.volumes import Volumes
+
+log = structlog.get_logger(__name__)
 
 
 class HeadFiles:
@@ -43,16 +47,21 @@ class HeadFiles:
         return [entry for entry in late if self._volumes.blocks(entry.kind).exists(entry.id, heads[entry.id])]
 
     def repair(self) -> Sequence[DatasetEntry]:
-        """Publish the heads that an interrupted commit left behind; tells whose."""
-        late = self.behind()
-        for entry in late:
+        """Publish the heads that an interrupted commit left behind; tells whose. One that cannot be stops no other."""
+        return [entry for entry in self.behind() if self._published(entry)]
+
+    def _published(self, entry: DatasetEntry) -> bool:
+        try:
             self.publish(entry)
-        return late
+        except KamuError as error:
+            log.warning("head_not_published", dataset=str(entry.id), error=str(error))
+            return False
+        return True
 
     def _written(self, entry: DatasetEntry) -> Multihash | None:
         try:
             return DatasetFiles.of(self._volumes, entry).head()
-        except InvalidError:
+        except KamuError:
             return None
 
     def _head(self, entry: DatasetEntry) -> Multihash | None:

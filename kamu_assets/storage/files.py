@@ -14,7 +14,7 @@ from kamu_assets.storage.errors import StorageFullError, StorageUnavailableError
 PENDING_PREFIX = ".pending-"
 _RANDOM_BYTES = 8  # 16 characters
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE}
+_REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ELOOP, errno.ESTALE}
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from kamu_assets.storage.files import PENDING_PREFIX
+from kamu_assets.storage.files import PENDING_PREFIX, told_plainly
 from kamu_assets.storage.object_store import ObjectInfo
 
 _GONE = (FileNotFoundError, NotADirectoryError)
@@ -51,7 +51,7 @@ def _walk(folder: Path, key: str, start: str) -> Iterator[ObjectInfo]:
 
 def _entries(folder: Path, start: str) -> list[tuple[str, "os.DirEntry[str]"]]:
     try:
-        with os.scandir(folder) as scan:
+        with told_plainly(folder), os.scandir(folder) as scan:
             seen = [entry for entry in scan if entry.name.startswith(start) and not entry.name.startswith(".")]
     except _GONE:
         return []

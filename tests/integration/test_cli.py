@@ -228,6 +228,26 @@ def test_a_dataset_of_another_node_is_adopted(cities: Home) -> None:
     assert "is already here" in other.refusal("adopt", str(place), "--alias", "kamu/again")
 
 
+@pytest.mark.parametrize("says", ["rubbish", None])
+def test_the_doctor_tells_of_a_head_that_it_repairs(cities: Home, says: str | None) -> None:
+    [alias] = [path for path in cities.path.glob("home/datasets/*/info/alias") if path.read_text().endswith("cities")]
+    head = alias.parent.parent / "refs" / "head"
+    was = head.read_text()
+    head.unlink()
+    if says is not None:
+        head.write_text(says)
+
+    assert "refs/head said" in cities.ok("doctor")
+    assert head.read_text() == was
+    assert cities.ok("doctor") == "nothing to repair\n"
+
+
+def test_a_home_that_is_no_folder_is_told(home: Home) -> None:
+    home.write("home", "a file")
+
+    assert home.refusal("list").endswith("cannot be used as a folder of the node: it is no folder")
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

@@ -66,6 +66,33 @@ def test_the_reference_file_follows_sql(heart: Heart, written: str | None) -> No
     assert kinds(heart) == []
 
 
+def test_a_head_that_cannot_be_written_stops_no_other_repair(heart: Heart) -> None:
+    head = Path(heart.volumes.root.location(head_key(DATASET)))
+    head.unlink()
+    head.mkdir()
+    with heart.database.transaction() as tx:
+        tx.execute(delete(statistics))
+
+    assert heart.datasets.repair_heads() == []
+    found = heart.doctor.repair()
+
+    assert [(finding.kind, finding.repaired) for finding in found if finding.dataset == DATASET] == [
+        (FindingKind.HEAD, False),
+        (FindingKind.ROWS, True),
+    ]
+    assert "it is a folder" in found[0].message
+
+
+def test_a_folder_that_is_a_loop_stops_no_other_repair(heart: Heart) -> None:
+    folder = Path(heart.volumes.root.location(head_key(DATASET))).parent.parent / "data"
+    folder.rename(folder.with_name("moved"))
+    folder.symlink_to(folder.name)
+
+    [found] = heart.doctor.repair()
+
+    assert (found.kind, found.repaired) == (FindingKind.DAMAGED, False)
+
+
 def test_index_sums_and_inputs_are_rebuilt_from_the_blocks(heart: Heart) -> None:
     sound = [heart.datasets.summaries(ADMIN), heart.datasets.dependents(ADMIN, DATASET)]
     with heart.database.transaction() as tx:
