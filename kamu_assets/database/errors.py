@@ -9,7 +9,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from kamu_assets.errors import ConflictError, InvalidError, UnavailableError
 
 _BUSY = ("SQLITE_BUSY", "SQLITE_LOCKED")
-_BROKEN = ("SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_PERM")
+_BROKEN = ("SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_PERM")
+_DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 # PostgreSQL: connection failure, insufficient resources, operator intervention, system error.
 _POSTGRES_UNAVAILABLE = ("08", "53", "57P", "58")
 _POSTGRES_CONFLICT = "40"
@@ -42,6 +43,24 @@ class DatabaseOutdatedError(DatabaseUnavailableError):
         super().__init__(f"database is at migration {found or 'none'}, not {expected}: run `kamu-node migrate`")
         self.found = found
         self.expected = expected
+
+
+class DatabaseNewerError(DatabaseUnavailableError):
+    """The tables are those of a later version of the node."""
+
+    def __init__(self, found: str, known: str) -> None:
+        super().__init__(f"database is at migration {found}, but this node knows none after {known}: run a newer node")
+        self.found = found
+
+
+class DatabaseDamagedError(DatabaseUnavailableError):
+    """The file is no database, or no whole one."""
+
+    def __init__(self, reason: object) -> None:
+        super().__init__(
+            f"database damaged: {reason}. Move the file away with its -wal and -shm;"
+            " `kamu-node doctor` then registers the datasets of the store in a new one"
+        )
 
 
 class TransactionConflictError(ConflictError):
@@ -80,6 +99,8 @@ def _sqlite_error(error: DBAPIError) -> Exception | None:
         return DatabaseBusyError()
     if name.startswith("SQLITE_FULL"):
         return DatabaseFullError()
+    if name.startswith(_DAMAGED):
+        return DatabaseDamagedError(error.orig)
     if name.startswith(_BROKEN):
         return DatabaseUnavailableError(f"database unavailable: {error.orig}")
     return None

@@ -139,6 +139,17 @@ def test_a_file_that_is_no_database_is_unavailable(tmp_path: Path) -> None:
         create_notes(database)
 
 
+def test_a_file_that_was_cut_is_told_with_the_way_out(tmp_path: Path) -> None:
+    path = tmp_path / "node.db"
+    with opened(f"sqlite:///{path}") as database:
+        database.migrate()
+    with path.open("r+b") as file:
+        file.truncate(20_000)
+
+    with opened(f"sqlite:///{path}") as database, pytest.raises(DatabaseUnavailableError, match="kamu-node doctor"):
+        database.migrate()
+
+
 def test_a_missing_folder_is_unavailable(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/missing/node.db"
 

@@ -10,7 +10,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import CheckConstraint, UniqueConstraint, inspect, text
 
 from kamu_assets.database.database import Database
-from kamu_assets.database.errors import DatabaseOutdatedError
+from kamu_assets.database.errors import DatabaseNewerError, DatabaseOutdatedError
 from kamu_assets.database.migrations import state
 from kamu_assets.database.migrations.state import revisions
 from kamu_assets.database.tables import load_tables
@@ -74,6 +74,14 @@ def test_a_database_of_another_version_is_outdated(database: Database) -> None:
 
     assert outdated.value.found == "0001_accounts"
     assert outdated.value.expected == revisions()[-1]
+
+
+def test_a_database_of_a_newer_node_is_left_alone(database: Database) -> None:
+    with database.transaction() as tx:
+        tx.execute(text(f"UPDATE {state.VERSION_TABLE} SET version_num = '9999_from_the_future'"))
+
+    with pytest.raises(DatabaseNewerError, match="9999_from_the_future, but this node knows none after"):
+        database.migrate()
 
 
 def migrate(url: str) -> None:

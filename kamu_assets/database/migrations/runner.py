@@ -4,10 +4,13 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
 from sqlalchemy import URL, Connection, Engine, create_engine, text
 from sqlalchemy.pool import NullPool
 
 from kamu_assets.database.connections import sqlite_writer
+from kamu_assets.database.errors import DatabaseNewerError
+from kamu_assets.database.migrations.state import revisions
 from kamu_assets.durability import Durability
 
 # Any number that no other program uses for its advisory locks.
@@ -22,9 +25,17 @@ def migrate(url: URL, durability: Durability) -> None:
         with engine.begin() as connection:
             if connection.dialect.name == "postgresql":
                 connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+            _check_known(connection)
             upgrade(connection)
     finally:
         engine.dispose()
+
+
+def _check_known(connection: Connection) -> None:
+    found = MigrationContext.configure(connection).get_current_revision()
+    known = revisions()
+    if found is not None and found not in known:
+        raise DatabaseNewerError(found, known[-1])
 
 
 def upgrade(connection: Connection) -> None:
