@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from kamu_assets.engines.workers import WorkerPool
     from kamu_assets.query.service import QueryService
 
+# Seconds after which a query gives way to others that wait.
+_PATIENCE = 2.0
 # What workers execute, loaded before they are forked; equal lists share one nursery.
 _JOBS = ("kamu_assets.coordinator.ingest.slice_job", "kamu_assets.query.job", "kamu_assets.engines.datafusion")
 
@@ -123,7 +125,7 @@ class Node:
     def query_pool(self) -> "WorkerPool":
         """Where queries run."""
         query = self.settings.query
-        return _pool("query", query.workers, query.memory_limit, query.time_limit_seconds)
+        return _pool("query", query.workers, query.memory_limit, query.time_limit_seconds, patience=_PATIENCE)
 
     @cached_property
     def coordinator(self) -> "Coordinator":
@@ -209,12 +211,14 @@ def _coordinator_config(settings: Settings) -> "CoordinatorConfig":
     )
 
 
-def _pool(name: str, size: int, memory_bytes: int, time_seconds: float) -> "WorkerPool":
+def _pool(
+    name: str, size: int, memory_bytes: int, time_seconds: float, *, patience: float | None = None
+) -> "WorkerPool":
     from kamu_assets.engines.worker_limits import WorkerLimits
     from kamu_assets.engines.workers import PRELOAD, WorkerPool
 
     limits = WorkerLimits(memory_bytes=memory_bytes, time_seconds=time_seconds)
-    return WorkerPool(name=name, size=size, limits=limits, preload=(*PRELOAD, *_JOBS))
+    return WorkerPool(name=name, size=size, limits=limits, preload=(*PRELOAD, *_JOBS), patience=patience)
 
 
 def _volumes(settings: Settings, durability: Durability) -> Volumes:

@@ -81,7 +81,7 @@ class IngestSettings(Section):
 class QuerySettings(Section):
     memory_limit: ByteSize = Field(ByteSize(1 * GIB), description="memory of one query")
     time_limit_seconds: float = Field(60, gt=0, description="time of one query")
-    workers: int = Field(2, ge=1, le=64, description="query processes")
+    workers: int = Field(2, ge=1, le=64, description="query processes; queries of more than 2 s have as many more")
     max_rows: int = Field(100_000, ge=1, description="largest `limit` of one answer")
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kamu_assets.engines.nursery import Nursery
+from kamu_assets.engines.places import JobEvictedError, Place
 from kamu_assets.engines.wire import (
     Failure,
     FrameKind,
@@ -45,6 +46,7 @@ class Job:
         on_progress: Callable[[Any], None] | None,
         on_ask: Callable[[Any], Any] | None,
         cancel: threading.Event | None,
+        place: Place,
     ) -> None:
         self.frame = encode_frame(FrameKind.JOB, (function, request, limits.memory_bytes))
         self.packages = frozenset({"kamu_assets", function.__module__.partition(".")[0]})
@@ -52,6 +54,7 @@ class Job:
         self.on_progress = on_progress
         self.on_ask = on_ask
         self.cancel = cancel
+        self.place = place
 
 
 class Worker:
@@ -134,6 +137,8 @@ class Worker:
         while True:
             if job.cancel is not None and job.cancel.is_set():
                 raise JobCancelledError(self._pool)
+            if job.place.is_evicted:
+                raise JobEvictedError
             left = deadline - time.monotonic()
             if left <= 0:
                 raise TimeLimitError(self._pool, job.limits.time_seconds)

@@ -11,14 +11,9 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from kamu_assets.engines.nursery import lease_nursery, return_nursery
-from kamu_assets.engines.worker import WATCH_SECONDS, Job, Worker
-from kamu_assets.engines.worker_limits import (
-    MIB,
-    JobCancelledError,
-    PoolBusyError,
-    PoolClosedError,
-    WorkerLimits,
-)
+from kamu_assets.engines.places import JobEvictedError, Place, Places
+from kamu_assets.engines.worker import Job, Worker
+from kamu_assets.engines.worker_limits import MIB, PoolBusyError, PoolClosedError, WorkerLimits
 
 Req = TypeVar("Req")
 Res = TypeVar("Res")
@@ -30,7 +25,6 @@ PRELOAD = (
     "kamu_assets.engines.datafusion",
     "kamu_assets.engines.worker_process",
 )
-_WAIT_SECONDS = 60.0
 _IDLE_SECONDS = 60.0
 _FRESH_BYTES = 256 * MIB
 
@@ -38,7 +32,8 @@ _FRESH_BYTES = 256 * MIB
 class WorkerPool:
     """Up to `size` workers, started when needed; callers beyond that wait, callers beyond `max_waiting` are refused.
 
-    Safe to use from any number of threads. An idle pool costs no CPU.
+    With `patience`, jobs that run for more seconds give way to newcomers (see `places`); they may then run twice, so
+    running them must change nothing. Safe to use from any number of threads. An idle pool costs no CPU.
     """
 
     def __init__(
@@ -52,19 +47,18 @@ class WorkerPool:
         min_idle: int = 1,
         idle_seconds: float = _IDLE_SECONDS,
         network: bool = False,
+        patience: float | None = None,
     ) -> None:
         self._name = name
         self._size = size
         self._limits = limits
-        self._max_waiting = max_waiting
         self._min_idle = min_idle
         self._idle_seconds = idle_seconds
         self._network = network
         self._nursery = lease_nursery(preload)
-        self._changed = threading.Condition()
+        self._places = Places(name, size, max_waiting=max_waiting, patience=patience)
+        self._lock = threading.Lock()
         self._idle: list[Worker] = []
-        self._busy = 0
-        self._waiting = 0
         self._closed = False
         self._renewal: threading.Timer | None = None
         self._last_use = time.monotonic()
@@ -80,90 +74,78 @@ class WorkerPool:
         cancel: threading.Event | None = None,
     ) -> Res:
         """Run `job(request)` in a worker and give its result; a `KamuError` it raises is raised here."""
-        call = Job(job, request, limits=limits or self._limits, on_progress=on_progress, on_ask=on_ask, cancel=cancel)
-        worker = self._take(cancel)
-        try:
-            result: Res = worker.run(call)
-        finally:
-            self._give_back(worker)
-        return result
+        place = self._places.take(cancel)
+        while True:
+            call = Job(
+                job,
+                request,
+                limits=limits or self._limits,
+                on_progress=on_progress,
+                on_ask=on_ask,
+                cancel=cancel,
+                place=place,
+            )
+            try:
+                result: Res = self._run(call)
+            except JobEvictedError:
+                place = self._places.take(cancel, slow=True)
+            else:
+                return result
 
     def warm_up(self, workers: int = 1) -> None:
         """Start idle workers now, so that the first job need not wait for one."""
-        taken = [self._take(None) for _ in range(min(workers, self._size))]
-        for worker in taken:
-            self._give_back(worker)
+        places = [self._places.take(None) for _ in range(min(workers, self._size))]
+        for place, worker in [(place, self._worker(place)) for place in places]:
+            self._give_back(place, worker)
 
     def close(self) -> None:
         """Kill the idle workers; a running job ends with its worker."""
-        with self._changed:
+        with self._lock:
             if self._closed:
                 return
             self._closed = True
             idle, self._idle = self._idle, []
             if self._renewal is not None:
                 self._renewal.cancel()
-            self._changed.notify_all()
+        self._places.close()
         for worker in idle:
             worker.end()
         return_nursery(self._nursery)
 
-    def _take(self, cancel: threading.Event | None) -> Worker:
-        worker = self._reserve(cancel)
+    def _run(self, call: Job) -> Any:
+        worker = self._worker(call.place)
         try:
-            if worker is not None and worker.is_alive():
-                return worker
-            if worker is not None:
-                worker.end()
-            return Worker(self._name, self._nursery, network=self._network)
-        except BaseException:
-            self._free()
-            raise
-
-    def _reserve(self, cancel: threading.Event | None) -> Worker | None:
-        """A place among the running; with it an idle worker, if there is one."""
-        with self._changed:
-            if self._busy >= self._size:
-                self._wait_for_place(cancel)
-            if self._closed:
-                raise PoolClosedError(self._name)
-            self._busy += 1
-            return self._idle.pop() if self._idle else None
-
-    def _wait_for_place(self, cancel: threading.Event | None) -> None:
-        if self._waiting >= self._max_waiting:
-            raise PoolBusyError(self._name, self._waiting)
-        deadline = time.monotonic() + _WAIT_SECONDS
-        self._waiting += 1
-        try:
-            while self._busy >= self._size and not self._closed:
-                if cancel is not None and cancel.is_set():
-                    raise JobCancelledError(self._name)
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    raise PoolBusyError(self._name, self._waiting - 1)
-                self._changed.wait(left if cancel is None else min(left, WATCH_SECONDS))
+            return worker.run(call)
         finally:
-            self._waiting -= 1
+            self._give_back(call.place, worker)
 
-    def _give_back(self, worker: Worker) -> None:
-        # A worker that once needed much keeps much: allocators rarely return memory.
-        keep = worker.usable and worker.resident_bytes() <= _FRESH_BYTES
-        with self._changed:
+    def _worker(self, place: Place) -> Worker:
+        """An idle worker for a place, or a new one."""
+        with self._lock:
+            worker = self._idle.pop() if self._idle else None
+        try:
+            if worker is not None and not worker.is_alive():
+                worker.end()
+                worker = None
+            worker = worker or Worker(self._name, self._nursery, network=self._network)
+        except BaseException:
+            self._places.give_back(place)
+            raise
+        place.pid = worker.pid
+        return worker
+
+    def _give_back(self, place: Place, worker: Worker) -> None:
+        # A worker that once needed much keeps much: allocators rarely return memory. A slow one stays slow.
+        keep = worker.usable and not place.is_slow and worker.resident_bytes() <= _FRESH_BYTES
+        with self._lock:
             keep = keep and not self._closed
             if keep:
                 self._idle.append(worker)
                 self._last_use = time.monotonic()
                 self._plan_renewal()
-            self._busy -= 1
-            self._changed.notify()
+        self._places.give_back(place)
         if not keep:
             worker.end()
-
-    def _free(self) -> None:
-        with self._changed:
-            self._busy -= 1
-            self._changed.notify()
 
     def _plan_renewal(self) -> None:
         if self._renewal is None and not self._closed and (len(self._idle) > self._min_idle or self._any_used()):
@@ -173,7 +155,7 @@ class WorkerPool:
 
     def _renew(self) -> None:
         """In a pause, replace workers that hold what their jobs touched by fresh ones, `min_idle` of them."""
-        with self._changed:
+        with self._lock:
             self._renewal = None
             if time.monotonic() - self._last_use < self._idle_seconds:
                 self._plan_renewal()

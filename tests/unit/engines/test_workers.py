@@ -231,7 +231,7 @@ def test_callers_beyond_the_size_wait_and_beyond_the_queue_are_refused() -> None
     pool = a_pool(size=2, max_waiting=1)
     with ThreadPoolExecutor(3) as threads:
         running = [threads.submit(pool.run, jobs.sleep, 1.0) for _ in range(3)]
-        assert eventually(lambda: pool._waiting == 1)
+        assert eventually(lambda: pool._places._waiting == 1)
 
         with pytest.raises(PoolBusyError, match="all query workers are busy and 1 callers wait"):
             pool.run(jobs.double, 1)
@@ -313,3 +313,52 @@ def test_no_orphan_survives_a_killed_parent(tmp_path: Path) -> None:
         parent.kill()
 
     assert eventually(lambda: is_gone(int(marker.read_text())))
+
+
+def test_long_jobs_give_way_to_short_ones() -> None:
+    pool = a_pool(size=2, patience=0.3)
+    with ThreadPoolExecutor() as threads:
+        long = [threads.submit(pool.run, jobs.sleep, 4.0) for _ in range(6)]
+        time.sleep(0.2)
+        waited = []
+        for number in range(5):
+            before = time.monotonic()
+            assert pool.run(jobs.double, number) == 2 * number
+            waited.append(time.monotonic() - before)
+        assert not any(job.done() for job in long[:2])
+        # Those that had to make room run again, none is lost and at most four ran at once.
+        assert len([job.result() for job in long]) == 6
+    pool.close()
+
+    assert max(waited) < 3.5
+
+
+def test_a_job_that_steps_back_keeps_its_process_at_low_priority() -> None:
+    pool = a_pool(size=1, patience=0.2)
+    with ThreadPoolExecutor() as threads:
+        long = threads.submit(pool.run, jobs.sleep, 2.0)
+        time.sleep(0.4)
+        other = pool.run(jobs.pid, None)
+        [nice] = [os.getpriority(os.PRIO_PROCESS, place.pid or 0) for place in pool._places._taken]
+        assert long.result() != other
+    # It is not given to the next job.
+    assert pool.run(jobs.pid, None) == other
+    pool.close()
+
+    assert nice == 10
+
+
+def test_a_job_that_has_to_make_room_can_be_cancelled_and_refused() -> None:
+    pool = a_pool(size=1, patience=0.1)
+    cancel = threading.Event()
+    with ThreadPoolExecutor() as threads:
+        first = threads.submit(pool.run, jobs.sleep, 3.0)
+        time.sleep(0.3)
+        second = threads.submit(pool.run, jobs.sleep, 3.0, cancel=cancel)
+        time.sleep(0.4)
+        assert pool.run(jobs.double, 1) == 2
+        cancel.set()
+        with pytest.raises(JobCancelledError):
+            second.result()
+        first.result()
+    pool.close()

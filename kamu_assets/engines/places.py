@@ -1,0 +1,116 @@
+"""Who may run now, so that long jobs do not keep short ones waiting.
+
+Whoever comes takes one of `size` places. With `patience`, a job that has run longer leaves its place to a newcomer: it
+moves to one of as many slow places, at low priority, or, when those are taken, ends and starts again there later.
+"""
+
+import contextlib
+import os
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from kamu_assets.engines.worker_limits import JobCancelledError, PoolBusyError, PoolClosedError
+
+WAIT_SECONDS: Final = 60.0
+_WATCH_SECONDS: Final = 0.1
+_LOW_PRIORITY: Final = 10
+
+
+class JobEvictedError(Exception):
+    """The job has to make room and start again in a slow place."""
+
+
+@dataclass(eq=False)
+class Place:
+    """Where one job runs."""
+
+    is_slow: bool = False
+    is_evicted: bool = False
+    since: float = field(default_factory=time.monotonic)
+    # The process of the job, once it has one.
+    pid: int | None = None
+
+
+class Places:
+    """Safe to use from any number of threads."""
+
+    def __init__(self, name: str, size: int, *, max_waiting: int, patience: float | None) -> None:
+        self._name = name
+        self._size = size
+        self._max_waiting = max_waiting
+        self._patience = patience
+        self._changed = threading.Condition()
+        self._taken: set[Place] = set()
+        self._waiting = 0
+        self._closed = False
+
+    def take(self, cancel: threading.Event | None, *, slow: bool = False) -> Place:
+        """Wait for a place; PoolBusyError when that takes too long or too many wait."""
+        with self._changed:
+            if self._is_full(slow=slow):
+                self._wait(cancel, slow=slow)
+            if self._closed:
+                raise PoolClosedError(self._name)
+            place = Place(is_slow=slow)
+            self._taken.add(place)
+            return place
+
+    def give_back(self, place: Place) -> None:
+        with self._changed:
+            self._taken.discard(place)
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Refuse whoever waits and whoever comes."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def _wait(self, cancel: threading.Event | None, *, slow: bool) -> None:
+        if self._waiting >= self._max_waiting:
+            raise PoolBusyError(self._name, self._waiting)
+        deadline = time.monotonic() + WAIT_SECONDS
+        self._waiting += 1
+        try:
+            while self._is_full(slow=slow) and not self._closed:
+                if cancel is not None and cancel.is_set():
+                    raise JobCancelledError(self._name)
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise PoolBusyError(self._name, self._waiting - 1)
+                watched = cancel is not None or self._patience is not None
+                self._changed.wait(min(left, _WATCH_SECONDS) if watched else left)
+        finally:
+            self._waiting -= 1
+
+    def _is_full(self, *, slow: bool) -> bool:
+        if not slow:
+            self._make_room()
+        return self._count(slow=slow) >= self._size
+
+    def _count(self, *, slow: bool) -> int:
+        return sum(place.is_slow is slow for place in self._taken)
+
+    def _make_room(self) -> None:
+        """Let the job that overstays longest leave, one at a time."""
+        fast = [place for place in self._taken if not place.is_slow]
+        if self._patience is None or len(fast) < self._size or any(place.is_evicted for place in fast):
+            return
+        longest = min(fast, key=lambda place: place.since)
+        if longest.since > time.monotonic() - self._patience:
+            return
+        if self._count(slow=True) < self._size:
+            longest.is_slow = True
+            _step_back(longest.pid)
+        else:
+            longest.is_evicted = True
+
+
+def _step_back(pid: int | None) -> None:
+    """Lower the priority of every thread of a process: Linux has one for each."""
+    with contextlib.suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            os.setpriority(os.PRIO_PROCESS, int(task.name), _LOW_PRIORITY)
