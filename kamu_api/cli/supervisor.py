@@ -3,6 +3,7 @@
 It imports nothing heavy, so that it costs little while the node runs for months.
 """
 
+import contextlib
 import ctypes
 import fcntl
 import os
@@ -13,6 +14,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from io import FileIO
 from pathlib import Path
 from typing import IO
 
@@ -162,29 +164,50 @@ class NodeLog:
         self._console = console
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
+        self._lost = 0
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("a", encoding="utf-8", buffering=1)
+        self._file = self._opened()
 
     def say(self, name: str, line: str) -> None:
-        moment = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
-        text = f"{moment}Z {name:<10} | {line}"
         with self._lock:
-            self._rotate()
-            self._file.write(text + "\n")
-            if self._console:
-                self._console(text)
+            self._write(_stamped(name, line))
 
     def follow(self, name: str, stream: IO[bytes]) -> None:
         """Copy a process's output until it ends."""
         for line in stream:
             self.say(name, line.decode("utf-8", "replace").rstrip())
 
+    def _write(self, text: str) -> None:
+        """A full disk costs lines of the log, not the node: processes block when nobody reads what they say."""
+        if self._console:
+            with contextlib.suppress(OSError):
+                self._console(text)
+        try:
+            self._rotate()
+            if self._lost:
+                self._file.write(
+                    _stamped("supervisor", f"{self._lost} lines are lost, the disk took none").encode() + b"\n"
+                )
+            self._lost = 0
+            self._file.write(f"{text}\n".encode())
+        except OSError:
+            self._lost += 1
+
     def _rotate(self) -> None:
         if self._file.tell() < self._max_bytes:
             return
-        self._file.close()
-        self.path.replace(self.path.with_suffix(".log.1"))
-        self._file = self.path.open("a", encoding="utf-8", buffering=1)
+        with contextlib.suppress(FileNotFoundError):
+            self.path.replace(self.path.with_suffix(".log.1"))
+        full, self._file = self._file, self._opened()
+        full.close()
+
+    def _opened(self) -> FileIO:
+        return self.path.open("ab", buffering=0)
+
+
+def _stamped(name: str, line: str) -> str:
+    moment = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
+    return f"{moment}Z {name:<10} | {line}"
 
 
 class HomeLock:

@@ -1,0 +1,72 @@
+"""The one log of all processes."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kamu_api.cli.supervisor import NodeLog
+
+
+class FullDisk(io.FileIO):
+    """Takes nothing while `full`."""
+
+    full = True
+
+    def write(self, data: object, /) -> int:
+        if FullDisk.full:
+            raise OSError(28, "No space left on device")
+        return super().write(data)  # type: ignore[arg-type]  # passed on as it is
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Iterator[NodeLog]:
+    log = NodeLog(tmp_path / "log" / "node.log", max_bytes=500)
+    yield log
+    log._file.close()
+
+
+def said(log: NodeLog) -> list[str]:
+    return [line.partition("Z ")[2] for line in log.path.read_text().splitlines()]
+
+
+def test_a_full_disk_costs_lines_and_nothing_else(log: NodeLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    log.say("api", "before")
+    monkeypatch.setattr(FullDisk, "full", True)
+    log._file.close()
+    log._file = FullDisk(log.path, "ab")
+
+    reader, writer = os.pipe()
+    os.write(writer, b"one\ntwo\nthree\n")
+    os.close(writer)
+    with os.fdopen(reader, "rb") as stream:
+        log.follow("worker", stream)
+    monkeypatch.setattr(FullDisk, "full", False)
+    log.say("api", "after")
+
+    assert said(log) == [
+        "api        | before",
+        "supervisor | 3 lines are lost: the disk took none",
+        "api        | after",
+    ]
+
+
+def test_a_full_log_is_put_aside(log: NodeLog) -> None:
+    for number in range(20):
+        log.say("api", f"line {number:02} {'x' * 30}")
+
+    old = log.path.with_suffix(".log.1").read_text()
+    assert len(old) < 700
+    assert said(log)[-1].startswith("api        | line 19")
+
+
+def test_a_log_that_somebody_took_away_goes_on(log: NodeLog) -> None:
+    log.say("api", "x" * 600)
+    log.path.unlink()
+    log.say("api", "again")
+
+    assert said(log) == ["api        | again"]
