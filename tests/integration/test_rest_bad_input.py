@@ -96,7 +96,7 @@ def message(answer: httpx.Response) -> str:
         ("csv", None, b"station,level\ns,high\n", "column `level`"),
         ("csv", None, b'station,level\n"s,1\n', "line 2"),
         ("csv", None, b"station,level\n\xff,1\n", "UTF-8"),
-        ("csv", None, gzip.compress(b"station,level\ns,1\n"), ""),
+        ("csv", None, gzip.compress(b"station,level\ns,1\n", mtime=0), ""),
         ("json", None, b"{", ""),
         ("json", None, b'[{"station":"s","level":"high"}]', "column `level`"),
         ("parquet", None, b"not parquet", ""),
