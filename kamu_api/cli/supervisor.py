@@ -5,6 +5,7 @@ It imports nothing heavy, so that it costs little while the node runs for months
 
 import contextlib
 import ctypes
+import errno
 import fcntl
 import os
 import signal
@@ -185,13 +186,16 @@ class NodeLog:
         try:
             self._rotate()
             if self._lost:
-                self._file.write(
-                    _stamped("supervisor", f"{self._lost} lines are lost, the disk took none").encode() + b"\n"
-                )
-            self._lost = 0
-            self._file.write(f"{text}\n".encode())
+                self._append("\n" + _stamped("supervisor", f"{self._lost} lines are lost: the disk took none"))
+                self._lost = 0
+            self._append(text)
         except OSError:
             self._lost += 1
+
+    def _append(self, text: str) -> None:
+        line = f"{text}\n".encode()
+        if self._file.write(line) < len(line):
+            raise OSError(errno.ENOSPC, "only a part of a line was written")
 
     def _rotate(self) -> None:
         if self._file.tell() < self._max_bytes:
