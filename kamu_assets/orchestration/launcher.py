@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from dagster import DagsterInstance, DagsterRun, StringSource
+from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, StringSource
 from dagster._config.config_schema import UserConfigSchema
 from dagster._core.launcher import LaunchRunContext, RunLauncher
 from dagster._core.launcher.base import CheckRunHealthResult, WorkerStatus
@@ -64,8 +64,10 @@ class HybridRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass):
         run = self._instance.get_run_by_id(run_id)
         if run is None or run.is_finished:
             return False
-        # A worker takes an interrupt for a cancellation only when this was said before.
-        self._instance.report_run_canceling(run)
+        # A worker takes an interrupt for a cancellation only when this was said before. Said again it could come after
+        # the end of the run and hide it.
+        if run.status is not DagsterRunStatus.CANCELING:
+            self._instance.report_run_canceling(run)
         if self.queue.cancel(run_id) is not Cancellation.ASKED or self.queue.owner(run_id) is None:
             self.queue.done(run_id)
             self._instance.report_run_canceled(run)

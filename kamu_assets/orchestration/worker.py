@@ -165,9 +165,18 @@ class WarmWorker:
             # The node is stopping; the flow goes on with another attempt when it starts again.
             self._instance.add_run_tags(run.run_id, {TAG_LOST: "true"})
             return
-        ended = self._instance.get_run_by_id(run.run_id)
-        status = ended.status if ended else DagsterRunStatus.FAILURE
+        status = self._final_status(run)
         self._flows.run_finished(run.run_id, _outcome(status, seen), datasets=datasets)
+
+    def _final_status(self, run: DagsterRun) -> DagsterRunStatus:
+        ended = self._instance.get_run_by_id(run.run_id)
+        if ended is None:
+            return DagsterRunStatus.FAILURE
+        if ended.status is not DagsterRunStatus.CANCELING:
+            return ended.status
+        # The request to cancel came after the last step: nothing of ours can be interrupted any more.
+        self._instance.report_run_canceled(ended)
+        return DagsterRunStatus.CANCELED
 
     def _give_up(self, run: DagsterRun, message: str) -> None:
         self._instance.report_run_failed(run, message)
