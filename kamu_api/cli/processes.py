@@ -52,6 +52,7 @@ def _serve_api(settings: "Settings") -> None:
     from kamu_api.app import create_app
     from kamu_assets.monitoring.logs import configure_logging
     from kamu_assets.node import open_node
+    from kamu_gateway.edge.connections import BoundedConnection
 
     configure_logging("api")
     with open_node(settings) as node:
@@ -63,6 +64,7 @@ def _serve_api(settings: "Settings") -> None:
             log_config=None,
             access_log=False,
             server_header=False,
+            http=BoundedConnection,
             # Clients of Kamu take a ping for a protocol error.
             ws_ping_interval=None,
             timeout_graceful_shutdown=5,

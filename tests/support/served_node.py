@@ -25,6 +25,7 @@ from kamu_assets.odf.identity import AccountID, AccountName, DatasetAlias
 from kamu_assets.odf.multihash import Multihash
 from kamu_assets.odf.timestamp import Timestamp
 from kamu_assets.settings import Settings, load_settings
+from kamu_gateway.edge.connections import BoundedConnection
 
 NOW = Timestamp.parse("2050-01-02T03:04:05Z")
 
@@ -99,7 +100,7 @@ def a_settings(home: Path, **overrides: Any) -> Settings:
 
 @contextlib.contextmanager
 def _on_a_socket(node: Node) -> Iterator[str]:
-    config = uvicorn.Config(create_app(node), log_config=None, access_log=False, lifespan="on")
+    config = uvicorn.Config(create_app(node), log_config=None, access_log=False, lifespan="on", http=BoundedConnection)
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
