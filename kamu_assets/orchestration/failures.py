@@ -22,8 +22,15 @@ def message_of(event: DagsterEvent) -> str:
     error = _error(event)
     while error is not None and error.cause is not None:
         error = error.cause
-    text = error.message.strip() if error is not None else event.message or "the run failed"
+    text = _words(error) if error is not None else event.message or "the run failed"
     return text[:_LONGEST]
+
+
+def _words(error: SerializableErrorInfo) -> str:
+    """What the error says, without the Python name before it."""
+    text = error.message.strip()
+    name, colon, words = text.partition(": ")
+    return words if colon and name.rpartition(".")[2] == error.cls_name else text
 
 
 def _error(event: DagsterEvent) -> SerializableErrorInfo | None:

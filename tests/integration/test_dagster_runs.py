@@ -307,7 +307,7 @@ def test_a_failure_is_told_in_the_words_of_its_error(adapter: Adapter) -> None:
     assert flow is not None
     assert flow.outcome is not None
     assert flow.outcome.kind is OutcomeKind.FAILED
-    assert f"{entry.name} is broken on purpose" in str(flow.outcome.message)
+    assert flow.outcome.message == f"{entry.name} is broken on purpose"
     assert adapter.run_of(entry).status is DagsterRunStatus.FAILURE
     assert f"{entry.name} is broken" in str(adapter.orchestrator.status(str(flow.run_id)).message)
 

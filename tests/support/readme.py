@@ -24,6 +24,12 @@ def console_commands(text: str) -> list[str]:
     return [line[2:] for block in _CONSOLE.findall(text) for line in block.splitlines() if line.startswith("$ ")]
 
 
+def console_answers(text: str) -> list[str]:
+    """What the blocks show as answers, line by line, without the spaces at the ends."""
+    lines = [line for block in _CONSOLE.findall(text) for line in block.splitlines()]
+    return [line.rstrip() for line in lines if not line.startswith("$ ")]
+
+
 def named_commands(text: str) -> list[str]:
     """Commands in running text."""
     return _SPAN.findall(text)
