@@ -18,6 +18,10 @@ _PARSER_ERROR: Final = re.compile(r"^(?:ParserError|TokenizerError)\((?P<text>\"
 _COLUMN_HINT: Final = re.compile(r"(?<=^No field named )(?P<name>.*?)\. Did you mean '.*?'\?\n")
 _DIAGNOSTICS: Final = re.compile(r"\n(?:diagnostics|backtrace|Backtrace|help|\nThis issue was likely).*", re.DOTALL)
 _REFUSED: Final = re.compile(r"^(DDL|DML|Statement) not supported: (?P<kind>\w+)")
+_NO_MEMORY: Final = re.compile(r"^Resources exhausted: (?!The used disk space)")
+_NOT_FOUND: Final = re.compile(r"^table '(?P<name>[^']+)' not found$")
+# Catalogs of our sessions, whose schemas are called like them.
+_CATALOGS: Final = ("kamu", "odf")
 _OTHER_STATEMENTS: Final = re.compile(r"Unsupported (SQL statement|logical plan)")
 
 
@@ -58,7 +62,17 @@ def planning_error(error: BaseException) -> InvalidError:
         return StatementNotAllowedError(refused["kind"])
     if _OTHER_STATEMENTS.search(text):
         return StatementNotAllowedError(text.removeprefix("This feature is not implemented: "))
-    return InvalidQueryError(text)
+    return InvalidQueryError(text + _hint_of_quotes(text))
+
+
+def _hint_of_quotes(text: str) -> str:
+    """`a.b` and `a.b.c` without quotes are a schema and a catalog to the parser."""
+    found = _NOT_FOUND.match(text)
+    catalog, _, rest = found["name"].partition(".") if found else ("", "", "")
+    if found is None or not rest or rest.startswith(f"{catalog}."):
+        return ""
+    asked = rest if catalog in _CATALOGS else found["name"]
+    return f'; a name with dots needs quotes: "{asked}"'
 
 
 def plain_text(error: BaseException) -> str:
@@ -72,6 +86,9 @@ def plain_text(error: BaseException) -> str:
 
 
 def refuse_panic(error: BaseException) -> None:
-    """Let through what is no answer of the engine: interrupts, exits and our own errors."""
+    """Let through what is no answer of the engine: interrupts, exits, our own errors, and an empty memory pool."""
+    if _NO_MEMORY.match(plain_text(error)):
+        # Whoever set the limit knows its name.
+        raise MemoryError from error
     if isinstance(error, (KeyboardInterrupt, SystemExit, MemoryError, KamuError)):
         raise error

@@ -2,6 +2,7 @@
 
 import os
 import select
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from kamu_assets.engines.wire import (
     encode_frame,
 )
 from kamu_assets.engines.worker_limits import (
+    AbortedError,
     JobBugError,
     JobCancelledError,
     MemoryLimitError,
@@ -67,6 +69,7 @@ class Worker:
         self._poll = select.poll()
         self._poll.register(self._connection, select.POLLIN)
         self._end: str | None = None
+        self._memory_bytes = 0
         self.usable = True
         # Until it has run a job: jobs touch memory that allocators rarely return.
         self.is_fresh = True
@@ -74,6 +77,7 @@ class Worker:
     def run(self, job: Job) -> Any:
         """Give the result, or raise what the job raised."""
         self.usable = self.is_fresh = False
+        self._memory_bytes = job.limits.memory_bytes
         deadline = time.monotonic() + job.limits.time_seconds
         reader = FrameReader(job.limits.result_bytes)
         self._send(job.frame)
@@ -130,7 +134,10 @@ class Worker:
         return data or self._died()
 
     def _died(self) -> Any:
-        raise WorkerDiedError(self._pool, self.end())
+        cause = self.end()
+        if cause == signal.SIGABRT.name:
+            raise AbortedError(self._pool, self._memory_bytes)
+        raise WorkerDiedError(self._pool, cause)
 
     def _wait(self, job: Job, deadline: float) -> None:
         """Until the worker speaks. Nothing is looked at more often than every `WATCH_SECONDS`."""

@@ -24,6 +24,17 @@ class MemoryLimitError(InvalidError):
         self.limit_bytes = limit_bytes
 
 
+class AbortedError(InvalidError):
+    """A native library gave up, which it does when it is refused memory; doing the same again would end the same."""
+
+    def __init__(self, pool: str, limit_bytes: int) -> None:
+        super().__init__(
+            f"{pool} was aborted, probably because it wanted far more than {limit_bytes // MIB} MiB of memory at once"
+            f" (setting {pool}.memory_limit)"
+        )
+        self.limit_bytes = limit_bytes
+
+
 class TimeLimitError(InvalidError):
     """The job took longer than it may."""
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from kamu_assets.engines.worker_limits import (
+    AbortedError,
     JobBugError,
     JobCancelledError,
     MemoryLimitError,
@@ -98,7 +99,6 @@ def test_a_bug_is_no_kamu_error_and_replaces_the_worker(pool: WorkerPool) -> Non
     [
         (jobs.kill_self, signal.SIGKILL, "SIGKILL"),
         (jobs.kill_self, signal.SIGSEGV, "SIGSEGV"),
-        (jobs.abort, None, "SIGABRT"),
         (jobs.leave, 3, "exit code 3"),
         (jobs.leave, 0, "exit code 0"),
     ],
@@ -108,6 +108,13 @@ def test_a_worker_that_dies_costs_one_job_and_is_replaced(
 ) -> None:
     with pytest.raises(WorkerDiedError, match=f"query worker died in the middle of a job: {cause}"):
         pool.run(job, argument)
+
+    assert pool.run(jobs.double, 4) == 8
+
+
+def test_an_abort_is_told_with_the_limit(pool: WorkerPool) -> None:
+    with pytest.raises(AbortedError, match=r"far more than 400 MiB of memory at once \(setting query.memory_limit\)"):
+        pool.run(jobs.abort, None)
 
     assert pool.run(jobs.double, 4) == 8
 

@@ -8,7 +8,7 @@ from kamu_assets.auth.model import ANONYMOUS
 from kamu_assets.datasets.errors import DatasetNotFoundError
 from kamu_assets.engines.listing import LostSliceError
 from kamu_assets.engines.sql_guard import InvalidQueryError, QueryFailedError, StatementNotAllowedError
-from kamu_assets.engines.worker_limits import JobCancelledError, MemoryLimitError
+from kamu_assets.engines.worker_limits import AbortedError, JobCancelledError, MemoryLimitError
 from kamu_assets.errors import InvalidError
 from kamu_assets.odf.identity import DatasetAlias
 from kamu_assets.query.encode import AnswerTooLargeError
@@ -208,6 +208,37 @@ def test_a_query_that_needs_too_much_memory_costs_only_itself(reading: Reading) 
         reading.query("select repeat('x', 2000000000) as x, repeat('y', 2000000000) as y")
 
     assert reading.rows("select 1 as x") == [{"x": 1}]
+
+
+@pytest.mark.parametrize(
+    ("sql", "error"),
+    [
+        ("select array_agg(a.value) from generate_series(1,100000) a, generate_series(1,100000) b", MemoryLimitError),
+        ("select string_agg(repeat('x',10000),',') from generate_series(1,1000000)", MemoryLimitError),
+        ("select array_repeat(1, 1000000000)", AbortedError),
+        ("select array_resize([1], 2000000000, 0)", AbortedError),
+    ],
+)
+def test_a_lack_of_memory_is_told_with_the_limit(reading: Reading, sql: str, error: type[InvalidError]) -> None:
+    with pytest.raises(error, match=r"MiB of memory .*\(setting query.memory_limit\)"):
+        reading.query(sql)
+
+
+@pytest.mark.parametrize(
+    ("table", "hint"),
+    [
+        ("city.opendata.v1", "table 'city.opendata.v1' not found; a name with dots needs quotes: \"city.opendata.v1\""),
+        ("flights.late", "table 'kamu.flights.late' not found; a name with dots needs quotes: \"flights.late\""),
+        ('"flights.late"', "table 'kamu.kamu.flights.late' not found"),
+        ('kamu.kamu."a.b"', "table 'kamu.kamu.a.b' not found"),
+        ("nope", "table 'kamu.kamu.nope' not found"),
+    ],
+)
+def test_a_name_with_dots_is_told_to_need_quotes(reading: Reading, table: str, hint: str) -> None:
+    with pytest.raises(InvalidQueryError) as error:
+        reading.query(f"select * from {table}")
+
+    assert str(error.value) == hint
 
 
 def test_a_query_nobody_waits_for_is_stopped(reading: Reading) -> None:
