@@ -15,6 +15,7 @@ from kamu_assets.coordinator.ingest.push import GroupCommit
 from kamu_assets.coordinator.ingest.push_queue import GROUP_BYTES, QUEUE_BYTES, Push, PushQueue
 from kamu_assets.coordinator.ingest.push_source import select_push_source
 from kamu_assets.coordinator.ingest.writer import plan_watermark
+from kamu_assets.coordinator.moments import next_system_time
 from kamu_assets.coordinator.results import PullResult, PushResult, Updated, UpToDate, WatermarkResult
 from kamu_assets.coordinator.transform import TransformOptions, Transforms
 from kamu_assets.database.database import Database
@@ -157,8 +158,9 @@ class Coordinator:
         events = plan_watermark(chain, watermark)
         if not events:
             return UpToDate()
+        now = next_system_time(self._clock, chain)
         commit = self._committer.commit(
-            entry.id, expected_head=chain.head, events=events, system_time=self._clock.now(), run_id=run_id
+            entry.id, expected_head=chain.head, events=events, system_time=now, run_id=run_id
         )
         return Updated.of(commit)
 

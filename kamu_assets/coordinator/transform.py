@@ -17,6 +17,7 @@ from kamu_assets.coordinator.errors import (
 )
 from kamu_assets.coordinator.ingest.ingestion import new_slice
 from kamu_assets.coordinator.ingest.writer import schema_of
+from kamu_assets.coordinator.moments import next_system_time
 from kamu_assets.coordinator.output_schema import fit_output
 from kamu_assets.coordinator.results import PullResult, Updated, UpToDate
 from kamu_assets.coordinator.transform_inputs import PlannedInput, TransformInputs
@@ -122,7 +123,7 @@ class Transforms:
             chain=chain,
             transform=normalize_transform(chain.transform.transform),
             inputs=inputs,
-            system_time=self._clock.now(),
+            system_time=next_system_time(self._clock, chain),
             options=options,
             data=staging / f"slice-{name}",
             checkpoint=staging / f"checkpoint-{name}",

@@ -11,6 +11,7 @@ from kamu_assets.coordinator.ingest.fetching import Fetched, FetchRequest
 from kamu_assets.coordinator.ingest.ingestion import Ingestion, Work
 from kamu_assets.coordinator.ingest.limits import FetchLimits
 from kamu_assets.coordinator.ingest.slice_request import SliceInput
+from kamu_assets.coordinator.moments import next_system_time
 from kamu_assets.coordinator.results import NothingToPoll, PullResult, Updated, UpToDate
 from kamu_assets.datasets.chains import Chains
 from kamu_assets.datasets.errors import HeadMovedError
@@ -97,7 +98,7 @@ class Poller:
         forgetful = chain.last_data is not None and chain.source_state is None
         if first and forgetful and not options.fetch_uncacheable:
             return UpToDate(uncacheable=True)
-        system_time = self._clock.now()
+        system_time = next_system_time(self._clock, chain)
         staging = self._volumes.staging(entry.kind)
         with told_plainly(staging), TemporaryDirectory(dir=staging, prefix="fetch-") as folder:
             found = fetch(source.fetch, self._request(chain, system_time, Path(folder)))

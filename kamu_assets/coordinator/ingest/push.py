@@ -10,6 +10,7 @@ from kamu_assets.coordinator.ingest.media_types import PushReader, reader_for
 from kamu_assets.coordinator.ingest.push_queue import Outcome, Push
 from kamu_assets.coordinator.ingest.push_source import select_push_source
 from kamu_assets.coordinator.ingest.slice_request import InputOutcome, SliceInput
+from kamu_assets.coordinator.moments import next_system_time
 from kamu_assets.coordinator.results import PushResult
 from kamu_assets.database.database import Database
 from kamu_assets.datasets.chains import Chains
@@ -90,8 +91,7 @@ class GroupCommit:
 
     def _attempt(self, entry: DatasetEntry, pushes: list[_Resolved]) -> dict[int, Outcome]:
         chain = self._chains.state(entry.id)
-        # Asked after the chain was read: a block is never older than the one before it.
-        now = self._clock.now()
+        now = next_system_time(self._clock, chain)
         work = Work(tuple(push.input(now) for push in pushes), pushes[0].source.merge, now)
         ingested = self._ingestion.ingest(entry, chain, work)
         head = ingested.commit.new_head if ingested.commit else chain.head
