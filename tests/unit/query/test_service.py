@@ -162,6 +162,23 @@ def test_a_refusal_names_the_statement(reading: Reading) -> None:
         reading.query("drop table x")
 
 
+@pytest.mark.parametrize(
+    ("sql", "kind"),
+    [
+        ("copy (select 1) to '/tmp/stolen'", "COPY"),
+        ("-- quietly\n/* so */ explain analyze copy (select 1) to '/tmp/stolen'", "COPY"),
+        ('insert into "kamu/log" values (1)', "INSERT"),
+        ("attach '/etc/passwd'", "ATTACH"),
+        ("drop catalog kamu", "DROP"),
+    ],
+)
+def test_a_statement_that_is_also_wrong_is_not_allowed(reading: Reading, sql: str, kind: str) -> None:
+    reading.stations("log", 1)
+
+    with pytest.raises(StatementNotAllowedError, match=f"statement not allowed: {kind}; only queries are"):
+        reading.query(sql)
+
+
 @pytest.mark.parametrize("count", [990, 3_000, 20_000])
 @pytest.mark.parametrize(
     ("before", "piece", "after"),
