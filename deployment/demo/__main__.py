@@ -34,7 +34,10 @@ def main() -> None:
     node = DemoNode()
     try:
         run(node)
-        if not detach:
+        detach = detach or not node.started
+        if detach:
+            console.print("\nThe node goes on running. [bold]make down[/] stops it.")
+        else:
             console.print("\nThe node is running. [bold]Ctrl-C[/] stops it.")
             signal.pause()
     except KeyboardInterrupt:
@@ -44,7 +47,8 @@ def main() -> None:
         raise
     finally:
         if not detach:
-            node.kamu_node("down")
+            with console.status("stopping the node"):
+                node.stop()
 
 
 def run(node: DemoNode) -> None:
@@ -52,8 +56,8 @@ def run(node: DemoNode) -> None:
         source = node.home / "demo"
         data.prepare(source)
     with console.status("starting the node"):
-        node.kamu_node("up", "--detach")
-    step("the node is up")
+        node.start()
+    step("the node is up" if node.started else f"the node in {node.home} was up already")
     add_datasets(node, source)
     load(node, source)
     follow_live(node, source)
@@ -109,9 +113,7 @@ def follow_live(node: DemoNode, source: Path) -> None:
     node.push("flights", "\n".join([header, *chosen]).encode(), "text/csv")
     acknowledged = time.monotonic() - begin
     if start >= len(rows):
-        step(
-            f"a live push of {len(chosen)} known flights: acknowledged, nothing to do"
-        )
+        step(f"a live push of {len(chosen)} known flights: acknowledged, nothing to do")
         return
     pushed.write_text(str(start + len(chosen)))
     while node.last_offset("flights.delays") == before:
@@ -132,11 +134,12 @@ def ask(node: DemoNode) -> None:
 
 def show_addresses(node: DemoNode) -> None:
     console.print("\n[bold]Addresses[/]")
-    console.print(f"  API      {node.api}")
+    console.print(f"  API      {node.api}  (health: {node.api}/system/health)")
     console.print(f"  Dagster  {node.dagster}/assets")
     console.print(f"  Tail     {node.api}/kamu/flights.late/tail?limit=3")
     console.print(f"  Token    {node.home / 'keys' / 'admin.token'}")
     console.print(f"  Log      {node.home / 'log' / 'node.log'}")
+    console.print(f"  Shell    export KAMU_NODE_HOME={node.home}, then .venv/bin/kamu-node --help")
 
 
 def step(text: str) -> None:

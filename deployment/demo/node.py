@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 
+from kamu_api.cli.supervisor import HomeLock
 from kamu_assets.settings import load_settings
 
 PATIENCE = 150.0
@@ -26,7 +27,27 @@ class DemoNode:
         self.dagster = f"http://{settings.dagster.host}:{settings.dagster.webserver_port}"
         self.command = [sys.executable, "-m", "kamu_api.cli.main"]
         self.environment = {**os.environ, "KAMU_NODE_HOME": str(self.home)}
+        self.started = False
         self._http = httpx.Client(timeout=120)
+
+    def start(self) -> None:
+        """Start the node, or use the one that runs in this home; `started` tells which."""
+        self.started = HomeLock(self.home).owner() is None
+        if self.started:
+            self.kamu_node("up", "--detach")
+        else:
+            self.wait_until(self._is_ready, "the node that runs here did not get ready")
+
+    def stop(self) -> None:
+        """Stop the node if it was started here."""
+        if self.started:
+            self.kamu_node("down")
+
+    def _is_ready(self) -> bool:
+        try:
+            return self._http.get(f"{self.api}/system/health", params={"type": "readiness"}).is_success
+        except httpx.TransportError:
+            return False
 
     def kamu_node(self, *arguments: str) -> str:
         """Run the command line; its output, or an exit with what it said."""
