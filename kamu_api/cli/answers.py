@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from kamu_api.cli.output import errors, print_json, print_rows
+from kamu_api.cli.output import print_json, print_rows, remark
 from kamu_assets.errors import InvalidError
 from kamu_assets.query.model import QueryResponse
 
@@ -45,7 +45,7 @@ def print_answer(answer: QueryResponse, form: str) -> None:
 def tell_if_cut(answer: QueryResponse) -> None:
     """A word on standard error when there may be more rows than were printed."""
     if answer.num_records and answer.num_records == answer.limit:
-        errors.print(f"({answer.limit:,} rows; --limit gives more, if there are any)", style="dim", highlight=False)
+        remark(f"{answer.limit:,} rows; --limit gives more, if there are any")
 
 
 def _print_structs(names: list[str], rows: list[list[Any]], form: str) -> None:
@@ -56,8 +56,12 @@ def _print_structs(names: list[str], rows: list[list[Any]], form: str) -> None:
         case "ndjson":
             for struct in structs:
                 print_json(struct)
-        case _:
+        case _ if names:
             print_rows(structs, columns=names)
+            if not structs:
+                remark("no rows")
+        case _:
+            remark("no rows and no columns yet")
 
 
 def _csv_cell(value: Any) -> Any:

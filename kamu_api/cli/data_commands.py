@@ -57,7 +57,7 @@ def ingest(
     stdin: Annotated[bool, typer.Option("--stdin", help="push standard input")] = False,
     source_name: Annotated[str | None, typer.Option("--source-name", help="which push source of the dataset")] = None,
     event_time: Annotated[
-        str | None, typer.Option("--event-time", help="RFC 3339 time of rows without one [default: now]")
+        str | None, typer.Option("--event-time", help="RFC 3339 time of rows without one; default: now")
     ] = None,
     input_format: Annotated[
         str | None, typer.Option("--input-format", help="csv, json, ndjson, geojson, ndgeojson, parquet")
@@ -81,7 +81,7 @@ def ingest(
 
 
 def sql(
-    query: Annotated[str | None, typer.Argument(help="a query [default: read it from standard input]")] = None,
+    query: Annotated[str | None, typer.Argument(help="a query; default: read it from standard input")] = None,
     format_: Format = "table",
     limit: Annotated[int | None, typer.Option("--limit", "-n", min=0, help="so many rows at most")] = None,
     home: Home = None,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kamu_api.cli.options import AsJson, Dataset, Home, local_node
-from kamu_api.cli.output import complain, print_json, print_rows, progress_bar, say
+from kamu_api.cli.output import complain, print_json, print_rows, progress_bar, remark, say, time_text
 
 if TYPE_CHECKING:
     from kamu_assets.datasets.chains import ChainBlock
@@ -56,6 +56,8 @@ def list_datasets(home: Home = None, as_json: AsJson = False) -> None:
         summaries = node.datasets.summaries(node.auth.admin_caller())
     if as_json:
         print_json([_facts(summary) for summary in summaries])
+    elif not summaries:
+        remark(f"no datasets in {node.settings.home}; --home or KAMU_NODE_HOME names another node")
     else:
         columns = ("name", "kind", "records", "size", "head", "updated")
         print_rows([_shown(summary) for summary in summaries], columns=columns)
@@ -85,7 +87,7 @@ def log(
 
 def adopt(
     directory: Annotated[Path, typer.Argument(help="a dataset directory of any ODF software")],
-    alias: Annotated[str | None, typer.Option("--alias", help="how to call it [default: its info/alias]")] = None,
+    alias: Annotated[str | None, typer.Option("--alias", help="how to call it; default: its info/alias")] = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
@@ -139,7 +141,7 @@ def _shown(summary: "DatasetSummary") -> dict[str, Any]:
         "records": f"{facts['records']:,}",
         "size": size_text(facts["size"]),
         "head": summary.head.short,
-        "updated": (facts["updated"] or "").partition(".")[0].removesuffix("Z").replace("T", " "),
+        "updated": time_text(facts["updated"]),
     }
 
 

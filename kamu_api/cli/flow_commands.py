@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kamu_api.cli.options import AsJson, Dataset, Home, local_node
-from kamu_api.cli.output import print_json, print_rows, say
+from kamu_api.cli.output import print_json, print_rows, say, time_text
 from kamu_assets.errors import InvalidError, NotFoundError
 
 if TYPE_CHECKING:
@@ -47,7 +47,10 @@ def list_triggers(home: Home = None, as_json: AsJson = False) -> None:
     """List all triggers, soonest first."""
     with local_node(home) as node:
         rows = [_facts(node, trigger) for trigger in node.flows.triggers(node.auth.admin_caller())]
-    print_rows(rows, columns=("dataset", "rule", "paused", "nextDue"), as_json=as_json)
+    if as_json:
+        print_json(rows)
+    else:
+        print_rows([_shown(row) for row in rows], columns=("dataset", "rule", "next run (UTC)"))
 
 
 def pause(dataset: Dataset, home: Home = None, as_json: AsJson = False) -> None:
@@ -131,6 +134,11 @@ def _facts(node: "Node", trigger: "Trigger") -> dict[str, Any]:
     }
 
 
+def _shown(facts: dict[str, Any]) -> dict[str, Any]:
+    due = "paused" if facts["paused"] else time_text(facts["nextDue"])
+    return {"dataset": facts["dataset"], "rule": facts["rule"], "next run (UTC)": due}
+
+
 def _name(node: "Node", trigger: "Trigger") -> str:
     try:
         return str(node.datasets.resolve(node.auth.admin_caller(), trigger.dataset_id).alias)
@@ -144,4 +152,7 @@ def _tell(node: "Node", trigger: "Trigger", *, as_json: bool) -> None:
     if as_json:
         print_json(facts)
     else:
-        say(f"{facts['dataset']}: {facts['rule']}, " + ("paused" if trigger.paused else f"next {facts['nextDue']}"))
+        say(
+            f"{facts['dataset']}: {facts['rule']}, "
+            + ("paused" if trigger.paused else f"next {time_text(facts['nextDue'])} UTC")
+        )

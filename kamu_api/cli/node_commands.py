@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from kamu_api.cli.options import AsJson, Home, local_node
-from kamu_api.cli.output import console, print_json, print_rows, progress_bar
+from kamu_api.cli.output import console, print_json, print_rows, progress_bar, say
 
 
 def register(app: typer.Typer) -> None:
@@ -38,7 +38,8 @@ def down(home: Home = None) -> None:
     from kamu_api.cli.startup import stop_node
     from kamu_assets.settings import load_settings
 
-    console.print("the node has stopped" if stop_node(load_settings(home)) else "no node is running here")
+    settings = load_settings(home)
+    say("the node has stopped" if stop_node(settings) else f"no node is running in {settings.home}")
 
 
 def init(home: Home = None) -> None:
@@ -49,7 +50,7 @@ def init(home: Home = None) -> None:
 
 
 def show_settings(home: Home = None, as_json: AsJson = False) -> None:
-    """Print every setting: key, value, meaning."""
+    """Print every setting: key, value, meaning. KAMU_NODE__HTTP__PORT or node.yaml in the home sets `http.port`."""
     from kamu_assets.settings import describe_settings, load_settings
 
     rows = describe_settings(load_settings(home))

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from kamu_assets.node import Node
 
 Home = Annotated[
-    Path | None, typer.Option("--home", envvar="KAMU_NODE_HOME", help="the node's folder [default: ~/.kamu-node]")
+    Path | None, typer.Option("--home", envvar="KAMU_NODE_HOME", help="the node's folder; default: ~/.kamu-node")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON for scripts")]
 Dataset = Annotated[str, typer.Argument(help="name, account/name or did:odf:…", show_default=False)]

@@ -26,6 +26,16 @@ def complain(text: str) -> None:
     errors.print(f"error: {text}", style="red", markup=False, highlight=False)
 
 
+def remark(text: str) -> None:
+    """One line on standard error about an answer, for people."""
+    errors.print(f"({text})", style="dim", markup=False, highlight=False)
+
+
+def time_text(moment: str | None) -> str:
+    """An RFC 3339 time in UTC for people, to the second."""
+    return (moment or "").partition(".")[0].removesuffix("Z").replace("T", " ")
+
+
 def print_json(value: Any) -> None:
     """One JSON document on standard output."""
     sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")

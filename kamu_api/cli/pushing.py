@@ -27,7 +27,7 @@ class Pushing:
         self._dataset = parse_dataset_ref(dataset)
         self._source_name = source_name
         self._event_time = None if event_time is None else Timestamp.parse(event_time)
-        self._media_type = None if input_format is None else media_type_of_file(f"--input-format .{input_format}")
+        self._media_type = None if input_format is None else _named(input_format)
 
     def push_all(self, files: Sequence[Path], *, stdin: bool, progress: ProgressLine) -> Iterator[dict[str, Any]]:
         """Everything in its order; ends at the first refusal, what was pushed before stays."""
@@ -72,6 +72,15 @@ class Pushing:
 def push_line(row: dict[str, Any]) -> str:
     """The row for people."""
     return f"{row['file']}: " + ("nothing new" if row["result"] == "up-to-date" else f"{row['records']:,} record(s)")
+
+
+def _named(input_format: str) -> str:
+    try:
+        return media_type_of_file(f"_.{input_format}")
+    except UnsupportedMediaTypeError as error:
+        raise InvalidError(
+            f"unknown input format {input_format!r}; there are csv, json, ndjson, geojson, ndgeojson, parquet"
+        ) from error
 
 
 def _media_type(file: Path) -> str | None:

@@ -22,7 +22,11 @@ READY_PATIENCE = 120.0
 
 class PortTakenError(UnavailableError):
     def __init__(self, setting: str, host: str, port: int) -> None:
-        super().__init__(f"{host}:{port} is in use by another program; free it or set `{setting}` (see node.yaml)")
+        variable = "KAMU_NODE__" + setting.replace(".", "__").upper()
+        super().__init__(
+            f"{host}:{port} is in use by another program; free it, or set another port: "
+            f"{variable} in the environment, or `{setting}` in the home's node.yaml"
+        )
 
 
 def run_node(settings: Settings) -> None:
@@ -64,7 +68,7 @@ def start_detached(settings: Settings) -> None:
         if node.poll() is not None or time.monotonic() > deadline:
             raise ProcessFailedError(f"the node did not start:\n{_last_lines(log)}")
         time.sleep(0.1)
-    for line in address_lines(settings):
+    for line in (*address_lines(settings), "The node runs in the background; `kamu-node down` stops it."):
         _write_line(line)
 
 

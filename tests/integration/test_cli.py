@@ -215,6 +215,25 @@ def test_triggers_are_set_paused_and_removed(cities: Home) -> None:
     assert cities.refusal("trigger", "pause", "polled") == "dataset kamu/polled has no trigger"
 
 
+def test_triggers_are_told_to_the_second(cities: Home) -> None:
+    told = cities.ok("trigger", "set", "polled", "--cron", "0 3 * * *")
+    assert told.startswith("kamu/polled: cron 0 3 * * *, next ")
+    assert told.endswith(" 03:00:00 UTC\n")
+    assert cities.ok("trigger", "list").splitlines()[1].rstrip().endswith(" 03:00:00")
+    cities.ok("trigger", "pause", "polled")
+    assert cities.ok("trigger", "list").splitlines()[1].rstrip().endswith("paused")
+
+
+def test_nothing_to_show_is_said(home: Home) -> None:
+    empty = home.run("list")
+    assert (empty.code, empty.out) == (0, "")
+    assert empty.told.startswith(f"(no datasets in {home.path / 'home'}; ")
+    assert home.run("sql", "select 1 as x where false").told == "(no rows)\n"
+    home.ok("add", home.write("root.yaml", ROOT.format(name="bare", source="AddPushSource", details="sourceName: a")))
+    assert home.run("tail", "bare").told == "(no rows and no columns yet)\n"
+    assert home.ok("tail", "bare", "--json") == "[]\n"
+
+
 def test_a_dataset_of_another_node_is_adopted(cities: Home) -> None:
     cities.ok("ingest", "cities", cities.write("rows.csv", ROWS))
     [dataset] = [row for row in cities.json("list") if row["name"] == "cities"]
@@ -259,7 +278,7 @@ def test_a_home_that_is_no_folder_is_told(home: Home) -> None:
         (("ingest", "cities"), "name files, or use --stdin"),
         (("ingest", "cities", "nope.csv"), "nope.csv is not a file"),
         (("ingest", "cities", "--stdin", "--event-time", "yesterday"), "yesterday"),
-        (("ingest", "cities", "--stdin", "--input-format", "xml"), "known are"),
+        (("ingest", "cities", "--stdin", "--input-format", "xml"), "there are csv, json"),
         (("ingest", "cities", "--stdin", "--source-name", "nope"), "Source 'nope' not found"),
         (("ingest", "large", "--stdin"), "is a derivative dataset"),
         (("sql", "selec 1"), "sql parser error"),

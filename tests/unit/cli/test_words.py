@@ -1,11 +1,17 @@
 """Small texts of the command line."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
+from kamu_api.cli.app import app
 from kamu_api.cli.dataset_commands import size_text
 from kamu_api.cli.flow_commands import interval_text, parse_interval
+from kamu_api.cli.output import time_text
+from kamu_api.cli.startup import PortTakenError
 from kamu_assets.errors import InvalidError
 
 
@@ -32,3 +38,23 @@ def test_an_interval_is_read_as_it_was_written(seconds: int) -> None:
 )
 def test_sizes_are_told_in_the_largest_unit_that_fits(size: int, text: str) -> None:
     assert size_text(size) == text
+
+
+def test_times_are_told_to_the_second() -> None:
+    assert time_text("2024-01-02T03:04:05.678901234Z") == "2024-01-02 03:04:05"
+    assert time_text("2024-01-02T03:04:05Z") == "2024-01-02 03:04:05"
+    assert time_text(None) == ""
+
+
+@pytest.mark.parametrize(
+    ("command", "default"), [("list", "~/.kamu-node"), ("ingest", "now"), ("sql", "standard input"), ("adopt", "alias")]
+)
+def test_help_tells_defaults(command: str, default: str) -> None:
+    said = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200", "TERM": "dumb"}).output
+    assert re.search(rf"default: .*{re.escape(default)}", said), said
+
+
+def test_a_taken_port_is_told_with_the_ways_to_another() -> None:
+    told = str(PortTakenError("dagster.webserver_port", "127.0.0.1", 3000))
+    assert "KAMU_NODE__DAGSTER__WEBSERVER_PORT" in told
+    assert "`dagster.webserver_port`" in told
