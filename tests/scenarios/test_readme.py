@@ -130,6 +130,7 @@ def left_running(visitor: Visitor, command: str) -> Iterator[Path]:
             stdout=output,
             stderr=output,
             start_new_session=True,
+            preexec_fn=_hear_interrupts,  # noqa: PLW1509 - one system call, safe beside threads
         )
     try:
         wait_until(lambda: demo.poll() is not None or "Ctrl-C" in log.read_text(), patience=PATIENCE, every=0.5)
@@ -142,6 +143,11 @@ def left_running(visitor: Visitor, command: str) -> Iterator[Path]:
     said = log.read_text()
     assert code in {0, -signal.SIGINT}, said
     assert "Traceback" not in said
+
+
+def _hear_interrupts() -> None:
+    """A terminal's foreground does; what a script starts in the background inherits that they are ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def check_answers(commands: Sequence[str], visitor: Visitor) -> None:
