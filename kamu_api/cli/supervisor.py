@@ -108,7 +108,7 @@ class _Child:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=_die_with_parent,  # noqa: PLW1509 - one system call, made before any thread of ours matters
+            preexec_fn=_prepare_child,  # noqa: PLW1509 - two system calls, made before any thread of ours matters
         )
         threading.Thread(target=self._log.follow, args=(self.spec.name, self._process.stdout), daemon=True).start()
 
@@ -249,5 +249,10 @@ class HomeLock:
             os.close(descriptor)
 
 
-def _die_with_parent() -> None:
+def _prepare_child() -> None:
+    """End with the parent. Hear interrupts even if the parent, started in the background, ignores them.
+
+    Dagster's processes handle SIGTERM as they handle SIGINT: ignoring one they would ignore both.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

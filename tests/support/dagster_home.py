@@ -216,7 +216,15 @@ class DagsterHome:
     def start(self, command: ProcessCommand) -> subprocess.Popen[bytes]:
         env = {**os.environ, **command.env, "TEST_NODE_HOME": str(self.parts.home)}
         log = (self.parts.home / f"{command.name}.log").open("ab")
-        process = subprocess.Popen(command.argv, env=env, stdout=log, stderr=log, start_new_session=True)
+        process = subprocess.Popen(
+            command.argv,
+            env=env,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            # As the supervisor does: Dagster's daemon ignores SIGTERM where SIGINT is ignored.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - safe beside threads
+        )
         log.close()
         self.processes.append(process)
         return process
