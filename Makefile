@@ -10,7 +10,7 @@ SOURCES := kamu_assets kamu_gateway kamu_api tests deployment
 
 export KAMU_NODE_HOME ?= $(CURDIR)/.node
 
-.PHONY: help setup fmt lint test conformance bench demo up down
+.PHONY: help setup fmt lint test conformance bench peers demo up down
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
@@ -41,8 +41,17 @@ test: $(READY)  ## every test, real neighbours included
 conformance: $(READY)  ## ODF vectors and recordings of a real kamu [VECTORS=folder] [RECORDED=folder]
 	$(BIN)/python -m tests.conformance $(if $(VECTORS),--vectors $(VECTORS)) $(if $(RECORDED),--recorded $(RECORDED))
 
-bench: $(READY)  ## measure [ONLY=workload]
+PEERS := .venv-peers/.ready
+
+bench: $(READY) peers  ## measure [ONLY=workload or group]
 	$(BIN)/python -m tests.bench $(if $(ONLY),--only $(ONLY))
+
+# Without a network the measurements go on: peers that are not there are reported as missing.
+peers: $(READY)
+	@test $(PEERS) -nt tests/bench/peers/requirements.txt || { \
+	  $(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-peers && \
+	  $(BIN)/uv pip install --quiet --python .venv-peers/bin/python -r tests/bench/peers/requirements.txt && \
+	  touch $(PEERS); } || echo "peers cannot be installed: they will be reported as missing"
 
 demo: $(READY)  ## a node with real data that goes on running [DETACH=1]
 	$(BIN)/python -m deployment.demo $(if $(DETACH),--detach)

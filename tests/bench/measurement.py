@@ -14,7 +14,7 @@ from tests.bench.versions import versions
 # Load average per core above which neighbours may spoil what a clock says.
 NOISY_LOAD = 1.5
 
-Detail = float | int | str | Mapping[str, Any] | Sequence[Any]
+Detail = float | int | str | None | Mapping[str, Any] | Sequence[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +43,19 @@ class Measurement:
     limit: float | None = None
     # Processor time and memory hardly depend on neighbours: they are judged on a noisy machine too.
     by_clock: bool = True
+    # Why there is no figure: what to compare with is not installed, or a job gave a wrong result.
+    missing: str | None = None
+    failure: str | None = None
     details: Mapping[str, Detail] = field(default_factory=dict)
 
     @property
     def within_guard(self) -> bool | None:
-        """None without a limit."""
-        return None if self.limit is None else self.value <= self.limit
+        """None without a limit or a figure."""
+        return None if self.limit is None or not self.has_value else self.value <= self.limit
+
+    @property
+    def has_value(self) -> bool:
+        return self.missing is None and self.failure is None
 
     @property
     def is_noisy(self) -> bool:
@@ -56,19 +63,21 @@ class Measurement:
 
     @property
     def fails(self) -> bool:
-        """Whether the limit is broken and nobody else is to blame."""
-        return self.within_guard is False and not (self.is_noisy and self.by_clock)
+        """Whether a job failed, or the limit is broken and nobody else is to blame."""
+        return self.failure is not None or (self.within_guard is False and not (self.is_noisy and self.by_clock))
 
     def document(self) -> dict[str, Any]:
         """The measurement as one JSON object."""
+        reasons = {"missing": self.missing, "failure": self.failure}
         return {
             "workload": self.workload,
-            "value": _rounded(self.value),
+            "value": _rounded(self.value) if self.has_value else None,
             "unit": self.unit,
             "limit": self.limit,
             "within_guard": self.within_guard,
             "noisy": self.is_noisy,
             "load_per_core": _rounded(self.machine.load_per_core),
+            **{key: reason for key, reason in reasons.items() if reason is not None},
             **{key: _rounded(value) for key, value in self.details.items()},
             "versions": versions(),
         }

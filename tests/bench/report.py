@@ -27,12 +27,12 @@ def report(measurements: Iterable[Measurement]) -> int:
 
 
 def _table(measurements: Iterable[Measurement]) -> Table:
-    table = Table("workload", "value", "limit", "", "min", "p95", "load/core", box=None, header_style="bold")
+    table = Table("workload", "value", "limit", "", "min", "p95", "max", "load/core", box=None, header_style="bold")
     for each in measurements:
-        details = [_figure(each.details.get(key)) for key in ("min", "p95")]
+        details = [_figure(each.details.get(key)) for key in ("min", "p95", "max")]
         table.add_row(
             each.workload,
-            f"{each.value:.3f} {each.unit}",
+            f"{each.value:.3f} {each.unit}" if each.has_value else "",
             "" if each.limit is None else f"{each.limit:g} {each.unit}",
             verdict(each),
             *details,
@@ -43,6 +43,8 @@ def _table(measurements: Iterable[Measurement]) -> Table:
 
 def verdict(measurement: Measurement) -> str:
     """The limit's fate in a word or two."""
+    if not measurement.has_value:
+        return "FAILED" if measurement.failure else "missing"
     if measurement.within_guard is None:
         return "for information"
     words = "ok" if measurement.within_guard else "BROKEN"
