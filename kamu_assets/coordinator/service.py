@@ -15,6 +15,7 @@ from kamu_assets.coordinator.ingest.push import GroupCommit
 from kamu_assets.coordinator.ingest.push_queue import GROUP_BYTES, QUEUE_BYTES, Push, PushQueue
 from kamu_assets.coordinator.ingest.push_source import select_push_source
 from kamu_assets.coordinator.ingest.writer import plan_watermark
+from kamu_assets.coordinator.metadata_events import MetadataEvents
 from kamu_assets.coordinator.moments import next_system_time
 from kamu_assets.coordinator.results import PullResult, PushResult, Updated, UpToDate, WatermarkResult
 from kamu_assets.coordinator.transform import TransformOptions, Transforms
@@ -27,8 +28,9 @@ from kamu_assets.datasets.service import Datasets
 from kamu_assets.engines.registry import EngineRegistry
 from kamu_assets.engines.slice_writer import Encodings
 from kamu_assets.governance.access import Action
-from kamu_assets.odf.dataset import DatasetKind
+from kamu_assets.odf.dataset import DatasetKind, MetadataEvent
 from kamu_assets.odf.identity import DatasetRef
+from kamu_assets.odf.multihash import Multihash
 from kamu_assets.odf.timestamp import Timestamp
 from kamu_assets.storage.volumes import Volumes
 
@@ -58,7 +60,7 @@ class CoordinatorConfig:
 
 
 class Coordinator:
-    """Pull, push, set watermarks."""
+    """Pull, push, set watermarks, commit metadata events."""
 
     def __init__(
         self,
@@ -78,6 +80,7 @@ class Coordinator:
         self._chains = chains
         self._committer = committer
         self._clock = clock
+        self._metadata_events = MetadataEvents(datasets=datasets, chains=chains, committer=committer, clock=clock)
         ingestion = Ingestion(
             chains=chains,
             committer=committer,
@@ -152,6 +155,12 @@ class Coordinator:
             except HeadMovedError:
                 continue
         return self._set_watermark(entry, watermark, run_id)
+
+    def commit_event(
+        self, caller: Caller, dataset: DatasetRef, event: MetadataEvent, *, expected_head: Multihash | None = None
+    ) -> Updated:
+        """Append a metadata event that someone decided upon; a ChainRuleError says why the chain refuses it."""
+        return self._metadata_events.commit(caller, dataset, event, expected_head=expected_head)
 
     def _set_watermark(self, entry: DatasetEntry, watermark: Timestamp, run_id: str | None) -> WatermarkResult:
         chain = self._chains.state(entry.id)
