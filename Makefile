@@ -10,7 +10,7 @@ SOURCES := kamu_assets kamu_gateway kamu_api tests deployment
 
 export KAMU_NODE_HOME ?= $(CURDIR)/.node
 
-.PHONY: help setup fmt lint test conformance bench peers demo up down
+.PHONY: help setup fmt lint test faults conformance bench peers demo up down
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
@@ -37,6 +37,9 @@ lint: $(READY)  ## style, types, import contracts
 
 test: $(READY)  ## every test, real neighbours included
 	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
+
+faults: $(READY)  ## kills, power cuts, races, full and rotten disks, poison: the long form, with figures
+	$(BIN)/pytest -n 2 --dist load -m 'faults or fault_matrix' $(ARGS)
 
 conformance: $(READY)  ## ODF vectors and recordings of a real kamu [VECTORS=folder] [RECORDED=folder]
 	$(BIN)/python -m tests.conformance $(if $(VECTORS),--vectors $(VECTORS)) $(if $(RECORDED),--recorded $(RECORDED))

@@ -15,7 +15,11 @@ settings.register_profile("local", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "local")
 
-MARKED_FOLDERS = {"integration": pytest.mark.integration, "scenarios": pytest.mark.scenario}
+MARKED_FOLDERS = {
+    "integration": pytest.mark.integration,
+    "scenarios": pytest.mark.scenario,
+    "faults": pytest.mark.fault_matrix,
+}
 
 
 def pytest_report_header() -> str:
