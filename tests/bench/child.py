@@ -6,6 +6,7 @@ Speaks JSON lines: `{"ready": ...}` before the clock starts, and what the run to
 from __future__ import annotations
 
 import gc
+import importlib
 import json
 import os
 import pickle
@@ -35,6 +36,8 @@ def _answer(folder: Path, say: Any) -> dict[str, Any]:
         found, missing = _versions(subject.needs)
         if missing:
             return {"missing": f"not installed: {', '.join(missing)}"}
+        for module in subject.imports:
+            importlib.import_module(module)
         return {"took": _measured(subject, folder, say), "versions": found}
     except WrongResultError as error:
         return {"failed": f"wrong result: {error}"}

@@ -33,6 +33,8 @@ class Subject:
     environment: Environment = Environment.NODE
     # Distributions it cannot do without; a subject that lacks one is reported as missing.
     needs: tuple[str, ...] = ()
+    # Modules to load before the clock starts.
+    imports: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,10 @@ def is_prepared(place: object) -> int:
     return 10 if place == "prepared" else 0
 
 
+def is_loaded(folder: Path, *, module: str) -> int:
+    return 10 if module in sys.modules else 0
+
+
 def takes_memory(folder: Path) -> int:
     block = bytearray(200_000_000)
     block[::4096] = b"x" * len(block[::4096])

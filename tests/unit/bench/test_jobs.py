@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -36,6 +37,14 @@ def test_preparation_does_not_count() -> None:
     ran = run_job(Subject("prepared", subjects.is_prepared, subjects.gives_ten, prepare=subjects.slowly_prepared))
 
     assert ran.run.cpu_s < 0.25
+
+
+def test_imports_are_done_before_the_clock_starts() -> None:
+    module = "xml.etree.ElementTree"
+
+    ran = run_job(Subject("imports", partial(subjects.is_loaded, module=module), subjects.gives_ten, imports=(module,)))
+
+    assert ran.run.wall_s > 0
 
 
 def test_processor_time_of_children_counts_dead_or_alive() -> None:
