@@ -1,0 +1,141 @@
+"""Processes that are killed at their n-th change of a file, at a step of a commit, or after some time.
+
+Everything happens in forked children: a parent that runs no engine can fork hundreds of times.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+from kamu_assets.datasets.commit import CommitStep
+
+OnStep = Callable[[CommitStep], None]
+Work = Callable[[Path, OnStep], None]
+_FORK = multiprocessing.get_context("fork")
+_CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.link", "os.symlink"}
+
+
+@dataclass(frozen=True)
+class Death:
+    """Where a process was killed; None as its point when it had done everything before."""
+
+    number: int
+    point: str | None
+
+
+class FaultPoints:
+    """Counts the moments at which a process may die, and dies at one of them."""
+
+    def __init__(self, home: Path, die_at: int) -> None:
+        self._home = str(home)
+        self._left = die_at
+        self._log = (home / "passed").open("w")
+        # Writing down a point must not count as one.
+        self._inside = threading.local()
+
+    def watch(self) -> None:
+        sys.addaudithook(self._audit)
+        sync = os.fsync
+
+        def fsync(descriptor: int) -> None:
+            self.passes("fsync")
+            sync(descriptor)
+
+        os.fsync = fsync
+
+    def passes(self, point: str) -> None:
+        if getattr(self._inside, "busy", False):
+            return
+        self._inside.busy = True
+        try:
+            self._left -= 1
+            self._log.write(f"{point}\n")
+            self._log.flush()
+            if self._left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+        finally:
+            self._inside.busy = False
+
+    def _audit(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if event in _CHANGES or (event == "open" and _writes(arguments)):
+            path = str(arguments[1] if event == "os.rename" else arguments[0])
+            # Names relative to an open folder count too: cleaning up uses them.
+            if path.startswith(self._home) or not path.startswith("/"):
+                self.passes(f"{event} {Path(path).parent.name}")
+
+
+def killed_at(number: int, home: Path, work: Work) -> Death:
+    """Do some work in a process that is killed at its n-th fault point."""
+    process = start(_work_until, number, home, work)
+    process.join()
+    if process.exitcode == 0:
+        return Death(number, None)
+    assert process.exitcode == -signal.SIGKILL, f"the process failed with {process.exitcode}"
+    return Death(number, (home / "passed").read_text().splitlines()[-1])
+
+
+def killed_after(seconds: float, home: Path, work: Work) -> Death:
+    """The same, at whatever it does after so many seconds."""
+    process = start(_work_until, -1, home, work)
+    process.join(seconds)
+    process.kill()
+    process.join()
+    return Death(0, None if process.exitcode == 0 else "in time")
+
+
+def told_by(question: Callable[[Path], str | None], home: Path) -> str | None:
+    """What a process of its own answers about a home."""
+    answer = home / "answer"
+    process = start(_answer, question, home, answer)
+    process.join()
+    if process.exitcode != 0:
+        return f"looking at it ended with {process.exitcode}"
+    return answer.read_text() or None
+
+
+def start(work: Callable[..., None], *arguments: object) -> BaseProcess:
+    process = _FORK.Process(target=work, args=arguments)
+    process.start()
+    return process
+
+
+def acknowledge(home: Path, head: object) -> None:
+    """Note, for others to see, that a commit was reported as done."""
+    with (home / "acknowledged").open("a") as file:
+        file.write(f"{head}\n")
+
+
+def acknowledged(home: Path) -> list[str]:
+    path = home / "acknowledged"
+    return path.read_text().split() if path.exists() else []
+
+
+def _work_until(number: int, home: Path, work: Work) -> None:
+    points = FaultPoints(home, number)
+    points.watch()
+    work(home, lambda step: points.passes(f"commit {step}"))
+
+
+def _answer(question: Callable[[Path], str | None], home: Path, answer: Path) -> None:
+    try:
+        told = question(home)
+    except Exception:  # noqa: BLE001 - whatever it is, the parent tells it
+        told = traceback.format_exc()
+    answer.write_text(told or "")
+
+
+def _writes(arguments: tuple[Any, ...]) -> bool:
+    path, mode, flags = arguments
+    if not isinstance(path, str):
+        return False
+    return bool(flags & (os.O_WRONLY | os.O_RDWR)) if mode is None else any(letter in mode for letter in "wxa+")
