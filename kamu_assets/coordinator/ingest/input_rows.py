@@ -8,17 +8,15 @@ from typing import Self
 import pyarrow as pa
 from datafusion import DataFrame
 
+from kamu_assets.coordinator.ingest.blame import blame_input
 from kamu_assets.coordinator.ingest.columns import check_input_columns, fit_schema, slice_schema
 from kamu_assets.coordinator.ingest.errors import IngestError, SourceUnreachableError, SqlRuntimeError, TooLargeError
 from kamu_assets.coordinator.ingest.explain import general_error
-from kamu_assets.coordinator.ingest.explain_csv import explain_csv
-from kamu_assets.coordinator.ingest.explain_json import explain_json
-from kamu_assets.coordinator.ingest.explain_parquet import explain_parquet
+from kamu_assets.coordinator.ingest.input_file import InputFile
 from kamu_assets.coordinator.ingest.limits import MIB, IngestLimits
 from kamu_assets.coordinator.ingest.merge import check_key, in_commit_order, unseen
 from kamu_assets.coordinator.ingest.preprocess import default_preprocess, run_queries
-from kamu_assets.coordinator.ingest.reader_options import csv_dialect
-from kamu_assets.coordinator.ingest.readers import InputFile, ReadFrame, check_header, read_input
+from kamu_assets.coordinator.ingest.readers import ReadFrame, check_header, read_input
 from kamu_assets.coordinator.ingest.session import Bench, EngineFailureError, engine_failures, open_bench, stream
 from kamu_assets.coordinator.ingest.slice_request import SliceInput
 from kamu_assets.coordinator.ingest.times import normalize_times
@@ -26,7 +24,7 @@ from kamu_assets.engines.listing import listing
 from kamu_assets.errors import KamuError
 from kamu_assets.odf.arrow_schema import to_arrow
 from kamu_assets.odf.data import DataSchema, DatasetVocabulary
-from kamu_assets.odf.source import MergeStrategy, ReadStepCsv, ReadStepJson, ReadStepNdJson
+from kamu_assets.odf.source import MergeStrategy
 from kamu_assets.storage.errors import StorageFullError
 
 
@@ -125,34 +123,12 @@ class InputRows:
             memory = self._bench.limits.sort_memory_bytes // MIB
             return TooLargeError(f"{self.name}: sorting and comparing needs more than {memory} MiB")
         try:
-            self._blame_input()
+            blame_input(self._bench, self._source, self._input.read)
         except IngestError as error:
             return error
         if self._input.preprocess is not None:
             return SqlRuntimeError(f"{self.name}: preprocess query: {reason}")
         return general_error(self.name, reason)
-
-    def _blame_input(self) -> None:
-        """Raise if the input alone, before any query, is what cannot be read."""
-        file, schema = self._source.file, self._source.frame.schema()
-        read = self._input.read
-        match read:
-            case ReadStepCsv():
-                dialect, header = csv_dialect(read), bool(read.header)
-                explain_csv(self._bench, file.path, dialect, name=file.name, header=header, schema=schema)
-            case ReadStepNdJson() | ReadStepJson():
-                explain_json(self._bench, file.path, name=file.name, schema=schema)
-            case _:
-                if self._source.declared is not None:
-                    explain_parquet(self._bench, file.path, name=file.name, schema=schema)
-                self._read_alone()
-
-    def _read_alone(self) -> None:
-        try:
-            for _ in stream(self._source.frame):
-                pass
-        except EngineFailureError as error:
-            raise general_error(self.name, str(error)) from error
 
 
 def _as_file(one: SliceInput, scratch: Path) -> InputFile:

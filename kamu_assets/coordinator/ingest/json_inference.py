@@ -1,69 +1,71 @@
 """Order of inferred columns: the reference takes the keys of each record in alphabetical order, later ones after."""
 
-import json
-from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-_BLANKS = " \t\r\n"
+from kamu_assets.coordinator.ingest.errors import IngestError, TooLargeError
+from kamu_assets.coordinator.ingest.json_scanner import json_values
+from kamu_assets.coordinator.ingest.json_text import json_text
+from kamu_assets.coordinator.ingest.limits import IngestLimits
 
 
-def sample_of(path: Path, records: int) -> list[Any]:
-    """The first records."""
-    return list(islice(read_values(path), records))
+@dataclass
+class Shape:
+    """The keys that values have, on all levels, in the order in which they are first seen."""
+
+    members: "dict[str, Shape]" = field(default_factory=dict)
+    # What the elements of lists look like, if there are any.
+    items: "Shape | None" = None
+
+    def add(self, value: Any) -> int:
+        """One more value; tells how many fields it is the first to have."""
+        if isinstance(value, dict):
+            known = len(self.members)
+            below = sum(self.members.setdefault(key, Shape()).add(value[key]) for key in sorted(value))
+            return len(self.members) - known + below
+        if isinstance(value, list):
+            self.items = self.items or Shape()
+            return sum(map(self.items.add, value))
+        return 0
+
+    def ordered(self, schema: pa.Schema) -> pa.Schema:
+        """The same fields in the order of the reference, on all levels."""
+        return pa.schema(self._ordered(list(schema)))
+
+    def _ordered(self, fields: list[pa.Field]) -> list[pa.Field]:
+        order = {key: place for place, key in enumerate(self.members)}
+        fields = sorted(fields, key=lambda found: order.get(found.name, len(order)))
+        return [found.with_type(self.members.get(found.name, _UNSEEN).typed(found.type)) for found in fields]
+
+    def typed(self, kind: pa.DataType) -> pa.DataType:
+        """The same type with its fields in that order."""
+        if pa.types.is_struct(kind):
+            return pa.struct(self._ordered([kind.field(n) for n in range(kind.num_fields)]))
+        if pa.types.is_list(kind):
+            items = self.items or _UNSEEN
+            return pa.list_(kind.value_field.with_type(items.typed(kind.value_type)))
+        return kind
 
 
-def count_fields(sample: Sequence[Any]) -> int:
-    """Fields that a schema of the sample has, on all levels."""
-    objects = [value for value in sample if isinstance(value, dict)]
-    below = [item for value in sample if isinstance(value, list) for item in value]
-    keys: dict[str, list[Any]] = {}
-    for value in objects:
-        for key, part in value.items():
-            keys.setdefault(key, []).append(part)
-    nested = sum(count_fields(parts) for parts in keys.values() if any(isinstance(p, (dict, list)) for p in parts))
-    return len(keys) + nested + (count_fields(below) if below else 0)
+_UNSEEN = Shape()
 
 
-def in_upstream_order(schema: pa.Schema, sample: Sequence[Any]) -> pa.Schema:
-    """The same fields in the order of the reference, on all levels."""
-    return pa.schema(_ordered(list(schema), sample))
+def shape_of(path: Path, *, name: str, limits: IngestLimits) -> Shape:
+    """What the first records look like, as far as they can be read; refuses too many columns as soon as it sees them.
 
-
-def read_values(path: Path) -> Iterator[Any]:
-    """The JSON values of a file one after another, as far as they can be read."""
-    decoder = json.JSONDecoder()
-    rest = ""
-    with path.open(encoding="utf-8", errors="replace") as file:
-        for line in file:
-            rest = (rest + line).lstrip(_BLANKS)
+    Before DataFusion guesses: its time grows with the square of the columns.
+    """
+    shape, columns = Shape(), 0
+    with json_text(path, name=name, limits=limits) as text:
+        values = islice(json_values(text), limits.inference_records)
+        while columns <= limits.max_columns:
             try:
-                while rest:
-                    value, end = decoder.raw_decode(rest)
-                    yield value
-                    rest = rest[end:].lstrip(_BLANKS)
-            except ValueError:
-                # The value may go on in the next line.
-                continue
-
-
-def _ordered(fields: list[pa.Field], sample: Sequence[Any]) -> list[pa.Field]:
-    objects = [value for value in sample if isinstance(value, dict)]
-    order: dict[str, int] = {}
-    for value in objects:
-        for key in sorted(value):
-            order.setdefault(key, len(order))
-    fields = sorted(fields, key=lambda field: order.get(field.name, len(order)))
-    return [field.with_type(_type(field.type, [value.get(field.name) for value in objects])) for field in fields]
-
-
-def _type(kind: pa.DataType, sample: list[Any]) -> pa.DataType:
-    if pa.types.is_struct(kind):
-        return pa.struct(_ordered([kind.field(n) for n in range(kind.num_fields)], sample))
-    if pa.types.is_list(kind):
-        items = [item for value in sample if isinstance(value, list) for item in value]
-        return pa.list_(kind.value_field.with_type(_type(kind.value_type, items)))
-    return kind
+                columns += shape.add(next(values).value)
+            except (StopIteration, IngestError):
+                # Whoever reads the records will tell better what is wrong with them.
+                return shape
+    raise TooLargeError(f"{name}: {columns} columns, more than {limits.max_columns}")

@@ -1,14 +1,17 @@
 """JSON documents as lines: an array inside a document becomes one record per line, byte for byte."""
 
 import codecs
-import json
-import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from kamu_assets.coordinator.ingest.errors import BadInputError
+from kamu_assets.coordinator.ingest.json_scanner import JsonText
+from kamu_assets.coordinator.ingest.limits import IngestLimits
 
-_BLANK = re.compile(r"[ \t\r\n]*")
 _LINE_BREAKS = str.maketrans("\r\n", "  ")
 
 
@@ -23,83 +26,69 @@ def without_bom(path: Path, scratch: Path) -> Path:
     return copy
 
 
-def array_to_ndjson(path: Path, sub_path: str | None, *, name: str, scratch: Path) -> Path:
-    """Write the array at a dotted path (default: the whole document) as lines, into a file in `scratch`.
+@contextmanager
+def json_text(path: Path, *, name: str, limits: IngestLimits) -> Iterator[JsonText]:
+    """A file that is known to be UTF-8, opened as JSON."""
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        yield JsonText(file, name=name, limits=limits)
+
+
+def one_line(text: str) -> str:
+    """The same JSON without line breaks, which can only stand between its tokens."""
+    return text.translate(_LINE_BREAKS)
+
+
+def array_to_ndjson(path: Path, sub_path: str | None, *, target: Path, name: str, limits: IngestLimits) -> None:
+    """Write the array at a dotted path (default: the whole document) as lines.
 
     Values are copied as text, so that no digit is lost on the way.
     """
-    text = path.read_text(encoding="utf-8-sig")
-    target = scratch / "array.ndjson"
-    try:
-        start = _find(_Cursor(text), sub_path.split(".") if sub_path else [], name, sub_path)
-        _write_array(_Cursor(text, start), target, name, sub_path)
-    except json.JSONDecodeError as error:
-        raise BadInputError(f"{name}, line {error.lineno}, column {error.colno}: no JSON: {error.msg}") from error
-    return target
-
-
-class _Cursor:
-    """A place in a JSON text."""
-
-    def __init__(self, text: str, place: int = 0) -> None:
-        self.text = text
-        self._decoder = json.JSONDecoder()
-        self.place = place
-        self.blank()
-
-    def blank(self) -> None:
-        match = _BLANK.match(self.text, self.place)
-        self.place = match.end() if match else self.place
-
-    def peek(self) -> str:
-        return self.text[self.place : self.place + 1]
-
-    def expect(self, characters: str, what: str) -> str:
-        found = self.peek()
-        if not found or found not in characters:
-            raise json.JSONDecodeError(f"expected {what}", self.text, self.place)
-        self.place += 1
-        self.blank()
-        return found
-
-    def value(self) -> tuple[object, int]:
-        """Step over one value; gives it and where it ended."""
-        found, end = self._decoder.raw_decode(self.text, self.place)
-        self.place = end
-        self.blank()
-        return found, end
-
-
-def _find(cursor: _Cursor, keys: list[str], name: str, sub_path: str | None) -> int:
-    for key in keys:
-        if cursor.peek() != "{":
+    keys = tuple(sub_path.split(".")) if sub_path else ()
+    with json_text(path, name=name, limits=limits) as text, target.open("w", encoding="utf-8", newline="") as file:
+        cut = _Cut(text, file, name, sub_path)
+        cut.below(keys)
+        text.end()
+        if not cut.found:
             raise BadInputError(f"{name}: sub-path `{sub_path}` not found")
-        cursor.expect("{", "an object")
-        while cursor.peek() != "}":
-            found, _ = cursor.value()
-            cursor.expect(":", "':'")
-            if found == key:
-                break
-            cursor.value()
-            if cursor.peek() == ",":
-                cursor.expect(",", "','")
+
+
+@dataclass
+class _Cut:
+    """Looks for the array and writes its elements."""
+
+    text: JsonText
+    file: TextIO
+    name: str
+    sub_path: str | None
+    found: bool = False
+
+    def below(self, keys: tuple[str, ...]) -> None:
+        if not keys:
+            self._write()
+        elif self.text.peek() == "{":
+            self._look_into(keys)
         else:
-            raise BadInputError(f"{name}: sub-path `{sub_path}` not found")
-    return cursor.place
+            self.text.skip()
 
+    def _look_into(self, keys: tuple[str, ...]) -> None:
+        seen = False
+        for key in self.text.members():
+            if key != keys[0]:
+                self.text.skip()
+                continue
+            if seen:
+                raise BadInputError(
+                    f"{self.name}, line {self.text.line}: key `{key}` of sub-path `{self.sub_path}` is there twice"
+                )
+            seen = True
+            self.below(keys[1:])
 
-def _write_array(cursor: _Cursor, target: Path, name: str, sub_path: str | None) -> None:
-    if cursor.peek() != "[":
-        cursor.value()
-        raise BadInputError(f"{name}: expected an array at {f'sub-path `{sub_path}`' if sub_path else 'the root'}")
-    cursor.expect("[", "an array")
-    with target.open("w", encoding="utf-8") as file:
-        more = cursor.peek() != "]" or not cursor.expect("]", "']'")
-        while more:
-            start = cursor.place
-            _, end = cursor.value()
-            file.write(cursor.text[start:end].translate(_LINE_BREAKS))
-            file.write("\n")
-            more = cursor.expect(",]", "',' or ']'") == ","
-    if sub_path is None and cursor.peek():
-        raise json.JSONDecodeError("extra data after the array", cursor.text, cursor.place)
+    def _write(self) -> None:
+        if self.text.peek() != "[":
+            self.text.skip()
+            place = f"sub-path `{self.sub_path}`" if self.sub_path else "the root"
+            raise BadInputError(f"{self.name}: expected an array at {place}")
+        self.found = True
+        for _ in self.text.elements():
+            self.file.write(one_line(self.text.value().text))
+            self.file.write("\n")

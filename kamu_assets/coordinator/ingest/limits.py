@@ -12,6 +12,8 @@ class IngestLimits:
     max_columns: int = 4_096
     max_record_bytes: int = 32 * MIB
     max_nesting: int = 64
+    # What the layers of an archive and the lines made of them may grow to, each.
+    max_unpacked_bytes: int = 4 << 30
     batch_rows: int = 32_768
     sort_memory_bytes: int = 512 * MIB
     # Read steps guess types from so many records (kamu: 1000).

@@ -13,29 +13,19 @@ from kamu_assets.coordinator.ingest.errors import (
     DuplicateColumnError,
     TooLargeError,
     UnsupportedColumnTypeError,
-    UnsupportedReaderError,
     UnsupportedSchemaError,
 )
-from kamu_assets.coordinator.ingest.explain_json import explain_json
-from kamu_assets.coordinator.ingest.json_inference import count_fields, in_upstream_order, sample_of
-from kamu_assets.coordinator.ingest.json_text import array_to_ndjson, without_bom
+from kamu_assets.coordinator.ingest.input_file import InputFile
+from kamu_assets.coordinator.ingest.json_readers import LinesStep, as_lines, read_lines
 from kamu_assets.coordinator.ingest.limits import IngestLimits
-from kamu_assets.coordinator.ingest.reader_options import check_json_options, csv_dialect, csv_options
-from kamu_assets.coordinator.ingest.session import Bench, EngineFailureError, engine_failures
-from kamu_assets.coordinator.ingest.text_gate import check_csv, check_json, check_ndjson
+from kamu_assets.coordinator.ingest.reader_options import csv_dialect, csv_options
+from kamu_assets.coordinator.ingest.session import Bench, engine_failures
+from kamu_assets.coordinator.ingest.text_gate import check_csv
 from kamu_assets.errors import InvalidError
 from kamu_assets.odf.arrow_schema import to_arrow
 from kamu_assets.odf.data import DataSchema
 from kamu_assets.odf.ddl import parse_ddl
-from kamu_assets.odf.source import ReadStep, ReadStepCsv, ReadStepJson, ReadStepNdJson, ReadStepParquet
-
-
-@dataclass(frozen=True, slots=True)
-class InputFile:
-    """A file to read, under the name its sender knows."""
-
-    path: Path
-    name: str
+from kamu_assets.odf.source import ReadStep, ReadStepCsv, ReadStepParquet
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +47,10 @@ def read_input(bench: Bench, step: ReadStep, file: InputFile) -> ReadFrame | Non
     match step:
         case ReadStepCsv():
             frame = _csv(bench, step, file, declared)
-        case ReadStepNdJson() | ReadStepJson():
-            frame, file = _json(bench, step, file, declared)
         case ReadStepParquet():
             frame = _parquet(bench, file, declared)
         case _:
-            raise UnsupportedReaderError(f"{file.name}: the reader {step.kind} is not supported yet")
+            frame, file = _lines(bench, step, file, declared)
     if frame is None:
         return None
     _check_columns(frame.schema().names, file, bench.limits)
@@ -105,45 +93,13 @@ def _csv(bench: Bench, step: ReadStepCsv, file: InputFile, declared: pa.Schema |
         return bench.session.read_csv(str(file.path), options=csv_options(step, dialect, declared, limits))
 
 
-def _json(
-    bench: Bench, step: ReadStepNdJson | ReadStepJson, file: InputFile, declared: pa.Schema | None
+def _lines(
+    bench: Bench, step: LinesStep, file: InputFile, declared: pa.Schema | None
 ) -> tuple[DataFrame | None, InputFile]:
-    check_json_options(step)
-    if isinstance(step, ReadStepJson):
-        check_json(file.path, name=file.name, limits=bench.limits)
-        path = array_to_ndjson(file.path, step.sub_path, name=file.name, scratch=bench.scratch)
-    else:
-        path = without_bom(file.path, bench.scratch)
-    check_ndjson(path, name=file.name, limits=bench.limits)
+    lines = as_lines(bench, step, file, declared=declared is not None)
     if declared is None and file.path.stat().st_size == 0:
         return None, file
-    lines = InputFile(path, file.name)
-    return _ndjson(bench, lines, declared), lines
-
-
-def _ndjson(bench: Bench, file: InputFile, declared: pa.Schema | None) -> DataFrame:
-    schema, limits = declared, bench.limits
-    if schema is None:
-        sample = sample_of(file.path, limits.inference_records)
-        # Before DataFusion guesses: its time grows with the square of the columns.
-        _check_width(count_fields(sample), file, limits)
-        schema = in_upstream_order(_guessed_json_schema(bench, file), sample)
-    with engine_failures():
-        return bench.session.read_json(str(file.path), schema=schema, file_extension="")
-
-
-def _guessed_json_schema(bench: Bench, file: InputFile) -> pa.Schema:
-    records = bench.limits.inference_records
-    try:
-        with engine_failures():
-            guess = bench.session.read_json(str(file.path), schema_infer_max_records=records, file_extension="")
-            return guess.schema()
-    except EngineFailureError as error:
-        explain_json(bench, file.path, name=file.name, schema=None)
-        raise BadInputError(
-            f"{file.name}: columns cannot be inferred from the first {records} records ({error}); "
-            "declare a schema in the read step"
-        ) from error
+    return read_lines(bench, lines, declared), lines
 
 
 def _parquet(bench: Bench, file: InputFile, declared: pa.Schema | None) -> DataFrame:

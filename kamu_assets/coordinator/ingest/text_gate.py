@@ -4,7 +4,6 @@ One pass at the speed of memory; only a file that looks suspicious is walked rec
 """
 
 import codecs
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 from kamu_assets.coordinator.ingest.csv_records import CsvDialect, walk_csv
 from kamu_assets.coordinator.ingest.errors import BadInputError, TooLargeError
 from kamu_assets.coordinator.ingest.limits import IngestLimits
+from kamu_assets.coordinator.ingest.nesting import check_nesting
 
 _CHUNK = 1 << 20
 _BOM = codecs.BOM_UTF8
@@ -21,9 +21,6 @@ _FOREIGN_BOMS = (
     (codecs.BOM_UTF16_LE, "UTF-16LE"),
     (codecs.BOM_UTF16_BE, "UTF-16BE"),
 )
-# Strings as a whole, so that brackets inside of them do not count; brackets; line breaks.
-_STRUCTURE = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[\]{}\n]', re.DOTALL)
-_ALL_BUT_BRACKETS = bytes(set(range(256)) - set(b"{}[]"))
 
 
 def has_bom(path: Path) -> bool:
@@ -50,18 +47,17 @@ def check_ndjson(path: Path, *, name: str, limits: IngestLimits) -> None:
     for chunk in _checked_chunks(path, name):
         *lines, tail = _cut_at_last_line(tail + chunk)
         for part in lines:
-            _check_nesting(part, line, name, limits)
+            check_nesting(part, where=name, line=line, limits=limits)
             line += part.count(b"\n")
         if len(tail) > limits.max_record_bytes:
             raise TooLargeError(f"{name}, line {line}: longer than {limits.max_record_bytes} bytes")
-    _check_nesting(tail, line, name, limits)
+    check_nesting(tail, where=name, line=line, limits=limits)
 
 
-def check_json(path: Path, *, name: str, limits: IngestLimits) -> None:
-    """Refuse a JSON document that is no UTF-8 text or nested endlessly; it may well be one line."""
+def check_text(path: Path, *, name: str) -> None:
+    """Refuse a file that is no UTF-8 text."""
     for _ in _checked_chunks(path, name):
         pass
-    _check_nesting(path.read_bytes(), 1, name, limits)
 
 
 @dataclass
@@ -136,31 +132,3 @@ def _decode(decoder: codecs.IncrementalDecoder, chunk: bytes, *, line: int, offs
 def _cut_at_last_line(data: bytes) -> tuple[bytes, ...]:
     cut = data.rfind(b"\n") + 1
     return (data[:cut], data[cut:]) if cut else (data,)
-
-
-def _check_nesting(text: bytes, line: int, name: str, limits: IngestLimits) -> None:
-    brackets = text.translate(None, _ALL_BUT_BRACKETS)
-    # Each round takes away one or two levels from inside.
-    for _ in range(limits.max_nesting // 2):
-        if not brackets:
-            return
-        brackets, before = brackets.replace(b"{}", b"").replace(b"[]", b""), len(brackets)
-        if len(brackets) == before:
-            break
-    # What is left does not pair up: brackets inside strings, broken JSON, or a deep pit.
-    if brackets:
-        _measure_nesting(text, line, name, limits)
-
-
-def _measure_nesting(text: bytes, line: int, name: str, limits: IngestLimits) -> None:
-    depth = 0
-    for found in _STRUCTURE.finditer(text):
-        match found[0]:
-            case b"{" | b"[":
-                depth += 1
-            case b"}" | b"]":
-                depth -= 1
-            case b"\n":
-                line += 1
-        if depth > limits.max_nesting:
-            raise TooLargeError(f"{name}, line {line}: nested deeper than {limits.max_nesting} levels")
