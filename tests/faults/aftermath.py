@@ -28,14 +28,14 @@ class ViolationError(AssertionError):
     """What must hold after every failure does not."""
 
 
-def violation_in(home: Path, acknowledged: Collection[str] = (), *, lengths: Collection[int] = ()) -> str | None:
+def violation_in(home: Path, acknowledged: Collection[str] = (), *, url: str | None = None) -> str | None:
     """Open the home as a node would, repair it as its start does, look at everything; None when all is well."""
     try:
-        heart = open_heart(home)
+        heart = open_heart(home, url=url)
     except KamuError as error:
         return f"the node does not open: {error}"
     try:
-        check(heart, acknowledged, lengths=lengths)
+        check(heart, acknowledged)
     except ViolationError as found:
         return str(found)
     except (KamuError, FaultError) as error:
@@ -45,15 +45,14 @@ def violation_in(home: Path, acknowledged: Collection[str] = (), *, lengths: Col
     return None
 
 
-def check(heart: Heart, acknowledged: Collection[str] = (), *, lengths: Collection[int] = ()) -> None:
-    """ViolationError, or what reading says; `lengths` are the numbers of blocks that a dataset may have."""
+def check(heart: Heart, acknowledged: Collection[str] = ()) -> None:
+    """Raise ViolationError, or what reading says."""
     heart.datasets.repair_heads()
     summaries = heart.datasets.summaries(ANONYMOUS)
     stored: set[str] = set()
     for summary in summaries:
         chain = _sound_chain(heart, summary)
         stored |= chain
-        demand(not lengths or len(chain) in lengths, f"{len(chain)} blocks is neither before nor after")
     demand(set(acknowledged) <= stored, "an acknowledged commit is lost")
     _check_doctor(heart)
     _check_messages(heart, summaries)

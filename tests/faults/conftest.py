@@ -11,7 +11,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     figures: Counter[str] = Counter()
     for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
         if report.when == "call" and "faults" in report.nodeid.split("::")[0].split("/"):
-            figures.update({name: value for name, value in report.user_properties if isinstance(value, int)})
+            for name, value in report.user_properties:
+                figures[name] += value if isinstance(value, int) else 0
     if figures:
         terminalreporter.section("figures of the fault matrix")
         for name, value in figures.items():

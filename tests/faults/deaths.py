@@ -51,7 +51,7 @@ class FaultPoints:
             self.passes("fsync")
             sync(descriptor)
 
-        os.fsync = fsync
+        os.fsync = fsync  # type: ignore[assignment] # ours are called with descriptors only
 
     def passes(self, point: str) -> None:
         if getattr(self._inside, "busy", False):
