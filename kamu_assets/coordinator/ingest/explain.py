@@ -69,10 +69,19 @@ def column_error(where: str, field: pa.Field, value: object, reason: str) -> Ing
     """The error of one value."""
     place = f"{where}, column `{field.name}`"
     if "non-nullable" in reason and value in (None, ""):
-        return NullInRequiredError(f"{place}: there is no value, but the column is required")
+        return NullInRequiredError(
+            f"{place}: there is no value, but the column is required; "
+            "fill it in, or let the schema of the read step allow nulls"
+        )
     if "Unsupported data type" in reason:
         return UnsupportedColumnTypeError(f"column `{field.name}`: {reason}")
-    return TypeMismatchError(f"{place}: {shown(value)} is not a valid {type_name(field.type)}")
+    return TypeMismatchError(f"{place}: {shown(value)} is not a valid {type_name(field.type)}; {_advice(field.type)}")
+
+
+def _advice(wanted: pa.DataType) -> str:
+    if pa.types.is_string(wanted):
+        return "correct it, or declare the column with the type that its values have"
+    return "correct it, or declare the column as STRING and convert it in a preprocess query"
 
 
 def general_error(name: str, reason: str) -> IngestError:

@@ -1,33 +1,51 @@
-"""Why values of a Parquet file do not fit the declared schema: row, column, value and expected type."""
+"""Why a Parquet file could not be read: row, column, value and expected type; or the column that is damaged.
 
+Everything is decoded by the reader that failed: other libraries are not as calm about forged files.
+"""
+
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
-from datafusion import col
+from datafusion import DataFrame, col
 
-from kamu_assets.coordinator.ingest.explain import CHUNK, column_error, first_failing
-from kamu_assets.coordinator.ingest.session import Bench, EngineFailureError, quoted, stream
+from kamu_assets.coordinator.ingest.errors import BadInputError
+from kamu_assets.coordinator.ingest.explain import column_error, first_failing
+from kamu_assets.coordinator.ingest.session import Bench, EngineFailureError, engine_failures, quoted, stream
 
 
 def explain_parquet(bench: Bench, path: Path, *, name: str, schema: pa.Schema) -> None:
-    """Raise the error of the first value that cannot be cast; return if there is none."""
-    with pq.ParquetFile(path) as file:
-        for field in schema:
-            found = file.schema_arrow.get_field_index(field.name)
-            if found >= 0 and file.schema_arrow.field(found).type != field.type:
-                _check_column(bench, file, field, name)
+    """Raise the error of the first value that cannot be cast, or column that cannot be decoded."""
+    with engine_failures():
+        raw = bench.session.read_parquet(str(path), file_extension="")
+        found = raw.schema()
+    for field in schema:
+        if field.name in found.names:
+            _check_column(bench, raw, field, name)
 
 
-def _check_column(bench: Bench, file: pq.ParquetFile, field: pa.Field, name: str) -> None:
+def _check_column(bench: Bench, raw: DataFrame, field: pa.Field, name: str) -> None:
     row = 0
-    for batch in file.iter_batches(columns=[field.name], batch_size=CHUNK):
-        values = batch.column(0)
-        guilty = _first_bad(bench, values, field)
-        if guilty is not None:
-            reason = _failure(bench, values.slice(guilty, 1), field) or ""
-            raise column_error(f"{name}, row {row + guilty + 1}", field, values[guilty].as_py(), reason)
+    for values in _decoded(raw, field, name):
+        if values.type != field.type or (values.null_count and not field.nullable):
+            guilty = _first_bad(bench, values, field)
+            if guilty is not None:
+                reason = _failure(bench, values.slice(guilty, 1), field) or ""
+                raise column_error(f"{name}, row {row + guilty + 1}", field, values[guilty].as_py(), reason)
         row += len(values)
+
+
+def _decoded(raw: DataFrame, field: pa.Field, name: str) -> Iterator[pa.Array]:
+    row = 0
+    try:
+        for batch in stream(raw.select(col(quoted(field.name)))):
+            yield batch.column(0)
+            row += len(batch)
+    except EngineFailureError as error:
+        raise BadInputError(
+            f"{name}, column `{field.name}`: cannot be decoded after row {row}: {error}; "
+            "the file is damaged: fetch or write it again"
+        ) from error
 
 
 def _first_bad(bench: Bench, values: pa.Array, field: pa.Field) -> int | None:
@@ -38,6 +56,8 @@ def _first_bad(bench: Bench, values: pa.Array, field: pa.Field) -> int | None:
 
 def _failure(bench: Bench, values: pa.Array, field: pa.Field) -> str | None:
     """What a cast says to these values alone."""
+    if values.null_count and not field.nullable:
+        return "non-nullable"
     frame = bench.session.from_arrow(pa.table({field.name: values}))
     try:
         for _ in stream(frame.select(col(quoted(field.name)).cast(field.type))):

@@ -10,8 +10,9 @@ from datafusion import DataFrame
 
 from kamu_assets.coordinator.ingest.blame import blame_input
 from kamu_assets.coordinator.ingest.columns import check_input_columns, fit_schema, slice_schema
-from kamu_assets.coordinator.ingest.errors import IngestError, SourceUnreachableError, SqlRuntimeError, TooLargeError
+from kamu_assets.coordinator.ingest.errors import IngestError, SourceUnreachableError, TooLargeError
 from kamu_assets.coordinator.ingest.explain import general_error
+from kamu_assets.coordinator.ingest.explain_query import query_error
 from kamu_assets.coordinator.ingest.input_file import InputFile
 from kamu_assets.coordinator.ingest.limits import MIB, IngestLimits
 from kamu_assets.coordinator.ingest.merge import check_key, in_commit_order, unseen
@@ -127,7 +128,7 @@ class InputRows:
         except IngestError as error:
             return error
         if self._input.preprocess is not None:
-            return SqlRuntimeError(f"{self.name}: preprocess query: {reason}")
+            return query_error(self._bench, self._source, self._input.preprocess, reason=reason)
         return general_error(self.name, reason)
 
 

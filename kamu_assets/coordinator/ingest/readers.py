@@ -1,26 +1,24 @@
 """Read steps: from a file to rows (ODF: ReadStep). What an option may be is what the reference accepts."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from datafusion import DataFrame
 
+from kamu_assets.coordinator.ingest.csv_reader import read_csv
 from kamu_assets.coordinator.ingest.csv_records import walk_csv
 from kamu_assets.coordinator.ingest.errors import (
     BadInputError,
-    DuplicateColumnError,
-    TooLargeError,
     UnsupportedColumnTypeError,
     UnsupportedSchemaError,
 )
+from kamu_assets.coordinator.ingest.input_columns import check_columns
 from kamu_assets.coordinator.ingest.input_file import InputFile
 from kamu_assets.coordinator.ingest.json_readers import LinesStep, as_lines, read_lines
 from kamu_assets.coordinator.ingest.limits import IngestLimits
-from kamu_assets.coordinator.ingest.reader_options import csv_dialect, csv_options
-from kamu_assets.coordinator.ingest.session import Bench, engine_failures
-from kamu_assets.coordinator.ingest.text_gate import check_csv
+from kamu_assets.coordinator.ingest.parquet_reader import read_parquet
+from kamu_assets.coordinator.ingest.reader_options import csv_dialect
+from kamu_assets.coordinator.ingest.session import Bench
 from kamu_assets.errors import InvalidError
 from kamu_assets.odf.arrow_schema import to_arrow
 from kamu_assets.odf.data import DataSchema
@@ -46,14 +44,14 @@ def read_input(bench: Bench, step: ReadStep, file: InputFile) -> ReadFrame | Non
         _check_declared(declared, step, bench.limits)
     match step:
         case ReadStepCsv():
-            frame = _csv(bench, step, file, declared)
+            frame = read_csv(bench, step, file, declared)
         case ReadStepParquet():
-            frame = _parquet(bench, file, declared)
+            frame = read_parquet(bench, file, declared)
         case _:
             frame, file = _lines(bench, step, file, declared)
     if frame is None:
         return None
-    _check_columns(frame.schema().names, file, bench.limits)
+    check_columns(frame.schema().names, file.name, bench.limits)
     return ReadFrame(frame, file, declared)
 
 
@@ -81,18 +79,6 @@ def declared_schema(step: ReadStep) -> pa.Schema | None:
         raise UnsupportedSchemaError(f"schema of the {step.kind} reader: {error}") from error
 
 
-def _csv(bench: Bench, step: ReadStepCsv, file: InputFile, declared: pa.Schema | None) -> DataFrame | None:
-    dialect, limits = csv_dialect(step), bench.limits
-    check_csv(file.path, dialect, name=file.name, limits=limits)
-    if declared is None:
-        first = next(walk_csv(file.path, dialect, name=file.name, limits=limits), None)
-        if first is None:
-            return None
-        _check_columns(first.fields if step.header else [str(n) for n in range(len(first.fields))], file, limits)
-    with engine_failures():
-        return bench.session.read_csv(str(file.path), options=csv_options(step, dialect, declared, limits))
-
-
 def _lines(
     bench: Bench, step: LinesStep, file: InputFile, declared: pa.Schema | None
 ) -> tuple[DataFrame | None, InputFile]:
@@ -102,17 +88,8 @@ def _lines(
     return read_lines(bench, lines, declared), lines
 
 
-def _parquet(bench: Bench, file: InputFile, declared: pa.Schema | None) -> DataFrame:
-    # DataFusion takes an empty file for an empty table; it is a file that was cut off before its first byte.
-    if file.path.stat().st_size == 0:
-        raise BadInputError(f"{file.name}: no Parquet: the file is empty")
-    with engine_failures():
-        _check_width(pq.read_metadata(file.path).num_columns, file, bench.limits)
-        return bench.session.read_parquet(str(file.path), file_extension="", schema=declared)
-
-
 def _check_declared(schema: pa.Schema, step: ReadStep, limits: IngestLimits) -> None:
-    _check_columns(schema.names, InputFile(Path(), f"schema of the {step.kind} reader"), limits)
+    check_columns(schema.names, f"schema of the {step.kind} reader", limits)
     if isinstance(step, ReadStepCsv):
         for field in schema:
             if not _csv_can_hold(field.type):
@@ -130,17 +107,3 @@ def _is_binary(kind: pa.DataType) -> bool:
         or pa.types.is_fixed_size_binary(kind)
         or pa.types.is_binary_view(kind)
     )
-
-
-def _check_columns(names: "list[str] | tuple[str, ...]", file: InputFile, limits: IngestLimits) -> None:
-    _check_width(len(names), file, limits)
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            raise DuplicateColumnError(f"{file.name}: two columns are named `{name}`")
-        seen.add(name)
-
-
-def _check_width(columns: int, file: InputFile, limits: IngestLimits) -> None:
-    if columns > limits.max_columns:
-        raise TooLargeError(f"{file.name}: {columns} columns, more than {limits.max_columns}")

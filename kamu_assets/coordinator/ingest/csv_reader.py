@@ -1,0 +1,47 @@
+"""The Csv read step."""
+
+import pyarrow as pa
+from datafusion import DataFrame
+
+from kamu_assets.coordinator.ingest.csv_inference import column_names, with_zeros_kept
+from kamu_assets.coordinator.ingest.csv_records import CsvDialect, walk_csv
+from kamu_assets.coordinator.ingest.input_columns import check_columns
+from kamu_assets.coordinator.ingest.input_file import InputFile
+from kamu_assets.coordinator.ingest.reader_options import csv_dialect, csv_options
+from kamu_assets.coordinator.ingest.session import Bench, engine_failures
+from kamu_assets.coordinator.ingest.text_gate import check_csv
+from kamu_assets.odf.source import ReadStepCsv
+
+
+def read_csv(bench: Bench, step: ReadStepCsv, file: InputFile, declared: pa.Schema | None) -> DataFrame | None:
+    """The rows; None when there are none and nothing says what the columns are."""
+    dialect = csv_dialect(step)
+    check_csv(file.path, dialect, name=file.name, limits=bench.limits)
+    schema = declared
+    if schema is None:
+        schema = _told_by_file(bench, step, file, dialect)
+        if schema is None:
+            return None
+    return _open(bench, step, file, dialect, schema)
+
+
+def _told_by_file(bench: Bench, step: ReadStepCsv, file: InputFile, dialect: CsvDialect) -> pa.Schema | None:
+    """Columns by the header, or by the length of the first record; text unless types are to be guessed."""
+    first = next(walk_csv(file.path, dialect, name=file.name, limits=bench.limits), None)
+    if first is None:
+        return None
+    names = column_names(first.fields if step.header else [""] * len(first.fields))
+    check_columns(names, file.name, bench.limits)
+    texts = pa.schema([pa.field(name, pa.string()) for name in names])
+    if not step.infer_schema:
+        return texts
+    with engine_failures():
+        options = csv_options(step, dialect, None, bench.limits)
+        guess = bench.session.read_csv(str(file.path), options=options).schema()
+    named = pa.schema([field.with_name(name) for field, name in zip(guess, names, strict=True)])
+    return with_zeros_kept(named, file, dialect, header=bool(step.header), limits=bench.limits)
+
+
+def _open(bench: Bench, step: ReadStepCsv, file: InputFile, dialect: CsvDialect, schema: pa.Schema) -> DataFrame:
+    with engine_failures():
+        return bench.session.read_csv(str(file.path), options=csv_options(step, dialect, schema, bench.limits))
