@@ -20,6 +20,7 @@ from kamu_assets.datasets.doctor import Doctor
 from kamu_assets.datasets.messages import MESSAGES as DATASET_MESSAGES
 from kamu_assets.datasets.service import Datasets
 from kamu_assets.durability import Durability
+from kamu_assets.egress.policy import EgressPolicy
 from kamu_assets.errors import UnavailableError
 from kamu_assets.flows.messages import MESSAGES as FLOW_MESSAGES
 from kamu_assets.flows.service import FlowService
@@ -29,6 +30,7 @@ from kamu_assets.storage.local import LocalObjectStore
 from kamu_assets.storage.volumes import Volumes
 
 if TYPE_CHECKING:
+    from kamu_assets.coordinator.ingest.poll import PollRules
     from kamu_assets.coordinator.service import Coordinator, CoordinatorConfig
     from kamu_assets.engines.workers import WorkerPool
     from kamu_assets.query.service import QueryService
@@ -192,7 +194,7 @@ def _make(folder: Path) -> None:
 
 
 def _coordinator_config(settings: Settings) -> "CoordinatorConfig":
-    from kamu_assets.coordinator.ingest.limits import FetchLimits, IngestLimits
+    from kamu_assets.coordinator.ingest.limits import IngestLimits
     from kamu_assets.coordinator.service import CoordinatorConfig
     from kamu_assets.engines.slice_writer import Encodings
 
@@ -204,10 +206,34 @@ def _coordinator_config(settings: Settings) -> "CoordinatorConfig":
             # The rest is for the reader, the writer and Python itself.
             sort_memory_bytes=settings.engine.memory_limit // 4,
         ),
-        fetch=FetchLimits(max_bytes=ingest.max_download, silence_seconds=ingest.fetch_timeout_seconds),
+        poll=_poll_rules(settings),
         encodings=Encodings(settings.storage.parquet_encoding),
         group_bytes=ingest.group_limit,
         queue_bytes=ingest.queue_limit,
+    )
+
+
+def _poll_rules(settings: Settings) -> "PollRules":
+    from kamu_assets.coordinator.ingest.limits import FetchLimits, PrepareLimits
+    from kamu_assets.coordinator.ingest.poll import PollRules
+    from kamu_assets.coordinator.ingest.savepoints import SavepointLimits
+
+    ingest = settings.ingest
+    return PollRules(
+        fetch=FetchLimits(
+            max_bytes=ingest.max_download,
+            silence_seconds=ingest.fetch_timeout_seconds,
+            total_seconds=ingest.fetch_deadline_seconds,
+            max_redirects=ingest.max_redirects,
+        ),
+        prepare=PrepareLimits(
+            max_bytes=ingest.max_unpacked,
+            max_ratio=ingest.max_unpack_ratio,
+            max_entries=ingest.max_archive_entries,
+        ),
+        savepoints=SavepointLimits(max_bytes=ingest.savepoints_limit, max_seconds=ingest.savepoint_seconds),
+        egress=EgressPolicy.allowing(settings.egress.allow),
+        file_roots=ingest.file_roots,
     )
 
 

@@ -8,12 +8,13 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ByteSize, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ByteSize, ConfigDict, Field, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 from pydantic_settings import SettingsError as SettingsSourceError
 from yaml import YAMLError
 
+from kamu_assets.egress.policy import BadEgressRuleError, EgressPolicy
 from kamu_assets.errors import InvalidError
 from kamu_assets.orchestration.config import AdapterConfig
 
@@ -76,6 +77,36 @@ class IngestSettings(Section):
     max_body: ByteSize = Field(ByteSize(1 * GIB), description="largest body of a push; beyond it: 413")
     max_download: ByteSize = Field(ByteSize(16 * GIB), description="largest file that a source may deliver")
     fetch_timeout_seconds: float = Field(60, gt=0, description="patience with a silent source")
+    fetch_deadline_seconds: float = Field(3600, gt=0, description="time of one download in all")
+    max_redirects: int = Field(10, ge=0, description="how often a source may send the node elsewhere")
+    max_unpacked: ByteSize = Field(ByteSize(64 * GIB), description="largest file that may come out of an archive")
+    max_unpack_ratio: int = Field(
+        250, ge=1, description="how many times its size an archive may unpack to, beyond the first 64 MiB"
+    )
+    max_archive_entries: int = Field(100_000, ge=1, description="most entries of a zip archive")
+    savepoints_limit: ByteSize = Field(
+        ByteSize(16 * GIB), description="downloads kept until they can be ingested, all datasets together"
+    )
+    savepoint_seconds: float = Field(86_400, ge=0, description="how long such a download is kept")
+    file_roots: tuple[Path, ...] | None = Field(
+        None, description="folders that sources may read files from; default: any that the node can read"
+    )
+
+
+class EgressSettings(Section):
+    allow: tuple[str, ...] = Field(
+        (),
+        description="addresses beyond public ones that sources may be fetched from: host, host:port, 10.1.0.0/16",
+    )
+
+    @field_validator("allow")
+    @classmethod
+    def _are_rules(cls, allow: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            EgressPolicy.allowing(allow)
+        except BadEgressRuleError as error:
+            raise ValueError(str(error)) from error
+        return allow
 
 
 class QuerySettings(Section):
@@ -103,6 +134,7 @@ class Settings(BaseSettings):
     dagster: DagsterSettings = DagsterSettings()
     engine: EngineSettings = EngineSettings()
     ingest: IngestSettings = IngestSettings()
+    egress: EgressSettings = EgressSettings()
     query: QuerySettings = QuerySettings()
     outbox: OutboxSettings = OutboxSettings()
 

@@ -9,8 +9,8 @@ from kamu_assets.clock import Clock
 from kamu_assets.coordinator.errors import WatermarkOnDerivativeError
 from kamu_assets.coordinator.ingest.errors import NotRootError
 from kamu_assets.coordinator.ingest.ingestion import Ingestion, JobRunner
-from kamu_assets.coordinator.ingest.limits import FetchLimits, IngestLimits
-from kamu_assets.coordinator.ingest.poll import Poller, PollOptions
+from kamu_assets.coordinator.ingest.limits import IngestLimits
+from kamu_assets.coordinator.ingest.poll import Poller, PollOptions, PollRules
 from kamu_assets.coordinator.ingest.push import GroupCommit
 from kamu_assets.coordinator.ingest.push_queue import GROUP_BYTES, QUEUE_BYTES, Push, PushQueue
 from kamu_assets.coordinator.ingest.push_source import select_push_source
@@ -53,7 +53,7 @@ class CoordinatorConfig:
     # Relative paths in manifests start here.
     base: Path
     ingest: IngestLimits
-    fetch: FetchLimits
+    poll: PollRules
     encodings: Encodings = Encodings.KAMU
     group_bytes: int = GROUP_BYTES
     queue_bytes: int = QUEUE_BYTES
@@ -93,9 +93,10 @@ class Coordinator:
             chains=chains,
             volumes=volumes,
             ingestion=ingestion,
+            pool=ingest_pool,
             clock=clock,
             base=config.base,
-            limits=config.fetch,
+            rules=config.poll,
             variables=variables,
         )
         groups = GroupCommit(database=database, chains=chains, ingestion=ingestion, clock=clock)

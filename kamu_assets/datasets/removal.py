@@ -1,11 +1,13 @@
 """Removes the files of deleted datasets: after the rows are gone, and again if that was interrupted."""
 
+import shutil
 from collections.abc import Sequence
 
 from kamu_assets.database.database import Database
 from kamu_assets.datasets.files import DatasetFiles
 from kamu_assets.datasets.store import DatasetStore
 from kamu_assets.odf.identity import DatasetID
+from kamu_assets.storage.layout import savepoint_folder
 from kamu_assets.storage.volumes import Volumes
 
 
@@ -26,6 +28,7 @@ class Removal:
         """Remove the files, then the note that says so."""
         for volume in self._volumes.distinct():
             DatasetFiles(volume, dataset).remove_all()
+            shutil.rmtree(savepoint_folder(volume, dataset), ignore_errors=True)
         with self._database.transaction() as tx:
             self._entries.removed(tx, dataset)
 

@@ -62,13 +62,14 @@ class EgressDeniedError(InvalidError):
 
     kind: ClassVar[str] = "egress-denied"
 
-    def __init__(self, host: str, address: Address, what: str) -> None:
-        named = host if host == str(address) else f"{host} ({address})"
+    def __init__(self, place: str, address: Address, what: str) -> None:
+        named = place if place == str(address) else f"{place} ({address})"
         super().__init__(
             f"the node does not connect to {named}: the address is {what};"
             " if it should, add the host or address to the setting egress.allow"
         )
         self.address = address
+        self.what = what
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ A folder without `refs/head` is an unfinished dataset and is ignored.
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from kamu_assets.errors import InvalidError
 from kamu_assets.odf.identity import DatasetID
@@ -31,6 +32,11 @@ def data_folder(dataset: DatasetID) -> str:
 def checkpoints_folder(dataset: DatasetID) -> str:
     """Where checkpoints are."""
     return f"{dataset_folder(dataset)}/checkpoints"
+
+
+def savepoint_folder(volume: ObjectStore, dataset: DatasetID) -> Path:
+    """Where a download waits for its ingestion: no part of the dataset, but on its disk."""
+    return volume.staging().parent / ".savepoints" / dataset_folder(dataset)
 
 
 def block_key(dataset: DatasetID, block: Multihash) -> str:

@@ -6,13 +6,18 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from kamu_assets.coordinator.ingest.ingestion import JobRunner
-from kamu_assets.coordinator.ingest.limits import FetchLimits, IngestLimits
+from kamu_assets.coordinator.ingest.limits import IngestLimits
+from kamu_assets.coordinator.ingest.poll import PollRules
 from kamu_assets.coordinator.service import Coordinator, CoordinatorConfig
+from kamu_assets.egress.policy import EgressPolicy
 from kamu_assets.engines.engine import Engine
 from kamu_assets.engines.registry import EngineRegistry
 from kamu_assets.engines.wire import Failure
 from kamu_assets.errors import KamuError
 from tests.support.heart import Heart
+
+# Web servers of tests are on this machine, which a node reaches only when it is told to.
+LOCAL_SERVERS = EgressPolicy.allowing(["127.0.0.1"])
 
 Req = TypeVar("Req")
 Res = TypeVar("Res")
@@ -43,7 +48,7 @@ def a_coordinator(
     engines: Mapping[str, Engine] | None = None,
     variables: Mapping[str, str] | None = None,
     limits: IngestLimits | None = None,
-    fetch_limits: FetchLimits | None = None,
+    poll: PollRules | None = None,
 ) -> Coordinator:
     return Coordinator(
         datasets=heart.datasets,
@@ -57,7 +62,7 @@ def a_coordinator(
         config=CoordinatorConfig(
             base=base,
             ingest=limits or IngestLimits(),
-            fetch=fetch_limits or FetchLimits(),
+            poll=poll or PollRules(egress=LOCAL_SERVERS),
         ),
         variables=variables,
     )

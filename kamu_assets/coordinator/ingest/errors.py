@@ -111,6 +111,12 @@ class UnsupportedMediaTypeError(IngestError):
     kind = "unsupported-media-type"
 
 
+class BadArchiveError(IngestError):
+    """A file to unpack is no archive, is cut off or contradicts itself."""
+
+    kind = "bad-archive"
+
+
 class BadSqlError(IngestError):
     """The preprocess query cannot be planned."""
 
@@ -145,6 +151,12 @@ class UnsupportedSchemeError(IngestError):
     """The address of a `url` source starts with a scheme that nobody here fetches."""
 
     kind = "unsupported-scheme"
+
+
+class FileNotAllowedError(IngestError):
+    """A file of this machine is outside of the folders that sources may read."""
+
+    kind = "file-not-allowed"
 
 
 class TemplateError(IngestError):

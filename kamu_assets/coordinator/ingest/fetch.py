@@ -1,10 +1,18 @@
 """Fetch steps: what a polling source has to offer since the last time (ODF: FetchStep)."""
 
 from kamu_assets.coordinator.ingest.errors import BadUrlError, UnsupportedSchemeError, UnsupportedStepError
+from kamu_assets.coordinator.ingest.fetch_addresses import public_url
 from kamu_assets.coordinator.ingest.fetch_files import fetch_file, fetch_next_file
 from kamu_assets.coordinator.ingest.fetching import Fetched, FetchRequest
-from kamu_assets.coordinator.ingest.templates import fill_templates
-from kamu_assets.odf.source import FetchStep, FetchStepFilesGlob, FetchStepUrl, PrepStep
+from kamu_assets.coordinator.ingest.templates import Filled, fill_templates
+from kamu_assets.odf.source import (
+    FetchStep,
+    FetchStepContainer,
+    FetchStepEthereumLogs,
+    FetchStepFilesGlob,
+    FetchStepMqtt,
+    FetchStepUrl,
+)
 
 
 def fetch(step: FetchStep, request: FetchRequest) -> Fetched | None:
@@ -14,18 +22,20 @@ def fetch(step: FetchStep, request: FetchRequest) -> Fetched | None:
             return _fetch_url(step, fill_templates(step.url, request.variables), request)
         case FetchStepFilesGlob():
             return fetch_next_file(step, fill_templates(step.path, request.variables), request)
-        case _:
-            raise UnsupportedStepError(f"the fetch step {step.kind} is not supported yet")
+        case FetchStepContainer():
+            raise UnsupportedStepError("the fetch step Container is not supported: this node starts no containers")
+        case FetchStepMqtt():
+            raise UnsupportedStepError(
+                "the fetch step Mqtt is not supported: this node has no MQTT client; push instead"
+            )
+        case FetchStepEthereumLogs():
+            raise UnsupportedStepError(
+                "the fetch step EthereumLogs is not supported: this node has no client for blockchain nodes"
+            )
 
 
-def check_prepare(steps: tuple[PrepStep, ...] | None) -> None:
-    """Refuse steps between fetching and reading."""
-    for step in steps or ():
-        raise UnsupportedStepError(f"the prepare step {step.kind} is not supported yet")
-
-
-def _fetch_url(step: FetchStepUrl, url: str, request: FetchRequest) -> Fetched | None:
-    scheme, colon, _ = url.partition(":")
+def _fetch_url(step: FetchStepUrl, url: Filled, request: FetchRequest) -> Fetched | None:
+    scheme, colon, _ = url.value.partition(":")
     match scheme.lower():
         case "file":
             return fetch_file(step, url, request)
@@ -33,7 +43,13 @@ def _fetch_url(step: FetchStepUrl, url: str, request: FetchRequest) -> Fetched |
             from kamu_assets.coordinator.ingest.fetch_http import fetch_http
 
             return fetch_http(step, url, request)
+        case "ftp":
+            from kamu_assets.coordinator.ingest.fetch_ftp import fetch_ftp
+
+            return fetch_ftp(step, url, request)
         case _ if not colon:
-            raise BadUrlError(f"{url!r} is not a URL")
+            raise BadUrlError(f"{public_url(url.shown)!r} is not a URL")
         case _:
-            raise UnsupportedSchemeError(f"cannot fetch {scheme}: URLs; supported are file, http and https")
+            raise UnsupportedSchemeError(
+                f"cannot fetch {public_url(url.shown)}: supported are file, ftp, http and https"
+            )

@@ -1,20 +1,26 @@
 """Files of this machine as sources: one file at a URL, or all that match a pattern, one after another."""
 
 import glob
+import os
 import re
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from kamu_assets.coordinator.ingest.errors import (
     BadGlobError,
     BadUrlError,
+    FileNotAllowedError,
     SourceNotFoundError,
     SourceUnreachableError,
     UnsupportedOptionError,
 )
 from kamu_assets.coordinator.ingest.event_times import event_time_of_file, event_time_of_url
-from kamu_assets.coordinator.ingest.fetching import ETAG, LAST_MODIFIED, Fetched, FetchRequest, state_of
+from kamu_assets.coordinator.ingest.fetch_addresses import name_of, public_url
+from kamu_assets.coordinator.ingest.fetch_validators import ETAG, LAST_MODIFIED, state_of
+from kamu_assets.coordinator.ingest.fetching import Fetched, FetchRequest
+from kamu_assets.coordinator.ingest.templates import Filled
 from kamu_assets.odf.source import FetchStepFilesGlob, FetchStepUrl, SourceOrdering
 from kamu_assets.odf.timestamp import Timestamp
 
@@ -22,65 +28,94 @@ _NANOS_PER_MILLI = 1_000_000
 _MISPLACED_DOUBLE_STAR = re.compile(r"[^/]\*\*|\*\*[^/]")
 
 
-def fetch_file(step: FetchStepUrl, url: str, request: FetchRequest) -> Fetched | None:
+def fetch_file(step: FetchStepUrl, url: Filled, request: FetchRequest) -> Fetched | None:
     """A `file://` URL; None when its modification time is the one seen before. The file is read where it is."""
-    path = _path_of(url)
+    shown = public_url(url.shown)
+    path = _allowed(_path_of(url.value, shown), shown, request)
     try:
         modified = Timestamp.from_millis(path.stat().st_mtime_ns // _NANOS_PER_MILLI)
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise SourceNotFoundError(f"source not found: {path}") from error
+        raise SourceNotFoundError(f"source not found: {shown}") from error
     except OSError as error:
-        raise SourceUnreachableError(f"cannot read {path}: {error.strerror}") from error
+        raise SourceUnreachableError(f"cannot read {shown}: {error.strerror}") from error
     if not path.is_file():
-        raise SourceNotFoundError(f"source is not a file: {path}")
+        raise SourceNotFoundError(f"source is not a file: {shown}")
     event_time = event_time_of_url(step.event_time, last_modified=modified, system_time=request.system_time)
     state = state_of(LAST_MODIFIED, str(modified))
-    return None if state == request.previous else Fetched(path, path.name, event_time, state)
+    return None if state == request.previous else Fetched(path, name_of(url.shown), event_time, state)
 
 
-def fetch_next_file(step: FetchStepFilesGlob, pattern: str, request: FetchRequest) -> Fetched | None:
+def fetch_next_file(step: FetchStepFilesGlob, pattern: Filled, request: FetchRequest) -> Fetched | None:
     """The first file, by name, after the one taken last; folders do not count."""
     if step.order is SourceOrdering.BY_EVENT_TIME:
         raise UnsupportedOptionError("the order ByEventTime of a `filesGlob` source is not supported; use ByName")
-    found = sorted(_matching(pattern, request.base), key=lambda path: path.name.encode())
+    found = sorted(_matching(pattern, request), key=lambda path: os.fsencode(path.name))
     if not found:
-        raise SourceNotFoundError(f"source not found: no file matches {pattern}")
+        raise SourceNotFoundError(f"source not found: no file matches {pattern.shown}")
     last = b"" if request.previous is None else request.previous.value.encode()
-    new = [path for path in found if request.previous is None or path.name.encode() > last]
+    new = [path for path in found if request.previous is None or os.fsencode(path.name) > last]
     if not new:
         return None
-    path = new[0]
-    event_time = event_time_of_file(step.event_time, name=path.name, system_time=request.system_time)
-    return Fetched(path, path.name, event_time, state_of(ETAG, path.name), has_more=len(new) > 1)
+    path, name = new[0], _name_in_metadata(new[0])
+    event_time = event_time_of_file(step.event_time, name=name, system_time=request.system_time)
+    allowed = _allowed(path, name, request)
+    return Fetched(allowed, name, event_time, state_of(ETAG, name), has_more=len(new) > 1)
 
 
-def _matching(pattern: str, base: Path) -> Iterator[Path]:
-    _check_pattern(pattern)
+def _matching(pattern: Filled, request: FetchRequest) -> Iterator[Path]:
+    _check_pattern(pattern.value, pattern.shown)
+    # What is before the first wildcard; the rest is checked file by file, and cannot lead upwards.
+    fixed = Path(*takewhile(lambda part: not glob.has_magic(part), Path(pattern.value).parts))
+    if request.file_roots is not None:
+        _allowed(request.base / fixed, pattern.shown, request)
+        if ".." in Path(pattern.value).parts:
+            raise FileNotAllowedError(f"{pattern.shown}: `..` is not allowed here (setting ingest.file_roots)")
     # Path.glob takes no absolute patterns.
-    for found in glob.iglob(str(base / pattern), recursive=True, include_hidden=True):  # noqa: PTH207 - see above
+    for found in glob.iglob(str(request.base / pattern.value), recursive=True, include_hidden=True):  # noqa: PTH207 - see above
         path = Path(found)
         if path.is_file():
             yield path
 
 
-def _check_pattern(pattern: str) -> None:
+def _allowed(path: Path, shown: str, request: FetchRequest) -> Path:
+    """The path if it is where sources may read: the real one, so that it stays there."""
+    if request.file_roots is None:
+        return path
+    real = path.resolve()
+    if not any(real.is_relative_to(root.resolve()) for root in request.file_roots):
+        raise FileNotAllowedError(f"{shown}: not in a folder that sources may read (setting ingest.file_roots)")
+    return real
+
+
+def _name_in_metadata(path: Path) -> str:
+    try:
+        path.name.encode()
+    except UnicodeEncodeError as error:
+        raise BadGlobError(f"{path.name!a}: the name of the file is not UTF-8; rename it") from error
+    return path.name
+
+
+def _check_pattern(pattern: str, shown: str) -> None:
     """Refuse what Rust's `glob`, which the reference uses, refuses: Python would take it literally."""
     if _MISPLACED_DOUBLE_STAR.search(pattern):
-        raise BadGlobError(f"bad pattern {pattern!r}: `**` must be a whole part of the path")
+        raise BadGlobError(f"bad pattern {shown!r}: `**` must be a whole part of the path")
     place = 0
     while (place := pattern.find("[", place)) >= 0:
         # The first character of a class may be `]`.
         end = pattern.find("]", place + (3 if pattern.startswith("[!", place) else 2))
         if end < 0:
-            raise BadGlobError(f"bad pattern {pattern!r}: `[` at position {place} is never closed")
+            raise BadGlobError(f"bad pattern {shown!r}: `[` at position {place} is never closed")
         place = end + 1
 
 
-def _path_of(url: str) -> Path:
-    parts = urlsplit(url)
+def _path_of(url: str, shown: str) -> Path:
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise BadUrlError(f"{shown}: not a URL") from error
     if parts.netloc not in ("", "localhost"):
-        raise BadUrlError(f"{url}: a file URL starts with file:/// and an absolute path")
+        raise BadUrlError(f"{shown}: a file URL starts with file:/// and an absolute path")
     path = unquote(parts.path)
     if "\0" in path or not path.startswith("/"):
-        raise BadUrlError(f"{url}: not a path")
+        raise BadUrlError(f"{shown}: not a path")
     return Path(path)

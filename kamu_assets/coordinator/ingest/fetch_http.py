@@ -1,124 +1,123 @@
 """Resources of web servers as sources: conditional requests, streamed to a file, complete or not at all."""
 
-from email.utils import format_datetime, parsedate_to_datetime
+import hashlib
+import json
+import os
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 import httpx
 
-from kamu_assets.coordinator.ingest.errors import (
-    BadUrlError,
-    SourceNotFoundError,
-    SourceUnreachableError,
-    TooLargeError,
-)
+from kamu_assets.coordinator.ingest.errors import TooLargeError
 from kamu_assets.coordinator.ingest.event_times import event_time_of_url
-from kamu_assets.coordinator.ingest.fetching import ETAG, LAST_MODIFIED, Fetched, FetchRequest, state_of
+from kamu_assets.coordinator.ingest.fetch_addresses import name_of, public_url
+from kamu_assets.coordinator.ingest.fetch_headers import source_headers, split_user
+from kamu_assets.coordinator.ingest.fetch_http_errors import check_status, told_of
+from kamu_assets.coordinator.ingest.fetch_validators import Validators
+from kamu_assets.coordinator.ingest.fetching import Fetched, FetchRequest
 from kamu_assets.coordinator.ingest.limits import FetchLimits
-from kamu_assets.coordinator.ingest.templates import fill_templates
-from kamu_assets.odf.source import FetchStepUrl, SourceState
-from kamu_assets.odf.timestamp import InvalidTimestampError, Timestamp
+from kamu_assets.coordinator.ingest.savepoints import Savepoint
+from kamu_assets.coordinator.ingest.templates import Filled
+from kamu_assets.egress.http import Get, TransferLimits, open_get
+from kamu_assets.odf.source import FetchStepUrl
 
-_USER_AGENT = "kamu-node"
+# Stored bytes must be the ones that Content-Length counts: no compression on the way.
+_OURS = {"user-agent": "kamu-node", "accept": "*/*", "accept-encoding": "identity"}
 _CHUNK = 1 << 20
 
 
-def fetch_http(step: FetchStepUrl, url: str, request: FetchRequest) -> Fetched | None:
+def fetch_http(step: FetchStepUrl, url: Filled, request: FetchRequest) -> Fetched | None:
     """Download what is at `url`; None when the server says that it did not change."""
-    name = _name_of(url)
-    try:
-        with _client(request.limits) as client, client.stream("GET", url, headers=_headers(step, request)) as answer:
-            if answer.status_code == httpx.codes.NOT_MODIFIED:
+    shown = public_url(url.shown)
+    with told_of(shown, request.limits):
+        address, private = split_user(url.value)
+        private |= source_headers(step, request.variables)
+        return _Fetch(step, address, private, name_of(url.shown), shown, request).run()
+
+
+@dataclass(frozen=True, slots=True)
+class _Fetch:
+    step: FetchStepUrl
+    url: str
+    private: dict[str, str]
+    name: str
+    # The URL for messages.
+    shown: str
+    request: FetchRequest
+
+    def run(self) -> Fetched | None:
+        slot, previous = self.request.savepoint, Validators.of_state(self.request.previous)
+        kept = slot.find(self._key) if slot else None
+        wanted = kept.validators if kept else previous
+        get = Get(self.url, headers=_OURS | wanted.conditions, private=self.private)
+        with open_get(get, self.request.egress, _patience(self.request.limits)) as answer:
+            if answer.status_code != httpx.codes.NOT_MODIFIED:
+                check_status(answer, self.shown)
+                return self._new(answer, kept)
+            if kept is None:
                 return None
-            _check_status(answer, url)
-            return _download(answer, step, url, request, name=name)
-    except httpx.TooManyRedirects as error:
-        raise SourceUnreachableError(f"{url}: more than {request.limits.max_redirects} redirects") from error
-    except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-        raise BadUrlError(f"{url}: {error}") from error
-    except httpx.TimeoutException as error:
-        seconds = request.limits.silence_seconds
-        raise SourceUnreachableError(f"{url}: no data for {seconds:g} seconds ({type(error).__name__})") from error
-    except httpx.RemoteProtocolError as error:
-        raise SourceUnreachableError(f"{url}: the answer is truncated or broken: {error}") from error
-    except httpx.HTTPError as error:
-        raise SourceUnreachableError(f"{url}: source is unreachable: {error}") from error
+            if kept.validators.may_be_those_of(answer.headers) and (found := self._same_as(kept)):
+                return found
+        # What was kept is gone, or the server speaks of another version: ask again as if nothing had been kept.
+        return replace(self, request=replace(self.request, savepoint=None)).run()
+
+    @property
+    def _key(self) -> str:
+        """Same step, same place, same history: the same answer may be expected."""
+        state = self.request.previous
+        parts = [
+            self.step.model_dump_json(),
+            self.url,
+            sorted(self.private.items()),
+            state.model_dump_json() if state else None,
+        ]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+    def _new(self, answer: httpx.Response, kept: Savepoint | None) -> Fetched | None:
+        validators = Validators.of_answer(answer.headers)
+        if kept is not None and validators.state == self.request.previous:
+            # The question was about what is kept, but the source is back at what was ingested.
+            return None
+        path = self.request.folder / "download"
+        _store(answer, path, self.shown, self.request.limits)
+        if self.request.savepoint and validators.state not in (None, self.request.previous):
+            self.request.savepoint.keep(self._key, Savepoint(path, validators))
+        return self._fetched(path, validators)
+
+    def _same_as(self, kept: Savepoint) -> Fetched | None:
+        path = self.request.folder / "download"
+        # A name of our own: another process may remove what is kept while it is read here, or before.
+        with suppress(OSError):
+            os.link(kept.content, path)
+            return self._fetched(path, kept.validators)
+        return None
+
+    def _fetched(self, path: Path, validators: Validators) -> Fetched:
+        event_time = event_time_of_url(
+            self.step.event_time, last_modified=validators.last_modified, system_time=self.request.system_time
+        )
+        return Fetched(path, self.name, event_time, validators.state)
 
 
-def _name_of(url: str) -> str:
-    """How messages call what is at a URL: the last part of its path."""
-    try:
-        parts = urlsplit(url)
-    except ValueError as error:
-        raise BadUrlError(f"{url}: {error}") from error
-    return unquote(parts.path.rpartition("/")[2]) or parts.netloc
+def _patience(limits: FetchLimits) -> TransferLimits:
+    return TransferLimits(
+        silence_seconds=limits.silence_seconds,
+        total_seconds=limits.total_seconds,
+        max_redirects=limits.max_redirects,
+    )
 
 
-def _client(limits: FetchLimits) -> httpx.Client:
-    timeout = httpx.Timeout(limits.silence_seconds, connect=limits.connect_seconds)
-    # Proxies and credentials of this process's environment are none of the manifest's business.
-    return httpx.Client(follow_redirects=True, max_redirects=limits.max_redirects, timeout=timeout, trust_env=False)
-
-
-def _headers(step: FetchStepUrl, request: FetchRequest) -> list[tuple[str, str]]:
-    # Stored bytes must be the ones that Content-Length counts: no compression on the way.
-    headers = {"user-agent": _USER_AGENT, "accept": "*/*", "accept-encoding": "identity"}
-    headers |= _conditions(request.previous)
-    for header in step.headers or ():
-        headers[header.name.lower()] = fill_templates(header.value, request.variables)
-    return list(headers.items())
-
-
-def _conditions(previous: SourceState | None) -> dict[str, str]:
-    if previous is None:
-        return {}
-    if previous.kind == ETAG:
-        return {"if-none-match": previous.value}
-    if previous.kind != LAST_MODIFIED:
-        return {}
-    moment = Timestamp.parse(previous.value).to_datetime()
-    return {"if-modified-since": format_datetime(moment.replace(microsecond=0), usegmt=True)}
-
-
-def _check_status(answer: httpx.Response, url: str) -> None:
-    if answer.status_code == httpx.codes.NOT_FOUND:
-        raise SourceNotFoundError(f"source not found: {url}")
-    if answer.status_code != httpx.codes.OK:
-        raise SourceUnreachableError(f"{url}: the server answered {answer.status_code} {answer.reason_phrase}")
-
-
-def _download(answer: httpx.Response, step: FetchStepUrl, url: str, request: FetchRequest, *, name: str) -> Fetched:
-    etag = answer.headers.get("etag")
-    modified = None if etag else _last_modified(answer)
-    event_time = event_time_of_url(step.event_time, last_modified=modified, system_time=request.system_time)
-    state = None
-    if etag:
-        state = state_of(ETAG, etag)
-    elif modified:
-        state = state_of(LAST_MODIFIED, str(modified))
-    path = request.folder / "download"
-    _store(answer, path, url, request.limits)
-    return Fetched(path, name, event_time, state)
-
-
-def _store(answer: httpx.Response, path: Path, url: str, limits: FetchLimits) -> None:
+def _store(answer: httpx.Response, path: Path, shown: str, limits: FetchLimits) -> None:
     size = 0
-    _check_size(int(answer.headers.get("content-length") or 0), url, limits)
+    _check_size(int(answer.headers.get("content-length") or 0), shown, limits)
     with path.open("wb") as file:
         for chunk in answer.iter_raw(_CHUNK):
             size += len(chunk)
-            _check_size(size, url, limits)
+            _check_size(size, shown, limits)
             file.write(chunk)
 
 
-def _check_size(size: int, url: str, limits: FetchLimits) -> None:
+def _check_size(size: int, shown: str, limits: FetchLimits) -> None:
     if size > limits.max_bytes:
-        raise TooLargeError(f"{url}: more than {limits.max_bytes} bytes (setting ingest.max_download)")
-
-
-def _last_modified(answer: httpx.Response) -> Timestamp | None:
-    text = answer.headers.get("last-modified")
-    try:
-        return Timestamp.from_datetime(parsedate_to_datetime(text)) if text else None
-    except (ValueError, TypeError, InvalidTimestampError):
-        return None
+        raise TooLargeError(f"{shown}: more than {limits.max_bytes} bytes (setting ingest.max_download)")

@@ -5,12 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kamu_assets.coordinator.ingest.limits import FetchLimits
+from kamu_assets.coordinator.ingest.savepoints import DatasetSavepoint
+from kamu_assets.egress.policy import EgressPolicy
 from kamu_assets.odf.source import SourceState
 from kamu_assets.odf.timestamp import Timestamp
-
-POLLING_SOURCE = "default"
-ETAG = "odf/etag"
-LAST_MODIFIED = "odf/last-modified"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +36,8 @@ class FetchRequest:
     limits: FetchLimits = field(default_factory=FetchLimits)
     # What `${{ env.NAME }}` stands for; never the environment of this process.
     variables: Mapping[str, str] = field(default_factory=dict)
-
-
-def state_of(kind: str, value: str) -> SourceState:
-    """The memory of a polling source."""
-    return SourceState(source_name=POLLING_SOURCE, kind=kind, value=value)
+    egress: EgressPolicy = field(default_factory=EgressPolicy)
+    # Folders that files may come from; None: any.
+    file_roots: tuple[Path, ...] | None = None
+    # Where a download that could not be ingested is kept; None: use nothing that was kept, keep nothing.
+    savepoint: DatasetSavepoint | None = None

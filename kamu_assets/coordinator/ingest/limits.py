@@ -25,6 +25,17 @@ class FetchLimits:
     """Limits of fetching one file from a source."""
 
     max_bytes: int = 16 << 30
-    connect_seconds: float = 20
     silence_seconds: float = 60
+    total_seconds: float = 3_600
     max_redirects: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class PrepareLimits:
+    """Limits of unpacking one file: an archive may promise far more than a disk holds."""
+
+    max_bytes: int = 64 << 30
+    max_ratio: int = 250
+    # What is small is harmless, however well it was packed.
+    free_bytes: int = 64 * MIB
+    max_entries: int = 100_000

@@ -1,25 +1,29 @@
 """Polling: fetch what a source has, slice by slice, until it has no more."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from kamu_assets.clock import Clock
-from kamu_assets.coordinator.ingest.fetch import check_prepare, fetch
+from kamu_assets.coordinator.ingest.fetch import fetch
 from kamu_assets.coordinator.ingest.fetching import Fetched, FetchRequest
-from kamu_assets.coordinator.ingest.ingestion import Ingestion, Work
-from kamu_assets.coordinator.ingest.limits import FetchLimits
+from kamu_assets.coordinator.ingest.ingestion import Ingestion, JobRunner, Work
+from kamu_assets.coordinator.ingest.limits import FetchLimits, PrepareLimits
+from kamu_assets.coordinator.ingest.prepare import Prepared, PrepareRequest, check_prepare, prepare_file
+from kamu_assets.coordinator.ingest.savepoints import DatasetSavepoint, SavepointLimits
 from kamu_assets.coordinator.ingest.slice_request import SliceInput
 from kamu_assets.coordinator.moments import next_system_time
 from kamu_assets.coordinator.results import NothingToPoll, PullResult, Updated, UpToDate
 from kamu_assets.datasets.chains import Chains
 from kamu_assets.datasets.errors import HeadMovedError
 from kamu_assets.datasets.model import DatasetEntry
+from kamu_assets.egress.policy import EgressPolicy
 from kamu_assets.odf.chain_rules import ChainState
 from kamu_assets.odf.dataset import SetPollingSource
 from kamu_assets.odf.timestamp import Timestamp
 from kamu_assets.storage.files import told_plainly
+from kamu_assets.storage.layout import savepoint_folder
 from kamu_assets.storage.volumes import Volumes
 
 _ATTEMPTS = 3
@@ -39,6 +43,18 @@ class PollOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class PollRules:
+    """What sources may do; each is a setting of the node."""
+
+    fetch: FetchLimits = field(default_factory=FetchLimits)
+    prepare: PrepareLimits = field(default_factory=PrepareLimits)
+    savepoints: SavepointLimits = field(default_factory=SavepointLimits)
+    egress: EgressPolicy = field(default_factory=EgressPolicy)
+    # Folders that files may come from; None: any.
+    file_roots: tuple[Path, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class _Step:
     update: Updated | None
     has_more: bool
@@ -53,17 +69,19 @@ class Poller:
         chains: Chains,
         volumes: Volumes,
         ingestion: Ingestion,
+        pool: JobRunner,
         clock: Clock,
         base: Path,
-        limits: FetchLimits | None = None,
+        rules: PollRules | None = None,
         variables: Mapping[str, str] | None = None,
     ) -> None:
         self._chains = chains
         self._volumes = volumes
         self._ingestion = ingestion
+        self._pool = pool
         self._clock = clock
         self._base = base
-        self._limits = limits or FetchLimits()
+        self._rules = rules or PollRules()
         self._variables = dict(variables or {})
 
     def poll(self, entry: DatasetEntry, options: PollOptions) -> PullResult:
@@ -98,15 +116,30 @@ class Poller:
         forgetful = chain.last_data is not None and chain.source_state is None
         if first and forgetful and not options.fetch_uncacheable:
             return UpToDate(uncacheable=True)
-        system_time = next_system_time(self._clock, chain)
+        now = next_system_time(self._clock, chain)
+        savepoint = self._savepoint(entry, now)
         staging = self._volumes.staging(entry.kind)
         with told_plainly(staging), TemporaryDirectory(dir=staging, prefix="fetch-") as folder:
-            found = fetch(source.fetch, self._request(chain, system_time, Path(folder)))
+            request = self._request(chain, now, Path(folder))
+            if not options.fetch_uncacheable:
+                request = replace(request, savepoint=savepoint)
+            found = fetch(source.fetch, request)
             if found is None:
                 return _Step(None, has_more=False)
-            work = _work(source, found, system_time, options)
-            commit = self._ingestion.ingest(entry, chain, work).commit
+            file = self._prepared(found, source, Path(folder))
+            commit = self._ingestion.ingest(entry, chain, _work(source, found, file, now, options)).commit
+        savepoint.drop()
         return _Step(Updated.of(commit) if commit else None, has_more=found.has_more)
+
+    def _prepared(self, found: Fetched, source: SetPollingSource, folder: Path) -> Prepared:
+        if not source.prepare:
+            return Prepared(found.path, found.name)
+        request = PrepareRequest(found.path, found.name, source.prepare, folder, self._rules.prepare)
+        return self._pool.run(prepare_file, request)
+
+    def _savepoint(self, entry: DatasetEntry, now: Timestamp) -> DatasetSavepoint:
+        folder = savepoint_folder(self._volumes.for_kind(entry.kind), entry.id)
+        return DatasetSavepoint(folder, now=now, limits=self._rules.savepoints)
 
     def _request(self, chain: ChainState, system_time: Timestamp, folder: Path) -> FetchRequest:
         return FetchRequest(
@@ -114,15 +147,19 @@ class Poller:
             system_time=system_time,
             folder=folder,
             base=self._base,
-            limits=self._limits,
+            limits=self._rules.fetch,
             variables=self._variables,
+            egress=self._rules.egress,
+            file_roots=self._rules.file_roots,
         )
 
 
-def _work(source: SetPollingSource, found: Fetched, system_time: Timestamp, options: PollOptions) -> Work:
+def _work(
+    source: SetPollingSource, found: Fetched, file: Prepared, system_time: Timestamp, options: PollOptions
+) -> Work:
     one = SliceInput(
-        name=found.name,
-        content=found.path,
+        name=file.name,
+        content=file.path,
         read=source.read,
         preprocess=source.preprocess,
         source_event_time=found.source_event_time,

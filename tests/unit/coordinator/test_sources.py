@@ -45,7 +45,14 @@ SCHEMA = DataSchema(fields=())
     ],
 )
 def test_templates_take_the_first_value(text: str, expected: str) -> None:
-    assert fill_templates(text, {"HOST": "example.org", "PATH": "a b"}) == expected
+    assert fill_templates(text, {"HOST": "example.org", "PATH": "a b"}).value == expected
+
+
+def test_values_of_variables_are_not_shown() -> None:
+    filled = fill_templates("${{ env.A }}/${{ env.NOPE || 'b' }}?k=${{ env.C || 'd' }}", {"A": "secret", "C": "key"})
+
+    assert filled.value == "secret/b?k=key"
+    assert filled.shown == "${{ env.A }}/b?k=${{ env.C || 'd' }}"
 
 
 @pytest.mark.parametrize("text", ["${{ env.NOPE }}", "${{ secrets.X }}", "${{ }}", "${{ env.HOST; rm }}"])
