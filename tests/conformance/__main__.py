@@ -4,6 +4,7 @@ A folder given alone is run alone; without any, the reference vectors and record
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from tests.conformance.exclusions import Exclusions
 from tests.conformance.report import report
 from tests.conformance.scenarios import scenario_cases
 from tests.conformance.vectors import vector_cases
+from tests.conformance.verdicts import verdict_cases
 from tests.support.reference import reference_folder
 
 
@@ -20,21 +22,24 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.conformance", description=__doc__)
     parser.add_argument("--vectors", type=Path, help="a folder of vector files")
     parser.add_argument("--recorded", type=Path, help="a folder of recorded scenarios")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes that run cases")
     options = parser.parse_args(arguments)
     for folder in (options.vectors, options.recorded):
         if folder and not folder.is_dir():
             parser.error(f"{folder} is not a folder")
-    return report(run_cases(_cases(options.vectors, options.recorded), Exclusions.load()))
+    exclusions = Exclusions.load()
+    return report(run_cases(_cases(options.vectors, options.recorded, exclusions), exclusions, workers=options.workers))
 
 
-def _cases(vectors: Path | None, recorded: Path | None) -> Iterator[Case]:
+def _cases(vectors: Path | None, recorded: Path | None, exclusions: Exclusions) -> Iterator[Case]:
     if vectors is None and recorded is None:
         reference = reference_folder()
         vectors, recorded = reference / "odf/vectors", reference / "odf/recorded"
     if vectors:
         yield from vector_cases(vectors)
     if recorded:
-        yield from scenario_cases(recorded)
+        yield from scenario_cases(recorded, exclusions)
+        yield from verdict_cases(recorded)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -24,6 +25,14 @@ class Exclusion:
 
 
 @dataclass(frozen=True)
+class LeftOutStep:
+    """Why a step of a scenario does not run: what it needs, and the entry that says so."""
+
+    need: str
+    exclusion: Exclusion
+
+
+@dataclass(frozen=True)
 class Exclusions:
     listed: tuple[Exclusion, ...]
 
@@ -34,3 +43,11 @@ class Exclusions:
 
     def find(self, test: str, subject: str) -> Exclusion | None:
         return next((entry for entry in self.listed if entry.covers(test, subject)), None)
+
+    def find_step(self, scenario: str, step: str, needs: Iterable[str]) -> LeftOutStep | None:
+        """The first need of a step that is listed, as `<scenario>/<step>/<need>`."""
+        for need in needs:
+            found = self.find("replay", f"{scenario}/{step}/{need}")
+            if found:
+                return LeftOutStep(need, found)
+        return None

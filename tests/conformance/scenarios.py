@@ -13,18 +13,20 @@ from ruamel.yaml import YAML
 from kamu_assets.odf.serde.yaml import dump_block, parse_block
 from tests.conformance.cases import Case, Evidence
 from tests.conformance.difference import DifferenceError, expect
+from tests.conformance.exclusions import Exclusions
 from tests.conformance.read import OurReading, check_dataset
 from tests.conformance.recordings import derivative_recordings, root_recording
 from tests.conformance.refused import check_refused
+from tests.conformance.replays import replay_cases
 
 MARKS = ("scenario.yaml", "expected.json")
 
 
-def scenario_cases(folder: Path) -> Iterator[Case]:
+def scenario_cases(folder: Path, exclusions: Exclusions) -> Iterator[Case]:
     """The tests of every scenario in `folder`."""
     for scenario in scenarios(folder):
         yield Case(Evidence.READ, scenario.name, partial(check_read, scenario))
-        yield Case(Evidence.REPLAY, scenario.name, partial(check_replay, scenario))
+        yield from replay_cases(scenario, exclusions)
 
 
 def scenarios(folder: Path) -> list[Path]:
@@ -51,10 +53,6 @@ def with_name(name: str, check: partial[OurReading]) -> None:
         check()
     except DifferenceError as difference:
         raise DifferenceError(f"{name}: {difference}") from None
-
-
-def check_replay(scenario: Path) -> None:
-    raise DifferenceError(f"{scenario.name}: there is no replay runner")
 
 
 def _scenario(scenario: Path) -> dict[str, Any]:

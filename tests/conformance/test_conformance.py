@@ -3,6 +3,8 @@
 import json
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,9 @@ from tests.conformance.cases import Case, Evidence, Result, Status, run_case, ru
 from tests.conformance.exclusions import Exclusion, Exclusions
 from tests.conformance.scenarios import scenario_cases, scenarios
 from tests.conformance.vectors import KINDS, file_cases, vector_cases
+from tests.support.recorded_root import Scenario
 from tests.support.reference import reference_folder
+from tests.support.replay_expectations import FOLDER as EXPECTATIONS
 
 VECTORS = reference_folder() / "odf/vectors"
 RECORDED = reference_folder() / "odf/recorded"
@@ -34,7 +38,7 @@ def test_vectors(kind: str) -> None:
 
 @pytest.mark.parametrize("group", sorted({scenario.name.split("-")[0] for scenario in scenarios(RECORDED)}))
 def test_recordings(group: str) -> None:
-    cases = [case for case in scenario_cases(RECORDED) if case.subject.split("-")[0] == group]
+    cases = [case for case in scenario_cases(RECORDED, Exclusions.load()) if case.subject.split("-")[0] == group]
 
     results = run_cases(cases, Exclusions.load())
 
@@ -43,11 +47,12 @@ def test_recordings(group: str) -> None:
 
 
 def test_nothing_is_left_out() -> None:
-    vectors, recorded = list(vector_cases(VECTORS)), list(scenario_cases(RECORDED))
+    vectors, recorded = list(vector_cases(VECTORS)), list(scenario_cases(RECORDED, NONE_EXCLUDED))
 
     assert len(KINDS) == 17
     assert len(vectors) == 356
     assert len(recorded) == 2 * (226 + 29)
+    assert len({case.name for case in recorded}) == len(recorded)
 
 
 def test_exclusions_say_why_and_until_when() -> None:
@@ -156,7 +161,7 @@ def test_both_layouts_run_from_any_folder(root: Path, derivative: Path, capsys: 
     code = main(["--recorded", str(root.parent)])
 
     assert code == 0
-    assert capsys.readouterr().out.splitlines()[-1] == "2 passed, 0 failed, 2 skipped"
+    assert capsys.readouterr().out.splitlines()[-1] == "4 passed, 0 failed, 0 skipped"
 
 
 @pytest.mark.parametrize("name", ["log.yaml", "rows.ndjson", "expected.json", "dataset/refs/head"])
@@ -178,6 +183,66 @@ def test_a_changed_recording_of_a_derivative_fails(derivative: Path, key: str) -
     path.write_text(json.dumps(expected))
 
     assert main(["--recorded", str(derivative.parent)]) == 1
+
+
+def test_what_no_step_of_ours_gives_fails(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = root / "expected.json"
+    expected = json.loads(path.read_text())
+    expected["steps"][-1]["outcome"] = "upToDate"
+    path.write_text(json.dumps(expected))
+
+    assert main(["--recorded", str(root.parent)]) == 1
+    assert "expected 'upToDate', found 'updated'" in capsys.readouterr().out
+
+
+def test_a_derivative_is_replayed_up_to_its_last_step(derivative: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = derivative / "expected.json"
+    expected = json.loads(path.read_text())
+    expected["steps"][-1] |= {"result": "error", "errorKind": "InvalidQuery"}
+    path.write_text(json.dumps(expected))
+
+    assert main(["--recorded", str(derivative.parent)]) == 1
+    assert "expected error InvalidQuery" in capsys.readouterr().out
+
+
+def test_a_root_is_replayed_up_to_a_step_that_is_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _copy("compact-default", tmp_path)
+
+    code = main(["--recorded", str(tmp_path)])
+
+    (skipped, last) = capsys.readouterr().out.splitlines()
+    assert code == 0
+    assert skipped.startswith("SKIPPED replay compact-default/s7/compact: ")
+    assert last == "2 passed, 0 failed, 1 skipped"
+
+
+def test_every_exclusion_of_a_step_leaves_something_out() -> None:
+    recorded = [case.subject for case in scenario_cases(RECORDED, Exclusions.load())]
+    unused = [
+        entry.pattern
+        for entry in Exclusions.load().listed
+        if entry.test == "replay" and not any(entry.covers("replay", subject) for subject in recorded)
+    ]
+
+    assert unused == []
+
+
+@pytest.mark.parametrize("path", sorted(EXPECTATIONS.glob("*.toml")), ids=lambda path: path.stem)
+def test_what_we_do_not_copy_is_a_quirk_of_the_recording(path: Path) -> None:
+    scenario = Scenario.load(RECORDED / path.stem)
+
+    assert scenario.own is not None
+    assert scenario.own.reason.strip()
+    assert scenario.own.quirk in scenario.script["quirks"]
+    assert set(scenario.own.steps) <= {step["id"] for step in scenario.steps}
+
+
+def test_several_workers_tell_the_same() -> None:
+    command = [sys.executable, "-m", "tests.conformance", "--vectors", str(VECTORS), "--workers"]
+
+    runs = [subprocess.run([*command, workers], capture_output=True, text=True, check=True) for workers in ("1", "2")]
+
+    assert runs[0].stdout == runs[1].stdout
 
 
 def test_a_damaged_slice_fails(root: Path) -> None:

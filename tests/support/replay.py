@@ -4,15 +4,12 @@ Equal must be: outcome, error kind and number of new blocks of each step; in the
 physical hashes and sizes. The logical hashes stand for the rows.
 """
 
-import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-from ruamel.yaml import YAML
 
 from kamu_assets.coordinator.ingest.errors import SourceNotFoundError
 from kamu_assets.coordinator.results import Updated
@@ -26,67 +23,12 @@ from kamu_assets.odf.snapshot import InvalidSnapshotError
 from kamu_assets.odf.timestamp import Timestamp
 from tests.support.coordination import a_coordinator
 from tests.support.heart import ADMIN, Heart, open_heart
+from tests.support.recorded_root import Scenario
+from tests.support.replay_compare import comparable, kind_of
 from tests.support.web_source import Route, WebSource, web_source
 
-# What a scenario may need beyond what is there; the word is the reason of the exclusion.
-MISSING = {
-    "GeoJson": "reader",
-    "NdGeoJson": "reader",
-    "EsriShapefile": "reader",
-    "Snapshot": "merge strategy",
-    "ChangelogStream": "merge strategy",
-    "UpsertStream": "merge strategy",
-    "Decompress": "prepare step",
-    "Pipe": "prepare step",
-    "compact": "operation",
-    "reset": "operation",
-}
-# Behaviour of kamu that is not worth having.
-NOT_COPIED = {
-    "stale-savepoint",
-    "watermark-clears-source-state",
-    "first-push-of-two-files-fails",
-    "op-type-unchecked",
-}
-_KINDS = {
-    "NoOpEventError": "no-op-event",
-    "SystemTimeIsNotMonotonicError": "system-time-not-monotonic",
-    "UnimplementedEventError": "unimplemented",
-    "InvalidSnapshotError": "invalid-snapshot",
-    "UnsupportedManifestVersionError": "unsupported-version",
-    "ManifestError": "malformed-manifest",
-    "ChainRuleError": "invalid-event",
-    "UnknownEngineError": "unknown-engine",
-}
 # What `--input-format` of the command line means.
 _MEDIA_TYPES = {"csv": "text/csv; header=absent", "json": "application/json", "ndjson": "application/x-ndjson"}
-_IGNORED = {"datasetId", "physicalHash", "size"}
-
-
-@dataclass
-class Scenario:
-    """One folder of recordings."""
-
-    folder: Path
-    script: Mapping[str, Any]
-    expected: Mapping[str, Any]
-
-    @classmethod
-    def load(cls, folder: Path) -> "Scenario":
-        script = YAML(typ="safe", pure=True).load((folder / "scenario.yaml").read_text())
-        return cls(folder, script, json.loads((folder / "expected.json").read_text()))
-
-    def exclusion(self) -> str | None:
-        """Why the scenario cannot be replayed, if so."""
-        quirks = NOT_COPIED & set(self.script.get("quirks") or ())
-        if quirks:
-            return f"permanent: {', '.join(sorted(quirks))} is not copied"
-        missing = sorted(self._words() & set(MISSING))
-        return f"{MISSING[missing[0]]} {missing[0]}" if missing else None
-
-    def _words(self) -> set[str]:
-        words = {step["op"] for step in self.script["steps"]}
-        return words | set(_kinds(list(self.expected.get("blocks") or ())))
 
 
 @dataclass
@@ -100,18 +42,18 @@ class Replay:
     web: WebSource
     differences: list[str] = field(default_factory=list)
 
-    def run(self) -> list[str]:
+    def run(self, steps: Sequence[Mapping[str, Any]]) -> list[str]:
         """Everything that differs."""
-        for step, wanted in zip(self.scenario.script["steps"], self.scenario.expected["steps"], strict=True):
-            self._step(step, wanted)
-        if not self.differences:
-            self._compare_blocks()
+        for step in steps:
+            self._step(step)
+        if steps and not self.differences:
+            self._compare_blocks(self.scenario.blocks_after(steps[-1]))
         return self.differences
 
-    def _step(self, step: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    def _step(self, step: Mapping[str, Any]) -> None:
         self._prepare(step)
         before = self._length()
-        kind = ""
+        wanted, kind = self.scenario.wanted(step), ""
         try:
             outcome = self._execute(step)
         except KamuError as error:
@@ -119,9 +61,9 @@ class Replay:
             detail = f" ({type(error).__name__}: {error})"
         else:
             detail = ""
-        self._compare(step["id"], "outcome", wanted["outcome"], outcome, detail)
-        self._compare(step["id"], "error kind", wanted.get("kind") or "", kind, detail)
-        self._compare(step["id"], "new blocks", len(wanted["newBlocks"]), self._length() - before, detail)
+        self._compare(step["id"], "outcome", wanted.outcome, outcome, detail)
+        self._compare(step["id"], "error kind", wanted.kind, kind, detail)
+        self._compare(step["id"], "new blocks", wanted.new_blocks, self._length() - before, detail)
 
     def _compare(self, step: str, what: str, wanted: object, found: object, detail: str) -> None:
         if wanted != found:
@@ -200,9 +142,7 @@ class Replay:
             yield name, (self.home / name).read_bytes()
 
     def _commit_event(self, step: Mapping[str, Any]) -> str:
-        entry = self.heart.datasets.resolve(ADMIN, self._ref)
-        event = event_from_json(step["event"])
-        self.heart.committer.commit(entry.id, expected_head=None, events=[event], system_time=self.heart.clock.now())
+        self.coordinator.commit_event(ADMIN, self._ref, event_from_json(step["event"]))
         return "updated"
 
     @property
@@ -222,48 +162,23 @@ class Replay:
     def _length(self) -> int:
         return len(self._blocks())
 
-    def _compare_blocks(self) -> None:
-        wanted = [comparable(found["block"]) for found in self.scenario.expected.get("blocks") or ()]
-        for number, (old, new) in enumerate(zip(wanted, map(comparable, self._blocks()), strict=True)):
-            self._compare(f"block {number}", "content", old, new, "")
+    def _compare_blocks(self, wanted: Sequence[Mapping[str, Any]]) -> None:
+        found = self._blocks()
+        self._compare("the end", "blocks", len(wanted), len(found), "")
+        for number, (old, new) in enumerate(zip(wanted, found, strict=False)):
+            self._compare(f"block {number}", "content", comparable(old), comparable(new), "")
 
 
-def replay(scenario: Scenario, home: Path) -> list[str]:
-    """Run a scenario in an empty folder and tell what differs."""
+def replay(scenario: Scenario, home: Path, steps: Sequence[Mapping[str, Any]] | None = None) -> list[str]:
+    """Run a scenario, or its first steps, in an empty folder and tell what differs."""
     with web_source() as web:
         heart = open_heart(home)
         variables = {"SRC_DIR": str(home / "src"), "SRC_URL": web.url}
         coordinator = a_coordinator(heart, base=home, variables=variables)
         try:
-            return Replay(scenario, home, heart, coordinator, web).run()
+            return Replay(scenario, home, heart, coordinator, web).run(scenario.steps if steps is None else steps)
         finally:
             heart.database.close()
-
-
-def comparable(value: Any) -> Any:
-    """A block without what differs from node to node."""
-    if isinstance(value, Mapping):
-        # Block hashes depend on the dataset id.
-        return {key: comparable(part) for key, part in value.items() if key not in _IGNORED | {"prevBlockHash"}}
-    return [comparable(part) for part in value] if isinstance(value, list) else value
-
-
-def kind_of(error: KamuError) -> str:
-    """The label that recordings have for such an error."""
-    kind = getattr(error, "kind", None)
-    if isinstance(kind, str):
-        return kind
-    return next((_KINDS[found.__name__] for found in type(error).__mro__ if found.__name__ in _KINDS), "?")
-
-
-def _kinds(value: Any) -> Iterator[str]:
-    if isinstance(value, Mapping):
-        if isinstance(value.get("kind"), str):
-            yield value["kind"]
-        value = list(value.values())
-    if isinstance(value, list):
-        for part in value:
-            yield from _kinds(part)
 
 
 def _word(result: object) -> str:

@@ -1,0 +1,27 @@
+"""Moves the head of a dataset where a recording had it: what resets and compactions leave behind."""
+
+import shutil
+from pathlib import Path
+
+from kamu_assets.datasets.bookkeeping import Bookkeeping
+from kamu_assets.datasets.references import References
+from kamu_assets.datasets.stored_chain import read_chain
+from kamu_assets.odf.identity import DatasetRef
+from kamu_assets.odf.multihash import Multihash
+from tests.support.heart import ADMIN, Heart
+
+
+def move_head(heart: Heart, dataset: DatasetRef, to: Multihash, *, recorded: Path) -> None:
+    """Let the head be a recorded block; blocks and slices that are not here yet come from the recorded dataset."""
+    entry = heart.datasets.resolve(ADMIN, dataset)
+    folder = Path(heart.datasets.storage_location(entry))
+    for part in ("blocks", "data", "checkpoints"):
+        for found in recorded.glob(f"{part}/*"):
+            if not (folder / part / found.name).exists():
+                (folder / part).mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(found, folder / part / found.name)
+    blocks = heart.volumes.blocks(entry.kind)
+    chain = read_chain(to, lambda name: blocks.get(entry.id, name))
+    with heart.database.transaction() as tx:
+        References().set_head(tx, entry.id, to)
+        Bookkeeping(heart.outbox).replace_rows(tx, entry.id, chain)
