@@ -28,12 +28,14 @@ from kamu_assets.datasets.errors import HeadMovedError
 from kamu_assets.datasets.model import DatasetEntry, NewCheckpoint, NewObject, NewSlice
 from kamu_assets.engines.engine import InternalError, InvalidQuery, OnProgress, TransformRequest, TransformSuccess
 from kamu_assets.engines.registry import EngineRegistry
+from kamu_assets.engines.worker_limits import NoSpaceError
 from kamu_assets.odf.chain_rules import ChainState, NoOpEventError
 from kamu_assets.odf.data import DataSchema
 from kamu_assets.odf.dataset import ExecuteTransform, MetadataEvent, SetDataSchema
 from kamu_assets.odf.engine import TransformSql, normalize_transform
 from kamu_assets.odf.multihash import Multicodec, Multihash
 from kamu_assets.odf.timestamp import Timestamp
+from kamu_assets.storage.errors import StorageFullError
 from kamu_assets.storage.layout import checkpoint_key
 from kamu_assets.storage.volumes import Volumes
 
@@ -136,7 +138,10 @@ class Transforms:
     def _run(self, step: _Step) -> TransformSuccess:
         engine = self._engines.get(step.transform.engine)
         options = step.options
-        answer = engine.transform(self._request(step), on_progress=options.on_progress, cancel=options.cancel)
+        try:
+            answer = engine.transform(self._request(step), on_progress=options.on_progress, cancel=options.cancel)
+        except NoSpaceError as error:
+            raise StorageFullError(step.data.parent) from error
         match answer:
             case TransformSuccess():
                 return answer

@@ -1,11 +1,14 @@
 """Only queries: what SQL may not do, and what DataFusion says about it in fewer words."""
 
+import errno
+import os
 import re
 from typing import Final
 
 import datafusion
 
 from kamu_assets.engines.sql_depth import nesting_depth
+from kamu_assets.engines.worker_limits import NoSpaceError
 from kamu_assets.errors import InvalidError, KamuError
 
 _MAX_TEXT: Final = 1 << 20
@@ -19,6 +22,9 @@ _COLUMN_HINT: Final = re.compile(r"(?<=^No field named )(?P<name>.*?)\. Did you 
 _DIAGNOSTICS: Final = re.compile(r"\n(?:diagnostics|backtrace|Backtrace|help|\nThis issue was likely).*", re.DOTALL)
 _REFUSED: Final = re.compile(r"^(DDL|DML|Statement) not supported: (?P<kind>\w+)")
 _NO_MEMORY: Final = re.compile(r"^Resources exhausted: (?!The used disk space)")
+# As the system says it, through whatever layers.
+_NO_SPACE: Final = os.strerror(errno.ENOSPC)
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _NOT_FOUND: Final = re.compile(r"^table '(?P<name>[^']+)' not found$")
 # Catalogs and schemas of our sessions.
 _OWN: Final = re.compile(r"^(?:kamu\.kamu|odf\.odf|datafusion\.public)\.")
@@ -94,9 +100,11 @@ def plain_text(error: BaseException) -> str:
 
 
 def refuse_panic(error: BaseException) -> None:
-    """Let through what is no answer of the engine: interrupts, exits, our own errors, and an empty memory pool."""
+    """Let through what is no answer of the engine: interrupts, exits, our own errors, no memory, no room on a disk."""
     if _NO_MEMORY.match(plain_text(error)):
         # Whoever set the limit knows its name.
         raise MemoryError from error
+    if getattr(error, "errno", None) in _FULL or _NO_SPACE in str(error):
+        raise NoSpaceError from error
     if isinstance(error, (KeyboardInterrupt, SystemExit, MemoryError, KamuError)):
         raise error

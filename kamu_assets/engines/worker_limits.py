@@ -59,6 +59,13 @@ class WorkerDiedError(UnavailableError):
         self.cause = cause
 
 
+class NoSpaceError(UnavailableError):
+    """The job could not write all it had to."""
+
+    def __init__(self) -> None:
+        super().__init__("no space left for what the engine writes: free some and repeat")
+
+
 class JobCancelledError(UnavailableError):
     """Whoever asked for the job is no longer waiting for it."""
 

@@ -33,12 +33,17 @@ class Death:
     point: str | None
 
 
-class FaultPoints:
-    """Counts the moments at which a process may die, and dies at one of them."""
+def _die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
 
-    def __init__(self, home: Path, die_at: int) -> None:
+
+class FaultPoints:
+    """Counts the moments at which a process may die, and dies at one of them or meets another fault."""
+
+    def __init__(self, home: Path, fails_at: int, fail: Callable[[], None] = _die) -> None:
         self._home = str(home)
-        self._left = die_at
+        self._left = fails_at
+        self._fail = fail
         self._log = (home / "passed").open("w")
         # Writing down a point must not count as one.
         self._inside = threading.local()
@@ -62,7 +67,7 @@ class FaultPoints:
             self._log.write(f"{point}\n")
             self._log.flush()
             if self._left == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
+                self._fail()
         finally:
             self._inside.busy = False
 

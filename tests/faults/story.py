@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -91,20 +92,54 @@ def prepare(home: Path) -> None:
     heart.database.close()
 
 
+Step = Callable[[], None]
+
+
 def story(home: Path, on_step: OnStep) -> None:
     """Everything that changes a node, each told as done when it is."""
-    heart = open_heart(home, durability=Durability.FULL, on_step=on_step)
+    for step in steps(home, open_heart(home, durability=Durability.FULL, on_step=on_step)).values():
+        step()
+
+
+def steps(home: Path, heart: Heart) -> dict[str, Step]:
+    """What happens, by name; each can be done without the others."""
     coordinator = a_coordinator(heart, base=home, engines={"datafusion": InlineEngine()})
-    for name, numbers in (("pushed", range(3)), ("booked", range(3)), ("pushed", range(3, 5)), ("booked", range(2, 5))):
+
+    def push(name: str, numbers: range) -> None:
         acknowledge(home, coordinator.push(ADMIN, ref(name), PushData(records(numbers))).new_head)
-        (home / f"done-{name}").write_text(str(numbers.stop))
-    coordinator.pull(ADMIN, ref("polled"), on_progress=lambda update: acknowledge(home, update.new_head))
-    _transform(home, coordinator)
-    acknowledge(home, _commit_with_checkpoint(heart))
-    created = heart.dataset("created")
-    acknowledge(home, heart.add_data(created.id))
-    heart.datasets.rename(ADMIN, created.id, DatasetName("renamed"))
+        note_rows(home / f"done-{name}", numbers)
+
+    return {
+        "push pushed 0": lambda: push("pushed", range(3)),
+        "push booked 0": lambda: push("booked", range(3)),
+        "push pushed 3": lambda: push("pushed", range(3, 5)),
+        "push booked 3": lambda: push("booked", range(2, 5)),
+        "poll": lambda: _pull(home, coordinator, "polled"),
+        "transform": lambda: _pull(home, coordinator, "doubled"),
+        "commit": lambda: acknowledge(home, _commit_with_checkpoint(heart)),
+        "create": lambda: acknowledge(home, heart.add_data(heart.dataset("created").id)),
+        "rename": lambda: _rename(heart),
+        "delete": lambda: _delete(heart),
+    }
+
+
+def _pull(home: Path, coordinator: Coordinator, name: str) -> None:
+    done = coordinator.pull(ADMIN, ref(name), on_progress=lambda update: acknowledge(home, update.new_head))
+    if isinstance(done, Updated):
+        acknowledge(home, done.new_head)
+
+
+def _rename(heart: Heart) -> None:
+    heart.datasets.rename(ADMIN, PLAIN, DatasetName("renamed"))
+
+
+def _delete(heart: Heart) -> None:
     heart.datasets.delete(ADMIN, VICTIM)
+
+
+def note_rows(path: Path, numbers: Iterable[int]) -> None:
+    with path.open("a") as file:
+        file.writelines(f"{number}\n" for number in numbers)
 
 
 def wrong_after(home: Path) -> str | None:
@@ -128,12 +163,6 @@ def ids(heart: Heart, name: str) -> list[int]:
     return [number for path in paths for number in pq.read_table(path, columns=["id"])["id"].to_pylist()]
 
 
-def _transform(home: Path, coordinator: Coordinator) -> None:
-    done = coordinator.pull(ADMIN, ref("doubled"))
-    if isinstance(done, Updated):
-        acknowledge(home, done.new_head)
-
-
 def _commit_with_checkpoint(heart: Heart) -> object:
     state = heart.chains.state(PLAIN)
     new, checkpoint = heart.a_slice(start=state.next_offset), a_checkpoint(heart)
@@ -154,7 +183,8 @@ def _wrong_rows(home: Path) -> str | None:
     for name in ("polled", "doubled"):
         coordinator.pull(ADMIN, ref(name))
     found = {name: ids(heart, name) for name in ("pushed", "booked", "polled", "doubled")}
-    promised = {name: _promised(home, name) for name in ("pushed", "booked")}
+    promised = {name: noted_rows(home / f"done-{name}") for name in ("pushed", "booked")}
+    refused = {name: noted_rows(home / f"refused-{name}") for name in ("pushed", "booked")}
     heart.database.close()
     if any(times > 1 for numbers in found.values() for times in Counter(numbers).values()):
         return f"rows are there twice: {found}"
@@ -162,10 +192,11 @@ def _wrong_rows(home: Path) -> str | None:
         return f"files were not read once each: {found['polled']}"
     if found["doubled"] != found["pushed"]:
         return f"the derivative has {found['doubled']}, its input {found['pushed']}"
-    lost = [name for name, numbers in promised.items() if not set(numbers) <= set(found[name])]
+    if any(numbers & set(found[name]) for name, numbers in refused.items()):
+        return f"rows are there that were refused: {found}"
+    lost = [name for name, numbers in promised.items() if not numbers <= set(found[name])]
     return f"pushes to {lost} are lost: {found}" if lost else None
 
 
-def _promised(home: Path, name: str) -> range:
-    done = home / f"done-{name}"
-    return range(int(done.read_text())) if done.exists() else range(0)
+def noted_rows(path: Path) -> set[int]:
+    return set(map(int, path.read_text().split())) if path.exists() else set()
