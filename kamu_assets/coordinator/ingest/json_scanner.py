@@ -47,6 +47,8 @@ class JsonText:
         self._limits = limits
         self._text = ""
         self._place = 0
+        # How much of the line at hand lies before the text at hand.
+        self._before = 0
         self.line = 1
 
     def peek(self) -> str:
@@ -82,13 +84,11 @@ class JsonText:
             self.value()
             return
         try:
-            found, end = _DECODER.raw_decode(self._text, self._place)
+            self._go_to(_DECODER.raw_decode(self._text, self._place)[1])
         except (ValueError, RecursionError):
             # Too long for what was read, or wrong: its parts will tell.
             for _ in self.members() if opening == "{" else self.elements():
                 self.skip(level + 1)
-        else:
-            self._taken(found, end)
 
     def members(self) -> Iterator[str]:
         """The keys of an object; whoever takes one steps over its value before the next."""
@@ -146,6 +146,7 @@ class JsonText:
         )
 
     def _taken(self, value: Any, end: int) -> JsonValue:
+        self._check_length(end - self._place)
         line, text = self.line, self._text[self._place : end]
         if text.count("{") + text.count("[") > self._limits.max_nesting:
             check_nesting(text.encode(errors="replace"), where=self._name, line=line, limits=self._limits)
@@ -161,21 +162,29 @@ class JsonText:
         held = len(self._text) - self._place
         if error is not None and error.pos < len(self._text) - _NEAR and not error.msg.startswith("Unterminated"):
             return False
-        if held > self._limits.max_record_bytes:
-            raise TooLargeError(
-                f"{self._name}, line {self.line}: a value longer than {self._limits.max_record_bytes} bytes"
-            )
+        self._check_length(held)
         more = self._file.read(max(_WINDOW, held))
         if more:
+            self._before = self._column(self._place) - 1
             self._text = self._text[self._place :] + more
             self._place = 0
         return bool(more)
+
+    def _column(self, place: int) -> int:
+        """Counted from 1."""
+        newline = self._text.rfind("\n", 0, place)
+        return place - newline + (self._before if newline < 0 else 0)
+
+    def _check_length(self, size: int) -> None:
+        limit = self._limits.max_record_bytes
+        if size > limit:
+            raise TooLargeError(f"{self._name}, line {self.line}: a value longer than {limit} bytes")
 
     def _malformed(self, reason: str, place: int) -> IngestError:
         self._go_to(min(place, len(self._text)))
         if place >= len(self._text):
             return BadInputError(f"{self._name}, line {self.line}: the file ends in the middle of a record: {reason}")
-        column = place - self._text.rfind("\n", 0, place)
+        column = self._column(place)
         near = self._text[max(place - 10, 0) : place + 20].replace("\n", " ")
         return BadInputError(f"{self._name}, line {self.line}, position {column}: no JSON: {reason} near {shown(near)}")
 
