@@ -4,9 +4,11 @@ transport = GuardedTransport(policy, Deadline(30))      # for an `httpx.Client` 
 with open_get(Get(url, headers, private), policy, limits) as answer: ...
 """
 
+import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 import httpcore
 import httpx
@@ -16,15 +18,21 @@ from kamu_assets.egress.policy import EgressPolicy
 
 
 class GuardedTransport(httpx.HTTPTransport):
-    """Connects where the policy lets it; knows no proxies."""
+    """Connects where the policy lets it; knows no proxies. `context`: whom to trust, if not the usual authorities."""
 
-    def __init__(self, policy: EgressPolicy, deadline: Deadline) -> None:
-        context = httpx.create_ssl_context(trust_env=False)
+    def __init__(self, policy: EgressPolicy, deadline: Deadline, *, context: ssl.SSLContext | None = None) -> None:
+        context = context or _usual_authorities()
         super().__init__(verify=context, trust_env=False)
         # httpx has no public way to say how to connect; without this check a new version might connect anywhere.
         if not isinstance(self._pool, httpcore.ConnectionPool):
             raise TypeError("this version of httpx cannot be guarded")
         self._pool = httpcore.ConnectionPool(ssl_context=context, network_backend=GuardedNetwork(policy, deadline))
+
+
+@cache
+def _usual_authorities() -> ssl.SSLContext:
+    # Reading them takes longer than many a transfer.
+    return httpx.create_ssl_context(trust_env=False)
 
 
 @dataclass(frozen=True, slots=True)

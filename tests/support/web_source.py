@@ -23,6 +23,10 @@ class Route:
     chunked_without_end: bool = False
     redirect: str | None = None
     silence_seconds: float = 0
+    # The body comes byte by byte, with such pauses.
+    drip_seconds: float = 0
+    # 403 for clients that do not say what they are.
+    wants_agent: bool = False
 
 
 @dataclass
@@ -67,6 +71,8 @@ class _Handler(BaseHTTPRequestHandler):
         source.requests.append({name.lower(): value for name, value in self.headers.items()} | {"path": self.path})
         route = source.routes.get(self.path, Route(status=404))
         source.stopping.wait(route.silence_seconds)
+        if route.wants_agent and not self.headers.get("user-agent"):
+            route = Route(status=403)
         if self._unchanged(route):
             route = Route(status=304, etag=route.etag, last_modified=route.last_modified)
         self._answer(route)
@@ -99,5 +105,15 @@ class _Handler(BaseHTTPRequestHandler):
         if route.status != 304:
             self.send_header("Content-Length", str(len(route.body) if route.length is None else route.length))
         self.end_headers()
-        self.wfile.write(route.body)
+        self._send(route)
         self.close_connection = route.length is not None
+
+    def _send(self, route: Route) -> None:
+        if not route.drip_seconds:
+            self.wfile.write(route.body)
+            return
+        source: WebSource = self.server.source  # type: ignore[attr-defined] # set by web_source
+        for byte in route.body:
+            self.wfile.write(bytes([byte]))
+            if source.stopping.wait(route.drip_seconds):
+                return

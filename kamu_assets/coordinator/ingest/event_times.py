@@ -1,8 +1,6 @@
 """When the data of a source happened, if its rows do not say (ODF: EventTimeSource)."""
 
-import re
-from datetime import UTC, datetime
-
+from kamu_assets.coordinator.ingest.chrono_formats import parse_chrono
 from kamu_assets.coordinator.ingest.errors import EventTimeSourceError
 from kamu_assets.odf.source import (
     EventTimeSource,
@@ -13,16 +11,6 @@ from kamu_assets.odf.source import (
 from kamu_assets.odf.timestamp import Timestamp
 
 _DEFAULT_FORMAT = "%Y-%m-%d"
-# Shorthands of Rust's chrono that Python's strptime lacks.
-_SHORTHANDS = {
-    "%F": "%Y-%m-%d",
-    "%T": "%H:%M:%S",
-    "%R": "%H:%M",
-    "%D": "%m/%d/%y",
-    "%e": "%d",
-    "%:z": "%z",
-    "%.f": ".%f",
-}
 
 
 def event_time_of_url(
@@ -50,20 +38,27 @@ def event_time_of_file(source: EventTimeSource | None, *, name: str, system_time
 
 
 def _from_name(source: EventTimeSourceFromPath, name: str) -> Timestamp:
-    try:
-        match = re.search(source.pattern, name)
-    except re.error as error:
-        raise EventTimeSourceError(
-            f"event time pattern {source.pattern!r} is not a regular expression: {error}"
-        ) from error
-    if match is None or not match.groups():
-        raise EventTimeSourceError(f"event time pattern {source.pattern!r} finds no group in file name {name!r}")
-    text = match[1] or ""
+    text = _first_group(source.pattern, name)
     form = source.timestamp_format or _DEFAULT_FORMAT
-    for short, long in _SHORTHANDS.items():
-        form = form.replace(short, long)
+    moment = parse_chrono(text, form)
+    if moment is None:
+        raise EventTimeSourceError(f"event time {text!r} of file {name!r} does not have the format {form!r}")
+    return moment
+
+
+def _first_group(pattern: str, name: str) -> str:
+    """What the first group matches. By RE2: the expression is a stranger's, and Python's may take forever."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    names = pa.array([name])
     try:
-        moment = datetime.strptime(text, form)  # noqa: DTZ007 - the format may have no zone: then it is UTC
-    except ValueError as error:
-        raise EventTimeSourceError(f"event time {text!r} of file {name!r} does not have the format {form!r}") from error
-    return Timestamp.from_datetime(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+        if not pc.match_substring_regex(names, pattern)[0].as_py():
+            raise EventTimeSourceError(f"event time pattern {pattern!r} does not match file name {name!r}")
+    except pa.ArrowInvalid as error:
+        raise EventTimeSourceError(f"event time pattern {pattern!r} is not a regular expression: {error}") from error
+    try:
+        found = pc.replace_substring_regex(names, f"^(?s:.*?)(?:{pattern})(?s:.*)$", r"\1", max_replacements=1)
+    except pa.ArrowInvalid as error:
+        raise EventTimeSourceError(f"event time pattern {pattern!r} has no group, such as (\\d+)") from error
+    return str(found[0].as_py())

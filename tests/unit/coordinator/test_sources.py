@@ -2,6 +2,7 @@
 
 import pytest
 
+from kamu_assets.coordinator.ingest.chrono_formats import parse_chrono
 from kamu_assets.coordinator.ingest.errors import (
     EventTimeSourceError,
     PushSourceAmbiguousError,
@@ -85,6 +86,10 @@ def test_event_time_of_a_url_never_comes_from_its_path() -> None:
         (r"(\d{4}-\d\d-\d\d)", None, "2023-05-06T00:00:00Z"),
         (r"_(\d+T\d+[+]\d+)", "%Y%m%dT%H%M%S%z", "2023-05-06T05:08:09Z"),
         (r"(\d{4}-\d\d-\d\d)", "%F", "2023-05-06T00:00:00Z"),
+        (r"_(\d+T\d+)", "%Y%m%dT%H%M%S", "2023-05-06T07:08:09Z"),
+        # The first place that matches counts, and the group in it, whatever follows.
+        (r"(\d\d)-0(?:5)-", "%y", "2023-01-01T00:00:00Z"),
+        (r"^d-(.*)_|x(y)", "%-Y-%m-%e", "2023-05-06T00:00:00Z"),
     ],
 )
 def test_event_time_of_a_file_is_a_part_of_its_name(pattern: str, form: str | None, expected: str) -> None:
@@ -95,10 +100,46 @@ def test_event_time_of_a_file_is_a_part_of_its_name(pattern: str, form: str | No
     assert found == Timestamp.parse(expected)
 
 
-@pytest.mark.parametrize("pattern", ["(", r"(\d{9})", r"\d{4}", r"(\w+)-"])
-def test_event_times_that_cannot_be_read(pattern: str) -> None:
+@pytest.mark.parametrize(
+    ("pattern", "form", "words"),
+    [
+        ("(", None, "is not a regular expression"),
+        (r"(\d{9})", None, "does not match"),
+        (r"\d{4}", None, "has no group"),
+        (r"(\w+)-", None, "'d' of file 'd-2023-05-06.csv' does not have the format '%Y-%m-%d'"),
+        (r"(\d+)", "%H", "has no year"),
+        (r"(\d+)", "%Y%f", "%f, which is not supported"),
+        (r"(\d+)", "%Y%", "%, which is not supported"),
+        (r"(\d+)", "%s%F", "%s, which is not supported"),
+    ],
+)
+def test_event_times_that_cannot_be_read(pattern: str, form: str | None, words: str) -> None:
+    source = EventTimeSourceFromPath(pattern=pattern, timestamp_format=form)
+
+    with pytest.raises(EventTimeSourceError, match=words):
+        event_time_of_file(source, name="d-2023-05-06.csv", system_time=NOW)
+
+
+def test_a_pattern_cannot_hold_the_node_up() -> None:
+    source = EventTimeSourceFromPath(pattern=r"((a+)+)+$")
+
     with pytest.raises(EventTimeSourceError):
-        event_time_of_file(EventTimeSourceFromPath(pattern=pattern), name="d-2023-05-06.csv", system_time=NOW)
+        event_time_of_file(source, name="a" * 200 + "b", system_time=NOW)
+
+
+@pytest.mark.parametrize(
+    ("text", "form", "expected"),
+    [
+        ("1700000000", "%s", "2023-11-14T22:13:20Z"),
+        ("2023-05-06T07:08:09.5+02:00", "%+", "2023-05-06T05:08:09.500Z"),
+        ("06-May-2023 01:02:03.250 PM", "%v %I:%M:%S%.3f %P", "2023-05-06T13:02:03.250Z"),
+        ("2023126 07:08 +02:00", "%Y%j %R %:z", "2023-05-06T05:08:00Z"),
+        ("x", "%s", None),
+        ("x", "%+", None),
+    ],
+)
+def test_formats_are_those_of_chrono(text: str, form: str, expected: str | None) -> None:
+    assert parse_chrono(text, form) == (Timestamp.parse(expected) if expected else None)
 
 
 def test_another_media_type_is_read_with_the_schema_of_the_source() -> None:
