@@ -3,6 +3,7 @@
 Opening a node loads neither Dagster nor an engine: pools of child processes start when they are first needed.
 """
 
+import os
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -38,7 +39,12 @@ if TYPE_CHECKING:
 # Seconds after which a query gives way to others that wait.
 _PATIENCE = 2.0
 # What workers execute, loaded before they are forked; equal lists share one nursery.
-_JOBS = ("kamu_assets.coordinator.ingest.slice_job", "kamu_assets.query.job", "kamu_assets.engines.datafusion")
+_JOBS = (
+    "kamu_assets.coordinator.ingest.slice_job",
+    "kamu_assets.coordinator.verify.slice_reading",
+    "kamu_assets.query.job",
+    "kamu_assets.engines.datafusion",
+)
 
 
 class UnusableFolderError(UnavailableError):
@@ -124,6 +130,12 @@ class Node:
         return _pool("engine", engine.workers, engine.memory_limit, engine.time_limit_seconds)
 
     @cached_property
+    def verify_pool(self) -> "WorkerPool":
+        """Where slices are read that somebody wants verified: ingest need not wait for that."""
+        engine = self.settings.engine
+        return _pool("engine", os.cpu_count() or 1, engine.memory_limit, engine.time_limit_seconds)
+
+    @cached_property
     def query_pool(self) -> "WorkerPool":
         """Where queries run."""
         query = self.settings.query
@@ -147,6 +159,7 @@ class Node:
             committer=self.committer,
             volumes=self.volumes,
             ingest_pool=self.engine_pool,
+            verify_pool=self.verify_pool,
             engines=EngineRegistry({"datafusion": datafusion}),
             clock=self.clock,
             config=config,
@@ -168,7 +181,7 @@ class Node:
 
     def close(self) -> None:
         """End the child processes and the connections."""
-        for pool in ("engine_pool", "query_pool"):
+        for pool in ("engine_pool", "verify_pool", "query_pool"):
             if pool in self.__dict__:
                 self.__dict__[pool].close()
         self.database.close()

@@ -1,6 +1,6 @@
 """The coordinator: brings datasets up to date, from outside or from other datasets."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,9 @@ from kamu_assets.coordinator.metadata_events import MetadataEvents
 from kamu_assets.coordinator.moments import next_system_time
 from kamu_assets.coordinator.results import PullResult, PushResult, Updated, UpToDate, WatermarkResult
 from kamu_assets.coordinator.transform import TransformOptions, Transforms
+from kamu_assets.coordinator.verify.model import VerificationReport, VerifyOptions
+from kamu_assets.coordinator.verify.running import JobRunner as VerifyRunner
+from kamu_assets.coordinator.verify.service import Verification
 from kamu_assets.database.database import Database
 from kamu_assets.datasets.chains import Chains
 from kamu_assets.datasets.commit import Committer
@@ -60,7 +63,7 @@ class CoordinatorConfig:
 
 
 class Coordinator:
-    """Pull, push, set watermarks, commit metadata events."""
+    """Pull, push, set watermarks, commit metadata events, verify."""
 
     def __init__(
         self,
@@ -71,6 +74,7 @@ class Coordinator:
         committer: Committer,
         volumes: Volumes,
         ingest_pool: JobRunner,
+        verify_pool: VerifyRunner,
         engines: EngineRegistry,
         clock: Clock,
         config: CoordinatorConfig,
@@ -103,6 +107,9 @@ class Coordinator:
         self._queue = PushQueue(groups.commit, group_bytes=config.group_bytes, queue_bytes=config.queue_bytes)
         self._transforms = Transforms(
             database=database, chains=chains, committer=committer, volumes=volumes, engines=engines, clock=clock
+        )
+        self._verification = Verification(
+            datasets=datasets, database=database, volumes=volumes, engines=engines, pool=verify_pool
         )
 
     def pull(
@@ -162,6 +169,14 @@ class Coordinator:
     ) -> Updated:
         """Append a metadata event that someone decided upon; a ChainRuleError says why the chain refuses it."""
         return self._metadata_events.commit(caller, dataset, event, expected_head=expected_head)
+
+    def verify(self, caller: Caller, dataset: DatasetRef, options: VerifyOptions | None = None) -> VerificationReport:
+        """Whether chain and files are what they say they are and, for derivatives, results can be computed again."""
+        return self._verification.verify(caller, dataset, options or VerifyOptions())
+
+    def upstream(self, caller: Caller, entries: Sequence[DatasetEntry]) -> Sequence[DatasetEntry]:
+        """The datasets and all that they are computed from, inputs first."""
+        return self._verification.upstream(caller, entries)
 
     def _set_watermark(self, entry: DatasetEntry, watermark: Timestamp, run_id: str | None) -> WatermarkResult:
         chain = self._chains.state(entry.id)

@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import logging
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -329,3 +330,70 @@ def test_bad_data_names_file_and_line(refusing: Home) -> None:
 
 def test_a_manifest_that_is_no_text_is_refused(refusing: Home) -> None:
     assert refusing.refusal("add", refusing.write("bad.yaml", b"\xff\xfe")).endswith("bad.yaml: byte 0 is not UTF-8")
+
+
+@pytest.fixture
+def filled(cities: Home) -> Home:
+    """The same with data in all three."""
+    cities.ok("ingest", "cities", cities.write("rows.csv", ROWS), "--input-format", "csv")
+    cities.ok("pull", "--all")
+    return cities
+
+
+def _slice_of(home: Home, dataset: str) -> Path:
+    (listed,) = [found for found in home.json("list") if found["name"] == dataset]
+    folder = home.path / "home/datasets" / str(listed["id"]).removeprefix("did:odf:") / "data"
+    (found,) = folder.iterdir()
+    return found
+
+
+def test_what_is_sound_verifies(filled: Home) -> None:
+    told = filled.ok("verify", "cities", "large")
+
+    assert re.fullmatch(
+        r"kamu/cities: valid: 5 block\(s\), 2 record\(s\) in \d+\.\d s\n"
+        r"kamu/large: valid: 4 block\(s\), 1 record\(s\), 1 result\(s\) computed again in \d+\.\d s\n",
+        told,
+    )
+    (row,) = filled.json("verify", "large", "--integrity")
+    assert (row["verdict"], row["scope"], row["replays"]) == ("Valid", "integrity", 0)
+
+
+def test_one_broken_dataset_is_told_and_the_others_are_verified_too(filled: Home) -> None:  # DS-17, KD-27
+    path = _slice_of(filled, "polled")
+    path.write_bytes(path.read_bytes()[:-1] + b"!")
+
+    done = filled.run("verify", "%", "--json")
+
+    rows = {row["dataset"]: row for row in json.loads(done.out)}
+    assert done.code == 1
+    results = {name: row["result"] for name, row in rows.items()}
+    assert results == {"kamu/cities": "valid", "kamu/large": "valid", "kamu/polled": "invalid"}
+    (fault,) = rows["kamu/polled"]["faults"]
+    assert (fault["kind"], fault["file"]) == ("DataPhysicalHashMismatch", f"data/{path.name}")
+    assert fault["sequenceNumber"] == 4
+    assert fault["expected"] == path.name != fault["found"]
+
+
+def test_a_verdict_says_where_and_what_to_do(filled: Home) -> None:
+    path = _slice_of(filled, "cities")
+    path.unlink()
+
+    told = filled.refusal("verify", "cities")
+
+    assert told.startswith(f"kamu/cities: ObjectNotFound: data/{path.name} of block 4 (f1620")
+    assert told.endswith("is not there: restore it from a copy of the dataset")
+
+
+def test_inputs_are_verified_first_when_asked_for(filled: Home) -> None:
+    told = filled.ok("verify", "--recursive", "large").splitlines()
+
+    assert [line.partition(":")[0] for line in told] == ["kamu/cities", "kamu/large"]
+
+
+def test_a_name_without_a_dataset_does_not_stop_the_others(filled: Home) -> None:
+    done = filled.run("verify", "nothing", "cities")
+
+    assert done.code == 1
+    assert "error: nothing: could not be verified: no dataset is called so; `kamu-node list` shows" in done.told
+    assert done.out.startswith("kamu/cities: valid")

@@ -1,6 +1,7 @@
 """A coordinator on the heart of a node, with workers or with everything in this process."""
 
 import pickle
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -9,6 +10,7 @@ from kamu_assets.coordinator.ingest.ingestion import JobRunner
 from kamu_assets.coordinator.ingest.limits import IngestLimits
 from kamu_assets.coordinator.ingest.poll import PollRules
 from kamu_assets.coordinator.service import Coordinator, CoordinatorConfig
+from kamu_assets.coordinator.verify.running import JobRunner as VerifyRunner
 from kamu_assets.egress.policy import EgressPolicy
 from kamu_assets.engines.engine import Engine
 from kamu_assets.engines.registry import EngineRegistry
@@ -26,8 +28,15 @@ Res = TypeVar("Res")
 class InThisProcess:
     """Runs jobs here, but lets everything travel as it would between processes."""
 
-    def run(self, job: Callable[[Req], Res], request: Req, *, on_progress: Callable[[Any], None] | None = None) -> Res:
-        del on_progress
+    def run(
+        self,
+        job: Callable[[Req], Res],
+        request: Req,
+        *,
+        on_progress: Callable[[Any], None] | None = None,
+        cancel: threading.Event | None = None,
+    ) -> Res:
+        del on_progress, cancel
         try:
             result = job(_sent(request))
         except KamuError as error:
@@ -45,6 +54,7 @@ def a_coordinator(
     *,
     base: Path,
     pool: JobRunner | None = None,
+    verify_pool: VerifyRunner | None = None,
     engines: Mapping[str, Engine] | None = None,
     variables: Mapping[str, str] | None = None,
     limits: IngestLimits | None = None,
@@ -57,6 +67,7 @@ def a_coordinator(
         committer=heart.committer,
         volumes=heart.volumes,
         ingest_pool=pool or InThisProcess(),
+        verify_pool=verify_pool or InThisProcess(),
         engines=EngineRegistry(engines or {}),
         clock=heart.clock,
         config=CoordinatorConfig(
