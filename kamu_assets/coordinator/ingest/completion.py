@@ -1,37 +1,17 @@
 """The last touch to rows: event time filled, required values checked, system columns added (ODF-FACTS 8.4)."""
 
-from collections.abc import Iterable, Iterator
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from kamu_assets.coordinator.ingest.errors import NullInRequiredError
+from kamu_assets.coordinator.ingest.event_order import OutOfOrderError, in_order
 from kamu_assets.odf.data import DatasetVocabulary, OperationType
 from kamu_assets.odf.timestamp import Timestamp
 
+__all__ = ["Completion", "OutOfOrderError", "in_order"]
+
 _MILLIS_PER_DAY = 86_400_000
-
-
-class OutOfOrderError(Exception):
-    """Rows do not come by event time: they must be sorted first."""
-
-
-def in_order(batches: Iterable[pa.RecordBatch], event_time: str) -> Iterator[pa.RecordBatch]:
-    """The same batches as long as rows come by event time, nulls first; raises OutOfOrderError where they do not."""
-    last: int | None = None
-    for batch in batches:
-        times = batch.column(event_time)
-        nulls = times.null_count
-        values = times[nulls:]
-        if values.null_count or (nulls and last is not None):
-            raise OutOfOrderError
-        numbers = values.view(pa.int32() if pa.types.is_date32(values.type) else pa.int64()).to_numpy()
-        if len(numbers):
-            if (last is not None and numbers[0] < last) or bool(np.any(numbers[1:] < numbers[:-1])):
-                raise OutOfOrderError
-            last = int(numbers[-1])
-        yield batch
 
 
 class Completion:
