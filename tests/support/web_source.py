@@ -35,7 +35,10 @@ class WebSource:
 
     url: str
     routes: dict[str, Route] = field(default_factory=dict)
+    # Routes that take the place of others after one answer.
+    then: dict[str, Route] = field(default_factory=dict)
     requests: list[dict[str, str]] = field(default_factory=list)
+    answers: list[Route] = field(default_factory=list)
     stopping: threading.Event = field(default_factory=threading.Event)
 
 
@@ -70,11 +73,14 @@ class _Handler(BaseHTTPRequestHandler):
         source: WebSource = self.server.source  # type: ignore[attr-defined] # set by web_source
         source.requests.append({name.lower(): value for name, value in self.headers.items()} | {"path": self.path})
         route = source.routes.get(self.path, Route(status=404))
+        if self.path in source.then:
+            source.routes[self.path] = source.then.pop(self.path)
         source.stopping.wait(route.silence_seconds)
         if route.wants_agent and not self.headers.get("user-agent"):
             route = Route(status=403)
         if self._unchanged(route):
             route = Route(status=304, etag=route.etag, last_modified=route.last_modified)
+        source.answers.append(route)
         self._answer(route)
 
     def log_message(self, *_: Any) -> None:
