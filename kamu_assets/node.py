@@ -33,6 +33,9 @@ from kamu_assets.storage.volumes import Volumes
 if TYPE_CHECKING:
     from kamu_assets.coordinator.ingest.poll import PollRules
     from kamu_assets.coordinator.service import Coordinator, CoordinatorConfig
+    from kamu_assets.engines.engine import Engine
+    from kamu_assets.engines.registry import EngineRegistry
+    from kamu_assets.engines.slice_writer import Encodings
     from kamu_assets.engines.workers import WorkerPool
     from kamu_assets.query.service import QueryService
 
@@ -44,6 +47,7 @@ _JOBS = (
     "kamu_assets.coordinator.verify.slice_reading",
     "kamu_assets.query.job",
     "kamu_assets.engines.datafusion",
+    "kamu_assets.engines.incremental.engine",
 )
 
 
@@ -145,13 +149,8 @@ class Node:
     def coordinator(self) -> "Coordinator":
         """Ingests and computes."""
         from kamu_assets.coordinator.service import Coordinator
-        from kamu_assets.engines.datafusion import DataFusionEngine
-        from kamu_assets.engines.registry import EngineRegistry
 
         config = _coordinator_config(self.settings)
-        datafusion = DataFusionEngine(
-            self.engine_pool, memory_bytes=self.settings.engine.memory_limit, encodings=config.encodings
-        )
         return Coordinator(
             datasets=self.datasets,
             database=self.database,
@@ -160,10 +159,23 @@ class Node:
             volumes=self.volumes,
             ingest_pool=self.engine_pool,
             verify_pool=self.verify_pool,
-            engines=EngineRegistry({"datafusion": datafusion}),
+            engines=self._engines(config.encodings),
             clock=self.clock,
             config=config,
         )
+
+    def _engines(self, encodings: "Encodings") -> "EngineRegistry":
+        """The implementation for each name that a manifest may give."""
+        from kamu_assets.engines.datafusion import DataFusionEngine
+        from kamu_assets.engines.incremental.engine import IncrementalEngine
+        from kamu_assets.engines.registry import EngineRegistry
+
+        pool, memory_bytes = self.engine_pool, self.settings.engine.memory_limit
+        found: dict[str, Engine] = {
+            "datafusion": DataFusionEngine(pool, memory_bytes=memory_bytes, encodings=encodings),
+            "incremental": IncrementalEngine(pool, memory_bytes=memory_bytes, encodings=encodings),
+        }
+        return EngineRegistry({name: found[kind] for name, kind in self.settings.engine.names.items()})
 
     @cached_property
     def query(self) -> "QueryService":

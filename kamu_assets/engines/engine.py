@@ -67,13 +67,15 @@ class RawQueryRequest:
 class TransformSuccess:
     """The slice is at the requested path, also when it has no rows: it carries the schema.
 
-    `stats` and `schema` are what the writer of the slice saw; an engine that cannot tell leaves them out.
+    `stats` and `schema` are what the writer of the slice saw; an engine that cannot tell leaves them out. Of the input
+    rows, `late_rows` came too late to count.
     """
 
     new_offset_interval: OffsetInterval | None
     new_watermark: Timestamp | None
     stats: SliceStats | None = None
     schema: bytes | None = None
+    late_rows: int = 0
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.types as pt
 
@@ -49,7 +50,7 @@ class OutputColumns:
         columns = list(batch.columns)
         operation = columns.pop(0) if self.has_operation else pa.repeat(pa.scalar(_APPEND, pa.int32()), rows)
         moment = pa.scalar(system_time.truncate_to_millis().millis, pa.int64()).cast(_MILLIS)
-        offsets = pa.array(range(offset, offset + rows), pa.int64())
+        offsets = pa.array(np.arange(offset, offset + rows, dtype=np.int64))
         return pa.RecordBatch.from_arrays(
             [offsets, operation, pa.repeat(moment, rows), *columns], schema=self.slice_schema
         )

@@ -9,11 +9,17 @@ _POOL_SHARE: Final = 0.6
 
 
 def session(
-    catalog: str, *, memory_bytes: int, partitions: int | None = None, own_catalog: bool = False
+    catalog: str,
+    *,
+    memory_bytes: int,
+    partitions: int | None = None,
+    own_catalog: bool = False,
+    spill: bool = True,
 ) -> datafusion.SessionContext:
     """A session whose default catalog and schema are both called `catalog`; identifiers keep their case.
 
-    The memory pool makes sorts and aggregations spill well before the process reaches `memory_bytes`.
+    The memory pool makes sorts and aggregations spill well before the process reaches `memory_bytes`; without `spill`
+    they fail there.
     """
     config = (
         datafusion.SessionConfig()
@@ -27,10 +33,9 @@ def session(
     )
     if partitions is not None:
         config = config.with_target_partitions(partitions)
-    runtime = (
-        datafusion.RuntimeEnvBuilder().with_disk_manager_os().with_fair_spill_pool(int(memory_bytes * _POOL_SHARE))
-    )
-    return datafusion.SessionContext(config, runtime)
+    disks = datafusion.RuntimeEnvBuilder()
+    runtime = disks.with_disk_manager_os() if spill else disks.with_disk_manager_disabled()
+    return datafusion.SessionContext(config, runtime.with_fair_spill_pool(int(memory_bytes * _POOL_SHARE)))
 
 
 def empty_frame(context: datafusion.SessionContext, schema: pa.Schema) -> datafusion.DataFrame:

@@ -64,3 +64,21 @@ def test_an_unknown_variable_is_refused(tmp_path: Path, monkeypatch: pytest.Monk
 
     with pytest.raises(SettingsError, match="KAMU_NODE__HTPP__PORT"):
         load_settings(tmp_path)
+
+
+def test_engine_names_are_what_the_operator_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_settings(tmp_path).engine.names == {"datafusion": "datafusion", "flink": "incremental"}
+
+    (tmp_path / "node.yaml").write_text("engine: {names: {spark: incremental}}\n")
+    assert load_settings(tmp_path).engine.names == {"spark": "incremental"}
+
+    monkeypatch.setenv("KAMU_NODE__ENGINE__NAMES", '{"risingwave": "incremental"}')
+    assert "risingwave" in load_settings(tmp_path).engine.names
+
+
+@pytest.mark.parametrize("names", ["{flink: sparrow}", "{Flink: incremental}"])
+def test_engine_names_are_checked(tmp_path: Path, names: str) -> None:
+    (tmp_path / "node.yaml").write_text(f"engine: {{names: {names}}}\n")
+
+    with pytest.raises(SettingsError, match=r"engine\.names"):
+        load_settings(tmp_path)

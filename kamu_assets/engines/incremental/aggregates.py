@@ -1,0 +1,115 @@
+"""Aggregate functions as state that rows are added to, one after the other.
+
+State is what a function holds after some rows. To add rows, the state goes before them as one more row and the fold
+function runs over all. That continues exactly the left-to-right computation of a run over all rows: also sums of
+floating point numbers come out bit by bit the same, wherever the input is cut. It needs one partition and no spilling.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+import datafusion
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.types as pt
+
+from kamu_assets.engines.incremental.errors import UnsupportedConstructError
+from kamu_assets.engines.incremental.types import plain
+
+FUNCTIONS: Final = ("count", "sum", "min", "max", "avg", "first_value", "last_value")
+_IGNORE, _RESPECT = " IGNORE NULLS", " RESPECT NULLS"
+_MAX_DIGITS: Final = 38
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """One column of state: what a row adds to it, and the function that folds it."""
+
+    argument: datafusion.Expr
+    fold: str
+    type: pa.DataType
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """A call of an aggregate function in a query; `name` and `type` are those of its result."""
+
+    name: str
+    type: pa.DataType
+    function: str
+    argument: datafusion.Expr
+    argument_type: pa.DataType
+    nulls: str
+
+    def partials(self) -> list[Partial]:
+        """The columns of its state."""
+        argument, result = self.argument, plain(self.type)
+        match self.function:
+            case "count":
+                return [Partial(_one_if_any(argument), "sum({})", pa.int64())]
+            case "avg":
+                total = self._total_type(result)
+                return [
+                    Partial(argument.cast(total), "sum({})", total),
+                    Partial(_one_if_any(argument), "sum({})", pa.int64()),
+                ]
+            case "sum" if not (pt.is_integer(result) or pt.is_floating(result) or pt.is_decimal128(result)):
+                raise UnsupportedConstructError(f"sum of {self.argument_type}")
+        return [Partial(argument.cast(result), f"{self.function}({{}}){self.nulls}", result)]
+
+    def result(self, state: list[pa.ChunkedArray]) -> pa.ChunkedArray:
+        """What the function gives for the rows that were added."""
+        if self.function != "avg":
+            return state[0]
+        total, count = state
+        if not pt.is_decimal(total.type):
+            return pc.divide(total, pc.if_else(pc.equal(count, 0), None, count).cast(pa.float64()))
+        rows = zip(total.to_pylist(), count.to_pylist(), strict=True)
+        return pa.chunked_array([pa.array([self._decimal_mean(*row) for row in rows], self.type)])
+
+    def _total_type(self, result: pa.DataType) -> pa.DataType:
+        if pt.is_floating(result):
+            return pa.float64()
+        if pt.is_decimal128(result) and pt.is_decimal128(self.argument_type):
+            precision = min(_MAX_DIGITS, self.argument_type.precision + 10)
+            return pa.decimal128(precision, self.argument_type.scale)
+        raise UnsupportedConstructError(f"avg of {self.argument_type}")
+
+    def _decimal_mean(self, total: Decimal | None, count: int) -> Decimal | None:
+        """As DataFusion: the digits beyond the scale are cut off."""
+        if total is None:
+            return None
+        digits = int(total.scaleb(self.type.scale))
+        return Decimal(abs(digits) // count * (1 if digits >= 0 else -1)).scaleb(-self.type.scale)
+
+
+def parse_aggregate(node: object, expr: datafusion.Expr, field: pa.Field, types: "TypeOf") -> Aggregate:
+    """An expression of an aggregation; refuses other functions and forms."""
+    function = str(node.agg_func_name(expr.expr))  # type: ignore[attr-defined] # the binding has no types
+    arguments = [datafusion.Expr(one) for one in node.aggregation_arguments(expr.expr)]  # type: ignore[attr-defined] # as above
+    if function not in FUNCTIONS:
+        raise UnsupportedConstructError(f"the aggregate function {function}")
+    nulls = next((suffix for suffix in (_IGNORE, _RESPECT) if str(expr.canonical_name()).endswith(suffix)), "")
+    if len(arguments) != 1:
+        raise UnsupportedConstructError(f"{function} of {len(arguments)} values")
+    if f"{function}({arguments[0].canonical_name()}){nulls}" != expr.canonical_name():
+        raise UnsupportedConstructError(f"{function} with DISTINCT, FILTER or ORDER BY")
+    return Aggregate(field.name, field.type, function, arguments[0], types(arguments[0]), nulls)
+
+
+def _one_if_any(argument: datafusion.Expr) -> datafusion.Expr:
+    if argument.variant_name() == "Literal" and argument.python_value() is not None:
+        return datafusion.lit(pa.scalar(1, pa.int64()))
+    return argument.is_not_null().cast(pa.int64())
+
+
+class TypeOf:
+    """Tells the type of an expression over a frame."""
+
+    def __init__(self, frame: datafusion.DataFrame) -> None:
+        self._frame = frame
+
+    def __call__(self, expr: datafusion.Expr) -> pa.DataType:
+        found: pa.DataType = self._frame.select(expr).schema().field(0).type
+        return found

@@ -1,0 +1,25 @@
+"""What this engine says when it cannot go on."""
+
+from kamu_assets.engines.sql_guard import InvalidQueryError
+
+SHAPES = (
+    "it runs SELECT … WHERE of one input, GROUP BY TUMBLE(<event time>, INTERVAL …) or TABLE(TUMBLE(…)) with count, "
+    "sum, min, max, avg, first_value and last_value, and a [LEFT] JOIN … FOR SYSTEM_TIME AS OF or LATERAL TABLE(…) "
+    "with a temporal table"
+)
+
+
+class UnsupportedConstructError(InvalidQueryError):
+    """Correct SQL perhaps, but none that can be computed exactly from state and news."""
+
+    def __init__(self, found: str) -> None:
+        super().__init__(f"{found} is not supported; {SHAPES}")
+        self.found = found
+
+
+class CheckpointError(Exception):
+    """The previous checkpoint is not the state of this query. Not the author's fault: an internal error."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the previous checkpoint {reason}; reset the dataset to compute it anew")
+        self.reason = reason

@@ -1,0 +1,93 @@
+"""A run of a join with a temporal table."""
+
+from collections.abc import Mapping
+from typing import Final
+
+import datafusion
+import pyarrow as pa
+
+from kamu_assets.engines.incremental.blocks import NEVER
+from kamu_assets.engines.incremental.checkpoint import State
+from kamu_assets.engines.incremental.join import OPERATION, TIME, JoinQuery, needed_versions
+from kamu_assets.engines.incremental.lookup import Lookup, in_row_order
+from kamu_assets.engines.incremental.shapes import Relation, Step
+from kamu_assets.engines.incremental.times import TimeColumn, TimeKind
+from kamu_assets.engines.incremental.types import plain_table
+from kamu_assets.engines.incremental.work import Outcome, Work
+from kamu_assets.engines.session import quoted
+
+_STREAM, _VERSIONS = "stream", "versions"
+_NUMBER: Final = pa.int64()
+
+
+def run_join(work: Work, step: Step, query: JoinQuery, state: State) -> Outcome:
+    """Put out the rows of the stream that are decided; keep the others, and the versions that they may meet.
+
+    A row is late when its time is before the watermark of its own input before its block. It is decided when its time
+    is before the watermarks of both inputs.
+    """
+    stream, late_rows = _stream(work, step, query, state)
+    versions, late_versions = _version_table(work, query, state)
+    moment = min(work.watermarks(state))
+    is_decided = stream[TIME].to_numpy() < moment
+    context = work.context()
+    rows = in_row_order(Lookup(context, query, stream.filter(pa.array(is_decided)), versions).frame())
+    tables = {
+        _STREAM: stream.filter(pa.array(~is_decided)).combine_chunks(),
+        _VERSIONS: versions if moment == NEVER else needed_versions(query, versions, moment),
+    }
+    if query.versions.table == work.shape.source:
+        late_versions = 0
+    return Outcome(context, work.output(context, context.from_arrow(rows)), tables, late_rows + late_versions)
+
+
+def _stream(work: Work, step: Step, query: JoinQuery, state: State) -> tuple[pa.Table, int]:
+    """Rows that are not decided yet, in offset order, and how many new ones are late."""
+    new = work.news(work.shape.source, state)
+    late = new.late(lambda before: before)
+    relation = work.relation(step.source)
+    schema = _state_schema(query, step.source, relation)
+    time = next(name for name, column in relation.times.items() if column == TimeColumn(TimeKind.ROW))
+    parts, late_rows = [state.table(_STREAM, schema)], 0
+    for chunk in new.chunks():
+        context = work.context()
+        in_time, too_late = new.parted(context, chunk, late)
+        work.register(context, in_time)
+        parts.append(_selected(context, step.source, schema, {TIME: _millis(time)}))
+        if late.size:
+            work.register(context := work.context(), too_late)
+            late_rows += context.table(quoted(step.source)).count()
+    return pa.concat_tables(parts).combine_chunks(), late_rows
+
+
+def _version_table(work: Work, query: JoinQuery, state: State) -> tuple[pa.Table, int]:
+    """Versions that may be needed, in offset order, and how many new ones are late."""
+    alias = query.versions.table
+    new, vocab = work.news(alias, state), work.entries[alias].vocab
+    late = new.late(lambda before: before)
+    schema = _state_schema(query, alias, work.relations[alias]).append(pa.field(OPERATION, _NUMBER))
+    operation = f"arrow_cast({quoted(vocab.operation_type_column)}, 'Int64')"
+    added = {TIME: _millis(vocab.event_time_column), OPERATION: operation}
+    parts = [state.table(_VERSIONS, schema)]
+    for chunk in new.chunks():
+        context = work.context()
+        context.register_view(quoted(alias), new.parted(context, chunk, late)[0])
+        parts.append(_selected(context, alias, schema, added))
+    return pa.concat_tables(parts).combine_chunks(), int(late.size)
+
+
+def _state_schema(query: JoinQuery, table: str, relation: Relation) -> pa.Schema:
+    """The columns of a table that the query uses, and the time of each row."""
+    used = query.used.get(table, frozenset())
+    fields = [field.with_nullable(True) for field in relation.schema if field.name in used]
+    return pa.schema([*fields, pa.field(TIME, _NUMBER)])
+
+
+def _millis(time: str) -> str:
+    return f"""arrow_cast(arrow_cast({quoted(time)}, 'Timestamp(Millisecond, Some("UTC"))'), 'Int64')"""
+
+
+def _selected(context: datafusion.SessionContext, table: str, schema: pa.Schema, added: Mapping[str, str]) -> pa.Table:
+    parts = [f"{added.get(name, quoted(name))} AS {quoted(name)}" for name in schema.names]
+    frame = context.sql(f"SELECT {', '.join(parts)} FROM {quoted(table)}")
+    return plain_table(frame.collect(), frame.schema()).cast(schema)

@@ -1,0 +1,72 @@
+"""A table that changes over time: for each key its versions, and which one was valid when (SQL:2011, FOR SYSTEM_TIME).
+
+Every record of the input is a version of its key from its event time on; of two at one time the later offset counts.
+Appended and corrected-to records say what the row is, retracted and corrected-from ones that there is none.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from kamu_assets.odf.data import OperationType
+
+Numbers = npt.NDArray[np.int64]
+NO_VERSION = -1
+_SETS = (OperationType.APPEND, OperationType.CORRECT_TO)
+
+
+class Versions:
+    """Versions in offset order: their keys, times and operations."""
+
+    def __init__(self, keys: Sequence[pa.ChunkedArray], times: Numbers, operations: Numbers) -> None:
+        self._keys = [key.combine_chunks() for key in keys]
+        self._sets = np.isin(operations, [int(one) for one in _SETS])
+        self._values = [pc.unique(key.drop_null()) for key in self._keys]
+        self._codes = _codes(self._keys, self._values)
+        self._times = times
+        self._moments = np.unique(times)
+        # By key, then time; the sort is stable, so that of equal ones the later offset comes last.
+        self._order = np.argsort(self._place(self._codes, times, side="left"), kind="stable")
+        self._places = self._place(self._codes, times, side="left")[self._order]
+
+    def valid_at(self, keys: Sequence[pa.ChunkedArray], times: Numbers) -> Numbers:
+        """For each key and time the row of the version valid then, or `NO_VERSION`."""
+        codes = _codes([key.combine_chunks() for key in keys], self._values)
+        if not self._order.size:
+            return np.full(len(times), NO_VERSION, np.int64)
+        # The place just after all versions of the key up to that time.
+        wanted = self._place(codes, times, side="right") - 1
+        found = np.searchsorted(self._places, wanted, side="right") - 1
+        row = self._order[np.maximum(found, 0)]
+        fits = (found >= 0) & (codes >= 0) & (self._codes[row] == codes) & self._sets[row]
+        return np.where(fits, row, NO_VERSION)
+
+    def needed_from(self, moment: int) -> npt.NDArray[np.bool_]:
+        """Which versions can still be valid at `moment` or later: the one valid then, and all after it."""
+        ordered_codes, ordered_times = self._codes[self._order], self._times[self._order]
+        is_past = ordered_times <= moment
+        followed = np.zeros(len(is_past), np.bool_)
+        followed[:-1] = (ordered_codes[1:] == ordered_codes[:-1]) & is_past[1:]
+        keep = (ordered_codes >= 0) & ~(is_past & (followed | ~self._sets[self._order]))
+        result = np.zeros(len(keep), np.bool_)
+        result[self._order] = keep
+        return result
+
+    def _place(self, codes: Numbers, times: Numbers, *, side: str) -> Numbers:
+        ranks = np.searchsorted(self._moments, times, side="left" if side == "left" else "right")
+        found: Numbers = codes * np.int64(len(self._moments) + 1) + ranks
+        return found
+
+
+def _codes(keys: Sequence[pa.Array], values: Sequence[pa.Array]) -> Numbers:
+    """One number for each combination of keys; negative when a key is null or has no version at all."""
+    total: Numbers = np.zeros(len(keys[0]), np.int64)
+    unknown = np.zeros(len(keys[0]), np.bool_)
+    for key, known in zip(keys, values, strict=True):
+        code = pc.fill_null(pc.index_in(key, value_set=known, skip_nulls=True), -1).to_numpy(zero_copy_only=False)
+        unknown |= code < 0
+        total = total * max(1, len(known)) + code
+    return np.where(unknown, np.int64(-1), total)
