@@ -49,12 +49,6 @@ class TransformFailedError(TransformError):
     kind = "sql-runtime"
 
 
-class EngineContractError(TransformError):
-    """The engine's answer does not hold together."""
-
-    kind = "engine-contract"
-
-
 class WatermarkOnDerivativeError(InvalidError):
     """Watermarks of derivative datasets come from their inputs."""
 

@@ -10,7 +10,6 @@ from uuid import uuid4
 
 from kamu_assets.clock import Clock
 from kamu_assets.coordinator.errors import (
-    EngineContractError,
     InvalidTransformQueryError,
     TransformFailedError,
     TransformNotDefinedError,
@@ -26,7 +25,14 @@ from kamu_assets.datasets.chains import Chains
 from kamu_assets.datasets.commit import Committer
 from kamu_assets.datasets.errors import HeadMovedError
 from kamu_assets.datasets.model import DatasetEntry, NewCheckpoint, NewObject, NewSlice
-from kamu_assets.engines.engine import InternalError, InvalidQuery, OnProgress, TransformRequest, TransformSuccess
+from kamu_assets.engines.engine import (
+    EngineContractError,
+    InternalError,
+    InvalidQuery,
+    OnProgress,
+    TransformRequest,
+    TransformSuccess,
+)
 from kamu_assets.engines.registry import EngineRegistry
 from kamu_assets.engines.worker_limits import NoSpaceError
 from kamu_assets.odf.chain_rules import ChainState, NoOpEventError
@@ -193,11 +199,14 @@ class Transforms:
 
 
 def _check(step: _Step, answer: TransformSuccess) -> _Made:
-    if answer.schema is None or answer.stats is None:
-        raise EngineContractError(f"engine {step.transform.engine!r} does not describe the slice it wrote")
-    schema = fit_output(answer.schema, schema_of(step.chain), step.data, name=str(step.entry.alias))
-    data = new_slice(answer.stats, step.data) if answer.new_offset_interval is not None else None
     checkpoint = _new_checkpoint(step.checkpoint) if step.checkpoint.exists() else None
+    known = schema_of(step.chain)
+    if answer.schema is None or answer.stats is None:
+        if known is None or answer.new_offset_interval is not None:
+            raise EngineContractError(f"engine {step.transform.engine!r} did not write a data file")
+        return _Made(known, None, checkpoint, answer.new_watermark)
+    schema = fit_output(answer.schema, known, step.data, name=str(step.entry.alias))
+    data = new_slice(answer.stats, step.data) if answer.new_offset_interval is not None else None
     return _Made(schema, data, checkpoint, answer.new_watermark)
 
 

@@ -7,9 +7,10 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from kamu_assets.engines.slice_writer import SliceStats
+from kamu_assets.errors import InvalidError
 from kamu_assets.odf.data import DatasetVocabulary, OffsetInterval
 from kamu_assets.odf.engine import TransformSql
 from kamu_assets.odf.identity import DatasetAlias, DatasetID
@@ -95,6 +96,12 @@ class InternalError:
     """The query failed on this data, or the engine did."""
 
     message: str
+
+
+class EngineContractError(InvalidError):
+    """The engine's answer does not hold together."""
+
+    kind: ClassVar[str] = "engine-contract"
 
 
 TransformResponse = TransformSuccess | InvalidQuery | InternalError

@@ -13,6 +13,7 @@ from ruamel.yaml import YAML
 from kamu_assets.odf.serde.yaml import dump_block, parse_block
 from tests.conformance.cases import Case, Evidence
 from tests.conformance.difference import DifferenceError, expect
+from tests.conformance.engine_contract import engine_cases
 from tests.conformance.exclusions import Exclusions
 from tests.conformance.read import OurReading, check_dataset
 from tests.conformance.recordings import derivative_recordings, root_recording
@@ -23,10 +24,11 @@ MARKS = ("scenario.yaml", "expected.json")
 
 
 def scenario_cases(folder: Path, exclusions: Exclusions) -> Iterator[Case]:
-    """The tests of every scenario in `folder`."""
+    """The tests of every scenario in `folder`, and of the engine contract that lies beside them."""
     for scenario in scenarios(folder):
         yield Case(Evidence.READ, scenario.name, partial(check_read, scenario))
         yield from replay_cases(scenario, exclusions)
+    yield from engine_cases(folder)
 
 
 def scenarios(folder: Path) -> list[Path]:

@@ -13,7 +13,7 @@ _TEXT = Text()
 _TEXTS = Vector(_TEXT)
 _RAW = Bytes()
 _HASH = Bytes(Multihash.to_bytes, Multihash.from_bytes)
-_DID = Bytes(DatasetID.to_bytes, DatasetID.from_bytes)
+DID = Bytes(DatasetID.to_bytes, DatasetID.from_bytes)
 _MOMENT = Moment()
 _EXTRA = Extra()
 _U64, _U32, _I32 = Scalar("Q", 0), Scalar("I", 0), Scalar("i", 0)
@@ -145,7 +145,7 @@ _MERGE = Union(
     Table(source.MergeStrategyChangelogStream, primary_key=_TEXTS),
     Table(source.MergeStrategyUpsertStream, primary_key=_TEXTS),
 )
-_TRANSFORM = Union(
+TRANSFORM = Union(
     Table(
         engine.TransformSql,
         engine=_TEXT,
@@ -156,12 +156,12 @@ _TRANSFORM = Union(
     ),
 )
 
-_INTERVAL = Table(data.OffsetInterval, start=_U64, end=_U64)
-_SLICE = Table(dataset.DataSlice, logical_hash=_HASH, physical_hash=_HASH, offset_interval=_INTERVAL, size=_U64)
+INTERVAL = Table(data.OffsetInterval, start=_U64, end=_U64)
+_SLICE = Table(dataset.DataSlice, logical_hash=_HASH, physical_hash=_HASH, offset_interval=INTERVAL, size=_U64)
 _CHECKPOINT = Table(dataset.Checkpoint, physical_hash=_HASH, size=_U64)
 _QUERY_INPUT = Table(
     dataset.ExecuteTransformInput,
-    dataset_id=_DID,
+    dataset_id=DID,
     prev_block_hash=_HASH,
     new_block_hash=_HASH,
     prev_offset=_OPTIONAL_U64,
@@ -194,19 +194,19 @@ EVENT = Union(
         new_checkpoint=_CHECKPOINT,
         new_watermark=_MOMENT,
     ),
-    Table(dataset.Seed, dataset_id=_DID, dataset_kind=Word(DatasetKind, "i")),
+    Table(dataset.Seed, dataset_id=DID, dataset_kind=Word(DatasetKind, "i")),
     Table(
         dataset.SetPollingSource,
         fetch=_FETCH,
         prepare=Vector(Wrapper(_PREPARE)),
         read=_READ,
-        preprocess=_TRANSFORM,
+        preprocess=TRANSFORM,
         merge=_MERGE,
     ),
     Table(
         dataset.SetTransform,
         inputs=Vector(Table(engine.TransformInput, dataset_ref=_TEXT, alias=_TEXT)),
-        transform=_TRANSFORM,
+        transform=TRANSFORM,
     ),
     Table(
         dataset.SetVocab,
@@ -219,7 +219,7 @@ EVENT = Union(
     Table(dataset.SetInfo, description=_TEXT, keywords=_TEXTS),
     Table(dataset.SetLicense, short_name=_TEXT, name=_TEXT, spdx_id=_TEXT, website_url=_TEXT),
     Table(dataset.SetDataSchema, raw_arrow_schema=_RAW, schema_=_SCHEMA),
-    Table(dataset.AddPushSource, source_name=_TEXT, read=_READ, preprocess=_TRANSFORM, merge=_MERGE),
+    Table(dataset.AddPushSource, source_name=_TEXT, read=_READ, preprocess=TRANSFORM, merge=_MERGE),
     Table(dataset.DisablePushSource, source_name=_TEXT),
     Table(dataset.DisablePollingSource),
 )

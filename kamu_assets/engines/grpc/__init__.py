@@ -1,0 +1,1 @@
+"""Engines in other processes, spoken to as kamu speaks to its engine containers (ODF: `engine.proto`)."""
