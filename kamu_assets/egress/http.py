@@ -4,6 +4,7 @@ transport = GuardedTransport(policy, Deadline(30))      # for an `httpx.Client` 
 with open_get(Get(url, headers, private), policy, limits) as answer: ...
 """
 
+import logging
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,6 +16,10 @@ import httpx
 
 from kamu_assets.egress.network import Deadline, GuardedNetwork
 from kamu_assets.egress.policy import EgressPolicy
+
+# The libraries' own lines hold hosts and whole URLs, in which there may be secrets.
+for _library in ("httpx", "httpcore"):
+    logging.getLogger(_library).setLevel(logging.WARNING)
 
 
 class GuardedTransport(httpx.HTTPTransport):

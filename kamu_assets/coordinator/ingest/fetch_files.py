@@ -32,12 +32,13 @@ def fetch_file(step: FetchStepUrl, url: Filled, request: FetchRequest) -> Fetche
     """A `file://` URL; None when its modification time is the one seen before. The file is read where it is."""
     shown = public_url(url.shown)
     path = _allowed(_path_of(url.value, shown), shown, request)
+    # Errors of the system are not chained: they hold the whole path.
     try:
         modified = Timestamp.from_millis(path.stat().st_mtime_ns // _NANOS_PER_MILLI)
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise SourceNotFoundError(f"source not found: {shown}") from error
+    except (FileNotFoundError, NotADirectoryError):
+        raise SourceNotFoundError(f"source not found: {shown}") from None
     except OSError as error:
-        raise SourceUnreachableError(f"cannot read {shown}: {error.strerror}") from error
+        raise SourceUnreachableError(f"cannot read {shown}: {error.strerror}") from None
     if not path.is_file():
         raise SourceNotFoundError(f"source is not a file: {shown}")
     event_time = event_time_of_url(step.event_time, last_modified=modified, system_time=request.system_time)
@@ -111,8 +112,8 @@ def _check_pattern(pattern: str, shown: str) -> None:
 def _path_of(url: str, shown: str) -> Path:
     try:
         parts = urlsplit(url)
-    except ValueError as error:
-        raise BadUrlError(f"{shown}: not a URL") from error
+    except ValueError:
+        raise BadUrlError(f"{shown}: not a URL") from None
     if parts.netloc not in ("", "localhost"):
         raise BadUrlError(f"{shown}: a file URL starts with file:/// and an absolute path")
     path = unquote(parts.path)
