@@ -11,6 +11,7 @@ from kamu_assets.datasets.errors import BeingAdoptedError, DamagedDatasetError
 from kamu_assets.datasets.files import DatasetFiles, parse_alias, parse_hash
 from kamu_assets.datasets.model import IndexedBlock, IndexedData
 from kamu_assets.datasets.stored_chain import StoredChain, hashes_to, read_chain
+from kamu_assets.errors import InvalidError
 from kamu_assets.odf.dataset import Seed
 from kamu_assets.odf.identity import DatasetAlias, DatasetID
 from kamu_assets.odf.multihash import Multihash
@@ -55,7 +56,17 @@ class DatasetDirectory:
         event = decode_block(self._block(first)).event
         if not isinstance(event, Seed):
             raise DamagedDatasetError(f"block {first}", f"starts the chain with {event.kind} instead of a Seed")
+        self._check_name(event)
         return event
+
+    def _check_name(self, seed: Seed) -> None:
+        """Where folders are named by ids, another id in the Seed is a swap; other layouts name them as they like."""
+        try:
+            named = DatasetID.from_multibase(self.path.name)
+        except InvalidError:
+            return
+        if named != seed.dataset_id:
+            raise DamagedDatasetError(str(self.path), f"is named by {named}, but its Seed says {seed.dataset_id}")
 
     def lies_in(self, volume: ObjectStore, dataset: DatasetID) -> bool:
         """Whether this very directory is where the volume keeps the dataset."""

@@ -20,6 +20,9 @@ from kamu_assets.odf.identity import DatasetID
 from kamu_assets.odf.multihash import Multihash
 from kamu_assets.storage.volumes import Volumes
 
+# Bytes that are gone cannot be made again; others may still have them.
+_REMEDY = "; restore it from a copy of the dataset, by the same name, and look again"
+
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
@@ -68,7 +71,7 @@ class Examination:
             yield from self._repair(entry, rows, chain, dry_run=dry_run)
             yield from self._objects(entry, files, chain)
         except KamuError as error:
-            yield Finding(FindingKind.DAMAGED, entry.id, str(error), repaired=False)
+            yield Finding(FindingKind.DAMAGED, entry.id, f"{error}{_REMEDY}", repaired=False)
 
     def _repair(self, entry: DatasetEntry, rows: _Rows, chain: StoredChain, *, dry_run: bool) -> Iterator[Finding]:
         if rows.head is None:
@@ -85,7 +88,7 @@ class Examination:
             try:
                 files.check_objects(block)
             except KamuError as error:
-                yield Finding(FindingKind.DAMAGED, entry.id, str(error), repaired=False)
+                yield Finding(FindingKind.DAMAGED, entry.id, f"{error}{_REMEDY}", repaired=False)
         unreachable = files.unreachable(chain.blocks)
         if unreachable:
             size = sum(found.size for found in unreachable)

@@ -145,13 +145,20 @@ class LocalObjectStore:
     def _adopt(self, file: Path, key: str) -> ObjectInfo:
         """Name a file by its content unless it has been named so before."""
         target = self._path(key)
-        if not target.is_file() or target.stat().st_size != file.stat().st_size:
-            return self._place(file, key, None)
-        file.unlink()
+        with told_plainly(target.parent), contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            if target.is_file() and target.stat().st_size == file.stat().st_size:
+                info = self._keep(target, key)
+                file.unlink()
+                return info
+        return self._place(file, key, None)
+
+    def _keep(self, target: Path, key: str) -> ObjectInfo:
+        """Make durable what somebody else has named and may not have come to syncing: that one may have died."""
         if self._synced:
-            # Whoever named it first may not have synced the name yet.
+            self._folders.make(target.parent)
+            sync_file(target)
             sync_folder(target.parent)
-        return self.stat(key)
+        return local_listing.describe(key, target.stat())
 
     def _place(self, file: Path, key: str, condition: Condition | None) -> ObjectInfo:
         """Move a finished file to its name, content first."""

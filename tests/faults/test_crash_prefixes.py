@@ -19,6 +19,8 @@ from kamu_assets.odf.dataset import SetInfo
 from kamu_assets.odf.names import DatasetName
 from kamu_assets.storage import files as storage_files
 from kamu_assets.storage import local as local_store
+from kamu_assets.storage.layout import data_key
+from kamu_assets.storage.local import LocalObjectStore
 from tests.faults.aftermath import violation_in
 from tests.faults.crash_states import CrashState, crash_states
 from tests.faults.tape import Event, Sync, Tape
@@ -112,11 +114,25 @@ def append_and_rename(heart: Heart, tape: Tape) -> None:
     tape.acknowledge(heart.add_data(DATASET))
 
 
+def reuse(heart: Heart, tape: Tape) -> None:
+    """The first slice of a dataset is there already: its writer died before anything was synced."""
+    entry = heart.dataset("created")
+    state = heart.chains.state(entry.id)
+    new = heart.a_slice(start=0)
+    copy = new.path.with_name("copy")
+    shutil.copyfile(new.path, copy)
+    LocalObjectStore(tape.root / "datasets", Durability.FAST).put_file(copy, data_key(entry.id, new.physical_hash))
+    done = heart.committer.commit(
+        entry.id, expected_head=state.head, events=[that_adds(new, state)], files=[new], system_time=START
+    )
+    tape.acknowledge(done.new_head)
+
+
 def delete(heart: Heart, tape: Tape) -> None:
     heart.datasets.delete(ADMIN, DATASET)
 
 
-@pytest.mark.parametrize("work", [commit, create, append_and_rename, delete])
+@pytest.mark.parametrize("work", [commit, create, append_and_rename, reuse, delete])
 def test_every_crash_state_is_as_before_or_as_after(scene: Scene, work: Work, record_property: Record) -> None:
     tape = scene.play(work)
 

@@ -87,7 +87,7 @@ def test_a_file_from_elsewhere_is_synced_before_it_gets_its_name(root: Path, mon
     assert journal.steps == ["sync slice", "name hash", "sync a"]
 
 
-def test_content_that_is_there_is_acknowledged_only_when_its_name_is_synced(
+def test_content_that_is_there_is_acknowledged_only_when_it_and_its_name_are_synced(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = LocalObjectStore(root, Durability.FULL)
@@ -98,7 +98,7 @@ def test_content_that_is_there_is_acknowledged_only_when_its_name_is_synced(
 
     store.put_file(staged, "a/hash")
 
-    assert journal.steps == ["sync a"]
+    assert journal.steps == ["sync hash", "sync a"]
 
 
 def test_fast_durability_leaves_syncing_to_the_system(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
