@@ -11,7 +11,7 @@ from pathlib import Path
 from kamu_assets.coordinator.ingest.csv_records import CsvDialect, walk_csv
 from kamu_assets.coordinator.ingest.errors import BadInputError, TooLargeError
 from kamu_assets.coordinator.ingest.limits import IngestLimits
-from kamu_assets.coordinator.ingest.nesting import check_nesting
+from kamu_assets.coordinator.ingest.nesting import Nesting, check_nesting, too_deep
 
 _CHUNK = 1 << 20
 _BOM = codecs.BOM_UTF8
@@ -43,15 +43,16 @@ def check_csv(path: Path, dialect: CsvDialect, *, name: str, limits: IngestLimit
 
 def check_ndjson(path: Path, *, name: str, limits: IngestLimits) -> None:
     """Refuse a JSON file that is no UTF-8 text, has an endless line or endless nesting."""
-    line, tail = 1, b""
+    nesting = Nesting()
+    start = end = 0
     for chunk in _checked_chunks(path, name):
-        *lines, tail = _cut_at_last_line(tail + chunk)
-        for part in lines:
-            check_nesting(part, where=name, line=line, limits=limits)
-            line += part.count(b"\n")
-        if len(tail) > limits.max_record_bytes:
+        begun, end = end, end + len(chunk)
+        if nesting.add(chunk) > limits.max_nesting:
+            _refuse_nesting(path, begun, len(chunk), name=name, limits=limits)
+        start = begun + chunk.rfind(b"\n") + 1 if b"\n" in chunk else start
+        if end - start > limits.max_record_bytes:
+            line = _line_at(path, start)
             raise TooLargeError(f"{name}, line {line}: longer than {limits.max_record_bytes} bytes")
-    check_nesting(tail, where=name, line=line, limits=limits)
 
 
 def check_text(path: Path, *, name: str) -> None:
@@ -69,7 +70,9 @@ class _RecordSize:
     open_bytes: int = 0
 
     def add(self, chunk: bytes) -> None:
-        self.inside_quotes ^= chunk.count(self.quote) % 2 == 1
+        # Looking for one is much faster than counting.
+        if self.quote in chunk:
+            self.inside_quotes ^= chunk.count(self.quote) % 2 == 1
         inside, end = self.inside_quotes, len(chunk)
         while (newline := chunk.rfind(b"\n", 0, end)) >= 0:
             inside ^= chunk.count(self.quote, newline, end) % 2 == 1
@@ -85,21 +88,32 @@ class _RecordSize:
 def _checked_chunks(path: Path, name: str) -> Iterator[bytes]:
     """The file in pieces, proven to be UTF-8 without NUL; the byte-order mark is left out."""
     decoder = codecs.getincrementaldecoder("utf-8")()
-    offset, line = 0, 1
+    offset = 0
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):
             if offset == 0:
                 _check_start(chunk, name)
             if b"\0" in chunk:
-                _refuse_nul(chunk, line, offset, name)
+                _refuse_nul(path, chunk, offset, name)
             held = len(decoder.getstate()[0])
             if held or not chunk.isascii():
-                _decode(decoder, chunk, line=line, offset=offset - held, name=name)
+                _decode(decoder, chunk, path=path, offset=offset - held, name=name)
             yield chunk.removeprefix(_BOM) if offset == 0 else chunk
             offset += len(chunk)
-            line += chunk.count(b"\n")
     if rest := decoder.getstate()[0]:
-        raise BadInputError(f"{name}, line {line}: the file ends inside a character (byte {offset - len(rest)})")
+        where = offset - len(rest)
+        line = _line_at(path, where)
+        raise BadInputError(f"{name}, line {line}: the file ends inside a character (byte {where})")
+
+
+def _line_at(path: Path, offset: int) -> int:
+    """The line of a byte: lines are counted only when somebody has to be told."""
+    line = 1
+    with path.open("rb") as file:
+        while offset > 0 and (chunk := file.read(min(_CHUNK, offset))):
+            line += chunk.count(b"\n")
+            offset -= len(chunk)
+    return line
 
 
 def _check_start(chunk: bytes, name: str) -> None:
@@ -108,27 +122,28 @@ def _check_start(chunk: bytes, name: str) -> None:
             raise BadInputError(f"{name}: the file is {encoding}; only UTF-8 is read, convert it first")
 
 
-def _refuse_nul(chunk: bytes, line: int, offset: int, name: str) -> None:
-    where = chunk.index(b"\0")
-    line += chunk.count(b"\n", 0, where)
+def _refuse_nul(path: Path, chunk: bytes, offset: int, name: str) -> None:
+    where = offset + chunk.index(b"\0")
     odd, even = chunk[1::2].count(0), chunk[::2].count(0)
     guess = ""
     if odd + even > len(chunk) // 4:
         guess = f"; the file looks like {'UTF-16LE' if odd > even else 'UTF-16BE'}, convert it to UTF-8 first"
-    raise BadInputError(f"{name}, line {line}: NUL byte at byte {offset + where}{guess}")
+    raise BadInputError(f"{name}, line {_line_at(path, where)}: NUL byte at byte {where}{guess}")
 
 
-def _decode(decoder: codecs.IncrementalDecoder, chunk: bytes, *, line: int, offset: int, name: str) -> None:
+def _decode(decoder: codecs.IncrementalDecoder, chunk: bytes, *, path: Path, offset: int, name: str) -> None:
     try:
         decoder.decode(chunk)
     except UnicodeDecodeError as error:
-        line += error.object.count(b"\n", 0, error.start)
         where = offset + error.start
         raise BadInputError(
-            f"{name}, line {line}: byte 0x{error.object[error.start]:02x} at byte {where} is not UTF-8"
+            f"{name}, line {_line_at(path, where)}: byte 0x{error.object[error.start]:02x} at byte {where} is not UTF-8"
         ) from error
 
 
-def _cut_at_last_line(data: bytes) -> tuple[bytes, ...]:
-    cut = data.rfind(b"\n") + 1
-    return (data[:cut], data[cut:]) if cut else (data,)
+def _refuse_nesting(path: Path, start: int, size: int, *, name: str, limits: IngestLimits) -> None:
+    """Name the line, as far as this part of the file alone can tell it."""
+    with path.open("rb") as file:
+        file.seek(start)
+        check_nesting(file.read(size), where=name, line=_line_at(path, start), limits=limits)
+    raise too_deep(name, _line_at(path, start), limits)

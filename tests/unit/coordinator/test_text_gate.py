@@ -1,3 +1,5 @@
+import random
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -5,6 +7,7 @@ import pytest
 from kamu_assets.coordinator.ingest.csv_records import CsvDialect
 from kamu_assets.coordinator.ingest.errors import BadInputError, TooLargeError
 from kamu_assets.coordinator.ingest.limits import IngestLimits
+from kamu_assets.coordinator.ingest.nesting import Nesting
 from kamu_assets.coordinator.ingest.text_gate import check_csv, check_ndjson
 
 MIB = 1 << 20
@@ -74,6 +77,60 @@ def test_nesting_is_measured_outside_of_strings(path: Path, text: bytes) -> None
 def test_deep_nesting_is_refused(path: Path, text: bytes) -> None:
     with pytest.raises(TooLargeError, match="nested deeper than 8 levels"):
         ndjson(path, text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'{"x": "}", "a": ' * 9 + b"1" + b', "y": "{"}' * 9,
+        b'{"x": "]]", "a": ' * 9 + b"1" + b', "y": "\\"{"}' * 9,
+        b'{"a": "' + b"x" * MIB + b'", "b": [[[[[[[["' + b"y" * MIB + b'"]]]]]]]]}',
+        b'{"a": [[[[[\n' + b"\n" * 2 * MIB + b"[[[[]]]]]]]]]}",
+    ],
+    ids=["brackets in strings cancel", "escaped quotes", "over parts", "over lines and parts"],
+)
+def test_deep_nesting_cannot_be_hidden(path: Path, text: bytes) -> None:
+    with pytest.raises(TooLargeError, match="nested deeper than 8 levels"):
+        ndjson(path, text)
+
+
+def test_lines_are_told_where_nesting_goes_too_deep(path: Path) -> None:
+    with pytest.raises(TooLargeError, match=f"line {MIB + 2}: nested"):
+        ndjson(path, b"{}\n" * MIB + b'{"a": "\\"["}\n' + b"[" * 9)
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_nesting_is_followed_over_parts_cut_anywhere(seed: int) -> None:
+    random.seed(seed)
+    tokens = [b'"', b"\\", b'\\"', b"{", b"}", b"[", b"]", b"x", b"\n"]
+    text = b"".join(random.choices(tokens, k=random.randint(1, 60)))
+    cuts = sorted(random.choices(range(len(text) + 1), k=random.randint(0, 5)))
+    nesting = Nesting()
+
+    found = [nesting.add(text[start:end]) for start, end in pairwise([0, *cuts, len(text)])]
+
+    assert max(found) == deepest(text)
+
+
+def deepest(text: bytes) -> int:
+    """The same character by character; outside of strings only broken JSON has a backslash."""
+    level = most = 0
+    inside = escaped = False
+    for character in text.decode():
+        if escaped and character in '"\\':
+            escaped = False
+            continue
+        escaped = False
+        if character == "\\":
+            escaped = True
+        elif character == '"':
+            inside = not inside
+        elif character in "{[" and not inside:
+            level += 1
+        elif character in "}]" and not inside:
+            level = max(level - 1, 0)
+        most = max(most, level)
+    return most
 
 
 def test_long_lines_of_json_are_refused(path: Path) -> None:
