@@ -26,6 +26,7 @@ from kamu_assets.egress.policy import EgressDeniedError, EgressPolicy
 from kamu_assets.odf.source import FetchStepUrl
 
 _CHUNK = 1 << 18
+_MAX_LINES = 1_000
 _NO_FILE = "550"
 
 
@@ -51,6 +52,14 @@ class _Session(ftplib.FTP):
         self._name = name
         self._limits = limits
         self._deadline = Deadline(limits.total_seconds)
+        self._lines = 0
+
+    def getline(self) -> str:
+        """A line of what the server has to say, which cannot go on for ever."""
+        self._lines += 1
+        if self._lines > _MAX_LINES:
+            raise EOFError
+        return str(self._step(self.sock, super().getline))
 
     def open(self, parts: SplitResult) -> None:
         """Log in."""
@@ -87,7 +96,7 @@ class _Session(ftplib.FTP):
                         f"{shown}: more than {self._limits.max_bytes} bytes (setting ingest.max_download)"
                     )
                 file.write(chunk)
-        self._step(self.sock, self.voidresp)
+        self.voidresp()
         if promised not in (None, size):
             raise EOFError
 
