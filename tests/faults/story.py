@@ -147,7 +147,7 @@ def wrong_after(home: Path) -> str | None:
     return violation_in(home, acknowledged(home)) or _wrong_rows(home)
 
 
-def records(numbers: range) -> bytes:
+def records(numbers: Iterable[int]) -> bytes:
     return b"".join(json.dumps({"event_time": None, "id": number}).encode() + b"\n" for number in numbers)
 
 
