@@ -7,21 +7,22 @@ from dagster import Definitions, JobDefinition, ResourceDefinition
 from kamu_assets.defs.assets import AssetCache
 from kamu_assets.defs.catalog import catalog_definitions
 from kamu_assets.defs.jobs import Examiner, flow_definitions
-from kamu_assets.defs.resources import Updater, updater_resource
+from kamu_assets.defs.resources import Updater, Verifier, updater_resource
 from kamu_assets.orchestration.catalog_state import CatalogRow
 
 
 class NodeDefinitions:
     """What warm workers execute (the `DefinitionsBuilder` of the adapter)."""
 
-    def __init__(self, *, updater: Updater, examiner: Examiner) -> None:
+    def __init__(self, *, updater: Updater, verifier: Verifier, examiner: Examiner) -> None:
         self._updater = updater_resource(updater)
+        self._verifier = ResourceDefinition.hardcoded_resource(verifier)
         self._examiner = ResourceDefinition.hardcoded_resource(examiner)
         self._cache = AssetCache(capacity=1000)
 
     def datasets(self, rows: Sequence[CatalogRow]) -> Definitions:
         """One executable asset per row."""
-        return catalog_definitions(tuple(rows), updater=self._updater, cache=self._cache)
+        return catalog_definitions(tuple(rows), updater=self._updater, verifier=self._verifier, cache=self._cache)
 
     def job(self, name: str) -> JobDefinition:
         """A job of the flows location."""

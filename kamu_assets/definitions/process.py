@@ -6,6 +6,7 @@ from functools import partial
 
 from kamu_assets.definitions.builder import ListedDefinitions, NodeDefinitions
 from kamu_assets.defs.updater import NodeUpdater
+from kamu_assets.defs.verifier import NodeVerifier
 from kamu_assets.flows import scheduler
 from kamu_assets.flows.scheduler import FlowScheduler
 from kamu_assets.monitoring.logs import configure_logging
@@ -88,12 +89,13 @@ def run_worker(node: Node) -> None:
     updater = NodeUpdater(
         coordinator=node.coordinator, caller=node.auth.admin_caller(), materializations=_materializations(node)
     )
+    verifier = NodeVerifier(coordinator=node.coordinator, caller=node.auth.admin_caller())
     with open_instance(config) as instance:
         WarmWorker(
             instance=instance,
             queue=_queue(node),
             catalog=Catalog(database=node.database, chains=node.chains),
-            builder=NodeDefinitions(updater=updater, examiner=node.doctor),
+            builder=NodeDefinitions(updater=updater, verifier=verifier, examiner=node.doctor),
             flows=node.flows,
             max_runs=config.worker_max_runs,
         ).main()

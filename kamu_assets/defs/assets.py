@@ -1,35 +1,70 @@
-"""One executable asset per dataset, made of a single op."""
+"""One executable asset per dataset and its check, made of a single op."""
 
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 
-from dagster import AssetExecutionContext, AssetsDefinition, MaterializeResult, multi_asset
+from dagster import (
+    AssetCheckResult,
+    AssetCheckSeverity,
+    AssetExecutionContext,
+    AssetsDefinition,
+    MaterializeResult,
+    multi_asset,
+)
 
 from kamu_assets.defs import translator
-from kamu_assets.defs.resources import UPDATER, Updater
+from kamu_assets.defs.resources import UPDATER, VERIFIER, Updater, Verifier
 from kamu_assets.orchestration.catalog_state import CatalogRow
-from kamu_assets.orchestration.names import op_name
+from kamu_assets.orchestration.names import CHECK_VERIFY, op_name
 
 CACHED_ASSETS = 20_000
 
+Outcome = MaterializeResult[None] | AssetCheckResult
+
 
 def dataset_asset(row: CatalogRow) -> AssetsDefinition:
-    """The asset that brings a dataset up to date: a root is polled, a derivative computed."""
-    spec = translator.spec(row)
+    """The asset that brings a dataset up to date: a root is polled, a derivative computed.
 
-    @multi_asset(name=op_name(row.id), specs=[spec], required_resource_keys={UPDATER})
-    def update(context: AssetExecutionContext) -> Iterator[MaterializeResult[None]]:
-        updater: Updater = context.resources.updater
-        update = updater.update(row.id, run_id=context.run.run_id, log=context.log)
-        if update is not None:
-            yield MaterializeResult(
-                asset_key=spec.key,
-                metadata=update.metadata,
-                data_version=update.data_version,
-                tags=update.inputs,
-            )
+    Its check verifies the dataset, which reads all of it; so a run does one or the other.
+    """
+    spec, check = translator.spec(row), translator.check_spec(row)
+
+    @multi_asset(
+        name=op_name(row.id),
+        specs=[spec],
+        check_specs=[check],
+        can_subset=True,
+        required_resource_keys={UPDATER, VERIFIER},
+    )
+    def update(context: AssetExecutionContext) -> Iterator[Outcome]:
+        yield from _updated(context, row) if context.selected_asset_keys else _verified(context, row)
 
     return update
+
+
+def _updated(context: AssetExecutionContext, row: CatalogRow) -> Iterator[Outcome]:
+    updater: Updater = context.resources.updater
+    update = updater.update(row.id, run_id=context.run.run_id, log=context.log)
+    if update is not None:
+        yield MaterializeResult(
+            asset_key=translator.key(row),
+            metadata=update.metadata,
+            data_version=update.data_version,
+            tags=update.inputs,
+        )
+
+
+def _verified(context: AssetExecutionContext, row: CatalogRow) -> Iterator[Outcome]:
+    verifier: Verifier = context.resources.verifier
+    verdict = verifier.verify(row.id, log=context.log)
+    yield AssetCheckResult(
+        asset_key=translator.key(row),
+        check_name=CHECK_VERIFY,
+        passed=verdict.passed,
+        severity=AssetCheckSeverity.ERROR,
+        description=verdict.description,
+        metadata=verdict.metadata,
+    )
 
 
 class AssetCache:

@@ -14,7 +14,7 @@ from dagster import (
 from dagster.components import DefsStateConfig, DefsStateConfigArgs, ResolvedDefsStateConfig
 
 from kamu_assets.defs.assets import AssetCache
-from kamu_assets.defs.resources import UPDATER, no_updater
+from kamu_assets.defs.resources import UPDATER, VERIFIER, no_updater, no_verifier
 from kamu_assets.orchestration.catalog_state import CatalogRow, dump_rows, load_rows
 from kamu_assets.orchestration.names import CATALOG_STATE_KEY
 
@@ -22,10 +22,15 @@ _cache = AssetCache()
 
 
 def catalog_definitions(
-    rows: tuple[CatalogRow, ...], *, updater: ResourceDefinition = no_updater, cache: AssetCache = _cache
+    rows: tuple[CatalogRow, ...],
+    *,
+    updater: ResourceDefinition = no_updater,
+    verifier: ResourceDefinition = no_verifier,
+    cache: AssetCache = _cache,
 ) -> Definitions:
     """Assets of datasets, executed one after another in the process that has the run."""
-    return Definitions(assets=cache.of(rows), resources={UPDATER: updater}, executor=in_process_executor)
+    resources = {UPDATER: updater, VERIFIER: verifier}
+    return Definitions(assets=cache.of(rows), resources=resources, executor=in_process_executor)
 
 
 @dataclass

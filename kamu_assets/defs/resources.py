@@ -1,15 +1,18 @@
 """What assets need of the node, so that the same definitions serve where it is and where it is not."""
 
 import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 from dagster import InitResourceContext, ResourceDefinition, resource
 
 from kamu_assets.errors import UnavailableError
 from kamu_assets.odf.identity import DatasetID
-from kamu_assets.orchestration.materialization import Materialization
+from kamu_assets.orchestration.materialization import Materialization, Shown
 
 UPDATER = "updater"
+VERIFIER = "verifier"
 
 
 class Updater(Protocol):
@@ -20,16 +23,39 @@ class Updater(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a dataset is what it says it is, as Dagster shows it."""
+
+    passed: bool
+    description: str
+    metadata: Mapping[str, Shown]
+
+
+class Verifier(Protocol):
+    """Verifies datasets."""
+
+    def verify(self, dataset: DatasetID, *, log: logging.Logger) -> Verdict:
+        """Read and judge all of it."""
+        ...
+
+
 class NoNodeError(UnavailableError):
     """A code server lists the assets; only the node's workers can execute them."""
 
     def __init__(self) -> None:
-        super().__init__("datasets are updated by the node's workers: this process only lists them")
+        super().__init__("only the node's workers update and verify datasets: this process lists them")
 
 
 @resource
 def no_updater(_context: InitResourceContext) -> Updater:
     """Stands in for the node where assets are only listed."""
+    raise NoNodeError
+
+
+@resource
+def no_verifier(_context: InitResourceContext) -> Verifier:
+    """The same for their checks."""
     raise NoNodeError
 
 

@@ -2,11 +2,13 @@
 
 import hashlib
 
-from dagster import AssetDep, AssetKey, AssetSpec, MetadataValue
+from dagster import AssetCheckSpec, AssetDep, AssetKey, AssetSpec, MetadataValue
 
 from kamu_assets.orchestration.catalog_state import CatalogRow
 from kamu_assets.orchestration.materialization import Shown, table_schema
-from kamu_assets.orchestration.names import METADATA_DATASET_ID, asset_key, group_name, tag_value
+from kamu_assets.orchestration.names import CHECK_VERIFY, METADATA_DATASET_ID, asset_key, group_name, tag_value
+
+_VERIFIES = "Hashes of all blocks and files, and whether the results of a derivative come of its inputs."
 
 
 def key(row: CatalogRow) -> AssetKey:
@@ -27,6 +29,11 @@ def spec(row: CatalogRow) -> AssetSpec:
         code_version=_code_version(row),
         metadata=_metadata(row),
     )
+
+
+def check_spec(row: CatalogRow) -> AssetCheckSpec:
+    """The check that verifies a dataset; it keeps nobody from reading it."""
+    return AssetCheckSpec(CHECK_VERIFY, asset=key(row), description=_VERIFIES)
 
 
 def _kinds(row: CatalogRow) -> set[str]:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
 
-from dagster import Definitions, JobDefinition
+from dagster import AssetCheckKey, Definitions, JobDefinition
 from dagster._core.execution.api import create_execution_plan
 from dagster._core.snap import ExecutionPlanSnapshot, JobSnap, snapshot_from_execution_plan
 
 from kamu_assets.orchestration.catalog_state import CatalogRow
-from kamu_assets.orchestration.names import ASSET_JOB
+from kamu_assets.orchestration.names import ASSET_JOB, CHECK_VERIFY, asset_key
 
 CACHED_JOBS = 256
 
@@ -44,19 +44,26 @@ class ScopedJob:
 
 
 class ScopedJobs:
-    """Recently used jobs, by the revisions of their datasets."""
+    """Recently used jobs, by what they do and the revisions of their datasets."""
 
     def __init__(self, builder: DefinitionsBuilder, *, cached: int = CACHED_JOBS) -> None:
         self._builder = builder
         self._cached = cached
-        self._jobs: OrderedDict[tuple[str, ...], ScopedJob] = OrderedDict()
+        self._jobs: OrderedDict[tuple[bool, tuple[str, ...]], ScopedJob] = OrderedDict()
 
-    def of(self, rows: Sequence[CatalogRow]) -> ScopedJob:
-        key = tuple(sorted(row.revision for row in rows))
-        job = self._jobs.pop(key, None)
-        if job is None:
-            job = ScopedJob(self._builder.datasets(rows).get_repository_def().get_job(ASSET_JOB))
+    def of(self, rows: Sequence[CatalogRow], *, verify: bool = False) -> ScopedJob:
+        """The job that brings datasets up to date, or the one that verifies them."""
+        key = (verify, tuple(sorted(row.revision for row in rows)))
+        job = self._jobs.pop(key, None) or ScopedJob(self._job(rows, verify=verify))
         self._jobs[key] = job
         if len(self._jobs) > self._cached:
             self._jobs.popitem(last=False)
         return job
+
+    def _job(self, rows: Sequence[CatalogRow], *, verify: bool) -> JobDefinition:
+        job = self._builder.datasets(rows).get_repository_def().get_job(ASSET_JOB)
+        keys = [asset_key(row.account, row.name) for row in rows]
+        if verify:
+            checks = {AssetCheckKey(key, CHECK_VERIFY) for key in keys}
+            return job.get_subset(asset_selection=set(), asset_check_selection=checks)
+        return job.get_subset(asset_selection=set(keys), asset_check_selection=set())

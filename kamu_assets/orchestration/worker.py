@@ -158,7 +158,11 @@ class WarmWorker:
         self._settle(run, seen, datasets)
 
     def _job(self, run: DagsterRun, rows: Sequence[CatalogRow]) -> JobDefinition:
-        return self._jobs.of(rows).job if rows else self._builder.job(run.job_name)
+        if rows:
+            # Dagster's UI asks for the checks with every materialization. Ours read all of a dataset: they run alone.
+            return self._jobs.of(rows).job
+        checked = self._catalog.named({key.asset_key for key in run.asset_check_selection or ()})
+        return self._jobs.of(checked, verify=True).job if checked else self._builder.job(run.job_name)
 
     def _settle(self, run: DagsterRun, seen: _Seen, datasets: Sequence[DatasetID]) -> None:
         if seen.interrupted:

@@ -15,6 +15,7 @@ from kamu_assets.clock import ManualClock
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.definitions.builder import NodeDefinitions
 from kamu_assets.defs.updater import NodeUpdater
+from kamu_assets.defs.verifier import NodeVerifier
 from kamu_assets.flows.model import CauseKind, Flow, FlowCause, FlowState, FlowType, OutcomeKind
 from kamu_assets.flows.scheduler import FlowScheduler
 from kamu_assets.odf.identity import DatasetID
@@ -33,6 +34,7 @@ from kamu_assets.orchestration.runs import DagsterOrchestrator
 from kamu_assets.orchestration.scoped import ScopedJobs
 from kamu_assets.orchestration.worker import WarmWorker
 from tests.support.builders import START, a_schema
+from tests.support.coordination import a_coordinator
 from tests.support.dagster_home import DagsterHome, Parts, StandInCoordinator, dagster_home
 from tests.support.heart import ADMIN
 
@@ -122,7 +124,8 @@ def _no_flow(parts: Parts, entry: DatasetEntry) -> Flow:
 
 def _builder(parts: Parts) -> NodeDefinitions:
     updater = NodeUpdater(coordinator=StandInCoordinator(parts), caller=ADMIN, materializations=parts.materializations)
-    return NodeDefinitions(updater=updater, examiner=parts.heart.doctor)
+    verifier = NodeVerifier(coordinator=a_coordinator(parts.heart, base=parts.home), caller=ADMIN)
+    return NodeDefinitions(updater=updater, verifier=verifier, examiner=parts.heart.doctor)
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from kamu_assets.definitions.builder import ListedDefinitions, NodeDefinitions
 from kamu_assets.defs.updater import NodeUpdater
+from kamu_assets.defs.verifier import NodeVerifier
 from kamu_assets.flows.scheduler import FlowScheduler
 from kamu_assets.orchestration.instance import open_instance
 from kamu_assets.orchestration.publisher import CatalogPublisher
@@ -17,6 +18,7 @@ from kamu_assets.orchestration.runs import DagsterOrchestrator
 from kamu_assets.orchestration.scheduler_process import SchedulerProcess
 from kamu_assets.orchestration.scoped import ScopedJobs
 from kamu_assets.orchestration.worker import WarmWorker
+from tests.support.coordination import a_coordinator
 from tests.support.dagster_home import Parts, StandInCoordinator, config_of
 from tests.support.heart import ADMIN
 
@@ -68,12 +70,13 @@ def run_worker(parts: Parts) -> None:
         caller=ADMIN,
         materializations=parts.materializations,
     )
+    verifier = NodeVerifier(coordinator=a_coordinator(parts.heart, base=parts.home), caller=ADMIN)
     with open_instance(parts.config) as instance:
         WarmWorker(
             instance=instance,
             queue=parts.queue,
             catalog=parts.catalog,
-            builder=NodeDefinitions(updater=updater, examiner=parts.heart.doctor),
+            builder=NodeDefinitions(updater=updater, verifier=verifier, examiner=parts.heart.doctor),
             flows=parts.flows,
             max_runs=1000,
         ).main()

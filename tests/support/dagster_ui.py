@@ -19,6 +19,9 @@ _LIVE = """{ runsOrError(filter: {statuses: [NOT_STARTED, QUEUED, STARTING, STAR
 _MATERIALIZATIONS = """query ($key: AssetKeyInput!) { assetOrError(assetKey: $key) { __typename ... on Asset {
   assetMaterializations(limit: 1000) { runId timestamp metadataEntries {
     label ... on TextMetadataEntry { text } ... on IntMetadataEntry { intValue } } } } } }"""
+_CHECKS = """query ($key: AssetKeyInput!, $name: String!) {
+  assetCheckExecutions(assetKey: $key, checkName: $name, limit: 100) { runId status evaluation { description
+    metadataEntries { label ... on TextMetadataEntry { text } ... on IntMetadataEntry { intValue } } } } }"""
 _TERMINATE = """mutation ($id: String!) { terminateRun(runId: $id, terminatePolicy: SAFE_TERMINATE) {
   __typename ... on TerminateRunFailure { message } ... on PythonError { message } } }"""
 # What "Materialize" on an asset's page sends.
@@ -55,6 +58,17 @@ class MaterializationSeen:
     run_id: str
     at: float
     # Texts and numbers; other kinds of metadata are there with None.
+    metadata: dict[str, str | int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckSeen:
+    """An execution of a check."""
+
+    run_id: str
+    # IN_PROGRESS, SUCCEEDED, FAILED, EXECUTION_FAILED or SKIPPED.
+    status: str
+    description: str | None
     metadata: dict[str, str | int | None]
 
 
@@ -106,19 +120,38 @@ class DagsterUi:
         """Press Terminate; what came of it, by its type's name."""
         return str(self.ask(_TERMINATE, id=run_id)["terminateRun"]["__typename"])
 
-    def materialize(self, key: Sequence[str]) -> str:
-        """Press Materialize; the id of the run."""
+    def checks(self, key: Sequence[str], name: str) -> Sequence[CheckSeen]:
+        """What came of a check, newest first."""
+        found = self.ask(_CHECKS, key={"path": list(key)}, name=name)["assetCheckExecutions"]
+        return [_check(each) for each in found]
+
+    def materialize(self, key: Sequence[str], *, checks: Sequence[str] = ()) -> str:
+        """Press Materialize, which asks for the checks as well when there are any; the id of the run."""
+        return self._launch([key], [(key, check) for check in checks])
+
+    def execute_check(self, key: Sequence[str], name: str) -> str:
+        """Press Execute on the page of a check; the id of the run."""
+        return self._launch([], [(key, name)])
+
+    def _launch(self, keys: Sequence[Sequence[str]], checks: Sequence[tuple[Sequence[str], str]]) -> str:
         selector = {
             "repositoryLocationName": "catalog",
             "repositoryName": "__repository__",
             "jobName": "__ASSET_JOB",
-            "assetSelection": [{"path": list(key)}],
-            "assetCheckSelection": [],
+            "assetSelection": [{"path": list(key)} for key in keys],
+            "assetCheckSelection": [{"assetKey": {"path": list(key)}, "name": name} for key, name in checks],
         }
         params = {"mode": "default", "runConfigData": "{}", "executionMetadata": {"tags": []}, "selector": selector}
         launched = self.ask(_LAUNCH, params=params)["launchRun"]
         assert launched["__typename"] == "LaunchRunSuccess", launched
         return str(launched["run"]["runId"])
+
+
+def _check(execution: dict[str, Any]) -> CheckSeen:
+    evaluation = execution["evaluation"]
+    entries = evaluation["metadataEntries"] if evaluation else ()
+    metadata = {each["label"]: each.get("text", each.get("intValue")) for each in entries}
+    return CheckSeen(execution["runId"], execution["status"], (evaluation or {}).get("description"), metadata)
 
 
 def _materialization(event: dict[str, Any]) -> MaterializationSeen:

@@ -11,12 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from kamu_assets.coordinator.ingest.columns import fit_schema
+from kamu_assets.coordinator.ingest.columns import describe_schema, fit_schema
 from kamu_assets.engines.worker_process import report
 from kamu_assets.errors import InvalidError
 from kamu_assets.odf.arrow_schema import restore_arrow_types
-from kamu_assets.odf.data import DataSchema, DatasetVocabulary, OffsetInterval
+from kamu_assets.odf.data import DataSchema, DatasetVocabulary, OffsetInterval, OptionType
 from kamu_assets.odf.data_hash import LogicalHasher
+from kamu_assets.odf.defaults import with_defaults
 from kamu_assets.odf.multihash import Multihash
 
 _BATCH_BYTES: Final = 64 << 20
@@ -118,7 +119,7 @@ class _Reading:
         try:
             fit_schema(self._schema, dataset, name="the slice")
         except InvalidError as error:
-            return str(error)
+            return None if _mean_the_same(self._schema, dataset) else str(error)
         return None
 
     def _look(self, batch: pa.RecordBatch) -> None:
@@ -147,6 +148,20 @@ def _embedded_schema(file: Any) -> pa.Schema:
     return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(embedded))) if embedded else file.schema_arrow
 
 
+def _mean_the_same(schema: pa.Schema, dataset: DataSchema) -> bool:
+    """Whether the types are equal once units and zones that the dataset leaves out are filled in."""
+    try:
+        given = describe_schema(schema, name="the slice")
+    except InvalidError:
+        return False
+    return _plain_types(given) == _plain_types(dataset)
+
+
+def _plain_types(schema: DataSchema) -> list[tuple[str, object]]:
+    types = [(column.name, with_defaults(column.type)) for column in schema.fields]
+    return [(name, kind.inner if isinstance(kind, OptionType) else kind) for name, kind in types]
+
+
 def _batch_rows(metadata: Any) -> int:
     """As many rows as fit the memory meant for a batch, by what the file says of itself."""
     groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
@@ -158,7 +173,7 @@ def _maybe_null(schema: pa.Schema, dataset: DataSchema | None) -> Iterator[str]:
     """Columns whose nulls have to be counted: required in the dataset, nullable in the file."""
     for column in dataset.fields if dataset is not None else ():
         index = schema.get_field_index(column.name)
-        if column.type.kind != "Option" and index >= 0 and schema.field(index).nullable:
+        if not isinstance(column.type, OptionType) and index >= 0 and schema.field(index).nullable:
             yield column.name
 
 

@@ -1,0 +1,88 @@
+"""How the node verifies a dataset inside a Dagster run."""
+
+import logging
+import threading
+import time
+from typing import Protocol
+
+from kamu_assets.auth.model import Caller
+from kamu_assets.coordinator.verify.model import Fault, VerificationReport, VerifyOptions, VerifyProgress
+from kamu_assets.defs.resources import Verdict
+from kamu_assets.odf.identity import DatasetID
+from kamu_assets.orchestration.materialization import Shown
+from kamu_assets.orchestration.names import METADATA_DATASET_ID, METADATA_HEAD
+
+_SECONDS_BETWEEN_LOGS = 10.0
+_SHOWN = 20
+
+
+class Verifies(Protocol):
+    """The coordinator, as far as checks need it."""
+
+    def verify(
+        self, caller: Caller, dataset: DatasetID, options: VerifyOptions | None = None
+    ) -> VerificationReport: ...
+
+
+class NodeVerifier:
+    """Verifies through the coordinator, as the node's administrator."""
+
+    def __init__(self, *, coordinator: Verifies, caller: Caller) -> None:
+        self._coordinator = coordinator
+        self._caller = caller
+
+    def verify(self, dataset: DatasetID, *, log: logging.Logger) -> Verdict:
+        """The whole dataset; what is wrong goes to the log, the first bad object to the result."""
+        report = self._coordinator.verify(self._caller, dataset, VerifyOptions(on_progress=_Teller(log)))
+        for fault in report.faults[:_SHOWN]:
+            log.error("%s", fault)
+        for remark in report.remarks[:_SHOWN]:
+            log.warning("%s", remark)
+        first = report.first_fault
+        return Verdict(report.is_valid, str(first) if first else "valid", _metadata(report))
+
+
+class _Teller:
+    """Logs how far the verification is, from the thread of the run only: Dagster's log is not for others."""
+
+    def __init__(self, log: logging.Logger) -> None:
+        self._log = log
+        self._thread = threading.current_thread()
+        self._next = time.monotonic() + _SECONDS_BETWEEN_LOGS
+
+    def __call__(self, now: VerifyProgress) -> None:
+        if threading.current_thread() is not self._thread or time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + _SECONDS_BETWEEN_LOGS
+        self._log.info(
+            "%s of %s blocks, %s of %s bytes", now.blocks_done, now.blocks_total, now.bytes_done, now.bytes_total
+        )
+
+
+def _metadata(report: VerificationReport) -> dict[str, Shown]:
+    counts = report.counts
+    metadata: dict[str, Shown] = {
+        METADATA_DATASET_ID: str(report.dataset.id),
+        METADATA_HEAD: str(report.head),
+        "verdict": report.verdict.value,
+        "blocks": counts.blocks,
+        "slices": counts.slices,
+        "records": counts.records,
+        "bytes": counts.bytes,
+        "results_computed_again": counts.replays,
+        "faults": len(report.faults),
+        "remarks": len(report.remarks),
+        "duration_seconds": round(report.seconds, 3),
+    }
+    return metadata | (_first_fault(report.faults[0]) if report.faults else {})
+
+
+def _first_fault(fault: Fault) -> dict[str, Shown]:
+    facts = {
+        "bad_block": fault.place.block,
+        "bad_block_number": fault.place.sequence_number,
+        "bad_file": fault.place.file,
+        "expected": fault.expected,
+        "found": fault.found,
+    }
+    return {name: fact if isinstance(fact, int) else str(fact) for name, fact in facts.items() if fact is not None}
