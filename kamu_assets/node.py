@@ -4,6 +4,8 @@ Opening a node loads neither Dagster nor an engine: pools of child processes sta
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -26,7 +28,7 @@ from kamu_assets.errors import UnavailableError
 from kamu_assets.flows.messages import MESSAGES as FLOW_MESSAGES
 from kamu_assets.flows.service import FlowService
 from kamu_assets.governance.access import Access
-from kamu_assets.settings import Settings
+from kamu_assets.settings import OwnEngine, Settings
 from kamu_assets.storage.local import LocalObjectStore
 from kamu_assets.storage.volumes import Volumes
 
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from kamu_assets.coordinator.ingest.poll import PollRules
     from kamu_assets.coordinator.service import Coordinator, CoordinatorConfig
     from kamu_assets.engines.engine import Engine
+    from kamu_assets.engines.grpc.server import EngineServer
     from kamu_assets.engines.registry import EngineRegistry
     from kamu_assets.engines.slice_writer import Encodings
     from kamu_assets.engines.workers import WorkerPool
@@ -48,6 +51,7 @@ _JOBS = (
     "kamu_assets.query.job",
     "kamu_assets.engines.datafusion",
     "kamu_assets.engines.incremental.engine",
+    "kamu_assets.engines.grpc.slice_stats",
 )
 
 
@@ -166,16 +170,11 @@ class Node:
 
     def _engines(self, encodings: "Encodings") -> "EngineRegistry":
         """The implementation for each name that a manifest may give."""
-        from kamu_assets.engines.datafusion import DataFusionEngine
-        from kamu_assets.engines.incremental.engine import IncrementalEngine
         from kamu_assets.engines.registry import EngineRegistry
 
-        pool, memory_bytes = self.engine_pool, self.settings.engine.memory_limit
-        found: dict[str, Engine] = {
-            "datafusion": DataFusionEngine(pool, memory_bytes=memory_bytes, encodings=encodings),
-            "incremental": IncrementalEngine(pool, memory_bytes=memory_bytes, encodings=encodings),
-        }
-        return EngineRegistry({name: found[kind] for name, kind in self.settings.engine.names.items()})
+        names = self.settings.engine.names
+        kinds = {kind: _engine(kind, self.settings, self.engine_pool, encodings) for kind in names.values()}
+        return EngineRegistry({name: kinds[kind] for name, kind in names.items()})
 
     @cached_property
     def query(self) -> "QueryService":
@@ -209,6 +208,40 @@ def open_node(settings: Settings, *, clock: Clock | None = None, repair: bool = 
         node.close()
         raise
     return node
+
+
+@contextmanager
+def engine_server(settings: Settings, kind: OwnEngine, *, host: str, port: int) -> "Iterator[EngineServer]":
+    """An engine of ours for other coordinators, without a node: it needs neither home nor database."""
+    from kamu_assets.engines.grpc.server import EngineServer
+    from kamu_assets.engines.slice_writer import Encodings
+
+    engine = settings.engine
+    pool = _pool("engine", engine.workers, engine.memory_limit, engine.time_limit_seconds)
+    try:
+        served = _engine(kind, settings, pool, Encodings(settings.storage.parquet_encoding))
+        with EngineServer(served, host=host, port=port, calls=engine.workers) as server:
+            yield server
+    finally:
+        pool.close()
+
+
+def _engine(kind: str, settings: Settings, pool: "WorkerPool", encodings: "Encodings") -> "Engine":
+    memory_bytes = settings.engine.memory_limit
+    if kind == "datafusion":
+        from kamu_assets.engines.datafusion import DataFusionEngine
+
+        return DataFusionEngine(pool, memory_bytes=memory_bytes, encodings=encodings)
+    if kind == "incremental":
+        from kamu_assets.engines.incremental.engine import IncrementalEngine
+
+        return IncrementalEngine(pool, memory_bytes=memory_bytes, encodings=encodings)
+    from kamu_assets.engines.grpc.client import RemoteConfig, RemoteEngine
+    from kamu_assets.engines.grpc.paths import Mount, PathMapping
+
+    mounts = tuple(Mount(node, engine) for node, engine in settings.engine.mounts.items())
+    address = kind.removeprefix("grpc://")
+    return RemoteEngine(RemoteConfig(address, settings.engine.time_limit_seconds, PathMapping(mounts)), pool)
 
 
 def _make(folder: Path) -> None:

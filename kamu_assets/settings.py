@@ -23,6 +23,8 @@ GIB = 1024 * MIB
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 EngineName = Annotated[str, Field(pattern="^[a-z][a-z0-9_-]*$")]
+OwnEngine = Literal["datafusion", "incremental"]
+RemoteEngineUrl = Annotated[str, Field(pattern=r"^grpc://[^/\s]+:[0-9]{1,5}$")]
 
 
 class SettingsError(InvalidError):
@@ -67,11 +69,14 @@ class EngineSettings(Section):
     time_limit_seconds: float = Field(1800, gt=0, description="time of one ingest or transform")
     workers: int = Field(2, ge=1, le=64, description="engine processes of each process that ingests or transforms")
     batch_rows: int = Field(32_768, ge=1, le=1_048_576, description="rows held at a time while a slice is written")
-    names: dict[EngineName, Literal["datafusion", "incremental"]] = Field(
+    names: dict[EngineName, OwnEngine | RemoteEngineUrl] = Field(
         {"datafusion": "datafusion", "flink": "incremental"},
         description="what runs a transform, by the engine its manifest names; a map given here replaces this one. "
         "datafusion: stateless, as kamu's engine of that name; incremental: event-time windows and temporal joins "
-        "in the SQL of flink, risingwave or spark",
+        "in the SQL of flink, risingwave or spark; grpc://host:port: another process that speaks ODF's engine protocol",
+    )
+    mounts: dict[str, str] = Field(
+        {}, description="folders of this node, and how engines behind grpc:// call them; others have the same path"
     )
 
 

@@ -4,7 +4,14 @@ import sys
 
 import typer
 
-from kamu_api.cli import data_commands, dataset_commands, flow_commands, node_commands, verify_commands
+from kamu_api.cli import (
+    data_commands,
+    dataset_commands,
+    engine_commands,
+    flow_commands,
+    node_commands,
+    verify_commands,
+)
 from kamu_api.cli.output import complain
 from kamu_assets.errors import KamuError
 
@@ -15,7 +22,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-for group in (node_commands, dataset_commands, data_commands, verify_commands, flow_commands):
+for group in (node_commands, dataset_commands, data_commands, verify_commands, flow_commands, engine_commands):
     group.register(app)
 
 

@@ -57,14 +57,12 @@ def _check_call(case: WireCase, call: WireCall, home: Path) -> None:
     out.mkdir()
     write_inputs(call, into)
     paths = PathMapping((Mount(str(into), "/opt/engine/in"), Mount(str(out), "/opt/engine/out")))
-    server = EngineServer(InlineEngine(), port=0, paths=paths)
-    server.start()
-    try:
-        with proxy(call, f"127.0.0.1:{server.port}", out) as between:
-            engine = RemoteEngine(RemoteConfig(between.address, _SECONDS, paths, exchange=into), InThisProcess())
-            answer = _ask(engine, call, paths)
-    finally:
-        server.stop()
+    with (
+        EngineServer(InlineEngine(), port=0, paths=paths) as server,
+        proxy(call, f"127.0.0.1:{server.port}", out) as between,
+    ):
+        engine = RemoteEngine(RemoteConfig(between.address, _SECONDS, paths, exchange=into), InThisProcess())
+        answer = _ask(engine, call, paths)
     expect("requests", ours=[found.hex() for found in between.requests], theirs=[call.request.hex()])
     _compare_answers(call, between)
     expect("reaction", ours=_reaction(answer), theirs=case.reaction)

@@ -4,7 +4,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import grpc
 import structlog
@@ -30,7 +30,7 @@ from kamu_assets.engines.grpc.methods import (
 )
 from kamu_assets.engines.grpc.paths import SAME_PATHS, PathMapping
 from kamu_assets.engines.grpc.requests import raw_query_request, transform_request
-from kamu_assets.errors import KamuError
+from kamu_assets.errors import KamuError, UnavailableError
 from kamu_assets.odf import engine_messages
 from kamu_assets.odf.serde.engine_messages import (
     MalformedMessageError,
@@ -48,8 +48,15 @@ _TRANSFORM_PROGRESS: Final = encode_transform_response(engine_messages.Transform
 _RAW_QUERY_PROGRESS: Final = encode_raw_query_response(engine_messages.RawQueryResponseProgress())
 
 
+class CannotListenError(UnavailableError):
+    """The address is taken, or is not of this machine."""
+
+    def __init__(self, host: str, port: int) -> None:
+        super().__init__(f"cannot listen on {host}:{port}: the port is taken, or the address is not of this machine")
+
+
 class EngineServer:
-    """Listens at a port (0: any free one) and answers each call with its own thread."""
+    """Listens at a port (0: any free one) and answers each call with its own thread. Use as a context manager."""
 
     def __init__(
         self,
@@ -62,20 +69,26 @@ class EngineServer:
     ) -> None:
         self._engine = engine
         self._paths = paths
-        self._server = grpc.server(ThreadPoolExecutor(calls, thread_name_prefix="engine-call"), options=OPTIONS)
+        # Two servers must not share a port by accident.
+        options = (*OPTIONS, ("grpc.so_reuseport", 0))
+        self._server = grpc.server(ThreadPoolExecutor(calls, thread_name_prefix="engine-call"), options=options)
         self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, self._methods()),))
-        self.port = self._server.add_insecure_port(f"{host}:{port}")
+        try:
+            self.port = self._server.add_insecure_port(f"{host}:{port}")
+        except RuntimeError as error:
+            raise CannotListenError(host, port) from error
 
-    def start(self) -> None:
+    def __enter__(self) -> Self:
         self._server.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Take no more calls, and cancel those that run."""
+        self._server.stop(None).wait()
 
     def wait(self) -> None:
         """Until somebody stops it."""
         self._server.wait_for_termination()
-
-    def stop(self, grace_seconds: float | None = None) -> None:
-        """Take no more calls; those that run may go on for a while."""
-        self._server.stop(grace_seconds).wait()
 
     def _methods(self) -> dict[str, Any]:
         methods = {EXECUTE_TRANSFORM: self._execute_transform, EXECUTE_RAW_QUERY: self._execute_raw_query}
