@@ -4,13 +4,21 @@
 Nothing below this module reads the environment.
 """
 
+import json
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ByteSize, ConfigDict, Field, ValidationError, field_validator
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    YamlConfigSettingsSource,
+)
 from pydantic_settings import SettingsError as SettingsSourceError
 from yaml import YAMLError
 
@@ -106,10 +114,18 @@ class IngestSettings(Section):
 
 
 class EgressSettings(Section):
-    allow: tuple[str, ...] = Field(
+    allow: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
         description="addresses beyond public ones that sources may be fetched from: host, host:port, 10.1.0.0/16",
     )
+
+    @field_validator("allow", mode="before")
+    @classmethod
+    def _split(cls, allow: object) -> object:
+        # The environment knows no lists: there it is `a, b`, or JSON as for other settings.
+        if not isinstance(allow, str):
+            return allow
+        return json.loads(allow) if allow.startswith("[") else [rule for rule in re.split(r"[\s,]+", allow) if rule]
 
     @field_validator("allow")
     @classmethod

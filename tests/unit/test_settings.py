@@ -82,3 +82,26 @@ def test_engine_names_are_checked(tmp_path: Path, names: str) -> None:
 
     with pytest.raises(SettingsError, match=r"engine\.names"):
         load_settings(tmp_path)
+
+
+def test_addresses_that_sources_may_be_fetched_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "node.yaml").write_text("egress: {allow: [db.internal, 10.1.0.0/16]}\ningest: {file_roots: [/data]}\n")
+    from_file = load_settings(tmp_path)
+    monkeypatch.setenv("KAMU_NODE__EGRESS__ALLOW", "localhost:8000, 127.0.0.1")
+    monkeypatch.setenv("KAMU_NODE__INGEST__FILE_ROOTS", '["/data", "/more"]')
+
+    from_environment = load_settings(tmp_path)
+
+    assert from_file.egress.allow == ("db.internal", "10.1.0.0/16")
+    assert from_file.ingest.file_roots == (Path("/data"),)
+    assert from_environment.egress.allow == ("localhost:8000", "127.0.0.1")
+    assert from_environment.ingest.file_roots == (Path("/data"), Path("/more"))
+    monkeypatch.setenv("KAMU_NODE__EGRESS__ALLOW", '["::1", "fd00::/8"]')
+    assert load_settings(tmp_path).egress.allow == ("::1", "fd00::/8")
+
+
+def test_a_rule_that_is_none_is_named(tmp_path: Path) -> None:
+    (tmp_path / "node.yaml").write_text("egress: {allow: ['http://x']}\n")
+
+    with pytest.raises(SettingsError, match=r"egress\.allow: .*'http://x' is no host"):
+        load_settings(tmp_path)
