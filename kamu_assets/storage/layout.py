@@ -12,6 +12,7 @@ from kamu_assets.odf.multihash import Multihash
 from kamu_assets.storage.object_store import ObjectStore
 
 HEAD = "head"
+SIDECARS = ".sidecars"
 
 
 def dataset_folder(dataset: DatasetID) -> str:
@@ -37,6 +38,11 @@ def checkpoints_folder(dataset: DatasetID) -> str:
 def savepoint_folder(volume: ObjectStore, dataset: DatasetID) -> Path:
     """Where a download waits for its ingestion: no part of the dataset, but on its disk."""
     return volume.staging().parent / ".savepoints" / dataset_folder(dataset)
+
+
+def sidecar_folder(volume: ObjectStore, dataset: DatasetID) -> Path:
+    """Where merges keep what they know of history: derived from slices, no part of the dataset, but on its disk."""
+    return volume.staging().parent / SIDECARS / dataset_folder(dataset)
 
 
 def block_key(dataset: DatasetID, block: Multihash) -> str:

@@ -125,19 +125,20 @@ class _Window:
 def _taken(batch: pa.RecordBatch, places: pa.Array) -> pa.RecordBatch:
     """Rows at these places. Arrow cannot pick out of views: those are texts for a moment."""
     schema = batch.schema
-    plain = pa.schema([field.with_type(_without_views(field.type)) for field in schema])
+    plain = pa.schema([field.with_type(without_views(field.type)) for field in schema])
     return batch.cast(plain).take(places).cast(schema)
 
 
-def _without_views(kind: pa.DataType) -> Any:
+def without_views(kind: pa.DataType) -> Any:
+    """The same values in a layout out of which Arrow can pick."""
     if pt.is_string_view(kind):
         return pa.large_string()
     if pt.is_binary_view(kind):
         return pa.large_binary()
     if pt.is_struct(kind):
-        return pa.struct([field.with_type(_without_views(field.type)) for field in kind])
+        return pa.struct([field.with_type(without_views(field.type)) for field in kind])
     if pt.is_list(kind):
-        return pa.list_(kind.value_field.with_type(_without_views(kind.value_type)))
+        return pa.list_(kind.value_field.with_type(without_views(kind.value_type)))
     if pt.is_large_list(kind):
-        return pa.large_list(kind.value_field.with_type(_without_views(kind.value_type)))
+        return pa.large_list(kind.value_field.with_type(without_views(kind.value_type)))
     return kind

@@ -6,21 +6,26 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Protocol, TypeVar
 
+import structlog
+
 from kamu_assets.coordinator.ingest.limits import IngestLimits
-from kamu_assets.coordinator.ingest.merge_keys import key_columns
+from kamu_assets.coordinator.ingest.sidecars.errors import SidecarUnusableError
+from kamu_assets.coordinator.ingest.sidecars.planning import HistoryPlan, HistoryPlanner
 from kamu_assets.coordinator.ingest.slice_request import SliceInput, SliceRequest, SliceResult, write_slice
 from kamu_assets.coordinator.ingest.writer import NewData, plan_events, schema_of
 from kamu_assets.datasets.chains import Chains
 from kamu_assets.datasets.commit import Committer
 from kamu_assets.datasets.model import CommitResult, DatasetEntry, NewSlice
 from kamu_assets.engines.slice_writer import Encodings, SliceStats
+from kamu_assets.engines.worker_limits import WorkerDiedError
 from kamu_assets.odf.chain_rules import ChainState
 from kamu_assets.odf.data import OffsetInterval
 from kamu_assets.odf.source import MergeStrategy, SourceState
 from kamu_assets.odf.timestamp import Timestamp
 from kamu_assets.storage.files import told_plainly
-from kamu_assets.storage.layout import data_key
 from kamu_assets.storage.volumes import Volumes
+
+log = structlog.get_logger(__name__)
 
 Req = TypeVar("Req")
 Res = TypeVar("Res")
@@ -71,43 +76,50 @@ class Ingestion:
         limits: IngestLimits | None = None,
         encodings: Encodings = Encodings.KAMU,
     ) -> None:
-        self._chains = chains
         self._committer = committer
         self._volumes = volumes
         self._pool = pool
         self._limits = limits or IngestLimits()
         self._encodings = encodings
+        self._planner = HistoryPlanner(chains=chains, volumes=volumes)
 
     def ingest(self, entry: DatasetEntry, chain: ChainState, work: Work) -> Ingested:
         """Add the inputs to the dataset as it was at `chain`; HeadMovedError when it has moved on."""
+        plans = self._planner.plans(entry, chain, work.merge)
+        plan = next(plans)
+        while True:
+            try:
+                return self._ingest(entry, chain, work, plan)
+            except (SidecarUnusableError, WorkerDiedError):
+                # Bytes that rot below a mapped file kill the process that reads them.
+                if plan.use is None:
+                    raise
+                plan = next(plans)
+                log.warning("sidecar_unusable", dataset=str(entry.id))
+
+    def _ingest(self, entry: DatasetEntry, chain: ChainState, work: Work, plan: HistoryPlan) -> Ingested:
         # Ours, not the worker's: it is removed also when the worker is killed.
         staging = self._volumes.staging(entry.kind)
         with told_plainly(staging), TemporaryDirectory(dir=staging, prefix="ingest-") as folder:
             target = Path(folder) / "slice"
-            request = self._request(entry, chain, work, target)
+            request = self._request(chain, work, target, plan)
             result = self._pool.run(write_slice, request, on_progress=work.on_rows)
             return Ingested(result, self._commit(entry, chain, work, result, target))
 
-    def _request(self, entry: DatasetEntry, chain: ChainState, work: Work, target: Path) -> SliceRequest:
+    def _request(self, chain: ChainState, work: Work, target: Path, plan: HistoryPlan) -> SliceRequest:
         return SliceRequest(
             inputs=work.inputs,
             merge=work.merge,
             vocab=chain.vocab,
             schema=schema_of(chain),
-            previous=self._previous_slices(entry, chain) if key_columns(work.merge) else (),
+            previous=plan.slices,
+            sidecar=plan.use,
             next_offset=chain.next_offset,
             system_time=work.system_time,
             target=target,
             limits=self._limits,
             encodings=self._encodings,
         )
-
-    def _previous_slices(self, entry: DatasetEntry, chain: ChainState) -> tuple[str, ...]:
-        if chain.head is None or chain.last_offset is None:
-            return ()
-        store = self._volumes.for_kind(entry.kind)
-        slices = self._chains.slices(entry.id, after=None, until=chain.head)
-        return tuple(store.location(data_key(entry.id, found.physical_hash)) for found in slices)
 
     def _commit(
         self, entry: DatasetEntry, chain: ChainState, work: Work, result: SliceResult, target: Path

@@ -1,6 +1,6 @@
 """The rows that one input adds to a dataset: read, preprocessed, normalized, merged; failures explained."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -10,20 +10,22 @@ from datafusion import DataFrame
 
 from kamu_assets.coordinator.ingest.blame import blame_input
 from kamu_assets.coordinator.ingest.columns import check_input_columns, fit_schema, slice_schema
+from kamu_assets.coordinator.ingest.commit_order import by_event_time
 from kamu_assets.coordinator.ingest.errors import IngestError, SourceUnreachableError, TooLargeError
 from kamu_assets.coordinator.ingest.explain import general_error
 from kamu_assets.coordinator.ingest.explain_query import query_error
 from kamu_assets.coordinator.ingest.input_file import InputFile
 from kamu_assets.coordinator.ingest.limits import MIB, IngestLimits
-from kamu_assets.coordinator.ingest.merge import check_key, in_commit_order, unseen
+from kamu_assets.coordinator.ingest.merge import Merge, operation_field
+from kamu_assets.coordinator.ingest.merge_keys import check_columns, takes_operations
 from kamu_assets.coordinator.ingest.preprocess import default_preprocess, run_queries
 from kamu_assets.coordinator.ingest.readers import ReadFrame, check_header, read_input
-from kamu_assets.coordinator.ingest.session import Bench, EngineFailureError, engine_failures, open_bench, stream
+from kamu_assets.coordinator.ingest.session import Bench, EngineFailureError, open_bench
+from kamu_assets.coordinator.ingest.sidecars.history import History
+from kamu_assets.coordinator.ingest.sidecars.seen import SeenKeys
 from kamu_assets.coordinator.ingest.slice_request import SliceInput
 from kamu_assets.coordinator.ingest.times import normalize_times
-from kamu_assets.engines.listing import listing
 from kamu_assets.errors import KamuError
-from kamu_assets.odf.arrow_schema import to_arrow
 from kamu_assets.odf.data import DataSchema, DatasetVocabulary
 from kamu_assets.odf.source import MergeStrategy
 from kamu_assets.storage.errors import StorageFullError
@@ -35,13 +37,13 @@ class Surroundings:
 
     vocab: DatasetVocabulary
     merge: MergeStrategy
-    key: tuple[str, ...]
     event_time_type: pa.DataType
     dataset_schema: DataSchema | None
-    previous: tuple[str, ...]
-    # Keys taken from inputs before this one, in the same slice.
-    seen: tuple[pa.Table, ...]
     limits: IngestLimits
+    # What strategies that look back want to know, asked for when everything else is well.
+    history: Callable[[], History | None]
+    # The same for a ledger, with the keys of inputs before this one in the same slice.
+    seen: Callable[[], SeenKeys | None]
 
 
 class InputRows:
@@ -52,7 +54,8 @@ class InputRows:
         self._bench = bench
         self._input = one
         self._source = source
-        self._merged: DataFrame
+        self._frame: DataFrame
+        self._merge: Merge
         self.event_time: str
         self.slice_schema: pa.Schema
 
@@ -73,25 +76,34 @@ class InputRows:
             raise general_error(one.name, str(error)) from error
         return rows
 
+    @property
+    def keeps_order(self) -> bool:
+        """Whether `stream` gives rows as they come, which may not be the order of event time."""
+        return self._merge.keeps_order
+
     def stream(self) -> Iterator[pa.RecordBatch]:
-        """The rows as they come."""
-        return self._explained(self._merged)
+        """The records: in commit order, or as they come."""
+        return self._explained(self._frame)
 
     def stream_sorted(self) -> Iterator[pa.RecordBatch]:
-        """The rows in commit order."""
-        return self._explained(in_commit_order(self._bench, self._merged, self.event_time))
+        """Those that come in no order, by event time."""
+        return self._explained(by_event_time(self._bench, self._frame, self.event_time))
 
     def _plan(self, around: Surroundings) -> None:
-        vocab = around.vocab
+        vocab, strategy = around.vocab, around.merge
         self.event_time = vocab.event_time_column
         frame = self._preprocessed(vocab)
-        check_input_columns(frame.schema(), vocab, brings_op=False, name=self.name)
+        check_input_columns(frame.schema(), vocab, brings_op=takes_operations(strategy), name=self.name)
         frame = normalize_times(self._bench, frame, vocab, around.event_time_type)
-        check_key(frame.schema(), around.key, name=self.name)
-        self.slice_schema = slice_schema(frame.schema(), vocab)
+        check_columns(frame.schema(), strategy, vocab, name=self.name)
+        operation = operation_field(strategy, frame.schema(), vocab)
+        self.slice_schema = slice_schema(frame.schema(), vocab).set(1, operation)
         if around.dataset_schema is not None:
             fit_schema(self.slice_schema, around.dataset_schema, name=self.name)
-        self._merged = unseen(self._bench, frame, around.key, self._keys(around)) if around.key else frame
+        self._frame = frame
+        self._merge = Merge(
+            self._bench, strategy, vocab=vocab, history=around.history(), seen=around.seen(), name=self.name
+        )
 
     def _preprocessed(self, vocab: DatasetVocabulary) -> DataFrame:
         if self._input.preprocess is not None:
@@ -100,20 +112,9 @@ class InputRows:
             return self._source.frame
         return default_preprocess(self._bench, self._source.frame, vocab)
 
-    def _keys(self, around: Surroundings) -> list[DataFrame]:
-        """Keys that were seen before: in slices, and in earlier inputs of the same slice."""
-        session = self._bench.session
-        keys = []
-        if around.previous and around.dataset_schema is not None:
-            with engine_failures():
-                keys.append(listing(session, around.previous, schema=to_arrow(around.dataset_schema)))
-        with engine_failures():
-            keys.extend(session.from_arrow(table) for table in around.seen)
-        return keys
-
     def _explained(self, frame: DataFrame) -> Iterator[pa.RecordBatch]:
         try:
-            yield from stream(frame)
+            yield from self._merge.rows(frame)
         except EngineFailureError as error:
             raise self._explain(str(error)) from error
 

@@ -1,8 +1,13 @@
-"""What merge strategies look at in previous data."""
+"""What merge strategies need of the columns, and what of previous data."""
 
+from collections.abc import Sequence
 from typing import assert_never
 
-from kamu_assets.coordinator.ingest.errors import UnsupportedMergeError
+import pyarrow as pa
+
+from kamu_assets.coordinator.ingest.errors import MissingColumnError, TypeMismatchError
+from kamu_assets.coordinator.ingest.sidecars.use import Contents
+from kamu_assets.odf.data import DatasetVocabulary
 from kamu_assets.odf.source import (
     MergeStrategy,
     MergeStrategyAppend,
@@ -14,13 +19,61 @@ from kamu_assets.odf.source import (
 
 
 def key_columns(strategy: MergeStrategy) -> tuple[str, ...]:
-    """Columns of previous data that the strategy looks at; refuses strategies that are not there yet."""
+    """The primary key; none for a strategy without one."""
+    return () if isinstance(strategy, MergeStrategyAppend) else tuple(dict.fromkeys(strategy.primary_key))
+
+
+def looks_back(strategy: MergeStrategy) -> Contents | None:
+    """What the strategy must know of previous data."""
     match strategy:
-        case MergeStrategyAppend():
-            return ()
+        case MergeStrategyAppend() | MergeStrategyChangelogStream():
+            return None
         case MergeStrategyLedger():
-            return strategy.primary_key
-        case MergeStrategySnapshot() | MergeStrategyChangelogStream() | MergeStrategyUpsertStream():
-            raise UnsupportedMergeError(f"the merge strategy {strategy.kind} is not supported yet")
+            return Contents.KEYS
+        case MergeStrategySnapshot() | MergeStrategyUpsertStream():
+            return Contents.STATE
         case _:
             assert_never(strategy)
+
+
+def only_adds(strategy: MergeStrategy) -> bool:
+    """Whether rows are added in the order of event time: then several inputs may share a block."""
+    return isinstance(strategy, MergeStrategyAppend | MergeStrategyLedger)
+
+
+def takes_operations(strategy: MergeStrategy) -> bool:
+    """Whether input may bring operations."""
+    return isinstance(strategy, MergeStrategyChangelogStream | MergeStrategyUpsertStream)
+
+
+def check_columns(schema: pa.Schema, strategy: MergeStrategy, vocab: DatasetVocabulary, *, name: str) -> None:
+    """Refuse data without the columns that the strategy needs."""
+    _check_present(schema, key_columns(strategy), "primary key column", name)
+    if not takes_operations(strategy):
+        return
+    op = vocab.operation_type_column
+    if isinstance(strategy, MergeStrategyChangelogStream):
+        _check_present(schema, (op,), "operation column", name)
+    if op in schema.names and not pa.types.is_integer(schema.field(op).type):
+        raise TypeMismatchError(
+            f"{name}: operation column `{op}` must be an integer (0 append, 1 retract, 2 and 3 correct from and to), "
+            f"not {schema.field(op).type}"
+        )
+
+
+def compared_columns(
+    strategy: MergeStrategySnapshot | MergeStrategyUpsertStream, columns: Sequence[str], *, name: str
+) -> tuple[str, ...]:
+    """Columns in which a new row of a known key may differ."""
+    named = strategy.compare_columns if isinstance(strategy, MergeStrategySnapshot) else None
+    if named is not None:
+        _check_present(pa.schema([(column, pa.null()) for column in columns]), named, "compare column", name)
+        return tuple(named)
+    return tuple(column for column in columns if column not in strategy.primary_key)
+
+
+def _check_present(schema: pa.Schema, wanted: Sequence[str], what: str, name: str) -> None:
+    for column in wanted:
+        if column not in schema.names:
+            there = ", ".join(schema.names)
+            raise MissingColumnError(f"{name}: {what} `{column}` is not in the data; columns are: {there}")

@@ -7,6 +7,7 @@ from itertools import groupby
 from kamu_assets.clock import Clock
 from kamu_assets.coordinator.ingest.ingestion import Ingestion, Work
 from kamu_assets.coordinator.ingest.media_types import PushReader, reader_for
+from kamu_assets.coordinator.ingest.merge_keys import only_adds
 from kamu_assets.coordinator.ingest.push_queue import Outcome, Push
 from kamu_assets.coordinator.ingest.push_source import select_push_source
 from kamu_assets.coordinator.ingest.slice_request import InputOutcome, SliceInput
@@ -22,6 +23,7 @@ from kamu_assets.odf.chain_rules import ChainState
 from kamu_assets.odf.dataset import AddPushSource
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.odf.multihash import Multihash
+from kamu_assets.odf.source import MergeStrategy
 from kamu_assets.odf.timestamp import Timestamp
 
 _ATTEMPTS = 30
@@ -35,6 +37,11 @@ class _Resolved:
     push: Push
     source: AddPushSource
     reader: PushReader
+
+    def sharing(self) -> tuple[MergeStrategy, int]:
+        """Equal for neighbours that may share a block: merged alike, and never changing what another one added."""
+        merge = self.source.merge
+        return merge, 0 if only_adds(merge) else self.place
 
     def input(self, now: Timestamp) -> SliceInput:
         return SliceInput(
@@ -63,8 +70,7 @@ class GroupCommit:
             entry = self._entries.get(tx, dataset)
         outcomes: dict[int, Outcome] = {}
         resolved = _resolve(self._chains.state(dataset), pushes, outcomes)
-        # Only pushes that are merged alike can share a block.
-        for _, alike in groupby(resolved, key=lambda found: found.source.merge):
+        for _, alike in groupby(resolved, key=_Resolved.sharing):
             outcomes |= self._commit_alike(entry, list(alike))
         return [outcomes[place] for place in range(len(pushes))]
 

@@ -10,7 +10,13 @@ import pyarrow as pa
 from kamu_assets.coordinator.ingest.columns import MILLIS_UTC, describe_schema, fit_schema
 from kamu_assets.coordinator.ingest.completion import Completion, OutOfOrderError, in_order
 from kamu_assets.coordinator.ingest.input_rows import InputRows, Surroundings
-from kamu_assets.coordinator.ingest.merge_keys import key_columns
+from kamu_assets.coordinator.ingest.merge_keys import key_columns, looks_back
+from kamu_assets.coordinator.ingest.session import open_bench
+from kamu_assets.coordinator.ingest.sidecars.errors import SidecarUnusableError
+from kamu_assets.coordinator.ingest.sidecars.history import History, open_history
+from kamu_assets.coordinator.ingest.sidecars.layout import Layout
+from kamu_assets.coordinator.ingest.sidecars.seen import SeenKeys
+from kamu_assets.coordinator.ingest.sidecars.use import Contents
 from kamu_assets.coordinator.ingest.slice_request import InputOutcome, SliceInput, SliceRequest, SliceResult
 from kamu_assets.engines.slice_writer import SliceStats, SliceWriter
 from kamu_assets.engines.wire import Failure
@@ -40,9 +46,9 @@ class _SliceJob:
         self._request = request
         self._scratch = scratch
         self._schema = request.schema
-        self._key = key_columns(request.merge)
-        # Keys of rows taken from earlier inputs of this very job.
-        self._seen: list[pa.Table] = []
+        self._history: History | None = None
+        # With the keys of rows taken from earlier inputs of this very job.
+        self._seen: SeenKeys | None = None
         self._opened = 0
 
     def single(self) -> SliceResult:
@@ -53,7 +59,7 @@ class _SliceJob:
             return SliceResult((InputOutcome(),), known, None)
         schema = self._fit(rows)
         try:
-            stats = self._stream(schema, in_order(rows.stream(), rows.event_time))
+            stats = self._stream(schema, _checked(rows))
         except OutOfOrderError:
             stats = self._stream(schema, rows.stream_sorted())
         return SliceResult((self._outcome(known, stats.num_records if stats else 0),), self._schema, stats)
@@ -67,6 +73,8 @@ class _SliceJob:
             known = self._schema
             try:
                 taken = self._take(one)
+            except SidecarUnusableError:
+                raise
             except KamuError as error:
                 # A refused input must not decide what the schema is.
                 self._schema = known
@@ -85,32 +93,56 @@ class _SliceJob:
             return _Taken(None, [])
         schema = self._fit(rows)
         try:
-            found = list(in_order(rows.stream(), rows.event_time))
+            found = list(_checked(rows))
         except OutOfOrderError:
             found = list(rows.stream_sorted())
         completion = self._completion(schema)
         batches = [completion.prepared(batch, one.source_event_time) for batch in found]
-        if self._key and batches:
-            self._seen.append(pa.Table.from_batches(batches).select(list(self._key)))
+        self._count_as_seen(batches)
         return _Taken(schema, batches)
 
     def _open(self, one: SliceInput) -> InputRows | None:
         around = Surroundings(
             vocab=self._request.vocab,
             merge=self._request.merge,
-            key=self._key,
             event_time_type=self._event_time_type(),
             dataset_schema=self._schema,
-            previous=self._request.previous,
-            seen=tuple(self._seen),
             limits=self._request.limits,
+            history=self._open_history,
+            seen=self._seen_keys,
         )
         folder = self._scratch
         if len(self._request.inputs) > 1:
-            folder = self._scratch / str(self._opened)
-            folder.mkdir()
+            folder = self._folder(str(self._opened))
             self._opened += 1
         return InputRows.open(one, around=around, scratch=folder)
+
+    def _open_history(self) -> History | None:
+        """What previous data tells the merge strategy; nothing before the dataset has a schema."""
+        request, contents = self._request, looks_back(self._request.merge)
+        if contents is None or self._schema is None:
+            return None
+        if self._history is None:
+            layout = Layout(contents, key_columns(request.merge), to_arrow(self._schema), request.vocab)
+            bench = open_bench(request.limits, self._folder("history"))
+            self._history = open_history(bench, layout, request.previous, request.sidecar)
+        return self._history
+
+    def _seen_keys(self) -> SeenKeys | None:
+        if self._seen is None and looks_back(self._request.merge) is Contents.KEYS:
+            history = self._open_history()
+            self._seen = SeenKeys(history) if history is not None else None
+        return self._seen
+
+    def _count_as_seen(self, batches: list[pa.RecordBatch]) -> None:
+        seen = self._seen_keys()
+        if seen is not None:
+            seen.add(batches)
+
+    def _folder(self, name: str) -> Path:
+        folder = self._scratch / name
+        folder.mkdir(exist_ok=True)
+        return folder
 
     def _event_time_type(self) -> pa.DataType:
         column = self._request.vocab.event_time_column
@@ -150,3 +182,8 @@ class _SliceJob:
                 written += batch.num_rows
                 report(written)
             return writer.finish()
+
+
+def _checked(rows: InputRows) -> Iterator[pa.RecordBatch]:
+    """The records in commit order; raises OutOfOrderError where they are not."""
+    return in_order(rows.stream(), rows.event_time) if rows.keeps_order else rows.stream()

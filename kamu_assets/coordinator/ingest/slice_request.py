@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kamu_assets.coordinator.ingest.limits import IngestLimits
+from kamu_assets.coordinator.ingest.sidecars.use import SidecarUse
 from kamu_assets.engines.slice_writer import Encodings, SliceStats
 from kamu_assets.engines.wire import Failure
 from kamu_assets.odf.data import DataSchema, DatasetVocabulary
@@ -37,7 +38,7 @@ class SliceRequest:
     vocab: DatasetVocabulary
     # None until the dataset has a schema.
     schema: DataSchema | None
-    # Where the slices of the dataset are; used by strategies that look back.
+    # Where the slices of the dataset are that strategies that look back must read, oldest first.
     previous: tuple[str, ...]
     next_offset: int
     system_time: Timestamp
@@ -45,6 +46,8 @@ class SliceRequest:
     target: Path
     limits: IngestLimits = field(default_factory=IngestLimits)
     encodings: Encodings = Encodings.KAMU
+    # What may save reading slices; `previous` does not have those that it makes up for.
+    sidecar: SidecarUse | None = None
 
 
 @dataclass(frozen=True, slots=True)

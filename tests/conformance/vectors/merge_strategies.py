@@ -1,17 +1,24 @@
-"""Which rows a merge strategy keeps, and in which order."""
+"""Which rows a merge strategy keeps or makes, and in which order."""
 
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 from pydantic import TypeAdapter
 
+from kamu_assets.coordinator.ingest.commit_order import by_event_time
 from kamu_assets.coordinator.ingest.limits import IngestLimits
-from kamu_assets.coordinator.ingest.merge import check_key, in_commit_order, unseen
-from kamu_assets.coordinator.ingest.merge_keys import key_columns
-from kamu_assets.coordinator.ingest.session import open_bench, stream
-from kamu_assets.odf.data import OperationType
+from kamu_assets.coordinator.ingest.merge import Merge
+from kamu_assets.coordinator.ingest.merge_keys import check_columns, key_columns, looks_back
+from kamu_assets.coordinator.ingest.session import Bench, open_bench
+from kamu_assets.coordinator.ingest.sidecars.history import History, open_history
+from kamu_assets.coordinator.ingest.sidecars.layout import Layout
+from kamu_assets.coordinator.ingest.sidecars.seen import SeenKeys
+from kamu_assets.coordinator.ingest.sidecars.state import LatestState
+from kamu_assets.coordinator.ingest.sidecars.use import Contents
+from kamu_assets.odf.data import DatasetVocabulary, OperationType
 from kamu_assets.odf.source import MergeStrategy
 from tests.conformance.difference import expect, expect_refused
 
@@ -20,30 +27,71 @@ Rows = list[dict[str, Any]]
 
 
 def check(case: dict[str, Any]) -> None:
+    if case["strategy"]["kind"] == "Project":
+        _check_state(case)
+        return
     if case.get("expect_error"):
         expect_refused("merge", lambda: _merged(case))
         return
     ours, theirs = _merged(case), case["expected"]
-    order = case["event_time_column"]
-    expect("commit order", ours=[row[order] for row in ours], theirs=[row[order] for row in theirs])
-    # Rows of one event time may come in any order.
+    order = _sort_columns(case)
+    expect("commit order", ours=_only(ours, order), theirs=_only(theirs, order))
+    # Rows that are equal in that may come in any order.
     expect("rows", ours=sorted(ours, key=repr), theirs=sorted(theirs, key=repr))
 
 
-def _merged(case: dict[str, Any]) -> Rows:
-    """The strategies that add rows only: the operation of each is written later, and always the same."""
-    strategy = STRATEGIES.validate_python(case["strategy"])
-    key = key_columns(strategy)
-    schema = _schema(case["input_columns"], [*case["new"], *(case["prev"] or [])])
+def _check_state(case: dict[str, Any]) -> None:
+    """The current rows of a changelog; that they came by a correction is not kept."""
     with tempfile.TemporaryDirectory() as scratch:
         bench = open_bench(IngestLimits(), Path(scratch))
+        columns = ["year", "city", "population"]
+        history = _history(bench, case, columns, tuple(case["strategy"]["primaryKey"]), Contents.STATE)
+        ours = [row for batch in LatestState(history).not_found() for row in batch.to_pylist()] if history else []
+    theirs = [{name: row[name] for name in columns} for row in case["expected_unordered"]]
+    expect("state", ours=sorted(ours, key=repr), theirs=sorted(theirs, key=repr))
+
+
+def _merged(case: dict[str, Any]) -> Rows:
+    strategy = STRATEGIES.validate_python(case["strategy"])
+    vocab = DatasetVocabulary(event_time_column=case["event_time_column"])
+    schema = _schema(case["input_columns"], [*case["new"], *(case["prev"] or [])])
+    check_columns(schema, strategy, vocab, name=case["id"])
+    with tempfile.TemporaryDirectory() as scratch:
+        bench = open_bench(IngestLimits(), Path(scratch))
+        contents = looks_back(strategy)
+        history = _history(bench, case, schema.names, key_columns(strategy), contents) if contents else None
+        seen = SeenKeys(history) if history else None
+        merge = Merge(bench, strategy, vocab=vocab, history=history, seen=seen, name=case["id"])
         frame = bench.session.from_arrow(_table(case["new"], schema), "new")
-        check_key(schema, key, name=case["id"])
-        previous = [] if case["prev"] is None or not key else [_table(case["prev"], schema).select(list(key))]
-        frames = [bench.session.from_arrow(table, f"previous_{place}") for place, table in enumerate(previous)]
-        kept = in_commit_order(bench, unseen(bench, frame, key, frames), case["event_time_column"])
-        rows = [row for batch in stream(kept) for row in batch.to_pylist()]
+        if merge.keeps_order:
+            frame = by_event_time(bench, frame, vocab.event_time_column)
+        rows = [row for batch in merge.rows(frame) for row in batch.to_pylist()]
     return [{"op": int(OperationType.APPEND), **row} for row in rows]
+
+
+def _history(
+    bench: Bench, case: dict[str, Any], columns: list[str], key: tuple[str, ...], contents: Contents
+) -> History | None:
+    """Previous rows as a slice, read as slices are."""
+    if not case["prev"]:
+        return None
+    columns = ["offset", "op", *(column for column in columns if column != "op")]
+    rows = [{"op": int(OperationType.APPEND), **row} for row in case["prev"]]
+    schema = _schema(columns, [*rows, *case.get("new", [])])
+    path = bench.scratch / "slice"
+    pq.write_table(_table(rows, schema), path)
+    vocab = DatasetVocabulary(event_time_column=case.get("event_time_column", "year"))
+    return open_history(bench, Layout(contents, key, schema, vocab), [str(path)], None)
+
+
+def _sort_columns(case: dict[str, Any]) -> list[str]:
+    if case["strategy"]["kind"] in ("Append", "Ledger"):
+        return [case["event_time_column"]]
+    return [*case["strategy"]["primaryKey"], "op"]
+
+
+def _only(rows: Rows, columns: list[str]) -> list[list[Any]]:
+    return [[row[column] for column in columns] for row in rows]
 
 
 def _table(rows: Rows, schema: pa.Schema) -> pa.Table:

@@ -1,0 +1,69 @@
+"""The order in which records are committed: by event time, or by key and operation; nulls first (ODF-FACTS 8.3)."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+from datafusion import DataFrame
+
+from kamu_assets.coordinator.ingest.session import Bench, engine_failures, quoted, stream
+
+# Tells rows of one key and operation apart: they stay as they came.
+ROW: Final = "\u2063row"
+_MEMORY_BYTES: Final = 64 << 20
+
+
+def by_event_time(bench: Bench, frame: DataFrame, event_time: str) -> DataFrame:
+    """Those without one first; ties stay as they came, as far as the engine keeps them."""
+    with engine_failures():
+        bench.session.register_view("__merged", frame)
+        return bench.session.sql(f"SELECT * FROM __merged ORDER BY {quoted(event_time)} ASC NULLS FIRST")
+
+
+def by_key(
+    bench: Bench, batches: Iterable[pa.RecordBatch], key: Sequence[str], operation: str
+) -> Iterator[pa.RecordBatch]:
+    """The rows in commit order; many are sorted on disk."""
+    rows = _numbered(batches)
+    held, size = [], 0
+    for batch in rows:
+        held.append(batch)
+        size += batch.nbytes
+        if size > _MEMORY_BYTES:
+            yield from _sorted(bench, _spilled(bench, held, rows), key, operation)
+            return
+    if held:
+        with engine_failures():
+            frame = bench.session.from_arrow(pa.Table.from_batches(held))
+        yield from _sorted(bench, frame, key, operation)
+
+
+def _sorted(bench: Bench, frame: DataFrame, key: Sequence[str], operation: str) -> Iterator[pa.RecordBatch]:
+    columns = [quoted(name) for name in frame.schema().names if name != ROW]
+    order = [*(f"{quoted(column)} ASC NULLS FIRST" for column in key), quoted(operation), quoted(ROW)]
+    with engine_failures():
+        bench.session.register_view("__changes", frame)
+        query = f"SELECT {', '.join(columns)} FROM __changes ORDER BY {', '.join(order)}"
+        ordered = bench.session.sql(query)
+    yield from stream(ordered)
+
+
+def _spilled(bench: Bench, held: list[pa.RecordBatch], rest: Iterator[pa.RecordBatch]) -> DataFrame:
+    path = bench.scratch / "changes.arrow"
+    with pa.ipc.new_file(str(path), held[0].schema) as writer:
+        for batch in held:
+            writer.write_batch(batch)
+        held.clear()
+        for batch in rest:
+            writer.write_batch(batch)
+    with engine_failures():
+        return bench.session.read_arrow(str(path), schema=None, file_extension=".arrow")
+
+
+def _numbered(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    number = 0
+    for batch in batches:
+        rows = np.arange(number, number + batch.num_rows, dtype=np.int64)
+        yield batch.append_column(pa.field(ROW, pa.int64()), pa.array(rows))
+        number += batch.num_rows

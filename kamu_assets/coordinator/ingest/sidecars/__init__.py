@@ -1,0 +1,1 @@
+"""What merge strategies know of history without reading it all: derived from slices, rebuilt whenever in doubt."""
