@@ -53,6 +53,7 @@ def pull_line(row: dict[str, Any]) -> str:
             told = row["message"]
         case "updated":
             told = f"{row['records']:,} new record(s) in {row['blocks']} block(s)"
+            told += f"; {row['lateRows']:,} late record(s) of its inputs left out" if row["lateRows"] else ""
         case "nothing-to-poll":
             told = "nothing to poll, data is pushed to it"
         case _ if row["uncacheable"]:
@@ -67,7 +68,8 @@ def _facts(result: PullResult) -> dict[str, Any]:
         case Updated():
             old = None if result.old_head is None else str(result.old_head)
             heads = {"oldHead": old, "newHead": str(result.new_head)}
-            return {"result": "updated", "records": result.records, "blocks": result.blocks, **heads}
+            sizes = {"records": result.records, "blocks": result.blocks, "lateRows": result.late_rows}
+            return {"result": "updated", **sizes, **heads}
         case NothingToPoll():
             return {"result": "nothing-to-poll"}
         case UpToDate():

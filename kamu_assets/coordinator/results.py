@@ -29,6 +29,8 @@ class Updated:
     records: int
     # The source has more, but so many slices were not asked for.
     has_more: bool = False
+    # Rows of the inputs that came too late to count in what was derived from them.
+    late_rows: int = 0
 
     @classmethod
     def of(cls, commit: CommitResult) -> "Updated":
@@ -37,7 +39,12 @@ class Updated:
     def then(self, later: "Updated") -> "Updated":
         """Both commits as one update."""
         return Updated(
-            self.old_head, later.new_head, self.blocks + later.blocks, self.records + later.records, later.has_more
+            self.old_head,
+            later.new_head,
+            self.blocks + later.blocks,
+            self.records + later.records,
+            later.has_more,
+            self.late_rows + later.late_rows,
         )
 
 

@@ -4,7 +4,7 @@ import hashlib
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -87,6 +87,7 @@ class _Made:
     data: NewSlice | None
     checkpoint: NewCheckpoint | None
     watermark: Timestamp | None
+    late_rows: int
 
 
 class Transforms:
@@ -181,7 +182,8 @@ class Transforms:
             first.append(SetDataSchema(schema_=made.schema))
         files = [found for found in (made.data, made.checkpoint) if found is not None]
         try:
-            return self._append(step, [*first, _event(step, made)], files)
+            update = self._append(step, [*first, _event(step, made)], files)
+            return replace(update, late_rows=made.late_rows)
         except NoOpEventError:
             # There is nothing to say about data. What remains is the schema, the first time.
             return self._append(step, first, ()) if first else UpToDate()
@@ -204,10 +206,10 @@ def _check(step: _Step, answer: TransformSuccess) -> _Made:
     if answer.schema is None or answer.stats is None:
         if known is None or answer.new_offset_interval is not None:
             raise EngineContractError(f"engine {step.transform.engine!r} did not write a data file")
-        return _Made(known, None, checkpoint, answer.new_watermark)
+        return _Made(known, None, checkpoint, answer.new_watermark, answer.late_rows)
     schema = fit_output(answer.schema, known, step.data, name=str(step.entry.alias))
     data = new_slice(answer.stats, step.data) if answer.new_offset_interval is not None else None
-    return _Made(schema, data, checkpoint, answer.new_watermark)
+    return _Made(schema, data, checkpoint, answer.new_watermark, answer.late_rows)
 
 
 def _new_checkpoint(path: Path) -> NewCheckpoint:

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from dataclasses import replace
 from typing import Protocol
 
 from kamu_assets.auth.model import Caller
@@ -36,6 +37,7 @@ class NodeUpdater:
         began = time.monotonic()
         before: Multihash | None = None
         newest: Updated | None = None
+        late_rows = 0
         while True:
             result = self._pull(dataset, run_id, log)
             if not isinstance(result, Updated):
@@ -43,13 +45,17 @@ class NodeUpdater:
                 break
             before = before if newest else result.old_head
             newest = result
+            late_rows += result.late_rows
             log.info("%s new records, head %s", result.records, result.new_head)
+            if result.late_rows:
+                log.warning("%s records of its inputs came too late and were left out", result.late_rows)
             if not result.has_more:
                 break
         if newest is None:
             return None
         seconds = time.monotonic() - began
-        return self._materializations.describe(dataset, after=before, until=newest.new_head, seconds=seconds)
+        found = self._materializations.describe(dataset, after=before, until=newest.new_head, seconds=seconds)
+        return replace(found, metadata={**found.metadata, "late_rows": late_rows}) if late_rows else found
 
     def _pull(self, dataset: DatasetID, run_id: str, log: logging.Logger) -> PullResult:
         for _ in range(MAX_CONFLICTS):
