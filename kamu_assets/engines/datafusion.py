@@ -26,6 +26,7 @@ from kamu_assets.engines.engine import (
     TransformSuccess,
 )
 from kamu_assets.engines.listing import ipc_schema, listing, schema_from_ipc
+from kamu_assets.engines.nullability import as_upstream
 from kamu_assets.engines.output import OutputColumns, output_query
 from kamu_assets.engines.session import between, empty_frame, quoted, session
 from kamu_assets.engines.slice_writer import Encodings, SliceWriter
@@ -98,7 +99,7 @@ def run_transform(job: TransformJob) -> TransformResponse:
         for entry in request.query_inputs:
             context.register_view(quoted(entry.query_alias), _input_view(context, entry))
         output = _plan_steps(context, request.transform, names)
-        columns = OutputColumns.of(output.schema(), request.vocab)
+        columns = OutputColumns.of(as_upstream(output.schema(), output.logical_plan()), request.vocab)
         context.register_view(quoted(_OUTPUT), output)
         normalized = plan_query(context, output_query(columns, quoted(_OUTPUT)))
         return _write(job, columns, in_written_order(context, normalized))

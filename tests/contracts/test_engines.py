@@ -24,8 +24,6 @@ EXCLUDED = {
     "derivative-json-functions": "JSON functions are not part of the DataFusion wheel",
     "derivative-not-reproducible": "calls now() and random()",
 }
-# `date_trunc` of a column without nulls has none either; DataFusion 51 did not know that yet.
-OTHER_NULLABILITY = ("derivative-aggregate-per-slice",)
 RACING = ("derivative-union-two-inputs", "derivative-two-watermarks", "derivative-multi-level")
 
 
@@ -40,12 +38,6 @@ def read(path: Path) -> pa.Table:
     """Rows with the types that the Arrow schema in the file names."""
     config = datafusion.SessionConfig().set("datafusion.execution.parquet.schema_force_view_types", "false")
     return datafusion.SessionContext(config).read_parquet(str(path), file_extension="").to_arrow_table()
-
-
-def comparable(call: EngineCall, schema: pa.Schema) -> pa.Schema:
-    if call.scenario not in OTHER_NULLABILITY:
-        return schema
-    return pa.schema([field.with_nullable(True) for field in schema])
 
 
 def as_sets(table: pa.Table) -> list[str]:
@@ -81,7 +73,7 @@ def check_success(call: EngineCall, answer: TransformSuccess, data: Path) -> Non
     if committed is None:
         return
     recorded = read(call.data_file(str(committed.physical_hash)))
-    assert from_arrow(comparable(call, written.schema)) == from_arrow(comparable(call, recorded.schema))
+    assert from_arrow(written.schema) == from_arrow(recorded.schema)
     if call.scenario.startswith(RACING):
         assert as_sets(written) == as_sets(recorded)
     else:
