@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -37,12 +38,11 @@ class Deadline:
         return left if timeout is None else min(timeout, left)
 
 
-def resolve(policy: EgressPolicy, host: str, port: int) -> list[Address]:
+def resolve(policy: EgressPolicy, host: str, port: int, *, patience: float) -> list[Address]:
     """The addresses of a host, each one checked: a name with one forbidden address among others is refused, too."""
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        raise httpcore.ConnectError(f"the host name cannot be resolved ({_reason(error)})") from error
+    found = _look_up(host, port, patience)
+    if isinstance(found, Exception):
+        raise httpcore.ConnectError(f"the host name cannot be resolved ({_reason(found)})") from found
     addresses = list(dict.fromkeys(ip_address(str(place[0]).partition("%")[0]) for *_, place in found))
     for address in addresses:
         policy.check(address, host=host, port=port)
@@ -67,7 +67,7 @@ class GuardedNetwork(httpcore.NetworkBackend):
     ) -> httpcore.NetworkStream:
         """Connect to the first address that answers."""
         failure: Exception = httpcore.ConnectError("the host has no address")
-        for address in resolve(self._policy, host, port):
+        for address in resolve(self._policy, host, port, patience=self._deadline.bound(timeout)):
             try:
                 stream = self._sockets.connect_tcp(
                     str(address), port, self._deadline.bound(timeout), local_address, socket_options
@@ -120,6 +120,24 @@ class _BoundedStream(httpcore.NetworkStream):
         except httpcore.TimeoutException:
             self._deadline.bound(None)
             raise
+
+
+def _look_up(host: str, port: int, patience: float) -> list[Any] | Exception:
+    """Ask the system, which has no time-out of its own: a thread that it keeps waiting is left behind."""
+    answers: list[list[Any] | Exception] = []
+
+    def ask() -> None:
+        try:
+            answers.append(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except (OSError, UnicodeError) as error:
+            answers.append(error)
+
+    thread = threading.Thread(target=ask, name="look-up", daemon=True)
+    thread.start()
+    thread.join(patience)
+    if not answers:
+        raise httpcore.ConnectTimeout("the host name is not resolved in time")
+    return answers[0]
 
 
 def _reason(error: Exception) -> str:

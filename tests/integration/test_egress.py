@@ -193,6 +193,18 @@ def test_the_whole_ends_at_its_deadline(web: WebSource, route: Route) -> None:
         answer.read()
 
 
+# FE-09: a name server that does not answer.
+def test_looking_up_a_name_ends_at_the_deadline_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    stop = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: stop.wait(20))
+    limits = TransferLimits(silence_seconds=0.2, total_seconds=20)
+
+    with pytest.raises(httpx.ConnectTimeout), open_get(Get("http://slow.test/"), LOCAL, limits):
+        pass
+
+    stop.set()
+
+
 def certificate(folder: Path, name: str) -> tuple[Path, ssl.SSLContext]:
     """A certificate that signs itself, and whoever trusts it."""
     key = ec.generate_private_key(ec.SECP256R1())

@@ -1,11 +1,14 @@
 """Polling sources: files and a real web server, honest and not."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
 from kamu_assets.coordinator.ingest.errors import (
+    BadGlobError,
     BadUrlError,
     SourceNotFoundError,
     SourceUnreachableError,
@@ -174,6 +177,56 @@ def test_files_of_a_pattern_come_one_by_one_until_one_is_bad(heart: Heart, tmp_p
     assert isinstance(rest, Updated)
     assert (rest.records, rest.blocks, rest.has_more) == (2, 2, False)
     assert again == UpToDate()
+
+
+def test_a_folder_is_no_pattern_because_it_looks_like_one(heart: Heart, tmp_path: Path) -> None:
+    base = tmp_path / "[ab]*"
+    base.mkdir()
+    (base / "n.csv").write_text("1\n")
+    a_root(heart, FetchStepFilesGlob(path="*.csv"))
+
+    assert isinstance(a_coordinator(heart, base=base).pull(ADMIN, an_entry("numbers").alias), Updated)
+
+
+@pytest.mark.parametrize(
+    "name", ["a[1].csv", "?.csv", "*.csv", "{a,b}.csv", "a%20b.csv", "a#b.csv", "a\nb.csv", "a\\b"]
+)
+@pytest.mark.parametrize(
+    ("step", "records"), [(FetchStepFilesGlob(path="src/*"), 3), (FetchStepUrl(url="${{ env.URL }}"), 2)]
+)
+def test_a_file_may_have_any_name(heart: Heart, tmp_path: Path, step: FetchStep, records: int, name: str) -> None:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / name).write_text("1\n2\n")
+    # Some of the names mean this one, too, when they are taken for patterns.
+    (tmp_path / "src/z.csv").write_text("3\n")
+    a_root(heart, step)
+    variables = {"URL": f"file://{quote(str(tmp_path / 'src' / name))}"}
+
+    result = a_coordinator(heart, base=tmp_path, variables=variables).pull(ADMIN, an_entry("numbers").alias)
+
+    assert isinstance(result, Updated)
+    assert result.records == records
+
+
+def test_a_name_that_is_no_text_is_refused(heart: Heart, tmp_path: Path) -> None:
+    (tmp_path / os.fsdecode(b"\xff.csv")).write_text("1\n")
+    a_root(heart, FetchStepFilesGlob(path="*.csv"))
+
+    with pytest.raises(BadGlobError, match="not UTF-8"):
+        a_coordinator(heart, base=tmp_path).pull(ADMIN, an_entry("numbers").alias)
+
+
+def test_the_state_of_another_source_is_no_condition(heart: Heart, web: WebSource, tmp_path: Path) -> None:
+    (tmp_path / "ä\n.csv").write_text("1\n")
+    a_root(heart, FetchStepFilesGlob(path="*.csv"))
+    coordinator = a_coordinator(heart, base=tmp_path)
+    coordinator.pull(ADMIN, an_entry("numbers").alias)
+    web.routes["/n.csv"] = Route(b"2\n")
+    source = SetPollingSource(fetch=FetchStepUrl(url=f"{web.url}/n.csv"), read=NUMBERS, merge=MergeStrategyAppend())
+    heart.committer.commit(an_entry("numbers").id, expected_head=None, events=[source], system_time=START)
+
+    assert isinstance(coordinator.pull(ADMIN, an_entry("numbers").alias), Updated)
+    assert "if-none-match" not in web.requests[0]
 
 
 def test_a_pull_may_stop_after_some_files(heart: Heart, tmp_path: Path) -> None:

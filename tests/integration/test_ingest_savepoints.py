@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -15,6 +16,7 @@ from kamu_assets.coordinator.ingest.errors import SourceUnreachableError, TypeMi
 from kamu_assets.coordinator.ingest.fetch_validators import Validators
 from kamu_assets.coordinator.ingest.savepoints import DatasetSavepoint, Savepoint, SavepointLimits
 from kamu_assets.coordinator.results import Updated, UpToDate
+from kamu_assets.engines.worker_limits import WorkerDiedError
 from kamu_assets.odf.dataset import SetPollingSource
 from kamu_assets.odf.source import FetchStepUrl, MergeStrategyAppend
 from kamu_assets.odf.timestamp import Timestamp
@@ -88,6 +90,30 @@ def test_what_could_not_be_read_is_not_fetched_again(polled: Polled, web: WebSou
     assert kept(polled) == []
     assert polled.staged() == []
     assert polled.pull() == UpToDate()
+
+
+class Broken:
+    """An engine that is down, or a process that is stopped in the middle."""
+
+    def __init__(self, error: BaseException) -> None:
+        self._error = error
+
+    def run(self, *_: object, **__: object) -> NoReturn:
+        raise self._error
+
+
+@pytest.mark.parametrize("error", [WorkerDiedError("engine", "SIGKILL"), KeyboardInterrupt()])
+def test_an_engine_that_is_down_costs_no_second_download(polled: Polled, web: WebSource, error: BaseException) -> None:
+    web.routes["/n.csv"] = Route(b"1\n", etag='"one"')
+    polled.pool = Broken(error)
+    with pytest.raises(type(error)):
+        polled.pull()
+    assert polled.staged() == []
+
+    polled.pool = None
+
+    assert isinstance(polled.pull(), Updated)
+    assert bodies_sent(web) == 1
 
 
 def test_a_newer_version_takes_its_place(polled: Polled, web: WebSource) -> None:

@@ -25,6 +25,7 @@ from kamu_assets.odf.source import FetchStepFilesGlob, FetchStepUrl, SourceOrder
 from kamu_assets.odf.timestamp import Timestamp
 
 _NANOS_PER_MILLI = 1_000_000
+_ODD = re.compile(r"[^\w./ -]")
 _MISPLACED_DOUBLE_STAR = re.compile(r"[^/]\*\*|\*\*[^/]")
 
 
@@ -43,24 +44,27 @@ def fetch_file(step: FetchStepUrl, url: Filled, request: FetchRequest) -> Fetche
         raise SourceNotFoundError(f"source is not a file: {shown}")
     event_time = event_time_of_url(step.event_time, last_modified=modified, system_time=request.system_time)
     state = state_of(LAST_MODIFIED, str(modified))
-    return None if state == request.previous else Fetched(path, name_of(url.shown), event_time, state)
+    if state == request.previous:
+        return None
+    return Fetched(_plain(path, request.folder), name_of(url.shown), event_time, state)
 
 
 def fetch_next_file(step: FetchStepFilesGlob, pattern: Filled, request: FetchRequest) -> Fetched | None:
     """The first file, by name, after the one taken last; folders do not count."""
     if step.order is SourceOrdering.BY_EVENT_TIME:
         raise UnsupportedOptionError("the order ByEventTime of a `filesGlob` source is not supported; use ByName")
-    found = sorted(_matching(pattern, request), key=lambda path: os.fsencode(path.name))
-    if not found:
-        raise SourceNotFoundError(f"source not found: no file matches {pattern.shown}")
+    found = sorted(_matching(pattern, request), key=lambda path: (os.fsencode(path.name), os.fsencode(path)))
     last = b"" if request.previous is None else request.previous.value.encode()
-    new = [path for path in found if request.previous is None or os.fsencode(path.name) > last]
-    if not new:
+    new = (path for path in found if (request.previous is None or os.fsencode(path.name) > last) and path.is_file())
+    path = next(new, None)
+    if path is None:
+        if not any(other.is_file() for other in found):
+            raise SourceNotFoundError(f"source not found: no file matches {pattern.shown}")
         return None
-    path, name = new[0], _name_in_metadata(new[0])
+    name = _name_in_metadata(path)
     event_time = event_time_of_file(step.event_time, name=name, system_time=request.system_time)
-    allowed = _allowed(path, name, request)
-    return Fetched(allowed, name, event_time, state_of(ETAG, name), has_more=len(new) > 1)
+    path = _plain(_allowed(path, name, request), request.folder)
+    return Fetched(path, name, event_time, state_of(ETAG, name), has_more=next(new, None) is not None)
 
 
 def _matching(pattern: Filled, request: FetchRequest) -> Iterator[Path]:
@@ -71,11 +75,10 @@ def _matching(pattern: Filled, request: FetchRequest) -> Iterator[Path]:
         _allowed(request.base / fixed, pattern.shown, request)
         if ".." in Path(pattern.value).parts:
             raise FileNotAllowedError(f"{pattern.shown}: `..` is not allowed here (setting ingest.file_roots)")
+    place = Path(glob.escape(str(request.base))) / pattern.value
     # Path.glob takes no absolute patterns.
-    for found in glob.iglob(str(request.base / pattern.value), recursive=True, include_hidden=True):  # noqa: PTH207 - see above
-        path = Path(found)
-        if path.is_file():
-            yield path
+    for found in glob.iglob(str(place), recursive=True, include_hidden=True):  # noqa: PTH207 - see above
+        yield Path(found)
 
 
 def _allowed(path: Path, shown: str, request: FetchRequest) -> Path:
@@ -88,6 +91,15 @@ def _allowed(path: Path, shown: str, request: FetchRequest) -> Path:
     return real
 
 
+def _plain(path: Path, folder: Path) -> Path:
+    """The same file under a name that the engine takes for a name: in others it sees a pattern, or nothing at all."""
+    if not _ODD.search(str(path)):
+        return path
+    link = folder / "source"
+    link.symlink_to(path.absolute())
+    return link
+
+
 def _name_in_metadata(path: Path) -> str:
     try:
         path.name.encode()
@@ -98,6 +110,8 @@ def _name_in_metadata(path: Path) -> str:
 
 def _check_pattern(pattern: str, shown: str) -> None:
     """Refuse what Rust's `glob`, which the reference uses, refuses: Python would take it literally."""
+    if "\0" in pattern:
+        raise BadGlobError(f"bad pattern {shown!r}: a zero byte is in no path")
     if _MISPLACED_DOUBLE_STAR.search(pattern):
         raise BadGlobError(f"bad pattern {shown!r}: `**` must be a whole part of the path")
     place = 0

@@ -64,10 +64,11 @@ class _Session(ftplib.FTP):
     def open(self, parts: SplitResult) -> None:
         """Log in."""
         failure: OSError = OSError("the host has no address")
-        for address in resolve(self._egress, self._name, parts.port or ftplib.FTP_PORT):
-            self.timeout = self._deadline.bound(self._limits.silence_seconds)
+        port, silence = parts.port or ftplib.FTP_PORT, self._limits.silence_seconds
+        for address in resolve(self._egress, self._name, port, patience=self._deadline.bound(silence)):
+            self.timeout = self._deadline.bound(silence)
             try:
-                self.connect(str(address), parts.port or ftplib.FTP_PORT)
+                self.connect(str(address), port)
             except OSError as error:
                 failure = error
                 continue
@@ -120,7 +121,7 @@ def _told(shown: str, limits: FetchLimits) -> Iterator[None]:
         raise SourceUnreachableError(
             f"{shown}: not fetched within {limits.total_seconds:g} seconds (setting ingest.fetch_deadline_seconds)"
         ) from None
-    except TimeoutError:
+    except (TimeoutError, httpcore.ConnectTimeout):
         raise SourceUnreachableError(
             f"{shown}: no data for {limits.silence_seconds:g} seconds (setting ingest.fetch_timeout_seconds)"
         ) from None

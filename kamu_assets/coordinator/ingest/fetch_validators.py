@@ -1,5 +1,6 @@
 """By what a web server recognizes a version of a resource (RFC 9110, 8.8), and what it means for a source."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import format_datetime, parsedate_to_datetime
@@ -10,6 +11,7 @@ from kamu_assets.odf.timestamp import InvalidTimestampError, Timestamp
 POLLING_SOURCE = "default"
 ETAG = "odf/etag"
 LAST_MODIFIED = "odf/last-modified"
+_HEADER_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,8 @@ class Validators:
     def conditions(self) -> dict[str, str]:
         """Headers that ask for the resource only if it is another version by now."""
         if self.etag is not None:
-            return {"if-none-match": self.etag}
+            # The state may be that of another source, such as a file name; not everything fits into a header.
+            return {"if-none-match": self.etag} if _HEADER_VALUE.fullmatch(self.etag) else {}
         if self.last_modified is None:
             return {}
         moment = self.last_modified.to_datetime().replace(microsecond=0)
