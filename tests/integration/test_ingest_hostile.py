@@ -168,7 +168,10 @@ CASES = {
     "parquet empty": Hostile(PARQUET, b"", BadInputError, "data: "),
     "parquet truncated": Hostile(PARQUET, GOOD_PARQUET[:-200], BadInputError, "data: "),
     "parquet forged middle": Hostile(
-        PARQUET, GOOD_PARQUET[:40] + b"\xff" * 400 + GOOD_PARQUET[440:], IngestError, "data: "
+        PARQUET,
+        GOOD_PARQUET[:40] + b"\xff" * 400 + GOOD_PARQUET[440:],
+        BadInputError,
+        "data, column `a`: cannot be decoded",
     ),
     "parquet forged footer": Hostile(
         PARQUET, GOOD_PARQUET[:-300] + b"\x7f" * 250 + GOOD_PARQUET[-50:], IngestError, "data: "

@@ -18,8 +18,7 @@ def blame_input(bench: Bench, source: ReadFrame, step: ReadStep) -> None:
             dialect, header = csv_dialect(step), bool(step.header)
             explain_csv(bench, file.path, dialect, name=file.name, header=header, schema=schema)
         case ReadStepParquet():
-            if source.declared is not None:
-                explain_parquet(bench, file.path, name=file.name, schema=schema)
+            explain_parquet(bench, file.path, name=file.name, schema=schema)
             _read_alone(source)
         case _:
             explain_json(bench, file, schema=schema)

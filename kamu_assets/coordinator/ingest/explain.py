@@ -61,7 +61,8 @@ def type_name(kind: pa.DataType) -> str:
 
 def shown(value: object) -> str:
     """A value for a message, cut to a bearable length."""
-    text = str(value)
+    # Half a surrogate pair would make the message itself unreadable.
+    text = str(value).encode(errors="backslashreplace").decode()
     return f'"{text}"' if len(text) <= _SHOWN else f'"{text[:_SHOWN]}…" ({len(text)} characters)'
 
 

@@ -15,6 +15,7 @@ _WINDOW = 1 << 20
 _BLANK = re.compile(r"[ \t\r\n]*")
 # An error so close to the end of what was read may be one of not having read on.
 _NEAR = 16
+_UNENDED = "Unterminated string"
 _OF_NUMBERS = "0123456789.eE+-"
 
 
@@ -125,11 +126,12 @@ class JsonText:
         except json.JSONDecodeError as error:
             if self._read_on(error):
                 return None
-            raise self._malformed(error.msg, error.pos) from error
+            unended = error.msg.startswith(_UNENDED)
+            raise self._malformed(error.msg, len(self._text) if unended else error.pos) from error
         except RecursionError as error:
             raise self._too_deep() from error
         except _NoNumberError as error:
-            raise self._malformed(f"{error} is not a number in JSON", self._place) from error
+            raise self._malformed(f"{error} is not a number in JSON", self._find(str(error))) from error
         except ValueError as error:
             # Python refuses integers of thousands of digits.
             raise TooLargeError(f"{self._name}, line {self.line}: a number of thousands of digits") from error
@@ -144,6 +146,11 @@ class JsonText:
             and self._text[end - 1] not in '}]"'
             and not self._text[end:].strip(_OF_NUMBERS)
         )
+
+    def _find(self, word: str) -> int:
+        """Where a word is that stands in no string."""
+        tokens = re.compile(rf'"(?:[^"\\]++|\\.)*+"|{word}').finditer(self._text, self._place)
+        return next((token.start() for token in tokens if token[0] == word), self._place)
 
     def _taken(self, value: Any, end: int) -> JsonValue:
         self._check_length(end - self._place)
@@ -160,7 +167,7 @@ class JsonText:
     def _read_on(self, error: json.JSONDecodeError | None = None) -> bool:
         """Read as much again as is held; False at the end, or where reading on cannot help."""
         held = len(self._text) - self._place
-        if error is not None and error.pos < len(self._text) - _NEAR and not error.msg.startswith("Unterminated"):
+        if error is not None and error.pos < len(self._text) - _NEAR and not error.msg.startswith(_UNENDED):
             return False
         self._check_length(held)
         more = self._file.read(max(_WINDOW, held))
