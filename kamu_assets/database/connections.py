@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import OperationalError
 
 from kamu_assets.durability import Durability
 from kamu_assets.errors import InvalidError
@@ -77,7 +78,7 @@ def sqlite_writer(url: URL, durability: Durability, *, foreign_keys: bool = True
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        _run(connection, "BEGIN IMMEDIATE")
 
     return engine
 
@@ -92,11 +93,19 @@ def _sqlite_reader(url: URL) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN")
+        _run(connection, "BEGIN")
         # The snapshot is taken by the first look, not by BEGIN.
-        connection.exec_driver_sql("SELECT 1 FROM sqlite_schema LIMIT 1").close()
+        _run(connection, "SELECT 1 FROM sqlite_schema LIMIT 1")
 
     return engine
+
+
+def _run(connection: Connection, statement: str) -> None:
+    """Past all that SQLAlchemy does for ordinary statements: every transaction starts with these."""
+    try:
+        connection.connection.cursor().execute(statement).close()
+    except sqlite3.Error as error:
+        raise OperationalError(statement, None, error) from error
 
 
 def _sqlite_engine(url: URL) -> Engine:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import BigInteger, Column, Integer, Table, Text, delete, func, select, update
+from sqlalchemy import BigInteger, Column, Integer, Table, Text, delete, func, insert, select, update
 
 from kamu_assets.database.columns import RowNumber, TimestampColumn
 from kamu_assets.database.messages import Message
@@ -29,6 +29,10 @@ consumers = Table(
     Column("last_error", Text),
     Column("next_attempt_at", TimestampColumn),
 )
+
+
+# Made once: every change that is told of executes it.
+_INSERT = insert(messages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,7 @@ class OutboxStore:
         """Append messages. One poster at a time, so that no number appears after a greater one has been read."""
         tx.lock("outbox")
         rows = [{"topic": item.topic, "body": item.model_dump_json(), "posted_at": now} for item in posted]
-        tx.execute(tx.insert(messages), rows)
+        tx.execute(_INSERT, rows)
 
     def after(self, tx: Transaction, position: int, limit: int) -> list[StoredMessage]:
         """The messages that follow a position."""
@@ -94,17 +98,17 @@ class OutboxStore:
             "last_error": consumer.last_error,
             "next_attempt_at": consumer.next_attempt_at,
         }
-        insert = tx.insert(consumers).values(name=consumer.name, **values)
+        new = tx.insert(consumers).values(name=consumer.name, **values)
         tx.execute(
-            insert.on_conflict_do_update(
+            new.on_conflict_do_update(
                 index_elements=["name"], set_=values, where=consumers.c.position <= consumer.position
             )
         )
 
     def register(self, tx: Transaction, name: str) -> None:
         """Make a consumer known, so that messages wait for it."""
-        insert = tx.insert(consumers).values(name=name, position=0, attempts=0)
-        tx.execute(insert.on_conflict_do_nothing())
+        new = tx.insert(consumers).values(name=name, position=0, attempts=0)
+        tx.execute(new.on_conflict_do_nothing())
 
     def wake(self, tx: Transaction, name: str) -> None:
         """Let a failing consumer try again now."""

@@ -65,6 +65,8 @@ Index(
 
 _SOURCE_KINDS = (int(EventKind.ADD_PUSH_SOURCE), int(EventKind.DISABLE_PUSH_SOURCE))
 PAGE = 200
+# Made once: every commit executes it.
+_INSERT = insert(blocks)
 
 
 class BlockIndex:
@@ -73,7 +75,7 @@ class BlockIndex:
     def add(self, tx: Transaction, dataset: DatasetID, new: Iterable[IndexedBlock]) -> None:
         rows = [{"dataset_id": dataset, **to_values(block)} for block in new]
         if rows:
-            tx.execute(insert(blocks), rows)
+            tx.execute(_INSERT, rows)
 
     def remove(self, tx: Transaction, dataset: DatasetID) -> None:
         tx.execute(delete(blocks).where(blocks.c.dataset_id == dataset))

@@ -116,7 +116,7 @@ class Committer:
     def _pinned(self, dataset: DatasetID, expected: Multihash | None) -> tuple[DatasetEntry, ChainState]:
         with self._database.reading() as tx:
             entry = self._entries.get(tx, dataset)
-        chain = self._chains.state(dataset)
+            chain = self._chains.state(dataset, tx=tx)
         if expected is not None and chain.head != expected:
             raise HeadMovedError(dataset, expected, chain.head)
         return entry, chain
@@ -161,7 +161,7 @@ class Committer:
 
     def _publish_head(self, change: Change) -> None:
         try:
-            self._head_files.publish(change.entry)
+            self._head_files.publish(change.entry, change.sealed.after.head)
         except Exception:
             # The commit has happened, so it must not be reported as failed; the file is repaired at the next start.
             log.exception("head_not_published", dataset=str(change.entry.id))

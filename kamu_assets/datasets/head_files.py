@@ -25,10 +25,10 @@ class HeadFiles:
         self._entries = DatasetStore()
         self._references = References()
 
-    def publish(self, entry: DatasetEntry) -> None:
-        """Write the head of SQL, however many others do the same."""
+    def publish(self, entry: DatasetEntry, head: Multihash | None = None) -> None:
+        """Write the head of SQL, however many others do the same; whoever has just moved it knows it."""
         files = DatasetFiles.of(self._volumes, entry)
-        head = self._head(entry)
+        head = head or self._head(entry)
         while head is not None:
             files.write_head(head)
             written, head = head, self._head(entry)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from sqlalchemy import Column, ColumnElement, Table, Text, delete, insert, select, update
+from sqlalchemy import Column, Table, Text, bindparam, delete, insert, select, update
 
 from kamu_assets.database.columns import DatasetIDColumn, MultihashColumn
 from kamu_assets.database.tables import metadata
@@ -21,13 +21,21 @@ references = Table(
     Column("block_hash", MultihashColumn, nullable=False),
 )
 
+# Made once: every commit executes these.
+_IS_HEAD = (references.c.dataset_id == bindparam("dataset")) & (references.c.name == HEAD)
+_SELECT_HEAD = select(references.c.block_hash).where(_IS_HEAD)
+_MOVE_HEAD = (
+    update(references)
+    .where(_IS_HEAD, references.c.block_hash == bindparam("expected"))
+    .values(block_hash=bindparam("to"))
+)
+
 
 class References:
     """The references of every dataset."""
 
     def head(self, tx: Transaction, dataset: DatasetID) -> Multihash | None:
-        query = select(references.c.block_hash).where(_is_head(dataset))
-        return tx.execute(query).scalar_one_or_none()
+        return tx.execute(_SELECT_HEAD, {"dataset": dataset}).scalar_one_or_none()
 
     def heads(self, tx: Transaction) -> Mapping[DatasetID, Multihash]:
         """The heads of all datasets."""
@@ -53,9 +61,4 @@ class References:
         return tx.execute(new.on_conflict_do_nothing()).rowcount == 1
 
     def _move(self, tx: Transaction, dataset: DatasetID, expected: Multihash, to: Multihash) -> bool:
-        change = update(references).where(_is_head(dataset), references.c.block_hash == expected)
-        return tx.execute(change.values(block_hash=to)).rowcount == 1
-
-
-def _is_head(dataset: DatasetID) -> ColumnElement[bool]:
-    return (references.c.dataset_id == dataset) & (references.c.name == HEAD)
+        return tx.execute(_MOVE_HEAD, {"dataset": dataset, "expected": expected, "to": to}).rowcount == 1

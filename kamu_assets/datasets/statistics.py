@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Row, Table, delete, insert, select
+from sqlalchemy import BigInteger, Column, Row, Table, bindparam, delete, insert, select, update
 
 from kamu_assets.database.columns import DatasetIDColumn, EventTimeColumn
 from kamu_assets.database.tables import metadata
@@ -26,6 +26,13 @@ statistics = Table(
     Column("updated_at", EventTimeColumn),
     Column("pulled_at", EventTimeColumn),
 )
+
+# Made once: every commit executes these.
+_SELECT = select(statistics).where(statistics.c.dataset_id == bindparam("dataset"))
+_INSERT = insert(statistics)
+_UPDATE = update(statistics).where(statistics.c.dataset_id == bindparam("dataset"))
+_SUMS = tuple(field.name for field in fields(DatasetStatistics))
+_DELETE = delete(statistics).where(statistics.c.dataset_id == bindparam("dataset"))
 
 
 def extend(sums: DatasetStatistics, blocks: Iterable[IndexedBlock]) -> DatasetStatistics:
@@ -56,19 +63,19 @@ class StatisticsStore:
     """The sums of every dataset."""
 
     def get(self, tx: Transaction, dataset: DatasetID) -> DatasetStatistics:
-        row = tx.execute(select(statistics).where(statistics.c.dataset_id == dataset)).one_or_none()
+        row = tx.execute(_SELECT, {"dataset": dataset}).one_or_none()
         return _of(row) if row else DatasetStatistics()
 
     def all(self, tx: Transaction) -> Mapping[DatasetID, DatasetStatistics]:
         return {row.dataset_id: _of(row) for row in tx.execute(select(statistics))}
 
     def save(self, tx: Transaction, dataset: DatasetID, sums: DatasetStatistics) -> None:
-        self.remove(tx, dataset)
-        values = {field.name: getattr(sums, field.name) for field in fields(sums)}
-        tx.execute(insert(statistics).values(dataset_id=dataset, **values))
+        values = {name: getattr(sums, name) for name in _SUMS}
+        if tx.execute(_UPDATE, {"dataset": dataset, **values}).rowcount == 0:
+            tx.execute(_INSERT, {"dataset_id": dataset, **values})
 
     def remove(self, tx: Transaction, dataset: DatasetID) -> None:
-        tx.execute(delete(statistics).where(statistics.c.dataset_id == dataset))
+        tx.execute(_DELETE, {"dataset": dataset})
 
 
 def _of(row: Row[Any]) -> DatasetStatistics:

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import Column, Row, Table, Text, UniqueConstraint, delete, func, insert, select, update
+from sqlalchemy import Column, Row, Table, Text, UniqueConstraint, bindparam, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from kamu_assets.database.columns import (
@@ -41,12 +41,18 @@ datasets = Table(
 # Deleted datasets whose files may still be there: their `refs/head` must not bring them back.
 removals = Table("dataset_removals", metadata, Column("id", DatasetIDColumn, primary_key=True))
 
+# Made once: every commit executes these.
+_BY_ID = select(datasets).where(datasets.c.id == bindparam("dataset"))
+_BY_ALIAS = select(datasets).where(
+    datasets.c.folded_account == bindparam("account"), datasets.c.folded_name == bindparam("name")
+)
+
 
 class DatasetStore:
     """The registry."""
 
     def find(self, tx: Transaction, dataset: DatasetID) -> DatasetEntry | None:
-        row = tx.execute(select(datasets).where(datasets.c.id == dataset)).one_or_none()
+        row = tx.execute(_BY_ID, {"dataset": dataset}).one_or_none()
         return _entry(row) if row else None
 
     def get(self, tx: Transaction, dataset: DatasetID) -> DatasetEntry:
@@ -56,8 +62,7 @@ class DatasetStore:
         return entry
 
     def find_alias(self, tx: Transaction, account: AccountName, name: DatasetName) -> DatasetEntry | None:
-        wanted = (datasets.c.folded_account == account.folded) & (datasets.c.folded_name == name.folded)
-        row = tx.execute(select(datasets).where(wanted)).one_or_none()
+        row = tx.execute(_BY_ALIAS, {"account": account.folded, "name": name.folded}).one_or_none()
         return _entry(row) if row else None
 
     def list(
