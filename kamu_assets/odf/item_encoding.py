@@ -122,7 +122,10 @@ def _items(array: pa.Array) -> pa.Array:
     if _is_list(array.type):
         return _list_items(array)
     contents = array.cast(pa.large_binary())
-    return _prefixed(contents, np.diff(_offsets(contents)))
+    lengths = np.diff(_offsets(contents))
+    if array.null_count == 0 and lengths.any() and (lengths == lengths[0]).all():
+        return _evenly_prefixed(contents, int(lengths[0]))
+    return _prefixed(contents, lengths)
 
 
 def _bool_bytes(array: pa.Array) -> memoryview:
@@ -162,6 +165,16 @@ def _prefixed(contents: pa.Array, lengths: npt.NDArray[np.int64]) -> pa.Array:
     prefixes = pa.Array.from_buffers(pa.binary(8), len(contents), [None, prefix_bytes]).cast(pa.large_binary())
     items = pc.binary_join_element_wise(prefixes, contents, pa.scalar(b"", pa.large_binary()))
     return pc.fill_null(items, _NULL) if items.null_count else items
+
+
+def _evenly_prefixed(contents: pa.Array, length: int) -> pa.Array:
+    """Codes, hashes and dates are often all of one length: then filling a table is faster than joining."""
+    start = int(_offsets(contents)[0])
+    values = np.frombuffer(contents.buffers()[2], dtype=f"V{length}", count=len(contents), offset=start)
+    items = np.empty(len(contents), dtype=[("length", "<u8"), ("value", f"V{length}")])
+    items["length"] = length
+    items["value"] = values
+    return _fixed_items(items.view(np.uint8).data, len(contents), width=8 + length)
 
 
 def _offsets(binary: pa.Array) -> npt.NDArray[np.int64]:

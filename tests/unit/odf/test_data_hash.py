@@ -123,6 +123,25 @@ def test_columns_are_streams_of_their_items(table: pa.Table, cut: int) -> None:
     assert logical_hash(split(table, cut)).digest == total.digest()
 
 
+@pytest.mark.parametrize("length", [0, 1, 7, 16])
+@pytest.mark.parametrize(
+    "data_type", [pa.string(), pa.large_binary(), pa.string_view(), pa.list_(pa.string())], ids=str
+)
+def test_values_of_one_length_are_hashed_as_any(length: int, data_type: pa.DataType) -> None:
+    texts = [f"{number:0>16}"[-length:] if length else "" for number in range(50)]
+    is_list = data_type == pa.list_(pa.string())
+    values = pa.array(
+        [[text, text] for text in texts] if is_list else texts, pa.list_(pa.string()) if is_list else None
+    )
+    column = values.cast(data_type).slice(5, 40)
+    items = b"".join(item_bytes(value, data_type) for value in raw_values(pa.chunked_array([column])))
+
+    column_digest = hashlib.sha3_256(type_tag(data_type, "c") + items).digest()
+
+    header = struct.pack("<Q", 1) + b"c" + struct.pack("<Q", 0)
+    assert logical_hash(pa.table({"c": column})).digest == hashlib.sha3_256(header + column_digest).digest()
+
+
 def raw_values(column: pa.ChunkedArray) -> list[Any]:
     return list((column.cast(pa.int64()) if pa.types.is_timestamp(column.type) else column).to_pylist())
 
