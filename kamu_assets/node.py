@@ -166,6 +166,7 @@ class Node:
             engines=self._engines(config.encodings),
             clock=self.clock,
             config=config,
+            variables={name: value.get_secret_value() for name, value in self.settings.ingest.variables.items()},
         )
 
     def _engines(self, encodings: "Encodings") -> "EngineRegistry":

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ByteSize, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ByteSize, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -30,6 +30,7 @@ MIB = 1024 * 1024
 GIB = 1024 * MIB
 
 Port = Annotated[int, Field(ge=1, le=65535)]
+VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 EngineName = Annotated[str, Field(pattern="^[a-z][a-z0-9_-]*$")]
 OwnEngine = Literal["datafusion", "incremental"]
 RemoteEngineUrl = Annotated[str, Field(pattern=r"^grpc://[^/\s]+:[0-9]{1,5}$")]
@@ -108,6 +109,9 @@ class IngestSettings(Section):
         ByteSize(16 * GIB), description="downloads kept until they can be ingested, all datasets together"
     )
     savepoint_seconds: float = Field(86_400, ge=0, description="how long such a download is kept")
+    variables: dict[VariableName, SecretStr] = Field(
+        {}, description="what ${{ env.NAME }} stands for in sources, whoever wrote them; shown to nobody"
+    )
     file_roots: tuple[Path, ...] | None = Field(
         None, description="folders that sources may read files from; default: any that the node can read"
     )

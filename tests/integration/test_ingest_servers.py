@@ -32,6 +32,7 @@ from kamu_assets.odf.source import (
     FetchStepUrl,
     MergeStrategy,
     MergeStrategyLedger,
+    MergeStrategySnapshot,
     ReadStepNdJson,
     RequestHeader,
     SourceCachingForever,
@@ -47,7 +48,7 @@ ROWS = ReadStepNdJson(
         fields=(DataField(name="id", type=Int64Type()), DataField(name="v", type=OptionType(inner=StringType())))
     )
 )
-MERGES = (MergeStrategyLedger(primary_key=("id",)),)
+MERGES = (MergeStrategyLedger(primary_key=("id",)), MergeStrategySnapshot(primary_key=("id",)))
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from kamu_assets.settings import SettingsError, load_settings
+from kamu_assets.settings import SettingsError, describe_settings, load_settings
 
 
 def test_defaults_need_nothing_but_a_home(tmp_path: Path) -> None:
@@ -104,4 +104,24 @@ def test_a_rule_that_is_none_is_named(tmp_path: Path) -> None:
     (tmp_path / "node.yaml").write_text("egress: {allow: ['http://x']}\n")
 
     with pytest.raises(SettingsError, match=r"egress\.allow: .*'http://x' is no host"):
+        load_settings(tmp_path)
+
+
+def test_variables_of_sources_are_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "node.yaml").write_text("ingest: {variables: {TOKEN: s3cr3t, Other_1: b}}\n")
+    from_file = load_settings(tmp_path)
+    monkeypatch.setenv("KAMU_NODE__INGEST__VARIABLES", '{"TOKEN": "s3cr3t"}')
+
+    from_environment = load_settings(tmp_path)
+
+    assert list(from_file.ingest.variables) == ["TOKEN", "Other_1"]
+    assert from_environment.ingest.variables["TOKEN"].get_secret_value() == "s3cr3t"
+    assert "s3cr3t" not in "".join(row.value for row in describe_settings(from_environment))
+    assert "s3cr3t" not in repr(from_environment)
+
+
+def test_a_variable_has_a_name(tmp_path: Path) -> None:
+    (tmp_path / "node.yaml").write_text("ingest: {variables: {'a b': c}}\n")
+
+    with pytest.raises(SettingsError, match=r"ingest\.variables"):
         load_settings(tmp_path)
