@@ -68,8 +68,9 @@ class GroupCommit:
         """One outcome per push, in their order."""
         with self._database.reading() as tx:
             entry = self._entries.get(tx, dataset)
+            chain = self._chains.state(dataset, tx=tx)
         outcomes: dict[int, Outcome] = {}
-        resolved = _resolve(self._chains.state(dataset), pushes, outcomes)
+        resolved = _resolve(chain, pushes, outcomes)
         for _, alike in groupby(resolved, key=_Resolved.sharing):
             outcomes |= self._commit_alike(entry, list(alike))
         return [outcomes[place] for place in range(len(pushes))]
