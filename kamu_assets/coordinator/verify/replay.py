@@ -75,18 +75,25 @@ class Replays:
             raise ValueError("ExecuteTransform without SetTransform")
         return Replay(walked, event, normalize_transform(walked.before.transform.transform), parts)
 
-    def run(self, replay: Replay) -> None:
-        """Execute and compare; nothing is executed any more once something is wrong."""
+    def run(self, replay: Replay) -> bool:
+        """Execute and compare; nothing is executed any more once something is wrong.
+
+        Tells whether the very bytes of the recorded slice were made again.
+        """
         if self.findings.has_faults():
-            return
+            return False
+        same_bytes = False
         try:
             with self._output() as (data, checkpoint):
-                found = self._compare(replay, self._execute(replay, data, checkpoint), data)
+                answer = self._execute(replay, data, checkpoint)
+                found = self._compare(replay, answer, data)
+                same_bytes = found is None and _made_again(replay.event, answer)
         except FaultFoundError as error:
             found = error.fault
         self.findings.count(replays=1)
         if found is not None:
             self.findings.add(Stage.RESULT, found)
+        return same_bytes
 
     def _execute(self, replay: Replay, data: Path, checkpoint: Path) -> TransformSuccess:
         try:
@@ -185,6 +192,10 @@ def _alias(replay: Replay, part: InputPart) -> str:
 
 def _engine_error(place: Place, message: str) -> Fault:
     return Fault(VerdictKind.ENGINE_ERROR, place, f"cannot be computed again: {message}")
+
+
+def _made_again(event: ExecuteTransform, answer: TransformSuccess) -> bool:
+    return bool(event.new_data and answer.stats and event.new_data.physical_hash == answer.stats.physical_hash)
 
 
 def _order_is_open(transform: TransformSql) -> bool:

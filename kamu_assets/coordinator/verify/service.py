@@ -22,7 +22,7 @@ from kamu_assets.coordinator.verify.model import (
     VerifyOptions,
     VerifyScope,
 )
-from kamu_assets.coordinator.verify.replay import Replays
+from kamu_assets.coordinator.verify.replay import Replay, Replays
 from kamu_assets.coordinator.verify.running import JobRunner, SideBySide, StopSignal
 from kamu_assets.coordinator.verify.slices import SliceChecks, place_of
 from kamu_assets.database.database import Database
@@ -130,25 +130,25 @@ class _Run:
             for walked in self._walk.blocks(hashes):
                 self._stop.check()
                 if is_asked:
-                    tasks.start(slices.check, walked)
-                    self._start_replay(walked, replays, tasks, findings)
+                    replay = self._prepare_replay(walked, replays, findings)
+                    tasks.start(_check_block, walked, replay, slices, replays)
                 is_asked = is_asked or walked.block_hash == self._options.blocks.after
                 findings.count(blocks=1)
                 last = walked
             self._check_transform(last, findings)
 
-    def _start_replay(self, walked: WalkedBlock, replays: Replays, tasks: SideBySide, findings: Findings) -> None:
+    def _prepare_replay(self, walked: WalkedBlock, replays: Replays, findings: Findings) -> Replay | None:
         event = walked.block.event
         if not isinstance(event, ExecuteTransform) or self._options.scope is not VerifyScope.FULL:
-            return
+            return None
         if findings.has_faults():
-            return
+            return None
         try:
             parts = tuple(self._part(walked, said, findings) for said in event.query_inputs)
         except FaultFoundError as error:
             findings.add(Stage.RESULT, error.fault)
-        else:
-            tasks.start(replays.run, replays.prepare(walked, event, parts))
+            return None
+        return replays.prepare(walked, event, parts)
 
     def _part(self, walked: WalkedBlock, said: ExecuteTransformInput, findings: Findings) -> InputPart:
         place = place_of(walked)
@@ -174,6 +174,11 @@ class _Run:
         if last.before.transform is None and not _sets_transform(last.block):
             message = "the derivative has no SetTransform: there is nothing it could be computed from"
             findings.add(Stage.RESULT, Fault(VerdictKind.TRANSFORM_NOT_DEFINED, place_of(last), message))
+
+
+def _check_block(walked: WalkedBlock, replay: Replay | None, slices: SliceChecks, replays: Replays) -> None:
+    made_again = replays.run(replay) if replay is not None else False
+    slices.check(walked, made_again=made_again)
 
 
 def _sets_transform(block: MetadataBlock) -> bool:

@@ -21,9 +21,9 @@ from kamu_assets.odf.defaults import with_defaults
 from kamu_assets.odf.multihash import Multihash
 
 _BATCH_BYTES: Final = 64 << 20
-_MAX_BATCH_ROWS: Final = 1 << 17
-# Fewer rows are hashed before a thread has started.
-_WORTH_THREADS_ROWS: Final = 1 << 16
+_MAX_BATCH_ROWS: Final = 1 << 16
+# Several slices are read at a time: only in large ones columns are hashed side by side as well.
+_WORTH_THREADS_ROWS: Final = 1 << 19
 _THREADS: Final = 2
 _MILLIS_PER_DAY: Final = 86_400_000
 

@@ -36,13 +36,16 @@ class SliceChecks:
     findings: Findings
     stop: StopSignal
 
-    def check(self, walked: WalkedBlock) -> None:
-        """Everything that the block names; what is wrong goes to the findings."""
+    def check(self, walked: WalkedBlock, *, made_again: bool = False) -> None:
+        """Everything that the block names; what is wrong goes to the findings.
+
+        Of a slice that was `made_again`, byte for byte, the rows are known: its bytes need to be looked at only.
+        """
         event = walked.block.event
         if not isinstance(event, AddData | ExecuteTransform):
             return
         if event.new_data is not None:
-            self._tell(self._slice(walked, event.new_data, event.new_watermark))
+            self._tell(self._slice(walked, event.new_data, event.new_watermark, made_again=made_again))
         if event.new_checkpoint is not None:
             self._tell(self._checkpoint(walked, event.new_checkpoint))
 
@@ -50,29 +53,28 @@ class SliceChecks:
         for each in found:
             self.findings.add(Stage.DATA, each)
 
-    def _slice(self, walked: WalkedBlock, said: DataSlice, watermark: Timestamp | None) -> Iterator[Fault | Remark]:
+    def _slice(
+        self, walked: WalkedBlock, said: DataSlice, watermark: Timestamp | None, *, made_again: bool
+    ) -> Iterator[Fault | Remark]:
         key, place = data_key(self.entry.id, said.physical_hash), place_of(walked, f"data/{said.physical_hash}")
         fault = self._size(key, place, said.size, VerdictKind.DATA_SIZE_MISMATCH)
         if fault is not None:
             yield fault
             return
         hashing = self.hashing.submit(self._hash, key, said.physical_hash)
-        answer = self._read(walked, said)
-        physical_hash = hashing.result()
+        answer = None if made_again else self._read(walked, said)
+        actual = hashing.result()
+        physical = _compare(place, VerdictKind.DATA_PHYSICAL_HASH_MISMATCH, "the file", said.physical_hash, actual)
+        if answer is None:
+            answer = self._read(walked, said) if physical else _as_said(said)
         self.findings.count(slices=1, records=answer.records)
-        physical = _compare(
-            place, VerdictKind.DATA_PHYSICAL_HASH_MISMATCH, "the file", said.physical_hash, physical_hash
-        )
         if physical is not None and self.entry.kind is DatasetKind.ROOT:
             yield physical
-            return
-        content = _content_fault(place, said, answer)
-        if content is not None:
+        elif (content := _content_fault(place, said, answer)) is not None:
             yield content
         elif physical is not None:
-            message = f"its bytes hash to {physical_hash}, but its rows are the right ones"
-            yield Remark(RemarkKind.REENCODED, place, message)
-        if self.entry.kind is DatasetKind.ROOT and content is None:
+            yield Remark(RemarkKind.REENCODED, place, f"its bytes hash to {actual}, but its rows are the right ones")
+        elif self.entry.kind is DatasetKind.ROOT:
             yield from _watermark_remark(place, watermark, answer)
 
     def _checkpoint(self, walked: WalkedBlock, said: Checkpoint) -> Iterator[Fault]:
@@ -121,6 +123,11 @@ def _compare(place: Place, kind: VerdictKind, what: str, expected: Multihash, fo
     if expected == found:
         return None
     return Fault(kind, place, f"{what} hashes to {found}: {RESTORE}", str(expected), str(found))
+
+
+def _as_said(said: DataSlice) -> SliceAnswer:
+    interval = said.offset_interval
+    return SliceAnswer(said.logical_hash, records=interval.end - interval.start + 1)
 
 
 def _content_fault(place: Place, said: DataSlice, answer: SliceAnswer) -> Fault | None:
