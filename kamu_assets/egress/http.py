@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
+from urllib.parse import urlsplit
 
 import httpcore
 import httpx
@@ -83,7 +84,7 @@ def _answer(transport: GuardedTransport, get: Get, limits: TransferLimits) -> ht
 
 
 def _request(get: Get, limits: TransferLimits) -> httpx.Request:
-    url = httpx.URL(get.url)
+    url = parse_url(get.url)
     if url.scheme not in ("http", "https") or not url.host:
         raise httpx.UnsupportedProtocol(f"not an http or https address: {url.scheme}:")
     timeout = httpx.Timeout(limits.silence_seconds).as_dict()
@@ -92,9 +93,21 @@ def _request(get: Get, limits: TransferLimits) -> httpx.Request:
 
 def _redirected(get: Get, url: httpx.URL, location: str) -> Get:
     """What a server may not learn stays behind for good as soon as it is another server."""
-    target = url.join(location)
+    target = parse_url(location, base=url)
     same = (target.scheme, target.host, _port(target)) == (url.scheme, url.host, _port(url))
     return replace(get, url=str(target), private=get.private if same else {})
+
+
+def parse_url(text: str, *, base: httpx.URL | None = None) -> httpx.URL:
+    """A URL whose parts can be read; InvalidURL in all other cases, of which httpx lets some through."""
+    try:
+        url = base.join(text) if base else httpx.URL(text)
+        # These look at brackets, and at names with other letters.
+        urlsplit(text)
+        _ = (url.host, str(url).encode())
+    except ValueError:
+        raise httpx.InvalidURL("not a URL") from None
+    return url
 
 
 def _port(url: httpx.URL) -> int | None:

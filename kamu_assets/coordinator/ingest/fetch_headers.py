@@ -3,12 +3,11 @@
 import base64
 import re
 from collections.abc import Mapping
-from urllib.parse import unquote_to_bytes, urlsplit
-
-import httpx
+from urllib.parse import unquote_to_bytes
 
 from kamu_assets.coordinator.ingest.errors import BadUrlError
 from kamu_assets.coordinator.ingest.templates import fill_templates
+from kamu_assets.egress.http import parse_url
 from kamu_assets.odf.source import FetchStepUrl
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -28,12 +27,7 @@ def source_headers(step: FetchStepUrl, variables: Mapping[str, str]) -> dict[str
 
 def split_user(url: str) -> tuple[str, dict[str, str]]:
     """The URL without user and password, and the header that says the same (RFC 7617)."""
-    try:
-        # Python's parser knows that a bracket must be closed; httpx does not.
-        urlsplit(url)
-    except ValueError as error:
-        raise httpx.InvalidURL(str(error)) from error
-    parsed = httpx.URL(url)
+    parsed = parse_url(url)
     if not parsed.userinfo:
         return url, {}
     user, _, password = parsed.userinfo.partition(b":")
