@@ -14,13 +14,6 @@ ROW: Final = "\u2063row"
 _MEMORY_BYTES: Final = 64 << 20
 
 
-def by_event_time(bench: Bench, frame: DataFrame, event_time: str) -> DataFrame:
-    """Those without one first; ties stay as they came, as far as the engine keeps them."""
-    with engine_failures():
-        bench.session.register_view("__merged", frame)
-        return bench.session.sql(f"SELECT * FROM __merged ORDER BY {quoted(event_time)} ASC NULLS FIRST")
-
-
 def by_key(
     bench: Bench, batches: Iterable[pa.RecordBatch], key: Sequence[str], operation: str
 ) -> Iterator[pa.RecordBatch]:

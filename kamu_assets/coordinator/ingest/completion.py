@@ -5,11 +5,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kamu_assets.coordinator.ingest.errors import NullInRequiredError
-from kamu_assets.coordinator.ingest.event_order import OutOfOrderError, in_order
 from kamu_assets.odf.data import DatasetVocabulary, OperationType
 from kamu_assets.odf.timestamp import Timestamp
-
-__all__ = ["Completion", "OutOfOrderError", "in_order"]
 
 _MILLIS_PER_DAY = 86_400_000
 

@@ -10,8 +10,8 @@ from datafusion import DataFrame
 
 from kamu_assets.coordinator.ingest.blame import blame_input
 from kamu_assets.coordinator.ingest.columns import check_input_columns, fit_schema, slice_schema
-from kamu_assets.coordinator.ingest.commit_order import by_event_time
 from kamu_assets.coordinator.ingest.errors import IngestError, SourceUnreachableError, TooLargeError
+from kamu_assets.coordinator.ingest.event_runs import sorted_by_time
 from kamu_assets.coordinator.ingest.explain import general_error
 from kamu_assets.coordinator.ingest.explain_query import query_error
 from kamu_assets.coordinator.ingest.input_file import InputFile
@@ -87,7 +87,8 @@ class InputRows:
 
     def stream_sorted(self) -> Iterator[pa.RecordBatch]:
         """Those that come in no order, by event time."""
-        return self._explained(by_event_time(self._bench, self._frame, self.event_time))
+        memory = self._bench.limits.sort_memory_bytes
+        return sorted_by_time(self.stream(), self.event_time, scratch=self._bench.scratch, memory_bytes=memory)
 
     def _plan(self, around: Surroundings) -> None:
         vocab, strategy = around.vocab, around.merge

@@ -8,7 +8,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from kamu_assets.coordinator.ingest.columns import MILLIS_UTC, describe_schema, fit_schema
-from kamu_assets.coordinator.ingest.completion import Completion, OutOfOrderError, in_order
+from kamu_assets.coordinator.ingest.completion import Completion
+from kamu_assets.coordinator.ingest.event_order import OutOfOrderError, in_order
 from kamu_assets.coordinator.ingest.input_rows import InputRows, Surroundings
 from kamu_assets.coordinator.ingest.merge_keys import key_columns, looks_back
 from kamu_assets.coordinator.ingest.session import open_bench

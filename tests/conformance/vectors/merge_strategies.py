@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import TypeAdapter
 
-from kamu_assets.coordinator.ingest.commit_order import by_event_time
+from kamu_assets.coordinator.ingest.event_runs import sorted_by_time
 from kamu_assets.coordinator.ingest.limits import IngestLimits
 from kamu_assets.coordinator.ingest.merge import Merge
 from kamu_assets.coordinator.ingest.merge_keys import check_columns, key_columns, looks_back
@@ -63,9 +63,11 @@ def _merged(case: dict[str, Any]) -> Rows:
         seen = SeenKeys(history) if history else None
         merge = Merge(bench, strategy, vocab=vocab, history=history, seen=seen, name=case["id"])
         frame = bench.session.from_arrow(_table(case["new"], schema), "new")
+        batches, memory = merge.rows(frame), bench.limits.sort_memory_bytes
         if merge.keeps_order:
-            frame = by_event_time(bench, frame, vocab.event_time_column)
-        rows = [row for batch in merge.rows(frame) for row in batch.to_pylist()]
+            time = vocab.event_time_column
+            batches = sorted_by_time(batches, time, scratch=bench.scratch, memory_bytes=memory)
+        rows = [row for batch in batches for row in batch.to_pylist()]
     return [{"op": int(OperationType.APPEND), **row} for row in rows]
 
 
