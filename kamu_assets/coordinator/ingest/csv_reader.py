@@ -5,10 +5,12 @@ from datafusion import DataFrame
 
 from kamu_assets.coordinator.ingest.csv_inference import column_names, with_zeros_kept
 from kamu_assets.coordinator.ingest.csv_records import CsvDialect, walk_csv
+from kamu_assets.coordinator.ingest.explain import general_error
+from kamu_assets.coordinator.ingest.explain_csv import explain_csv
 from kamu_assets.coordinator.ingest.input_columns import check_columns
 from kamu_assets.coordinator.ingest.input_file import InputFile
 from kamu_assets.coordinator.ingest.reader_options import csv_dialect, csv_options
-from kamu_assets.coordinator.ingest.session import Bench, engine_failures
+from kamu_assets.coordinator.ingest.session import Bench, EngineFailureError, engine_failures
 from kamu_assets.coordinator.ingest.text_gate import check_csv
 from kamu_assets.odf.source import ReadStepCsv
 
@@ -35,11 +37,19 @@ def _told_by_file(bench: Bench, step: ReadStepCsv, file: InputFile, dialect: Csv
     texts = pa.schema([pa.field(name, pa.string()) for name in names])
     if not step.infer_schema:
         return texts
-    with engine_failures():
-        options = csv_options(step, dialect, None, bench.limits)
-        guess = bench.session.read_csv(str(file.path), options=options).schema()
+    guess = _guessed(bench, step, file, dialect, texts)
     named = pa.schema([field.with_name(name) for field, name in zip(guess, names, strict=True)])
     return with_zeros_kept(named, file, dialect, header=bool(step.header), limits=bench.limits)
+
+
+def _guessed(bench: Bench, step: ReadStepCsv, file: InputFile, dialect: CsvDialect, texts: pa.Schema) -> pa.Schema:
+    try:
+        with engine_failures():
+            options = csv_options(step, dialect, None, bench.limits)
+            return bench.session.read_csv(str(file.path), options=options).schema()
+    except EngineFailureError as error:
+        explain_csv(bench, file.path, dialect, name=file.name, header=bool(step.header), schema=texts)
+        raise general_error(file.name, str(error)) from error
 
 
 def _open(bench: Bench, step: ReadStepCsv, file: InputFile, dialect: CsvDialect, schema: pa.Schema) -> DataFrame:

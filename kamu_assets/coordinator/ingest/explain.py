@@ -1,5 +1,6 @@
 """What explanations of failed reads share: bisecting to the guilty record, naming types and values."""
 
+import re
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -18,6 +19,8 @@ Item = TypeVar("Item")
 # Records that are tried together before the guilty one is looked for.
 CHUNK = 2_000
 _SHOWN = 80
+# Where the node keeps a file on its way is nobody's business.
+_INSIDE = re.compile(r"Error when processing \w+ file \S+\ncaused by\n(?:Arrow error: )?")
 _TYPE_NAMES = {
     "int8": "TINYINT",
     "int16": "SMALLINT",
@@ -87,6 +90,7 @@ def _advice(wanted: pa.DataType) -> str:
 
 def general_error(name: str, reason: str) -> IngestError:
     """The error when no single value is to blame, or none was found."""
+    reason = _INSIDE.sub("", reason)
     if "non-nullable" in reason:
         return NullInRequiredError(f"{name}: {reason}")
     if "Cast error" in reason or "Error while parsing value" in reason or "whilst decoding field" in reason:

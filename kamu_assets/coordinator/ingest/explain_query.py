@@ -1,48 +1,51 @@
-"""Which row of the input a preprocess query failed on."""
+"""Which row of the input its preprocessing failed on."""
 
 from collections.abc import Iterator
 
 import pyarrow as pa
 
 from kamu_assets.coordinator.ingest.errors import IngestError, SqlRuntimeError
-from kamu_assets.coordinator.ingest.explain import first_failing, shown
-from kamu_assets.coordinator.ingest.preprocess import run_queries
+from kamu_assets.coordinator.ingest.explain import column_error, first_failing, general_error, shown
+from kamu_assets.coordinator.ingest.preprocess import Preprocessing
 from kamu_assets.coordinator.ingest.readers import ReadFrame
 from kamu_assets.coordinator.ingest.session import Bench, EngineFailureError, open_bench, stream
-from kamu_assets.odf.engine import TransformSql
 
 _MOST_COLUMNS = 8
 
 
-def query_error(bench: Bench, source: ReadFrame, transform: TransformSql, *, reason: str) -> IngestError:
-    """The error of a query; it names the first row with which alone the query fails as well, if there is one."""
-    name = source.file.name
+def preprocess_error(bench: Bench, source: ReadFrame, steps: Preprocessing, *, reason: str) -> IngestError:
+    """The error of a query, or of what is done without one; it names the first row that fails on its own, if any."""
     row = 0
     for batch in _rows(source):
-        guilty = _first_bad(bench, batch, transform)
+        guilty = _first_bad(bench, batch, steps)
         if guilty is not None:
-            found = _failure(bench, batch.slice(guilty, 1), transform)
+            found = _failure(bench, batch.slice(guilty, 1), steps)
             if found:
-                return _of_row(name, row + guilty + 1, batch.slice(guilty, 1), found)
+                return _of_row(row + guilty + 1, batch.slice(guilty, 1).to_pylist()[0], steps, found)
             # The rows fail together only, like those of a sum that overflows.
             break
         row += len(batch)
-    return SqlRuntimeError(f"{name}: preprocess query: {reason}")
+    if steps.transform is None:
+        return general_error(steps.name, reason)
+    return SqlRuntimeError(f"{steps.name}: preprocess query: {reason}")
 
 
-def _first_bad(bench: Bench, rows: pa.RecordBatch, transform: TransformSql) -> int | None:
-    return first_failing(
-        range(len(rows)), lambda part: _failure(bench, rows.slice(0, len(part)), transform) is not None
-    )
-
-
-def _of_row(name: str, row: int, values: pa.RecordBatch, reason: str) -> SqlRuntimeError:
-    columns = [f"`{key}` = {shown(value)}" for key, value in values.to_pylist()[0].items()]
+def _of_row(row: int, values: dict[str, object], steps: Preprocessing, reason: str) -> IngestError:
+    where = f"{steps.name}, row {row}"
+    if steps.transform is None:
+        # Without a query it is only event time that is made of something else.
+        column = steps.vocab.event_time_column
+        return column_error(where, pa.field(column, pa.timestamp("ms", "UTC")), values.get(column), reason)
+    columns = [f"`{key}` = {shown(value)}" for key, value in values.items()]
     rest = ", …" if len(columns) > _MOST_COLUMNS else ""
     return SqlRuntimeError(
-        f"{name}, row {row}: preprocess query: {reason}; the row has {', '.join(columns[:_MOST_COLUMNS])}{rest}; "
+        f"{where}: preprocess query: {reason}; the row has {', '.join(columns[:_MOST_COLUMNS])}{rest}; "
         "correct it, or let the query tolerate it (try_cast, CASE WHEN)"
     )
+
+
+def _first_bad(bench: Bench, rows: pa.RecordBatch, steps: Preprocessing) -> int | None:
+    return first_failing(range(len(rows)), lambda part: _failure(bench, rows.slice(0, len(part)), steps) is not None)
 
 
 def _rows(source: ReadFrame) -> Iterator[pa.RecordBatch]:
@@ -53,12 +56,11 @@ def _rows(source: ReadFrame) -> Iterator[pa.RecordBatch]:
         return
 
 
-def _failure(bench: Bench, rows: pa.RecordBatch, transform: TransformSql) -> str | None:
-    """What the query says to these rows alone."""
+def _failure(bench: Bench, rows: pa.RecordBatch, steps: Preprocessing) -> str | None:
+    """What comes of these rows alone."""
     alone = open_bench(bench.limits, bench.scratch)
     try:
-        frame = run_queries(alone, alone.session.from_arrow(pa.Table.from_batches([rows])), transform, name="")
-        for _ in stream(frame):
+        for _ in stream(steps.apply(alone, alone.session.from_arrow(pa.Table.from_batches([rows])))):
             pass
     except EngineFailureError as error:
         return str(error) or "failed"

@@ -13,12 +13,12 @@ from kamu_assets.coordinator.ingest.columns import check_input_columns, fit_sche
 from kamu_assets.coordinator.ingest.errors import IngestError, SourceUnreachableError, TooLargeError
 from kamu_assets.coordinator.ingest.event_runs import sorted_by_time
 from kamu_assets.coordinator.ingest.explain import general_error
-from kamu_assets.coordinator.ingest.explain_query import query_error
+from kamu_assets.coordinator.ingest.explain_query import preprocess_error
 from kamu_assets.coordinator.ingest.input_file import InputFile
 from kamu_assets.coordinator.ingest.limits import MIB, IngestLimits
 from kamu_assets.coordinator.ingest.merge import Merge, operation_field
 from kamu_assets.coordinator.ingest.merge_keys import check_columns, takes_operations
-from kamu_assets.coordinator.ingest.preprocess import default_preprocess, run_queries
+from kamu_assets.coordinator.ingest.preprocess import Preprocessing
 from kamu_assets.coordinator.ingest.readers import ReadFrame, check_header, read_input
 from kamu_assets.coordinator.ingest.session import Bench, EngineFailureError, open_bench
 from kamu_assets.coordinator.ingest.sidecars.history import History
@@ -93,7 +93,10 @@ class InputRows:
     def _plan(self, around: Surroundings) -> None:
         vocab, strategy = around.vocab, around.merge
         self.event_time = vocab.event_time_column
-        frame = self._preprocessed(vocab)
+        self._preprocessing = Preprocessing(
+            self._input.preprocess, vocab, declared=self._source.declared is not None, name=self.name
+        )
+        frame = self._preprocessing.apply(self._bench, self._source.frame)
         check_input_columns(frame.schema(), vocab, brings_op=takes_operations(strategy), name=self.name)
         frame = normalize_times(self._bench, frame, vocab, around.event_time_type)
         check_columns(frame.schema(), strategy, vocab, name=self.name)
@@ -105,13 +108,6 @@ class InputRows:
         self._merge = Merge(
             self._bench, strategy, vocab=vocab, history=around.history(), seen=around.seen(), name=self.name
         )
-
-    def _preprocessed(self, vocab: DatasetVocabulary) -> DataFrame:
-        if self._input.preprocess is not None:
-            return run_queries(self._bench, self._source.frame, self._input.preprocess, name=self.name)
-        if self._source.declared is not None:
-            return self._source.frame
-        return default_preprocess(self._bench, self._source.frame, vocab)
 
     def _explained(self, frame: DataFrame) -> Iterator[pa.RecordBatch]:
         try:
@@ -129,9 +125,7 @@ class InputRows:
             blame_input(self._bench, self._source, self._input.read)
         except IngestError as error:
             return error
-        if self._input.preprocess is not None:
-            return query_error(self._bench, self._source, self._input.preprocess, reason=reason)
-        return general_error(self.name, reason)
+        return preprocess_error(self._bench, self._source, self._preprocessing, reason=reason)
 
 
 def _as_file(one: SliceInput, scratch: Path) -> InputFile:

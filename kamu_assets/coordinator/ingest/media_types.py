@@ -34,14 +34,20 @@ _ENDINGS = {
     ".ndgeojson": "application/x-ndgeojson",
     ".parquet": "application/vnd.apache.parquet",
 }
+GZIP_ENDING = ".gz"
 MEDIA_TYPES = tuple(_READERS)
 
 
 def media_type_of_file(name: str) -> str:
-    """The media type that the ending of a file name stands for; UnsupportedMediaTypeError lists the endings."""
-    ending = PurePath(name).suffix.lower()
+    """The media type that the ending of a file name stands for; UnsupportedMediaTypeError lists the endings.
+
+    A packed file is what its name without `.gz` stands for.
+    """
+    path = PurePath(name.lower())
+    ending = (path.with_suffix("") if path.suffix == GZIP_ENDING else path).suffix
     if ending not in _ENDINGS:
-        raise UnsupportedMediaTypeError(f"{name}: unknown ending; known are {', '.join(_ENDINGS)}")
+        known = ", ".join(_ENDINGS)
+        raise UnsupportedMediaTypeError(f"{name}: unknown ending; known are {known}, each also with {GZIP_ENDING}")
     return _ENDINGS[ending]
 
 

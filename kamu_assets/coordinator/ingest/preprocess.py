@@ -1,5 +1,7 @@
 """Preprocessing: SQL over the rows that were read, or a few renames when there is none (ODF-FACTS 8.2)."""
 
+from dataclasses import dataclass
+
 import pyarrow as pa
 import pyarrow.types as pt
 from datafusion import DataFrame
@@ -13,6 +15,23 @@ from kamu_assets.odf.engine import TransformSql, normalize_transform
 
 INPUT = "input"
 ENGINE = "datafusion"
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocessing:
+    """What happens to the rows of an input before they are merged."""
+
+    transform: TransformSql | None
+    vocab: DatasetVocabulary
+    # Whether the read step says what the columns are: then nothing is done to them unasked.
+    declared: bool
+    name: str
+
+    def apply(self, bench: Bench, frame: DataFrame) -> DataFrame:
+        """The rows as they are merged."""
+        if self.transform is not None:
+            return run_queries(bench, frame, self.transform, name=self.name)
+        return frame if self.declared else default_preprocess(bench, frame, self.vocab)
 
 
 def run_queries(bench: Bench, frame: DataFrame, transform: TransformSql, *, name: str) -> DataFrame:

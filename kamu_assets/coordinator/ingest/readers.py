@@ -12,6 +12,7 @@ from kamu_assets.coordinator.ingest.errors import (
     UnsupportedColumnTypeError,
     UnsupportedSchemaError,
 )
+from kamu_assets.coordinator.ingest.gzipped import without_gzip
 from kamu_assets.coordinator.ingest.input_columns import check_columns
 from kamu_assets.coordinator.ingest.input_file import InputFile
 from kamu_assets.coordinator.ingest.json_readers import LinesStep, as_lines, read_lines
@@ -42,6 +43,7 @@ def read_input(bench: Bench, step: ReadStep, file: InputFile) -> ReadFrame | Non
     declared = declared_schema(step)
     if declared is not None:
         _check_declared(declared, step, bench.limits)
+    file = without_gzip(file, bench.scratch)
     match step:
         case ReadStepCsv():
             frame = read_csv(bench, step, file, declared)
