@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 
 import pyarrow as pa
 import pytest
@@ -19,6 +20,9 @@ from kamu_assets.coordinator.verify.model import (
     VerifyScope,
 )
 from kamu_assets.coordinator.verify.running import VerificationCancelledError
+from kamu_assets.datasets.errors import DatasetNotFoundError
+from kamu_assets.datasets.references import References
+from kamu_assets.engines.incremental.engine import IncrementalEngine
 from kamu_assets.engines.worker_limits import WorkerLimits
 from kamu_assets.engines.workers import WorkerPool
 from kamu_assets.odf.dataset import AddData, SetInfo
@@ -312,3 +316,77 @@ def test_older_heads_verify_after_rows_were_taken_back(tmp_path: Path, reference
     assert at_head.is_valid
     assert before.is_valid
     assert 0 < before.counts.records < at_head.counts.records
+
+
+def test_every_flipped_byte_is_noticed(story: VerifiedStory) -> None:
+    root, copy = story.root(), story.derivative("copy", COPY, "readings")
+    for day in (1, 2):
+        story.push(root, [reading(day, "A"), reading(day, "B")])
+        story.pull(copy)
+    random = Random(2024)
+    unnoticed = []
+
+    for entry in (root, copy):
+        for path in [*story.files(entry), *story.files(entry, "blocks"), story.folder(entry) / "refs/head"]:
+            for at in random.sample(range(path.stat().st_size), 6):
+                before = flip(path, at=at)
+                report = story.verify(entry)
+                if report.is_valid and not report.remarks:
+                    unnoticed.append(f"byte {at} of {path}")
+                path.write_bytes(before)
+
+    assert unnoticed == []
+    assert story.verify(copy, VerifyOptions(recursive=True)).is_valid
+
+
+TUMBLE = (
+    "select tumble_start(event_time, interval '1' day) as event_time, city, sum(degrees) as degrees from readings "
+    "group by tumble(event_time, interval '1' day), city"
+)
+
+
+def test_stateful_results_are_computed_again_from_their_recorded_checkpoints(tmp_path: Path) -> None:
+    limits = WorkerLimits(memory_bytes=1 << 30, time_seconds=60)
+    pool = WorkerPool(name="engine", size=2, limits=limits)
+    try:
+        with a_story(tmp_path, engines={"flink": IncrementalEngine(pool, memory_bytes=1 << 30)}) as story:
+            root, days = story.root(), story.derivative("days", TUMBLE, "readings", engine="flink")
+            for day in (1, 2, 3, 4):
+                story.push(root, [reading(day, "A"), reading(day, "B")])
+                story.pull(days)
+            checkpoints = story.files(days, "checkpoints")
+
+            clean = story.verify(days)
+            before = flip(checkpoints[1])
+            damaged = story.verify(days)
+            checkpoints[1].write_bytes(before + b"!")
+            longer = story.verify(days)
+
+            assert len(checkpoints) == 4
+            assert (clean.verdict, clean.counts.replays) == (VerdictKind.VALID, 4)
+            assert damaged.verdict is VerdictKind.CHECKPOINT_PHYSICAL_HASH_MISMATCH
+            assert longer.verdict is VerdictKind.CHECKPOINT_SIZE_MISMATCH
+            assert damaged.faults[0].place.file == f"checkpoints/{checkpoints[1].name}"
+    finally:
+        pool.close()
+
+
+def test_a_dataset_that_was_deleted_meanwhile_is_not_damaged(story: VerifiedStory) -> None:
+    root = story.root()
+    story.push(root, [reading(1, "A")])
+
+    def delete(_: VerifyProgress) -> None:
+        if story.folder(root).exists():
+            story.heart.datasets.delete(ADMIN, root.id)
+
+    with pytest.raises(DatasetNotFoundError):
+        story.verify(root, VerifyOptions(on_progress=delete))
+
+
+def test_a_dataset_without_any_head_is_not_valid(story: VerifiedStory) -> None:
+    root = story.root()
+    (story.folder(root) / "refs/head").unlink()
+    with story.heart.database.transaction() as tx:
+        References().remove(tx, root.id)
+
+    assert story.verify(root).verdict is VerdictKind.HEAD_MISMATCH

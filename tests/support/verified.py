@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from kamu_assets.datasets.chains import ChainBlock
 from kamu_assets.datasets.files import DatasetFiles
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.datasets.references import References
+from kamu_assets.engines.engine import Engine
 from kamu_assets.odf.data_hash import logical_hash
 from kamu_assets.odf.dataset import AddData, ExecuteTransform, MetadataBlock
 from kamu_assets.odf.multihash import Multihash
@@ -62,7 +63,7 @@ content:
         {inputs}
       transform:
         kind: Sql
-        engine: datafusion
+        engine: {engine}
         query: |
           {query}
 """
@@ -78,9 +79,9 @@ class VerifiedStory:
     def root(self, name: str = "readings", *, merge: str = "Append") -> DatasetEntry:
         return self.heart.datasets.create_from_snapshot(ADMIN, ROOT.format(name=name, merge=merge))
 
-    def derivative(self, name: str, query: str, *inputs: str) -> DatasetEntry:
+    def derivative(self, name: str, query: str, *inputs: str, engine: str = "datafusion") -> DatasetEntry:
         listed = "\n        ".join(f"- datasetRef: {each}\n          alias: {each}" for each in inputs)
-        text = DERIVATIVE.format(name=name, query=query, inputs=listed)
+        text = DERIVATIVE.format(name=name, query=query, inputs=listed, engine=engine)
         return self.heart.datasets.create_from_snapshot(ADMIN, text)
 
     def push(self, entry: DatasetEntry, rows: Iterable[dict[str, Any]]) -> Multihash:
@@ -100,6 +101,8 @@ class VerifiedStory:
         names = [str(found.block_hash) for found in self.heart.chains.blocks(entry.id, newest_first=False)]
         if part == "data":
             names = [str(data.new_data.physical_hash) for data in self._data(entry) if data.new_data]
+        if part == "checkpoints":
+            names = [str(data.new_checkpoint.physical_hash) for data in self._data(entry) if data.new_checkpoint]
         return [self.folder(entry) / part / name for name in names]
 
     def folder(self, entry: DatasetEntry) -> Path:
@@ -148,9 +151,11 @@ class VerifiedStory:
 
 
 @contextmanager
-def a_story(home: Path, *, pool: JobRunner | None = None) -> Iterator[VerifiedStory]:
+def a_story(
+    home: Path, *, pool: JobRunner | None = None, engines: Mapping[str, Engine] | None = None
+) -> Iterator[VerifiedStory]:
     heart = open_heart(home)
-    engines = {"datafusion": InlineEngine()}
+    engines = {"datafusion": InlineEngine(), **(engines or {})}
     try:
         yield VerifiedStory(heart, a_coordinator(heart, base=home, verify_pool=pool, engines=engines))
     finally:
@@ -161,11 +166,13 @@ def reading(day: int, city: str, degrees: float = 1.0) -> dict[str, Any]:
     return {"event_time": f"2024-03-{day:02}T00:00:00Z", "city": city, "degrees": degrees}
 
 
-def flip(path: Path) -> None:
-    """Change the byte in the middle."""
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 0xFF
+def flip(path: Path, *, at: int | None = None) -> bytes:
+    """Change one byte, by default that in the middle; tells what was there."""
+    before = path.read_bytes()
+    content = bytearray(before)
+    content[len(content) // 2 if at is None else at] ^= 0xFF
     path.write_bytes(bytes(content))
+    return before
 
 
 def flip_harmlessly(path: Path) -> None:

@@ -32,7 +32,7 @@ class Heads:
                 break
             time.sleep(_SECONDS_BETWEEN)
             said, stored = self._look(entry)
-        if said == stored:
+        if said is not None and said == stored:
             return said, ()
         message = f"says {stored or 'nothing'}, the registry {said or 'nothing'}: run `kamu-node doctor`"
         place = Place(file="refs/head")

@@ -70,6 +70,10 @@ class Verification:
         head, faults = heads.compare(entry)
         run = _Run(self, entry, options, StopSignal(options.cancel))
         findings = run.verify(head) if head is not None else run.findings(0)
+        if faults or findings.has_faults():
+            # Deleted meanwhile, it is not damaged but gone.
+            with self.database.reading() as tx:
+                DatasetStore().get(tx, entry.id)
         return VerificationReport(
             dataset=entry,
             scope=options.scope,

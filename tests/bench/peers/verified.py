@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -76,7 +77,7 @@ def _digest(batches: Iterable[Any], schema: pa.Schema, first: int, moment: pa.Sc
         batch = each.to_pyarrow()
         rows = batch.num_rows
         columns = [
-            pa.array(range(first, first + rows), pa.int64()),
+            pa.array(np.arange(first, first + rows)),
             pa.repeat(pa.scalar(0, pa.int32()), rows),
             pa.repeat(moment, rows),
             *batch.columns,
