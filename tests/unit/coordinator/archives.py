@@ -18,6 +18,39 @@ def a_zip(entries: Mapping[str, bytes], *, method: int = zipfile.ZIP_DEFLATED) -
     return file.getvalue()
 
 
+class _Pipe(io.BytesIO):
+    """Something that cannot be gone back in: sizes follow the data."""
+
+    def seekable(self) -> bool:
+        return False
+
+    def seek(self, *_: int) -> int:
+        raise io.UnsupportedOperation
+
+    def tell(self) -> int:
+        raise io.UnsupportedOperation
+
+
+def a_streamed_zip(entries: Mapping[str, bytes]) -> bytes:
+    """As programs write it that do not know sizes beforehand."""
+    file = _Pipe()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in entries.items():
+            with archive.open(zipfile.ZipInfo(name), "w") as entry:
+                entry.write(content)
+    return file.getvalue()
+
+
+def a_zip_for_large_files(entries: Mapping[str, bytes]) -> bytes:
+    """Sizes in 64 bits, though they would fit into 32."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in entries.items():
+            with archive.open(name, "w", force_zip64=True) as entry:
+                entry.write(content)
+    return file.getvalue()
+
+
 def a_zip_with_twins(name: str) -> bytes:
     """Two entries of one name."""
     other = name[:-1] + ("x" if name[-1] != "x" else "y")

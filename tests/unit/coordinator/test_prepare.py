@@ -11,7 +11,9 @@ from kamu_assets.coordinator.ingest.prepare import Prepared, PrepareRequest, che
 from kamu_assets.odf.source import CompressionFormat, PrepStep, PrepStepDecompress, PrepStepPipe
 from tests.unit.coordinator.archives import (
     a_gzip,
+    a_streamed_zip,
     a_zip,
+    a_zip_for_large_files,
     a_zip_of_many,
     a_zip_with_a_link,
     a_zip_with_twins,
@@ -86,6 +88,9 @@ def test_gzip_that_is_not_whole_is_refused(tmp_path: Path, data: bytes, words: s
         (a_zip({"ä/ö.csv": b"1"}), entry("ä/ö.csv"), b"1"),
         (a_zip({"x": bytes(3 << 20)}), ZIP, bytes(3 << 20)),
         (a_zip({"x": b""}), ZIP, b""),
+        (a_streamed_zip({"z": b"z", "x": b"1" * 500}), entry("x"), b"1" * 500),
+        (a_zip_for_large_files({"z": b"z", "x": b"1" * 500}), entry("x"), b"1" * 500),
+        (a_zip({f"{n}": b"" for n in range(70_000)} | {"x": b"1"}), entry("x"), b"1"),
     ],
 )
 def test_zip_gives_the_entry_of_a_name_or_the_first_file(
