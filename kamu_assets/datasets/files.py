@@ -45,8 +45,11 @@ class DatasetFiles:
         return None if text is None else parse_hash(text, f"{dataset_folder(self._dataset)}/refs/head")
 
     def write_head(self, head: Multihash) -> None:
-        """Set `refs/head`, which makes the dataset exist for whoever looks at files."""
-        self._volume.put(head_key(self._dataset), str(head).encode())
+        """Set `refs/head`, which makes the dataset exist for whoever looks at files.
+
+        Without waiting for the disk: a start after a power cut sets it again from SQL.
+        """
+        self._volume.put(head_key(self._dataset), str(head).encode(), lasting=False)
 
     def remove_head(self) -> None:
         self._volume.delete(head_key(self._dataset))

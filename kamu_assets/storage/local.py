@@ -63,13 +63,13 @@ class LocalObjectStore:
         """Whether there is such a file."""
         return self._path(key).is_file()
 
-    def put(self, key: str, data: bytes, *, condition: Condition | None = None) -> ObjectInfo:
+    def put(self, key: str, data: bytes, *, condition: Condition | None = None, lasting: bool = True) -> ObjectInfo:
         """Write atomically."""
         check_key(key)
         with self.writer(key.rpartition("/")[0]) as pending:
             pending.write(data)
             pending.close()
-            return self._place(pending.path, key, condition)
+            return self._place(pending.path, key, condition, synced=self._synced and lasting)
 
     def writer(self, prefix: str) -> LocalPendingObject:
         """Start an object in the folder `prefix`."""
@@ -150,7 +150,7 @@ class LocalObjectStore:
                 info = self._keep(target, key)
                 file.unlink()
                 return info
-        return self._place(file, key, None)
+        return self._place(file, key, None, synced=self._synced)
 
     def _keep(self, target: Path, key: str) -> ObjectInfo:
         """Make durable what somebody else has named and may not have come to syncing: that one may have died."""
@@ -160,22 +160,22 @@ class LocalObjectStore:
             sync_folder(target.parent)
         return local_listing.describe(key, target.stat())
 
-    def _place(self, file: Path, key: str, condition: Condition | None) -> ObjectInfo:
+    def _place(self, file: Path, key: str, condition: Condition | None, *, synced: bool) -> ObjectInfo:
         """Move a finished file to its name, content first."""
         target = self._path(key)
         with told_plainly(target.parent):
             # Makes the etag unique: two files never have both inode and this time in common.
             os.utime(file, ns=(time.time_ns(),) * 2)
-            if self._synced:
+            if synced:
                 sync_file(file)
-        return self._in_folder(target.parent, key, lambda: self._rename(file, target, key, condition))
+        return self._in_folder(target.parent, key, lambda: self._rename(file, target, key, condition, synced=synced))
 
-    def _rename(self, file: Path, target: Path, key: str, condition: Condition | None) -> ObjectInfo:
+    def _rename(self, file: Path, target: Path, key: str, condition: Condition | None, *, synced: bool) -> ObjectInfo:
         with locked_folder(target.parent):
             self._check(target, key, condition)
             file.replace(target)
             info = local_listing.describe(key, target.stat())
-        if self._synced:
+        if synced:
             sync_folder(target.parent)
         return info
 

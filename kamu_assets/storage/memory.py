@@ -80,7 +80,14 @@ class MemoryObjectStore:
         check_key(key)
         return key in self._objects
 
-    def put(self, key: str, data: bytes, *, condition: Condition | None = None) -> ObjectInfo:
+    def put(
+        self,
+        key: str,
+        data: bytes,
+        *,
+        condition: Condition | None = None,
+        lasting: bool = True,  # noqa: ARG002 - nothing here outlasts the process
+    ) -> ObjectInfo:
         """Write atomically."""
         check_key(key)
         with self._lock:

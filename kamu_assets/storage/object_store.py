@@ -84,8 +84,11 @@ class ObjectStore(Protocol):
         """Whether there is such an object."""
         ...
 
-    def put(self, key: str, data: bytes, *, condition: Condition | None = None) -> ObjectInfo:
-        """Write atomically, replacing what was there unless a condition forbids it: PreconditionFailedError."""
+    def put(self, key: str, data: bytes, *, condition: Condition | None = None, lasting: bool = True) -> ObjectInfo:
+        """Write atomically, replacing what was there unless a condition forbids it: PreconditionFailedError.
+
+        Not `lasting`: a power cut may undo or spoil it, so it is for what can be made again.
+        """
         ...
 
     def writer(self, prefix: str) -> PendingObject:

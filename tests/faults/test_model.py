@@ -1,4 +1,4 @@
-"""Hypothesis plays with a node: push, poll, transform, crash, reopen, verify; a list of rows says what must be there."""
+"""Hypothesis plays with a node: push, poll, transform, crash, reopen, verify; a list of rows says what must be."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ class FragileStore(LocalObjectStore):
     cut_in = 0
     cut_after = False
 
-    def put(self, key: str, data: bytes, *, condition: Condition | None = None) -> ObjectInfo:
-        return self._write(lambda: super(FragileStore, self).put(key, data, condition=condition))
+    def put(self, key: str, data: bytes, *, condition: Condition | None = None, lasting: bool = True) -> ObjectInfo:
+        return self._write(lambda: super(FragileStore, self).put(key, data, condition=condition, lasting=lasting))
 
     def put_file(self, path: Path, key: str) -> ObjectInfo:
         return self._write(lambda: super(FragileStore, self).put_file(path, key))

@@ -170,9 +170,9 @@ class FullDisk(LocalObjectStore):
 
     room = 10**6
 
-    def put(self, key: str, data: bytes, *, condition: Condition | None = None) -> ObjectInfo:
+    def put(self, key: str, data: bytes, *, condition: Condition | None = None, lasting: bool = True) -> ObjectInfo:
         self._take()
-        return super().put(key, data, condition=condition)
+        return super().put(key, data, condition=condition, lasting=lasting)
 
     def put_file(self, path: Path, key: str) -> ObjectInfo:
         self._take()
