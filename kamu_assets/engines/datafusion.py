@@ -31,9 +31,11 @@ from kamu_assets.engines.output import OutputColumns, output_query
 from kamu_assets.engines.session import between, empty_frame, quoted, session
 from kamu_assets.engines.slice_writer import Encodings, SliceWriter
 from kamu_assets.engines.sql_guard import StatementNotAllowedError, plain_text, plan_query, refuse_panic
+from kamu_assets.engines.storable import as_schema, has_structs, storable_schema
 from kamu_assets.engines.worker_process import report
 from kamu_assets.engines.workers import WorkerPool
 from kamu_assets.errors import InvalidError
+from kamu_assets.odf.data_hash import LogicalHasher
 from kamu_assets.odf.engine import TransformSql
 from kamu_assets.odf.timestamp import Timestamp
 
@@ -49,6 +51,8 @@ class TransformJob:
     request: TransformRequest
     encodings: Encodings
     memory_bytes: int
+    # Hash the rows and write no file, where that can be.
+    hash_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,10 @@ class DataFusionEngine:
     ) -> TransformResponse:
         job = TransformJob(request, self._encodings, self._memory_bytes)
         return self._pool.run(run_transform, job, on_progress=on_progress, cancel=cancel)
+
+    def hash_rows(self, request: TransformRequest, *, cancel: threading.Event | None = None) -> TransformResponse:
+        job = TransformJob(request, self._encodings, self._memory_bytes, hash_only=True)
+        return self._pool.run(run_transform, job, cancel=cancel)
 
     def raw_query(
         self,
@@ -179,6 +187,9 @@ def in_written_order(context: datafusion.SessionContext, frame: datafusion.DataF
 
 def _write(job: TransformJob, columns: OutputColumns, batches: Iterator[pa.RecordBatch]) -> TransformResponse:
     request = job.request
+    # Which nulls of a struct are hashed depends on how a reader lays them out.
+    if job.hash_only and not has_structs(columns.slice_schema):
+        return _hash(request, columns, batches)
     offset = request.next_offset
     with SliceWriter(
         request.new_data_path, columns.slice_schema, vocab=request.vocab, encodings=job.encodings
@@ -193,6 +204,22 @@ def _write(job: TransformJob, columns: OutputColumns, batches: Iterator[pa.Recor
         new_watermark=_watermark(request.query_inputs),
         stats=stats,
         schema=ipc_schema(columns.slice_schema),
+    )
+
+
+def _hash(request: TransformRequest, columns: OutputColumns, batches: Iterator[pa.RecordBatch]) -> TransformResponse:
+    schema, offset = storable_schema(columns.slice_schema), request.next_offset
+    hasher = LogicalHasher(schema)
+    for batch in batches:
+        rows = columns.slice_rows(batch, offset=offset, system_time=request.system_time)
+        hasher.update(as_schema(rows, schema))
+        offset += batch.num_rows
+        report(offset - request.next_offset)
+    return TransformSuccess(
+        new_offset_interval=columns.interval(request.next_offset, offset),
+        new_watermark=_watermark(request.query_inputs),
+        schema=ipc_schema(columns.slice_schema),
+        logical_hash=hasher.digest(),
     )
 
 

@@ -7,13 +7,14 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from kamu_assets.engines.slice_writer import SliceStats
 from kamu_assets.errors import InvalidError
 from kamu_assets.odf.data import DatasetVocabulary, OffsetInterval
 from kamu_assets.odf.engine import TransformSql
 from kamu_assets.odf.identity import DatasetAlias, DatasetID
+from kamu_assets.odf.multihash import Multihash
 from kamu_assets.odf.timestamp import Timestamp
 
 
@@ -77,6 +78,8 @@ class TransformSuccess:
     stats: SliceStats | None = None
     schema: bytes | None = None
     late_rows: int = 0
+    # Of the rows, when only that was asked for and nothing is written.
+    logical_hash: Multihash | None = None
 
 
 @dataclass(frozen=True)
@@ -127,3 +130,12 @@ class Engine(Protocol):
         on_progress: OnProgress | None = None,
         cancel: threading.Event | None = None,
     ) -> RawQueryResponse: ...
+
+
+@runtime_checkable
+class RowHasher(Protocol):
+    """An engine that can spare the file of a result when its hash is enough."""
+
+    def hash_rows(self, request: TransformRequest, *, cancel: threading.Event | None = None) -> TransformResponse:
+        """Transform, but write nothing unless the hash is that of rows as they are read back."""
+        ...

@@ -22,6 +22,7 @@ from kamu_assets.coordinator.verify.model import (
 from kamu_assets.coordinator.verify.running import VerificationCancelledError
 from kamu_assets.datasets.errors import DatasetNotFoundError
 from kamu_assets.datasets.references import References
+from kamu_assets.engines.engine import Engine
 from kamu_assets.engines.incremental.engine import IncrementalEngine
 from kamu_assets.engines.worker_limits import WorkerLimits
 from kamu_assets.engines.workers import WorkerPool
@@ -31,6 +32,8 @@ from kamu_assets.odf.multihash import Multihash
 from kamu_assets.odf.timestamp import Timestamp
 from tests.support.builders import a_block, a_logical_hash
 from tests.support.heart import ADMIN
+from tests.support.replay_derivatives import InlineEngine
+from tests.support.verdicts import HashingEngine
 from tests.support.verified import VerifiedStory, a_story, flip, flip_harmlessly, reading
 
 COPY = "select event_time, city, degrees from readings"
@@ -217,26 +220,44 @@ def test_a_result_that_cannot_come_of_its_inputs_is_found(story: VerifiedStory) 
 UNION = f"{COPY} where degrees < 2 union all {COPY} where degrees >= 2"
 
 
+@pytest.mark.parametrize("engine", [InlineEngine(), HashingEngine()], ids=["with a file", "hashing only"])
 @pytest.mark.parametrize(
     ("query", "verdict", "remarks"),
     [(UNION, VerdictKind.VALID, [RemarkKind.ROW_ORDER]), (COPY, VerdictKind.DATA_NOT_REPRODUCIBLE, [])],
+    ids=["union", "no union"],
 )
 def test_rows_in_another_order_are_told_from_other_rows(
-    story: VerifiedStory, query: str, verdict: VerdictKind, remarks: list[RemarkKind]
+    tmp_path: Path, query: str, verdict: VerdictKind, remarks: list[RemarkKind], engine: Engine
 ) -> None:
-    root, copy = story.root(), story.derivative("copy", query, "readings")
-    story.push(root, [reading(1, "A", 1.0), reading(1, "B", 2.0), reading(1, "B", 3.0)])
-    story.pull(copy)
-    rows = story.last_rows(copy)
-    swapped = rows.take([2, 0, 1])
-    story.forge(copy, swapped.set_column(0, rows.schema.field(0), rows.column(0)))
+    with a_story(tmp_path, engines={"datafusion": engine}) as story:
+        root, copy = story.root(), story.derivative("copy", query, "readings")
+        story.push(root, [reading(1, "A", 1.0), reading(1, "B", 2.0), reading(1, "B", 3.0)])
+        story.pull(copy)
+        rows = story.last_rows(copy)
+        swapped = rows.take([2, 0, 1])
+        story.forge(copy, swapped.set_column(0, rows.schema.field(0), rows.column(0)))
 
-    report = story.verify(copy)
+        report = story.verify(copy)
 
     assert report.verdict is verdict
     assert [remark.kind for remark in report.remarks] == remarks
     told = [*report.faults, *report.remarks]
     assert "the same in another order" in str(told[0])
+
+
+def test_an_engine_that_hashes_writes_nothing(tmp_path: Path) -> None:
+    engine = HashingEngine()
+    with a_story(tmp_path, engines={"datafusion": engine}) as story:
+        root, copy = story.root(), story.derivative("copy", COPY, "readings")
+        story.push(root, [reading(1, "A")])
+        story.pull(copy)
+        staged = story.heart.volumes.staging(copy.kind)
+        before = staged.stat().st_mtime_ns
+
+        report = story.verify(copy)
+
+    assert (report.verdict, report.counts.replays) == (VerdictKind.VALID, 1)
+    assert staged.stat().st_mtime_ns == before
 
 
 def test_an_input_that_lost_what_was_read_of_it_is_named(story: VerifiedStory) -> None:

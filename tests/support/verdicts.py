@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,13 +19,25 @@ from typing import Any
 
 from kamu_assets.coordinator.service import Coordinator
 from kamu_assets.coordinator.verify.model import VerificationReport, VerifyOptions, VerifyScope
+from kamu_assets.engines.datafusion import TransformJob, run_transform
+from kamu_assets.engines.engine import TransformRequest, TransformResponse
+from kamu_assets.engines.slice_writer import Encodings
 from kamu_assets.odf.identity import DatasetAlias
 from kamu_assets.storage.layout import dataset_folder
 from tests.support.coordination import a_coordinator
 from tests.support.heart import ADMIN, Heart, open_heart
 from tests.support.replay_derivatives import InlineEngine
 
+_MEMORY = 256 << 20
 BASE = "derivative-tampering-base"
+
+
+class HashingEngine(InlineEngine):
+    """Spares the file of a result, as the node's own engine does."""
+
+    def hash_rows(self, request: TransformRequest, *, cancel: threading.Event | None = None) -> TransformResponse:
+        del cancel
+        return run_transform(TransformJob(request, Encodings.KAMU, _MEMORY, hash_only=True))
 
 
 @dataclass(frozen=True)
@@ -106,7 +119,7 @@ def taken_in(state: RecordedState, home: Path) -> Iterator[VerifiedNode]:
         for source in sorted(_datasets(state.folder).iterdir()):
             if (source / "refs/head").exists() and state.heads.get(source.name) != "":
                 _adopt(heart, source, state.heads.get(source.name), home / "recorded" / source.name)
-        node = VerifiedNode(heart, a_coordinator(heart, base=home, engines={"datafusion": InlineEngine()}))
+        node = VerifiedNode(heart, a_coordinator(heart, base=home, engines={"datafusion": HashingEngine()}))
         for change in state.changed_files:
             _tamper(node.folder(change["dataset"]) / change["path"], change)
         yield node

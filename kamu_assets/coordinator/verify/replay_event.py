@@ -2,6 +2,7 @@
 
 from kamu_assets.engines.engine import TransformSuccess
 from kamu_assets.odf.dataset import DataSlice, ExecuteTransform
+from kamu_assets.odf.multihash import Multihash
 
 
 def event_of(recorded: ExecuteTransform, answer: TransformSuccess) -> ExecuteTransform:
@@ -10,16 +11,16 @@ def event_of(recorded: ExecuteTransform, answer: TransformSuccess) -> ExecuteTra
     Files may differ from engine to engine, so hash and size of the slice's file are taken as recorded, and so is the
     checkpoint.
     """
-    data, stats, interval = None, answer.stats, answer.new_offset_interval
-    if interval is not None and stats is not None:
-        said = recorded.new_data
-        data = DataSlice(
-            logical_hash=stats.logical_hash,
-            physical_hash=said.physical_hash if said else stats.physical_hash,
-            offset_interval=interval,
-            size=said.size if said else stats.size,
-        )
+    data, said, interval, logical_hash = None, recorded.new_data, answer.new_offset_interval, hash_of(answer)
+    if interval is not None and logical_hash is not None:
+        size, physical_hash = (said.size, said.physical_hash) if said else (0, logical_hash)
+        data = DataSlice(logical_hash=logical_hash, physical_hash=physical_hash, offset_interval=interval, size=size)
     return recorded.model_copy(update={"new_data": data, "new_watermark": answer.new_watermark})
+
+
+def hash_of(answer: TransformSuccess) -> Multihash | None:
+    """The logical hash of the new rows, however the engine told it."""
+    return answer.stats.logical_hash if answer.stats else answer.logical_hash
 
 
 def differences(recorded: ExecuteTransform, found: ExecuteTransform) -> dict[str, tuple[str, str]]:
