@@ -116,6 +116,32 @@ def test_an_engine_that_is_down_costs_no_second_download(polled: Polled, web: We
     assert bodies_sent(web) == 1
 
 
+DYING = """
+import os, sys
+from pathlib import Path
+sys.path.insert(0, {root!r})
+from tests.support.heart import open_heart
+from tests.support.polled import Polled
+
+class Killer:
+    def run(self, *_, **__):
+        os.kill(os.getpid(), 9)
+
+Polled(open_heart(Path({home!r})), Path({home!r}), pool=Killer()).pull()
+"""
+
+
+def test_a_process_that_is_killed_costs_no_second_download(polled: Polled, web: WebSource, tmp_path: Path) -> None:
+    web.routes["/n.csv"] = Route(b"1\n", etag='"one"')
+    script = DYING.format(root=str(Path(__file__).parents[2]), home=str(tmp_path / "home"))
+
+    ended = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True)
+
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    assert isinstance(polled.pull(), Updated)
+    assert [answer.status for answer in web.answers] == [200, 304]
+
+
 def test_a_newer_version_takes_its_place(polled: Polled, web: WebSource) -> None:
     web.routes["/n.csv"] = Route(b"x\n", etag='"one"')
     fail(polled)
