@@ -7,6 +7,8 @@ ORDER BY does not order the output; branches of a UNION ALL come in the written 
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 import datafusion
@@ -32,6 +34,7 @@ from kamu_assets.engines.session import between, empty_frame, quoted, session
 from kamu_assets.engines.slice_writer import Encodings, SliceWriter
 from kamu_assets.engines.sql_guard import StatementNotAllowedError, plain_text, plan_query, refuse_panic
 from kamu_assets.engines.storable import as_schema, has_structs, storable_schema
+from kamu_assets.engines.union_order import in_branch_order
 from kamu_assets.engines.worker_process import report
 from kamu_assets.engines.workers import WorkerPool
 from kamu_assets.errors import InvalidError
@@ -100,17 +103,9 @@ class DuplicateNameError(Exception):
 
 def run_transform(job: TransformJob) -> TransformResponse:
     """Execute a transform in this process."""
-    request = job.request
-    context = _session(job.memory_bytes)
     try:
-        names = {entry.query_alias for entry in request.query_inputs}
-        for entry in request.query_inputs:
-            context.register_view(quoted(entry.query_alias), _input_view(context, entry))
-        output = _plan_steps(context, request.transform, names)
-        columns = OutputColumns.of(as_upstream(output.schema(), output.logical_plan()), request.vocab)
-        context.register_view(quoted(_OUTPUT), output)
-        normalized = plan_query(context, output_query(columns, quoted(_OUTPUT)))
-        return _write(job, columns, in_written_order(context, normalized))
+        with TemporaryDirectory(prefix="transform-") as folder:
+            return _transform(job, Path(folder))
     except (StatementNotAllowedError, DuplicateNameError) as error:
         return InternalError(str(error))
     except InvalidError as error:
@@ -118,6 +113,19 @@ def run_transform(job: TransformJob) -> TransformResponse:
     except BaseException as error:  # noqa: BLE001 - a panic of the library is a BaseException
         refuse_panic(error)
         return InternalError(plain_text(error))
+
+
+def _transform(job: TransformJob, folder: Path) -> TransformResponse:
+    request, context = job.request, _session(job.memory_bytes)
+    names = {entry.query_alias for entry in request.query_inputs}
+    for number, entry in enumerate(request.query_inputs):
+        view = _input_view(context, entry, folder / f"{number}.parquet")
+        context.register_view(quoted(entry.query_alias), view)
+    output = _plan_steps(context, request.transform, names)
+    columns = OutputColumns.of(_schema(context, output), request.vocab)
+    context.register_view(quoted(_OUTPUT), output)
+    normalized = plan_query(context, output_query(columns, quoted(_OUTPUT)))
+    return _write(job, columns, in_written_order(context, normalized))
 
 
 def run_raw_query(job: RawQueryJob) -> RawQueryResponse:
@@ -146,10 +154,12 @@ def _session(memory_bytes: int) -> datafusion.SessionContext:
     return session(_CATALOG, memory_bytes=memory_bytes, partitions=1)
 
 
-def _input_view(context: datafusion.SessionContext, entry: TransformRequestInput) -> datafusion.DataFrame:
+def _input_view(context: datafusion.SessionContext, entry: TransformRequestInput, empty: Path) -> datafusion.DataFrame:
     """The new rows of an input, under the schema of its oldest slice; without news, no rows of its schema."""
     if not entry.data_paths or entry.offset_interval is None:
-        return empty_frame(context, schema_from_ipc(entry.schema))
+        # A file, not a table in memory: plans are serialised, and those tables cannot be.
+        pq.write_table(schema_from_ipc(entry.schema).empty_table(), empty)
+        return listing(context, [str(empty)])
     oldest = context.read_parquet(entry.data_paths[0], file_extension="").schema()
     rows = listing(context, sorted(entry.data_paths, key=_file_name), schema=oldest)
     interval = entry.offset_interval
@@ -166,6 +176,13 @@ def _plan_steps(context: datafusion.SessionContext, transform: TransformSql, nam
     return _unsorted(context, plan_query(context, output.query))
 
 
+def _schema(context: datafusion.SessionContext, output: datafusion.DataFrame) -> pa.Schema:
+    """The columns as they will come: branches of a union agree about their types only when the plan is optimised."""
+    optimised = context.create_dataframe_from_logical_plan(output.optimized_logical_plan()).schema()
+    typed = [field.with_type(final.type) for field, final in zip(output.schema(), optimised, strict=True)]
+    return as_upstream(pa.schema(typed), output.logical_plan())
+
+
 def _unsorted(context: datafusion.SessionContext, frame: datafusion.DataFrame) -> datafusion.DataFrame:
     """Without a last plain ORDER BY: it has no effect, but DataFusion would mix the branches of a union below it."""
     plan = frame.logical_plan()
@@ -180,7 +197,8 @@ def in_written_order(context: datafusion.SessionContext, frame: datafusion.DataF
     Nothing above the query asks for an order, so DataFusion drops a plain ORDER BY, as it does under the row number
     that upstream adds. A union with a table that happens to be empty says the same and keeps branches apart.
     """
-    for branch in frame.union(empty_frame(context, frame.schema())).execute_stream_partitioned():
+    ordered = in_branch_order(context, frame)
+    for branch in ordered.union(empty_frame(context, ordered.schema())).execute_stream_partitioned():
         for batch in branch:
             yield batch.to_pyarrow()
 

@@ -93,6 +93,65 @@ def test_branches_of_a_union_come_in_the_written_order(tmp_path: Path, tail: str
         assert who(tmp_path) == "ab"
 
 
+MIXED = {
+    "group": "select max(event_time) as event_time, who, count(*) as n from ({}) u group by who",
+    "number": "select event_time, who, row_number() over () as n from ({}) u",
+    "limit": "select event_time, who from ({}) u limit 20000",
+    "distinct": "select distinct event_time, who from ({}) u",
+    "union distinct": "select * from ({}) u union select event_time, who from small",
+    "join": 'select u.event_time, u.who from ({}) u join small s on s.event_time = u.event_time and s."offset" < 1',
+    "subquery": "select event_time, who from ({}) u where who in (select who from small union select who from big)",
+    "in another union": "select event_time, who from (select * from ({}) v union all select event_time, 'c' from small)"
+    " where who <> 'c' group by event_time, who",
+    "step after step": "with w as ({}), x as (select * from w limit 30005) select event_time, who from x",
+}
+
+
+@pytest.mark.parametrize("query", MIXED.values(), ids=MIXED.keys())
+def test_branches_come_in_the_written_order_whatever_is_done_with_them(tmp_path: Path, query: str) -> None:
+    big, small = a_slice(tmp_path, "b", start=0, rows=30_000), a_slice(tmp_path, "a", start=0, rows=10)
+    inputs = [an_input("big", [big]), an_input("small", [small])]
+    union = "select event_time, who from {} union all select event_time, who from {}"
+
+    for _ in range(10):
+        assert isinstance(transformed(tmp_path, query.format(union.format("big", "small")), *inputs), TransformSuccess)
+        assert who(tmp_path)[:2] in ("ba", "b")
+        assert who(tmp_path) in ("ba", "b")
+        transformed(tmp_path, query.format(union.format("small", "big")), *inputs)
+        assert who(tmp_path) == "ab"
+
+
+def test_many_branches_come_in_the_written_order(tmp_path: Path) -> None:
+    names = "abcdefghij"
+    inputs = [an_input(f"t{name}", [a_slice(tmp_path, name, start=0, rows=2_000)]) for name in names]
+    union = " union all ".join(f"select event_time, who from t{name}" for name in names)
+
+    for _ in range(10):
+        transformed(tmp_path, f"select event_time, who, row_number() over () as n from ({union}) u", *inputs)
+        assert who(tmp_path) == names
+
+
+@pytest.mark.parametrize("query", ["{}", "select event_time, k, count(*) as n from ({}) u group by 1, 2"])
+def test_branches_of_other_types_meet_in_one(tmp_path: Path, query: str) -> None:
+    slices = an_input("t", [a_slice(tmp_path, "a", start=0, rows=2)])
+    union = "select event_time, 1 as k from t union all select event_time, 1.5 from t"
+
+    answer = transformed(tmp_path, query.format(union), slices)
+
+    assert isinstance(answer, TransformSuccess), answer
+    assert sorted(set(pq.read_table(tmp_path / "data")["k"].to_pylist())) == [1.0, 1.5]
+
+
+def test_a_branch_without_news_has_no_rows(tmp_path: Path) -> None:
+    some, none = an_input("some", [a_slice(tmp_path, "a", start=0, rows=3)]), an_input("none", [])
+    union = "select event_time, who from none union all select event_time, who from some"
+
+    answer = transformed(tmp_path, f"select event_time, who, count(*) as n from ({union}) u group by 1, 2", some, none)
+
+    assert isinstance(answer, TransformSuccess), answer
+    assert who(tmp_path) == "a"
+
+
 def test_slices_are_read_in_the_order_of_their_names(tmp_path: Path) -> None:
     names = ["f16209", "f16201", "f16205"]
     paths = [a_slice(tmp_path, name, start=index * 2, rows=2) for index, name in enumerate(names)]
