@@ -52,7 +52,7 @@ def ready_for_ndjson(folder: Path) -> Iterator[Ready]:
 def _ready(folder: Path, read: str) -> Iterator[Node]:
     # What a slice job imports in the node's own process is there once the coordinator is.
     with open_node(load_settings(folder)) as node:
-        node.datasets.create_from_snapshot(node.auth.admin_caller(), _manifest(read))
+        node.datasets.create_from_snapshot(node.auth.admin_caller(), manifest(read))
         assert node.coordinator
         node.engine_pool.warm_up()
         yield node
@@ -83,7 +83,7 @@ def check_pushed(pushed: Pushed, rows: int, *, in_order: bool = True) -> None:
     check_slice(found, rows, in_order=in_order)
 
 
-def _manifest(read: str) -> str:
+def manifest(read: str) -> str:
     columns = ", ".join(f'"{column}"' for column in data.DDL)
     return f"""
 kind: DatasetSnapshot
