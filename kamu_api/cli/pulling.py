@@ -58,6 +58,8 @@ def pull_line(row: dict[str, Any]) -> str:
             told = "nothing to poll, data is pushed to it"
         case _ if row["uncacheable"]:
             told = "up to date; its source cannot tell what is new, --fetch-uncacheable reads all of it again"
+        case _ if row["waitingFor"]:
+            told = f"waiting for data in {', '.join(row['waitingFor'])}"
         case _:
             told = "up to date"
     return f"{row['dataset']}: {told}"
@@ -73,4 +75,5 @@ def _facts(result: PullResult) -> dict[str, Any]:
         case NothingToPoll():
             return {"result": "nothing-to-poll"}
         case UpToDate():
-            return {"result": "up-to-date", "uncacheable": result.uncacheable}
+            waiting = [str(alias) for alias in result.waiting_for]
+            return {"result": "up-to-date", "uncacheable": result.uncacheable, "waitingFor": waiting}

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from kamu_assets.datasets.model import CommitResult
+from kamu_assets.odf.identity import DatasetAlias
 from kamu_assets.odf.multihash import Multihash
 
 
@@ -12,6 +13,8 @@ class UpToDate:
 
     # The source cannot tell what is new, so it was not asked: `fetch_uncacheable` reads all of it again.
     uncacheable: bool = False
+    # Inputs that never got any data: the derivative waits for them, whatever is new in its others.
+    waiting_for: tuple[DatasetAlias, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from kamu_assets.coordinator.ingest.writer import schema_of
 from kamu_assets.coordinator.moments import next_system_time
 from kamu_assets.coordinator.output_schema import fit_output
 from kamu_assets.coordinator.results import PullResult, Updated, UpToDate
-from kamu_assets.coordinator.transform_inputs import PlannedInput, TransformInputs
+from kamu_assets.coordinator.transform_inputs import InputsWithoutSchema, PlannedInput, TransformInputs
 from kamu_assets.database.database import Database
 from kamu_assets.datasets.chains import Chains
 from kamu_assets.datasets.commit import Committer
@@ -124,7 +124,9 @@ class Transforms:
         if chain.transform is None:
             raise TransformNotDefinedError(f"derivative dataset {entry.alias} has no transform")
         inputs = self._inputs.plan(chain, chain.transform)
-        if inputs is None or (chain.schema is not None and all(one.plan.nothing_to_do for one in inputs)):
+        if isinstance(inputs, InputsWithoutSchema):
+            return UpToDate(waiting_for=inputs.aliases)
+        if chain.schema is not None and all(one.plan.nothing_to_do for one in inputs):
             return UpToDate()
         name, staging = uuid4().hex, self._volumes.staging(entry.kind)
         step = _Step(

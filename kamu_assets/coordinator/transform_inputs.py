@@ -18,7 +18,7 @@ from kamu_assets.odf.chain_rules import ChainState
 from kamu_assets.odf.data import DataSchema
 from kamu_assets.odf.dataset import SetTransform
 from kamu_assets.odf.engine import TransformInput
-from kamu_assets.odf.identity import DatasetID, parse_dataset_ref
+from kamu_assets.odf.identity import DatasetAlias, DatasetID, parse_dataset_ref
 from kamu_assets.odf.multihash import Multihash
 from kamu_assets.storage.layout import data_key
 from kamu_assets.storage.volumes import Volumes
@@ -42,6 +42,13 @@ class PlannedInput:
     plan: InputPlan
 
 
+@dataclass(frozen=True, slots=True)
+class InputsWithoutSchema:
+    """Inputs that nothing was ever pulled into."""
+
+    aliases: tuple[DatasetAlias, ...]
+
+
 class TransformInputs:
     """Looks at the inputs of derivatives."""
 
@@ -51,17 +58,21 @@ class TransformInputs:
         self._volumes = volumes
         self._entries = DatasetStore()
 
-    def plan(self, chain: ChainState, transform: SetTransform) -> Sequence[PlannedInput] | None:
-        """What the next step reads; None when an input has no schema yet, because nothing was ever pulled into it."""
-        found = []
+    def plan(self, chain: ChainState, transform: SetTransform) -> Sequence[PlannedInput] | InputsWithoutSchema:
+        """What the next step reads, if every input has a schema."""
+        found: list[InputDataset] = []
+        empty: list[DatasetAlias] = []
         entries = [self._entry(wanted) for wanted in transform.inputs]
         check_same_inputs([entry.id for entry in entries], chain.last_transform)
         for wanted, entry in zip(transform.inputs, entries, strict=True):
             state = self._chains.state(entry.id)
             schema = schema_of(state)
             if schema is None:
-                return None
+                empty.append(entry.alias)
+                continue
             found.append(InputDataset(entry, wanted.alias or str(entry.alias.name), state, schema))
+        if empty:
+            return InputsWithoutSchema(tuple(empty))
         plans = plan_inputs([self._chain(one) for one in found], chain.last_transform)
         return [PlannedInput(one, plan) for one, plan in zip(found, plans, strict=True)]
 

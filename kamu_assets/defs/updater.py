@@ -72,6 +72,8 @@ def _explain(result: UpToDate | NothingToPoll, log: logging.Logger, *, first: bo
             log.info("nothing to poll: this root dataset takes pushes only")
         case UpToDate(uncacheable=True):
             log.info("up to date: the source cannot tell whether it changed, so it was not fetched again")
+        case UpToDate(waiting_for=inputs) if inputs:
+            log.info("waiting for data in %s", ", ".join(map(str, inputs)))
         case UpToDate() if first:
             log.info("up to date")
         case UpToDate():
