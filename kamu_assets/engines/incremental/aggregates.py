@@ -7,7 +7,7 @@ floating point numbers come out bit by bit the same, wherever the input is cut. 
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 import datafusion
 import pyarrow as pa
@@ -84,32 +84,34 @@ class Aggregate:
         return Decimal(abs(digits) // count * (1 if digits >= 0 else -1)).scaleb(-self.type.scale)
 
 
-def parse_aggregate(node: object, expr: datafusion.Expr, field: pa.Field, types: "TypeOf") -> Aggregate:
-    """An expression of an aggregation; refuses other functions and forms."""
-    function = str(node.agg_func_name(expr.expr))  # type: ignore[attr-defined] # the binding has no types
-    arguments = [datafusion.Expr(one) for one in node.aggregation_arguments(expr.expr)]  # type: ignore[attr-defined] # as above
+def parse_aggregates(
+    node: Any, calls: list[datafusion.Expr], fields: list[pa.Field], rows: datafusion.DataFrame
+) -> list[Aggregate]:
+    """The calls of an aggregation over these rows; refuses other functions and forms."""
+    parsed = [_parse(node, call) for call in calls]
+    arguments = [argument.alias(str(index)) for index, (_, argument, _) in enumerate(parsed)]
+    types = rows.select(*arguments).schema().types if arguments else []
+    return [
+        Aggregate(field.name, field.type, function, argument, argument_type, nulls)
+        for (function, argument, nulls), field, argument_type in zip(parsed, fields, types, strict=True)
+    ]
+
+
+def _parse(node: Any, call: datafusion.Expr) -> tuple[str, datafusion.Expr, str]:
+    """Function, argument, and how it treats nulls."""
+    function = str(node.agg_func_name(call.expr))
+    arguments = [datafusion.Expr(one) for one in node.aggregation_arguments(call.expr)]
     if function not in FUNCTIONS:
         raise UnsupportedConstructError(f"the aggregate function {function}")
-    nulls = next((suffix for suffix in (_IGNORE, _RESPECT) if str(expr.canonical_name()).endswith(suffix)), "")
+    nulls = next((suffix for suffix in (_IGNORE, _RESPECT) if str(call.canonical_name()).endswith(suffix)), "")
     if len(arguments) != 1:
         raise UnsupportedConstructError(f"{function} of {len(arguments)} values")
-    if f"{function}({arguments[0].canonical_name()}){nulls}" != expr.canonical_name():
+    if f"{function}({arguments[0].canonical_name()}){nulls}" != call.canonical_name():
         raise UnsupportedConstructError(f"{function} with DISTINCT, FILTER or ORDER BY")
-    return Aggregate(field.name, field.type, function, arguments[0], types(arguments[0]), nulls)
+    return function, arguments[0], nulls
 
 
 def _one_if_any(argument: datafusion.Expr) -> datafusion.Expr:
     if argument.variant_name() == "Literal" and argument.python_value() is not None:
         return datafusion.lit(pa.scalar(1, pa.int64()))
     return argument.is_not_null().cast(pa.int64())
-
-
-class TypeOf:
-    """Tells the type of an expression over a frame."""
-
-    def __init__(self, frame: datafusion.DataFrame) -> None:
-        self._frame = frame
-
-    def __call__(self, expr: datafusion.Expr) -> pa.DataType:
-        found: pa.DataType = self._frame.select(expr).schema().field(0).type
-        return found

@@ -42,6 +42,17 @@ def child(node: LogicalPlan) -> LogicalPlan:
     return found
 
 
+def only_table(node: LogicalPlan) -> str:
+    """The only table that a chain of projections and filters reads."""
+    match kind(node):
+        case "TableScan":
+            return str(variant(node).table_name())
+        case "Projection" | "Filter" | "SubqueryAlias":
+            return only_table(child(node))
+        case _:
+            raise refused(node)
+
+
 def refused(node: LogicalPlan) -> UnsupportedConstructError:
     """That there is no place for this node in any shape."""
     name = kind(node)

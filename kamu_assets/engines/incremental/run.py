@@ -16,8 +16,8 @@ def run(work: Work, state: State) -> Outcome:
         return Outcome(context, work.output(context, new.frame(context, new.slices)), {}, 0)
     if step.join is not None:
         return run_join(work, step, step.join, state)
-    if step.query.tumble is not None:
-        return run_windows(work, step, step.query.tumble, state)
+    if step.window is not None:
+        return run_windows(work, step, step.window, state)
     raise AssertionError(step.kind)
 
 

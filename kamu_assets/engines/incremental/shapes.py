@@ -11,11 +11,10 @@ from enum import StrEnum
 
 import datafusion
 import pyarrow as pa
-from datafusion.plan import LogicalPlan
 
 from kamu_assets.engines.incremental.errors import UnsupportedConstructError
 from kamu_assets.engines.incremental.join import JoinQuery
-from kamu_assets.engines.incremental.nodes import check_no_subqueries, child, kind, refused, variant
+from kamu_assets.engines.incremental.nodes import check_no_subqueries, only_table
 from kamu_assets.engines.incremental.rewrite import Rewritten, Tumble, rewrite
 from kamu_assets.engines.incremental.times import TimeColumn, TimeKind, Times, times_of_rows
 from kamu_assets.engines.incremental.types import empty_batch, plain_schema
@@ -48,6 +47,7 @@ class Step:
     kind: StepKind
     source: str
     output: Relation
+    window: WindowQuery | None = None
     join: JoinQuery | None = None
 
 
@@ -86,7 +86,7 @@ class _Reader:
             raise InvalidQueryError(f"the table {step.alias} already exists")
         query = rewrite(step.query)
         with _tables(self.context, self.relations, query.tumble):
-            frame = plan_query(self.context, query.sql)
+            frame = self._planned(query)
             schema = plain_schema(frame.schema())
             if query.tumble is not None:
                 found = self._window(step, query, schema, query.tumble)
@@ -98,15 +98,22 @@ class _Reader:
             self.steps[step.alias] = found
         return found
 
+    def _planned(self, query: Rewritten) -> datafusion.DataFrame:
+        try:
+            return plan_query(self.context, query.sql)
+        except InvalidQueryError as error:
+            # The columns that stand for windows are those of a table, not of a query over it.
+            if query.tumble is not None and f"No field named {quoted(query.tumble.start)}" in str(error):
+                raise UnsupportedConstructError("TUMBLE over anything but a column of an input or a step") from error
+            raise
+
     def _window(self, step: SqlQueryStep, query: Rewritten, schema: pa.Schema, tumble: Tumble) -> Step:
-        found = WindowQuery.planned(self.context, query.sql, tumble)
-        source = _source(child(found.node))
-        known = self.relations[source].times.get(tumble.time)
-        if known != TimeColumn(TimeKind.ROW):
+        tables = {name: one.times for name, one in self.relations.items()}
+        window = WindowQuery.planned(self.context, query.sql, tumble, tables=tables)
+        if tables[window.source].get(tumble.time) != TimeColumn(TimeKind.ROW):
             raise UnsupportedConstructError(f"TUMBLE of `{tumble.time}`, which is not the event time of an input,")
-        _ = found.state_schema
-        times = found.times({name: one.times for name, one in self.relations.items()}, schema.names)
-        return Step(step.alias, query, StepKind.WINDOW, source, Relation(schema, times))
+        output = Relation(schema, window.output_times(schema.names))
+        return Step(step.alias, query, StepKind.WINDOW, window.source, output, window=window)
 
     def _join(self, step: SqlQueryStep, query: Rewritten, schema: pa.Schema) -> Step:
         temporal = query.temporal
@@ -123,12 +130,12 @@ class _Reader:
                 f"a table as of `{temporal.time[-1]}`, which is not the stream's event time,"
             )
         output = Relation(schema, join.times(times, schema.names))
-        return Step(step.alias, query, StepKind.JOIN, join.stream.table, output, join)
+        return Step(step.alias, query, StepKind.JOIN, join.stream.table, output, join=join)
 
     def _rows(self, step: SqlQueryStep, query: Rewritten, frame: datafusion.DataFrame, schema: pa.Schema) -> Step:
         plan = frame.logical_plan()
         check_no_subqueries(plan)
-        source = _source(plan)
+        source = only_table(plan)
         times = times_of_rows(plan, {name: one.times for name, one in self.relations.items()}, schema.names)
         return Step(step.alias, query, StepKind.ROWS, source, Relation(schema, times))
 
@@ -165,17 +172,6 @@ def _chain(output: Step, reader: _Reader) -> Shape:
         source = step.source
         step = reader.steps.get(source)
     return Shape(source, tuple(before), stateful, tuple(after), output.output)
-
-
-def _source(plan: LogicalPlan) -> str:
-    """The only table that a chain of projections and filters reads."""
-    match kind(plan):
-        case "TableScan":
-            return str(variant(plan).table_name())
-        case "Projection" | "Filter" | "SubqueryAlias":
-            return _source(child(plan))
-        case _:
-            raise refused(plan)
 
 
 @contextmanager

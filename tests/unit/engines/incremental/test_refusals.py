@@ -59,6 +59,11 @@ def answer(folder: Path, query: str | list[SqlQueryStep], *temporal: TemporalTab
             f"{START}, sum(t.v) AS n FROM s JOIN t FOR SYSTEM_TIME AS OF s.event_time ON s.k = t.k {WINDOW}",
             "in one query",
         ),
+        (f"{START} FROM (SELECT event_time FROM s) AS u {WINDOW}", "TUMBLE over anything but a column"),
+        (
+            f"{START.replace('event_time,', 'at,')} FROM s {WINDOW.replace('event_time', 'at')}",
+            "TUMBLE over anything but",
+        ),
         (JOIN.replace("JOIN t", "RIGHT JOIN t"), "a RIGHT JOIN"),
         (JOIN.replace("s.k = t.k", "s.k <> t.k"), "without an equation"),
         (JOIN.replace("s.k = t.k", "s.x = t.w"), "a key of double"),

@@ -1,0 +1,82 @@
+"""Windows as state: rows are folded into their window and key, and the watermark closes windows."""
+
+from typing import Final
+
+import datafusion
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from kamu_assets.engines.incremental.order import sort_rows
+from kamu_assets.engines.incremental.types import empty_batch, plain
+from kamu_assets.engines.incremental.window import MILLIS, WindowQuery
+from kamu_assets.engines.session import quoted
+
+_WINDOW: Final = "w"
+_FOLD: Final = "kamu fold"
+_CLOSED: Final = "kamu closed"
+
+
+def state_schema(query: WindowQuery) -> pa.Schema:
+    """Columns of the state: the window's start in milliseconds, the keys, what the aggregate functions hold."""
+    keys = [pa.field(f"k{index}", plain(query.fields[index].type)) for index in query.keys]
+    parts = [pa.field(name, partial.type) for name, _, partial in query.partials]
+    return pa.schema([pa.field(_WINDOW, pa.int64()), *keys, *parts])
+
+
+def additions(query: WindowQuery, rows: datafusion.DataFrame) -> list[pa.RecordBatch]:
+    """What these rows add to the state."""
+    schema = state_schema(query)
+    start = datafusion.col(quoted(query.tumble.start)).cast(pa.int64()).alias(_WINDOW)
+    keys = [
+        query.groups[index].cast(schema.field(name).type).alias(name)
+        for index, name in zip(query.keys, schema.names[1:], strict=False)
+    ]
+    parts = [partial.argument.alias(name) for name, _, partial in query.partials]
+    found = rows.select(start, *keys, *parts).collect()
+    return [pa.RecordBatch.from_arrays(batch.columns, schema=schema) for batch in found]
+
+
+def fold(
+    query: WindowQuery, context: datafusion.SessionContext, state: pa.Table, added: list[pa.RecordBatch]
+) -> pa.Table:
+    """The state after these rows."""
+    schema = state_schema(query)
+    context.register_record_batches(quoted(_FOLD), [[*state.to_batches(), *added] or [empty_batch(schema)]])
+    groups = ", ".join(quoted(name) for name in schema.names[: 1 + len(query.keys)])
+    folds = [f"{partial.fold.format(quoted(name))} AS {quoted(name)}" for name, _, partial in query.partials]
+    frame = context.sql(f"SELECT {', '.join([groups, *folds])} FROM {quoted(_FOLD)} GROUP BY {groups}")
+    found = pa.Table.from_batches(frame.collect(), schema=frame.schema()).cast(schema)
+    context.deregister_table(quoted(_FOLD))
+    return found
+
+
+def parted(query: WindowQuery, state: pa.Table, watermark: int) -> tuple[pa.Table, pa.Table]:
+    """Windows that end at or before the watermark, and those still open; both in a fixed order."""
+    state = sort_rows(state)
+    is_closed = pa.array(state[_WINDOW].to_numpy() + query.tumble.millis <= watermark)
+    return state.filter(is_closed), state.filter(pc.invert(is_closed)).combine_chunks()
+
+
+def results(query: WindowQuery, context: datafusion.SessionContext, closed: pa.Table) -> datafusion.DataFrame:
+    """The output for closed windows: HAVING, then the columns of SELECT."""
+    table = _as_aggregation(query, closed)
+    context.register_record_batches(quoted(_CLOSED), [table.to_batches() or [empty_batch(table.schema)]])
+    frame = context.sql(f"SELECT * FROM {quoted(_CLOSED)} AS {quoted(query.relation or _CLOSED)}")
+    if query.having is not None:
+        frame = frame.filter(query.having)
+    return frame.select(*query.projection)
+
+
+def _as_aggregation(query: WindowQuery, closed: pa.Table) -> pa.Table:
+    """Rows as the aggregation of the plan would give them."""
+    start = closed[_WINDOW]
+    bounds = {query.tumble.start: start, query.tumble.end: pc.add(start, query.tumble.millis)}
+    keys = {index: closed[f"k{index}"] for index in query.keys}
+    columns = [
+        keys[index] if index in keys else bounds[name].cast(MILLIS) for index, name in enumerate(query.group_names)
+    ]
+    for index, aggregate in enumerate(query.aggregates):
+        parts = [closed[name] for name, owner, _ in query.partials if owner == index]
+        columns.append(aggregate.result(parts).cast(plain(aggregate.type)))
+    fields = [pa.field(field.name, plain(field.type), field.nullable) for field in query.fields]
+    return pa.Table.from_arrays(columns, schema=pa.schema(fields))
