@@ -37,9 +37,9 @@ class SnapshotMerge:
     def _compared(self, new: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
         known = np.zeros(new.num_rows, np.bool_)
         for pairs in self._state.find(new):
-            known[pairs.wanted] = True
+            known[pairs.found] = True
             there = taken_rows(new, pairs.wanted)
-            changed = self._comparison.changed(pairs.old, there)
+            changed = self._comparison.changed(pairs.old, there) & pairs.counts
             if not changed.any():
                 continue
             if not self._lone:

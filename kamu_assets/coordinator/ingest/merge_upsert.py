@@ -38,9 +38,9 @@ class UpsertMerge:
         retracts = as_mask(operations.fill_null(-1)) == int(OperationType.RETRACT)
         known = np.zeros(new.num_rows, np.bool_)
         for pairs in self._state.find(new):
-            known[pairs.wanted] = True
-            yield from self._retracted(pairs, retracts[pairs.wanted])
-            yield from self._corrected(pairs, new, (wanted & ~retracts)[pairs.wanted])
+            known[pairs.found] = True
+            yield from self._retracted(pairs, retracts[pairs.wanted] & pairs.counts)
+            yield from self._corrected(pairs, new, (wanted & ~retracts)[pairs.wanted] & pairs.counts)
         added = wanted & ~retracts & ~known
         if added.any():
             yield as_operation(kept(new, added), OperationType.APPEND, self._operation)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -10,15 +11,25 @@ from kamu_assets.coordinator.ingest.sidecars.equality import Mask, as_mask
 from kamu_assets.coordinator.ingest.sidecars.history import History
 from kamu_assets.coordinator.ingest.sidecars.keys import Keys, Places, taken, taken_rows
 from kamu_assets.coordinator.ingest.sidecars.layout import GONE
-from kamu_assets.coordinator.ingest.sidecars.run import Run, hashes_of, stored_columns
+from kamu_assets.coordinator.ingest.sidecars.run import Match, Run, hashes_of, stored_columns
+
+# Pairs that do not count are left in when there are fewer than one in so many.
+_WORTH: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """Current rows of a dataset, and the rows of the same keys that were looked for."""
+    """Rows of a dataset, and the rows of the same keys that were looked for."""
 
     old: pa.RecordBatch
     wanted: Places
+    # Which pairs count: neighbours are not torn apart for the sake of a few old rows that are outdated or gone.
+    counts: Mask
+
+    @property
+    def found(self) -> Places:
+        """The rows that have a current row of the same key."""
+        return self.wanted if self.counts.all() else self.wanted[self.counts]
 
 
 class LatestState:
@@ -39,13 +50,9 @@ class LatestState:
         for run, seen in zip(self._runs, self._seen, strict=True):
             hits = []
             for match in run.find(keys, self._key):
-                fresh = ~settled[match.wanted]
-                places, wanted = match.rows[fresh], match.wanted[fresh]
-                if not len(places):
-                    continue
-                seen[run.starts[match.number] + places] = True
-                hits.append(wanted)
-                yield from self._current(match.batch, places, wanted)
+                seen[run.starts[match.number] + match.rows] = True
+                hits.append(match.wanted)
+                yield from self._pairs(match, ~settled[match.wanted])
             for wanted in hits:
                 settled[wanted] = True
 
@@ -56,22 +63,29 @@ class LatestState:
             if seen.all():
                 continue
             for number, start in enumerate(run.starts[:-1]):
-                places = np.flatnonzero(~seen[start : run.starts[number + 1]])
-                if len(places):
-                    yield from (pairs.old for pairs in self._current(run.batch(number), places, places))
+                rows = np.flatnonzero(~seen[start : run.starts[number + 1]])
+                batch = run.batch(number)
+                rows = rows[~_gone(batch, rows)]
+                if len(rows):
+                    yield taken_rows(batch.select(self._columns), rows)
 
-    def _current(self, batch: pa.RecordBatch, places: Places, wanted: Places) -> Iterator[Pairs]:
-        gone = as_mask(taken(batch.column(GONE), places))
-        if gone.any():
-            places, wanted = places[~gone], wanted[~gone]
-        if len(places):
-            yield Pairs(taken_rows(batch.select(self._columns), places), wanted)
+    def _pairs(self, match: Match, fresh: Mask) -> Iterator[Pairs]:
+        counts = fresh & ~_gone(match.batch, match.rows)
+        rows, wanted = match.rows, match.wanted
+        if counts.sum() * _WORTH < len(counts):
+            rows, wanted, counts = rows[counts], wanted[counts], counts[counts]
+        if len(rows):
+            yield Pairs(taken_rows(match.batch.select(self._columns), rows), wanted, counts)
 
     def _hide_outdated(self) -> None:
         for place, newer in enumerate(self._runs):
             for run, seen in zip(self._runs[place + 1 :], self._seen[place + 1 :], strict=True):
                 for batch in newer.batches():
                     _mark(run, seen, batch, self._key)
+
+
+def _gone(batch: pa.RecordBatch, rows: Places) -> Mask:
+    return as_mask(taken(batch.column(GONE), rows))
 
 
 def _mark(run: Run, seen: Mask, newer: pa.RecordBatch, key: Sequence[str]) -> None:
