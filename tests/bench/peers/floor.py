@@ -49,6 +49,11 @@ def ndjson_slice(folder: Path, *, source: Path) -> Sliced:
     return _slice(ndjson_batches(source), folder)
 
 
+def table_slice(table: pa.Table, folder: Path) -> Sliced:
+    """Rows that somebody has read."""
+    return _slice(table.to_batches(), folder)
+
+
 def csv_batches(path: Path) -> Any:
     options = pacsv.ConvertOptions(column_types=data.SCHEMA, timestamp_parsers=[pacsv.ISO8601])
     return pacsv.open_csv(path, convert_options=options, read_options=pacsv.ReadOptions(block_size=_BLOCK))
