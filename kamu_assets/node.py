@@ -273,9 +273,9 @@ def _coordinator_config(settings: Settings) -> "CoordinatorConfig":
 
 
 def _poll_rules(settings: Settings) -> "PollRules":
+    from kamu_assets.coordinator.ingest.fetch.savepoints import SavepointLimits
     from kamu_assets.coordinator.ingest.limits import FetchLimits, PrepareLimits
     from kamu_assets.coordinator.ingest.poll import PollRules
-    from kamu_assets.coordinator.ingest.savepoints import SavepointLimits
 
     ingest = settings.ingest
     return PollRules(

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kamu_assets.coordinator.ingest.fetch import fetch
-from kamu_assets.coordinator.ingest.fetching import FetchRequest
+from kamu_assets.coordinator.ingest.fetch.model import FetchRequest
+from kamu_assets.coordinator.ingest.fetch.steps import fetch
 from kamu_assets.coordinator.ingest.limits import FetchLimits
 from kamu_assets.egress.policy import EgressPolicy
 from kamu_assets.errors import KamuError

@@ -18,8 +18,8 @@ from kamu_assets.coordinator.ingest.errors import (
     UnsupportedSchemeError,
     UnsupportedStepError,
 )
-from kamu_assets.coordinator.ingest.fetch import fetch
-from kamu_assets.coordinator.ingest.fetching import Fetched, FetchRequest
+from kamu_assets.coordinator.ingest.fetch.model import Fetched, FetchRequest
+from kamu_assets.coordinator.ingest.fetch.steps import fetch
 from kamu_assets.coordinator.ingest.limits import FetchLimits
 from kamu_assets.coordinator.results import NothingToPoll, Updated, UpToDate
 from kamu_assets.odf.data import DataField, DataSchema, Int64Type

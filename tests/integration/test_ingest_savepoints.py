@@ -13,8 +13,8 @@ from typing import NoReturn
 import pytest
 
 from kamu_assets.coordinator.ingest.errors import SourceUnreachableError, TypeMismatchError
-from kamu_assets.coordinator.ingest.fetch_validators import Validators
-from kamu_assets.coordinator.ingest.savepoints import DatasetSavepoint, Savepoint, SavepointLimits
+from kamu_assets.coordinator.ingest.fetch.savepoints import DatasetSavepoint, Savepoint, SavepointLimits
+from kamu_assets.coordinator.ingest.fetch.validators import Validators
 from kamu_assets.coordinator.results import Updated, UpToDate
 from kamu_assets.engines.worker_limits import WorkerDiedError
 from kamu_assets.odf.dataset import SetPollingSource
@@ -326,8 +326,8 @@ KILLED = """
 import os, sys
 from pathlib import Path
 sys.path.insert(0, {root!r})
-from kamu_assets.coordinator.ingest.fetch_validators import Validators
-from kamu_assets.coordinator.ingest.savepoints import DatasetSavepoint, Savepoint, SavepointLimits
+from kamu_assets.coordinator.ingest.fetch.validators import Validators
+from kamu_assets.coordinator.ingest.fetch.savepoints import DatasetSavepoint, Savepoint, SavepointLimits
 from kamu_assets.odf.timestamp import Timestamp
 
 folder = Path({folder!r})

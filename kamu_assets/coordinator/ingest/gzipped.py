@@ -5,7 +5,7 @@ from pathlib import Path
 
 from kamu_assets.coordinator.ingest.input_file import InputFile
 from kamu_assets.coordinator.ingest.media_types import GZIP_ENDING
-from kamu_assets.coordinator.ingest.prepare import PrepareRequest, prepare_file
+from kamu_assets.coordinator.ingest.prepare.steps import PrepareRequest, prepare_file
 from kamu_assets.odf.source import CompressionFormat, PrepStepDecompress
 
 _MAGIC = b"\x1f\x8b"

@@ -7,7 +7,7 @@ import pytest
 
 from kamu_assets.coordinator.ingest.errors import BadArchiveError, TooLargeError, UnsupportedStepError
 from kamu_assets.coordinator.ingest.limits import PrepareLimits
-from kamu_assets.coordinator.ingest.prepare import Prepared, PrepareRequest, check_prepare, prepare_file
+from kamu_assets.coordinator.ingest.prepare.steps import Prepared, PrepareRequest, check_prepare, prepare_file
 from kamu_assets.odf.source import CompressionFormat, PrepStep, PrepStepDecompress, PrepStepPipe
 from tests.unit.coordinator.archives import (
     a_gzip,

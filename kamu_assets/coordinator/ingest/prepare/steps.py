@@ -11,8 +11,8 @@ from pathlib import Path
 
 from kamu_assets.coordinator.ingest.errors import TooLargeError, UnsupportedStepError
 from kamu_assets.coordinator.ingest.limits import PrepareLimits
-from kamu_assets.coordinator.ingest.prepare_gzip import gunzip
-from kamu_assets.coordinator.ingest.prepare_zip import unzip
+from kamu_assets.coordinator.ingest.prepare.gzip_members import gunzip
+from kamu_assets.coordinator.ingest.prepare.zip_entries import unzip
 from kamu_assets.odf.source import CompressionFormat, PrepStep, PrepStepDecompress, PrepStepPipe
 from kamu_assets.storage.files import told_plainly
 

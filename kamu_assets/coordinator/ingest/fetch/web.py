@@ -10,15 +10,15 @@ from pathlib import Path
 import httpx
 
 from kamu_assets.coordinator.ingest.errors import TooLargeError
-from kamu_assets.coordinator.ingest.event_times import event_time_of_url
-from kamu_assets.coordinator.ingest.fetch_addresses import name_of, public_url
-from kamu_assets.coordinator.ingest.fetch_headers import source_headers, split_user
-from kamu_assets.coordinator.ingest.fetch_http_errors import check_status, told_of
-from kamu_assets.coordinator.ingest.fetch_validators import Validators
-from kamu_assets.coordinator.ingest.fetching import Fetched, FetchRequest
+from kamu_assets.coordinator.ingest.fetch.addresses import name_of, public_url
+from kamu_assets.coordinator.ingest.fetch.event_times import event_time_of_url
+from kamu_assets.coordinator.ingest.fetch.headers import source_headers, split_user
+from kamu_assets.coordinator.ingest.fetch.model import Fetched, FetchRequest
+from kamu_assets.coordinator.ingest.fetch.savepoints import Savepoint
+from kamu_assets.coordinator.ingest.fetch.templates import Filled
+from kamu_assets.coordinator.ingest.fetch.validators import Validators
+from kamu_assets.coordinator.ingest.fetch.web_errors import check_status, told_of
 from kamu_assets.coordinator.ingest.limits import FetchLimits
-from kamu_assets.coordinator.ingest.savepoints import Savepoint
-from kamu_assets.coordinator.ingest.templates import Filled
 from kamu_assets.egress.http import Get, TransferLimits, open_get
 from kamu_assets.odf.source import FetchStepUrl
 

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from kamu_assets.coordinator.ingest.fetch_validators import Validators
+from kamu_assets.coordinator.ingest.fetch.validators import Validators
 from kamu_assets.odf.timestamp import Timestamp
 
 _NOTE = "answer.json"

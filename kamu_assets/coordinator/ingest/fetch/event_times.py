@@ -1,7 +1,7 @@
 """When the data of a source happened, if its rows do not say (ODF: EventTimeSource)."""
 
-from kamu_assets.coordinator.ingest.chrono_formats import parse_chrono
 from kamu_assets.coordinator.ingest.errors import EventTimeSourceError
+from kamu_assets.coordinator.ingest.fetch.chrono_formats import parse_chrono
 from kamu_assets.odf.source import (
     EventTimeSource,
     EventTimeSourceFromMetadata,

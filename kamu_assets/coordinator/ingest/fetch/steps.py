@@ -1,10 +1,10 @@
 """Fetch steps: what a polling source has to offer since the last time (ODF: FetchStep)."""
 
 from kamu_assets.coordinator.ingest.errors import BadUrlError, UnsupportedSchemeError, UnsupportedStepError
-from kamu_assets.coordinator.ingest.fetch_addresses import public_url
-from kamu_assets.coordinator.ingest.fetch_files import fetch_file, fetch_next_file
-from kamu_assets.coordinator.ingest.fetching import Fetched, FetchRequest
-from kamu_assets.coordinator.ingest.templates import Filled, fill_templates
+from kamu_assets.coordinator.ingest.fetch.addresses import public_url
+from kamu_assets.coordinator.ingest.fetch.files import fetch_file, fetch_next_file
+from kamu_assets.coordinator.ingest.fetch.model import Fetched, FetchRequest
+from kamu_assets.coordinator.ingest.fetch.templates import Filled, fill_templates
 from kamu_assets.odf.source import (
     FetchStep,
     FetchStepContainer,
@@ -40,11 +40,11 @@ def _fetch_url(step: FetchStepUrl, url: Filled, request: FetchRequest) -> Fetche
         case "file":
             return fetch_file(step, url, request)
         case "http" | "https":
-            from kamu_assets.coordinator.ingest.fetch_http import fetch_http
+            from kamu_assets.coordinator.ingest.fetch.web import fetch_http
 
             return fetch_http(step, url, request)
         case "ftp":
-            from kamu_assets.coordinator.ingest.fetch_ftp import fetch_ftp
+            from kamu_assets.coordinator.ingest.fetch.ftp import fetch_ftp
 
             return fetch_ftp(step, url, request)
         case _ if not colon:

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from kamu_assets.coordinator.ingest.fetch.savepoints import DatasetSavepoint
 from kamu_assets.coordinator.ingest.limits import FetchLimits
-from kamu_assets.coordinator.ingest.savepoints import DatasetSavepoint
 from kamu_assets.egress.policy import EgressPolicy
 from kamu_assets.odf.source import SourceState
 from kamu_assets.odf.timestamp import Timestamp

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from kamu_assets.coordinator.ingest.errors import BadArchiveError
-from kamu_assets.coordinator.ingest.prepare_zip_directory import ZipEntry, entries, local_data_start
+from kamu_assets.coordinator.ingest.prepare.zip_directory import ZipEntry, entries, local_data_start
 
 _STORED, _DEFLATED = 0, 8
 _ENCRYPTED = 0x0001 | 0x0040

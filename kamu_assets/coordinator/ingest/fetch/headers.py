@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from urllib.parse import unquote_to_bytes
 
 from kamu_assets.coordinator.ingest.errors import BadUrlError
-from kamu_assets.coordinator.ingest.templates import fill_templates
+from kamu_assets.coordinator.ingest.fetch.templates import fill_templates
 from kamu_assets.egress.http import parse_url
 from kamu_assets.odf.source import FetchStepUrl
 

@@ -16,11 +16,11 @@ from kamu_assets.coordinator.ingest.errors import (
     SourceUnreachableError,
     TooLargeError,
 )
-from kamu_assets.coordinator.ingest.event_times import event_time_of_url
-from kamu_assets.coordinator.ingest.fetch_addresses import name_of, public_url
-from kamu_assets.coordinator.ingest.fetching import Fetched, FetchRequest
+from kamu_assets.coordinator.ingest.fetch.addresses import name_of, public_url
+from kamu_assets.coordinator.ingest.fetch.event_times import event_time_of_url
+from kamu_assets.coordinator.ingest.fetch.model import Fetched, FetchRequest
+from kamu_assets.coordinator.ingest.fetch.templates import Filled
 from kamu_assets.coordinator.ingest.limits import FetchLimits
-from kamu_assets.coordinator.ingest.templates import Filled
 from kamu_assets.egress.network import Deadline, DeadlineError, resolve
 from kamu_assets.egress.policy import EgressDeniedError, EgressPolicy
 from kamu_assets.odf.source import FetchStepUrl

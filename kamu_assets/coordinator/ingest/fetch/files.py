@@ -16,11 +16,11 @@ from kamu_assets.coordinator.ingest.errors import (
     SourceUnreachableError,
     UnsupportedOptionError,
 )
-from kamu_assets.coordinator.ingest.event_times import event_time_of_file, event_time_of_url
-from kamu_assets.coordinator.ingest.fetch_addresses import name_of, public_url
-from kamu_assets.coordinator.ingest.fetch_validators import ETAG, LAST_MODIFIED, state_of
-from kamu_assets.coordinator.ingest.fetching import Fetched, FetchRequest
-from kamu_assets.coordinator.ingest.templates import Filled
+from kamu_assets.coordinator.ingest.fetch.addresses import name_of, public_url
+from kamu_assets.coordinator.ingest.fetch.event_times import event_time_of_file, event_time_of_url
+from kamu_assets.coordinator.ingest.fetch.model import Fetched, FetchRequest
+from kamu_assets.coordinator.ingest.fetch.templates import Filled
+from kamu_assets.coordinator.ingest.fetch.validators import ETAG, LAST_MODIFIED, state_of
 from kamu_assets.odf.source import FetchStepFilesGlob, FetchStepUrl, SourceOrdering
 from kamu_assets.odf.timestamp import Timestamp
 
