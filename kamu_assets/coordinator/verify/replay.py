@@ -11,52 +11,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-from kamu_assets.coordinator.verify.chain_walk import WalkedBlock
 from kamu_assets.coordinator.verify.findings import FaultFoundError, Findings, Stage
-from kamu_assets.coordinator.verify.input_chains import InputPart
 from kamu_assets.coordinator.verify.model import Fault, Place, Remark, RemarkKind, VerdictKind
 from kamu_assets.coordinator.verify.replay_event import differences, event_of, hash_of
+from kamu_assets.coordinator.verify.replay_request import Replay, request_of
 from kamu_assets.coordinator.verify.running import JobRunner, StopSignal
 from kamu_assets.coordinator.verify.same_rows import TwoSlices, same_rows
-from kamu_assets.coordinator.verify.slices import place_of
 from kamu_assets.datasets.model import DatasetEntry
-from kamu_assets.engines.engine import (
-    RowHasher,
-    TransformRequest,
-    TransformRequestInput,
-    TransformSuccess,
-    Watermark,
-)
+from kamu_assets.engines.engine import RowHasher, TransformSuccess
 from kamu_assets.engines.registry import EngineRegistry
 from kamu_assets.engines.worker_limits import JobCancelledError, PoolBusyError, PoolClosedError
 from kamu_assets.errors import KamuError
-from kamu_assets.odf.arrow_schema import to_arrow
-from kamu_assets.odf.data import OffsetInterval
 from kamu_assets.odf.dataset import ExecuteTransform
-from kamu_assets.odf.engine import TransformSql, normalize_transform
-from kamu_assets.odf.identity import parse_dataset_ref
+from kamu_assets.odf.engine import TransformSql
 from kamu_assets.storage.errors import StorageFullError
-from kamu_assets.storage.layout import checkpoint_key, data_key
+from kamu_assets.storage.layout import data_key
 from kamu_assets.storage.volumes import Volumes
 
 # Says nothing about the dataset.
 _NOT_ITS_FAULT = (JobCancelledError, PoolBusyError, PoolClosedError, StorageFullError)
 _UNION = re.compile(r"\bunion\b", re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True)
-class Replay:
-    """One ExecuteTransform to execute again."""
-
-    walked: WalkedBlock
-    event: ExecuteTransform
-    transform: TransformSql
-    parts: tuple[InputPart, ...]
-
-    @property
-    def place(self) -> Place:
-        """The block that holds the result."""
-        return place_of(self.walked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +43,6 @@ class Replays:
     pool: JobRunner
     findings: Findings
     stop: StopSignal
-
-    def prepare(self, walked: WalkedBlock, event: ExecuteTransform, parts: tuple[InputPart, ...]) -> Replay:
-        """What has to be executed; the chain's rules let no ExecuteTransform come before a SetTransform."""
-        if walked.before.transform is None:
-            raise ValueError("ExecuteTransform without SetTransform")
-        return Replay(walked, event, normalize_transform(walked.before.transform.transform), parts)
 
     def run(self, replay: Replay) -> bool:
         """Execute and compare; nothing is executed any more once something is wrong.
@@ -100,7 +68,7 @@ class Replays:
         """The answer of the engine; rows need not be kept as long as their hash is the right one."""
         try:
             engine = self.engines.get(replay.transform.engine)
-            request = self._request(replay, data, checkpoint)
+            request = request_of(replay, self.entry, self.volumes, data=data, checkpoint=checkpoint)
             if isinstance(engine, RowHasher) and not keep_rows:
                 answer = engine.hash_rows(request, cancel=self.stop)
             else:
@@ -140,43 +108,6 @@ class Replays:
         slices = TwoSlices(stored, str(data), replay.walked.before.vocab.offset_column)
         return self.pool.run(same_rows, slices, cancel=self.stop)
 
-    def _request(self, replay: Replay, data: Path, checkpoint: Path) -> TransformRequest:
-        before, event = replay.walked.before, replay.event
-        previous = None
-        if event.prev_checkpoint is not None:
-            store = self.volumes.for_kind(self.entry.kind)
-            previous = Path(store.location(checkpoint_key(self.entry.id, event.prev_checkpoint)))
-        return TransformRequest(
-            dataset_id=self.entry.id,
-            dataset_alias=self.entry.alias,
-            system_time=replay.walked.block.system_time,
-            vocab=before.vocab,
-            transform=replay.transform,
-            query_inputs=tuple(self._input(replay, part) for part in replay.parts),
-            next_offset=before.next_offset,
-            prev_checkpoint_path=previous,
-            new_checkpoint_path=checkpoint,
-            new_data_path=data,
-        )
-
-    def _input(self, replay: Replay, part: InputPart) -> TransformRequestInput:
-        if part.schema is None:
-            raise FaultFoundError(_engine_error(replay.place, f"input {part.entry.alias} had no schema yet"))
-        store, slices = self.volumes.for_kind(part.entry.kind), part.interval.slices
-        offsets = None
-        if slices:
-            offsets = OffsetInterval(start=slices[0].offset_interval.start, end=slices[-1].offset_interval.end)
-        return TransformRequestInput(
-            dataset_id=part.entry.id,
-            dataset_alias=part.entry.alias,
-            query_alias=_alias(replay, part),
-            vocab=part.vocab,
-            offset_interval=offsets,
-            data_paths=tuple(store.location(data_key(part.entry.id, each.physical_hash)) for each in slices),
-            schema=bytes(to_arrow(part.schema).serialize()),
-            explicit_watermarks=tuple(Watermark(mark.system_time, mark.watermark) for mark in part.interval.watermarks),
-        )
-
     @contextmanager
     def _output(self) -> Iterator[tuple[Path, Path]]:
         """Where the engine leaves what it makes, until it is compared."""
@@ -187,15 +118,6 @@ class Replays:
         finally:
             data.unlink(missing_ok=True)
             checkpoint.unlink(missing_ok=True)
-
-
-def _alias(replay: Replay, part: InputPart) -> str:
-    """What queries call the input."""
-    transform = replay.walked.before.transform
-    for said in transform.inputs if transform else ():
-        if parse_dataset_ref(said.dataset_ref) == part.entry.id and said.alias is not None:
-            return said.alias
-    return str(part.entry.alias.name)
 
 
 def _engine_error(place: Place, message: str) -> Fault:

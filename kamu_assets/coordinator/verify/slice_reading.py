@@ -1,6 +1,5 @@
 """Reads a slice in a worker process: Parquet from elsewhere is hostile."""
 
-import base64
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -11,13 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from kamu_assets.coordinator.ingest.columns import describe_schema, fit_schema
+from kamu_assets.coordinator.verify.slice_schema import columns_without_nulls, embedded_schema, schema_fault
 from kamu_assets.engines.worker_process import report
-from kamu_assets.errors import InvalidError
 from kamu_assets.odf.arrow_schema import restore_arrow_types
-from kamu_assets.odf.data import DataSchema, DatasetVocabulary, OffsetInterval, OptionType
+from kamu_assets.odf.data import DataSchema, DatasetVocabulary, OffsetInterval
 from kamu_assets.odf.data_hash import LogicalHasher
-from kamu_assets.odf.defaults import with_defaults
 from kamu_assets.odf.multihash import Multihash
 
 _BATCH_BYTES: Final = 64 << 20
@@ -66,14 +63,14 @@ class _Reading:
     def __init__(self, file: Any, question: SliceQuestion) -> None:
         self._file = file
         self._question = question
-        self._schema = _embedded_schema(file)
+        self._schema = embedded_schema(file)
         self._next_offset = question.offsets.start
         self._wrong_offsets: str | None = None
-        self._nulls = dict.fromkeys(_maybe_null(self._schema, question.schema), 0)
+        self._nulls = dict.fromkeys(columns_without_nulls(self._schema, question.schema), 0)
         self._newest: int | None = None
 
     def answer(self) -> SliceAnswer:
-        wrong = self._compare_schema()
+        wrong = schema_fault(self._schema, self._question.schema, self._question.vocab)
         logical_hash, records = self._hash(look=wrong is None)
         end = self._question.offsets.end
         if wrong is None and self._wrong_offsets is None and self._next_offset != end + 1:
@@ -105,25 +102,6 @@ class _Reading:
         for batch in self._file.iter_batches(rows):
             yield restore_arrow_types(batch, self._schema)
 
-    def _compare_schema(self) -> str | None:
-        vocab, dataset = self._question.vocab, self._question.schema
-        wanted = [
-            *(vocab.offset_column, vocab.operation_type_column),
-            *(vocab.system_time_column, vocab.event_time_column),
-        ]
-        missing = [name for name in wanted if name not in self._schema.names]
-        if missing:
-            return f"column `{missing[0]}` is missing"
-        if self._schema.field(vocab.offset_column).type != pa.int64():
-            return f"column `{vocab.offset_column}` is {self._schema.field(vocab.offset_column).type}, not int64"
-        if dataset is None:
-            return None
-        try:
-            fit_schema(self._schema, dataset, name="the slice")
-        except InvalidError as error:
-            return None if _mean_the_same(self._schema, dataset) else str(error)
-        return None
-
     def _look(self, batch: pa.RecordBatch) -> None:
         vocab = self._question.vocab
         if self._wrong_offsets is None:
@@ -144,39 +122,11 @@ class _Reading:
         return f"offsets after {expected} do not count by one" if (np.diff(values) != 1).any() else None
 
 
-def _embedded_schema(file: Any) -> pa.Schema:
-    """The schema that the writer meant: Parquet alone has no name for some types."""
-    embedded = (file.metadata.metadata or {}).get(b"ARROW:schema")
-    return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(embedded))) if embedded else file.schema_arrow
-
-
-def _mean_the_same(schema: pa.Schema, dataset: DataSchema) -> bool:
-    """Whether the types are equal once units and zones that the dataset leaves out are filled in."""
-    try:
-        given = describe_schema(schema, name="the slice")
-    except InvalidError:
-        return False
-    return _plain_types(given) == _plain_types(dataset)
-
-
-def _plain_types(schema: DataSchema) -> list[tuple[str, object]]:
-    types = [(column.name, with_defaults(column.type)) for column in schema.fields]
-    return [(name, kind.inner if isinstance(kind, OptionType) else kind) for name, kind in types]
-
-
 def _batch_rows(metadata: Any) -> int:
     """As many rows as fit the memory meant for a batch, by what the file says of itself."""
     groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
     widest = max((group.total_byte_size // max(group.num_rows, 1) for group in groups), default=1)
     return max(1, min(_MAX_BATCH_ROWS, _BATCH_BYTES // max(widest, 1)))
-
-
-def _maybe_null(schema: pa.Schema, dataset: DataSchema | None) -> Iterator[str]:
-    """Columns whose nulls have to be counted: required in the dataset, nullable in the file."""
-    for column in dataset.fields if dataset is not None else ():
-        index = schema.get_field_index(column.name)
-        if not isinstance(column.type, OptionType) and index >= 0 and schema.field(index).nullable:
-            yield column.name
 
 
 def _newest_millis(times: pa.Array) -> int | None:
