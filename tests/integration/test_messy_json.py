@@ -50,6 +50,16 @@ def test_a_list_that_is_always_empty_must_be_declared(root: Root) -> None:  # JS
         dataset.push(b'{"items": []}\n' * 2)
 
 
+def test_objects_without_keys_must_be_declared(root: Root) -> None:  # JS-01
+    with pytest.raises(UnsupportedColumnTypeError, match=r"type of column `o` cannot be inferred.*declare it"):
+        root(FREE).push(b'{"o": {}}\n' * 2)
+
+
+def test_a_negative_scale_is_refused(root: Root) -> None:
+    with pytest.raises(UnsupportedColumnTypeError, match="column `v` has type .*; the scale must be between"):
+        root(ReadStepNdJson(schema_=columns(v=DecimalType(precision=5, scale=-2)))).push(b'{"v": 100}\n')
+
+
 def test_a_declared_list_may_be_empty(root: Root) -> None:  # JS-01
     items = ListType(item_type=OptionType(inner=Int64Type()))
     dataset = root(ReadStepNdJson(schema_=columns(items=items)))

@@ -81,6 +81,15 @@ def _check_storable(field: pa.Field, name: str) -> None:
                 f"{name}: the type of column `{field.name}` cannot be inferred: it has no values; "
                 "declare it in the schema of the read step"
             )
+        if pt.is_struct(kind) and kind.num_fields == 0:
+            raise UnsupportedColumnTypeError(
+                f"{name}: the type of column `{field.name}` cannot be inferred: its objects have no keys; "
+                "declare it in the schema of the read step"
+            )
+        if pt.is_decimal(kind) and not 0 <= kind.scale <= kind.precision:
+            raise UnsupportedColumnTypeError(
+                f"{name}: column `{field.name}` has type {kind}; the scale must be between 0 and the precision"
+            )
         if pt.is_dictionary(kind) or pt.is_map(kind) or pt.is_duration(kind) or pt.is_interval(kind):
             raise UnsupportedColumnTypeError(f"{name}: column `{field.name}` has type {kind}, which is not supported")
         if pt.is_union(kind) or pt.is_run_end_encoded(kind) or _is_list_of_struct(kind):

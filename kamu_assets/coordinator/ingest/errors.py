@@ -87,12 +87,6 @@ class UnsupportedSchemaError(IngestError):
     kind = "unsupported-schema"
 
 
-class UnsupportedReaderError(IngestError):
-    """The format is known to ODF, but not yet to this node."""
-
-    kind = "unsupported-reader"
-
-
 class UnsupportedMergeError(IngestError):
     """The merge strategy is known to ODF, but not yet to this node."""
 

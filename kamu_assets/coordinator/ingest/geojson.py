@@ -1,5 +1,6 @@
 """GeoJSON as lines of JSON: the properties of a feature and its geometry as text (RFC 7946)."""
 
+import io
 import json
 import re
 from collections.abc import Iterator
@@ -9,18 +10,20 @@ from typing import Any
 
 from kamu_assets.coordinator.ingest.errors import BadInputError, DuplicateColumnError
 from kamu_assets.coordinator.ingest.json_floats import json_float
-from kamu_assets.coordinator.ingest.json_scanner import JsonText, JsonValue
+from kamu_assets.coordinator.ingest.json_scanner import DECODER, JsonText, JsonValue
 from kamu_assets.coordinator.ingest.json_text import json_text, one_line
 from kamu_assets.coordinator.ingest.limits import IngestLimits
 
 GEOMETRY = "geometry"
+_PROPERTIES = '"properties"'
+_COLON_AND_BLANKS = ": \t\r\n"
 _FLOAT_OR_STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"|-?\d+(?:\.\d+)?e[+-]?\d+')
 
 
 def collection_to_ndjson(path: Path, *, target: Path, name: str, limits: IngestLimits) -> None:
     """Write the features of one collection as lines."""
     with json_text(path, name=name, limits=limits) as text, target.open("w", encoding="utf-8", newline="") as file:
-        for line in _collection(_Features(text, name)):
+        for line in _collection(_Features(text, name, limits)):
             file.write(line)
         text.end()
 
@@ -28,7 +31,7 @@ def collection_to_ndjson(path: Path, *, target: Path, name: str, limits: IngestL
 def features_to_ndjson(path: Path, *, target: Path, name: str, limits: IngestLimits) -> None:
     """Write features that follow one another as lines."""
     with json_text(path, name=name, limits=limits) as text, target.open("w", encoding="utf-8", newline="") as file:
-        features = _Features(text, name)
+        features = _Features(text, name, limits)
         while text.peek():
             file.write(features.next())
 
@@ -63,24 +66,51 @@ class _Features:
 
     text: JsonText
     name: str
+    limits: IngestLimits
     count: int = 0
 
     def next(self) -> str:
         """The next one as a line."""
         self.count += 1
-        self.text.peek()
-        where = f"{self.name}, line {self.text.line}, feature {self.count}"
-        if self.text.peek() != "{":
-            self.text.skip()
+        found = self.text.value()
+        where = f"{self.name}, line {found.line}, feature {self.count}"
+        if not isinstance(found.value, dict):
             raise BadInputError(f"{where}: expected an object of type Feature")
-        parts: dict[str, JsonValue] = {}
-        for key in self.text.members():
-            if key in ("type", "properties", GEOMETRY):
-                parts[key] = self.text.value()
-            else:
-                self.text.skip()
-        _check_type(parts["type"].value if "type" in parts else None, "Feature", where)
-        return _flattened(parts, where)
+        _check_type(found.value.get("type"), "Feature", where)
+        return self._flattened(found, where)
+
+    def _flattened(self, feature: JsonValue, where: str) -> str:
+        properties, geometry = feature.value.get("properties"), feature.value.get(GEOMETRY)
+        if not isinstance(properties, dict):
+            raise BadInputError(f"{where}: `properties` must be an object: they are the columns")
+        if GEOMETRY not in feature.value:
+            raise BadInputError(f"{where}: `geometry` is missing; a feature without a place has `null` there")
+        if not (geometry is None or isinstance(geometry, dict)):
+            raise BadInputError(f"{where}: `geometry` must be an object or null")
+        if GEOMETRY in properties:
+            raise DuplicateColumnError(f"{where}: a property is named `{GEOMETRY}`, like the column of geometries")
+        text = one_line(self._text_of_properties(feature))
+        return f'{{"{GEOMETRY}":{_as_column(geometry, where)}{"," if properties else ""}{text[1:]}\n'
+
+    def _text_of_properties(self, feature: JsonValue) -> str:
+        """As it stands in the file: printing it again could cost digits."""
+        *_, last = feature.text.split(_PROPERTIES)
+        start = len(last) - len(last.lstrip(_COLON_AND_BLANKS))
+        try:
+            found, end = DECODER.raw_decode(last, start)
+        except ValueError:
+            found, end = None, 0
+        if found == feature.value["properties"]:
+            return last[start:end]
+        # The word stands in other places, too.
+        return self._looked_up(feature)
+
+    def _looked_up(self, feature: JsonValue) -> str:
+        text, found = JsonText(io.StringIO(feature.text), name=self.name, limits=self.limits), ""
+        for key in text.members():
+            value = text.value().text
+            found = value if key == "properties" else found
+        return found
 
 
 def _check_type(found: object, wanted: str, where: str) -> None:
@@ -88,21 +118,6 @@ def _check_type(found: object, wanted: str, where: str) -> None:
         other = {"Feature": "NdGeoJson", "FeatureCollection": "GeoJson"}.get(str(found))
         advice = f"; the reader for it is {other}" if other else ""
         raise BadInputError(f"{where}: expected type {wanted}, found {json.dumps(found)[:80]}{advice}")
-
-
-def _flattened(parts: dict[str, JsonValue], where: str) -> str:
-    properties = parts.get("properties")
-    if properties is None or not isinstance(properties.value, dict):
-        raise BadInputError(f"{where}: `properties` must be an object: they are the columns")
-    if GEOMETRY not in parts:
-        raise BadInputError(f"{where}: `geometry` is missing; a feature without a place has `null` there")
-    geometry = parts[GEOMETRY].value
-    if not (geometry is None or isinstance(geometry, dict)):
-        raise BadInputError(f"{where}: `geometry` must be an object or null")
-    if GEOMETRY in properties.value:
-        raise DuplicateColumnError(f"{where}: a property is named `{GEOMETRY}`, like the column of geometries")
-    column = f'{{"{GEOMETRY}":{_as_column(geometry, where)}'
-    return f"{column}{',' if properties.value else ''}{one_line(properties.text)[1:]}\n"
 
 
 def _as_column(geometry: dict[str, Any] | None, where: str) -> str:

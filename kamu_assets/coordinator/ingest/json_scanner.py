@@ -27,7 +27,7 @@ def _refuse_constant(word: str) -> None:
     raise _NoNumberError(word)
 
 
-_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class JsonText:
             self.value()
             return
         try:
-            self._go_to(_DECODER.raw_decode(self._text, self._place)[1])
+            self._go_to(DECODER.raw_decode(self._text, self._place)[1])
         except (ValueError, RecursionError):
             # Too long for what was read, or wrong: its parts will tell.
             for _ in self.members() if opening == "{" else self.elements():
@@ -122,7 +122,7 @@ class JsonText:
     def _decoded(self) -> tuple[Any, int] | None:
         """A value and where it ends; None when more was read and it is to be tried again."""
         try:
-            found, end = _DECODER.raw_decode(self._text, self._place)
+            found, end = DECODER.raw_decode(self._text, self._place)
         except json.JSONDecodeError as error:
             if self._read_on(error):
                 return None

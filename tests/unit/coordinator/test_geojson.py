@@ -49,6 +49,22 @@ def test_digits_of_properties_are_not_touched(tmp_path: Path) -> None:
     assert '"price": 1.10000000000000000001' in (tmp_path / "out").read_text()
 
 
+@pytest.mark.parametrize(
+    "document",
+    [
+        '{"properties": {"n": 1.10, "properties": {"n": 2}}, "type": "Feature", "geometry": null}',
+        '{"x": {"properties": {"n": 3}}, "type": "Feature", "geometry": null, "properties": {"n": 1.10}}',
+        '{"type": "Feature", "geometry": null, "properties": {"n": 1.10}, "x": {"properties": {"n": 3}}}',
+        '{"type": "Feature", "geometry": null, "propert\\u0069es": {"n": 1.10}, "x": "\\"properties\\": {}"}',
+        '{"type": "Feature", "geometry": null, "properties": {"n": 2}, "properties": {"n": 1.10}}',
+    ],
+)
+def test_properties_are_found_wherever_the_word_stands(document: str, tmp_path: Path) -> None:
+    features(document, tmp_path)
+
+    assert '"n": 1.10' in (tmp_path / "out").read_text()
+
+
 def test_a_feature_without_a_place_has_none(tmp_path: Path) -> None:
     assert features(feature(geometry='"geometry": null'), tmp_path) == [{"geometry": None}]
 

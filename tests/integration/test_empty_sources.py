@@ -1,0 +1,91 @@
+"""A source without rows still says what its dataset looks like, and so do the datasets made of it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kamu_assets.coordinator.ingest.writer import schema_of
+from kamu_assets.coordinator.results import Updated, UpToDate
+from kamu_assets.coordinator.service import Coordinator
+from kamu_assets.odf.identity import DatasetAlias
+from kamu_assets.odf.serde.yaml import parse_snapshot
+from tests.support.coordination import a_coordinator
+from tests.support.heart import ADMIN, Heart, open_heart
+from tests.support.replay_derivatives import InlineEngine
+
+ROOT = """
+kind: DatasetSnapshot
+version: 1
+content:
+  name: quotes
+  kind: Root
+  metadata:
+    - kind: SetPollingSource
+      fetch: {{kind: FilesGlob, path: {path}}}
+      read:
+        kind: {reader}
+        {options}
+        schema:
+          fields:
+            - {{name: symbol, type: {{kind: Option, inner: {{kind: String}}}}}}
+            - {{name: price, type: {{kind: Option, inner: {{kind: Float64}}}}}}
+      merge: {{kind: Append}}
+"""
+DERIVATIVE = """
+kind: DatasetSnapshot
+version: 1
+content:
+  name: copies
+  kind: Derivative
+  metadata:
+    - kind: SetTransform
+      inputs: [{datasetRef: kamu/quotes, alias: input}]
+      transform: {kind: Sql, engine: datafusion, query: "select event_time, symbol, price from input"}
+"""
+QUOTES, COPIES = DatasetAlias.parse("kamu/quotes"), DatasetAlias.parse("kamu/copies")
+
+
+@pytest.fixture
+def heart(tmp_path: Path) -> Iterator[Heart]:
+    found = open_heart(tmp_path)
+    yield found
+    found.database.close()
+
+
+@pytest.fixture
+def coordinator(heart: Heart, tmp_path: Path) -> Coordinator:
+    return a_coordinator(heart, base=tmp_path, engines={"datafusion": InlineEngine()})
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        ("Csv", "header: true", "symbol,price\n"),
+        ("Csv", "header: true", ""),
+        ("NdJson", "", ""),
+        ("Json", "", "[]"),
+        ("GeoJson", "", '{"type": "FeatureCollection", "features": []}'),
+        ("NdGeoJson", "", ""),
+    ],
+)
+def test_a_source_without_rows_has_a_schema(
+    source: tuple[str, str, str], heart: Heart, coordinator: Coordinator, tmp_path: Path
+) -> None:  # KD-05
+    reader, options, content = source
+    (tmp_path / "empty").write_text(content)
+    manifest = ROOT.format(path=tmp_path / "empty", reader=reader, options=options)
+    for text in (manifest, DERIVATIVE):
+        heart.datasets.create_from_snapshot(ADMIN, parse_snapshot(text), system_time=heart.clock.now())
+
+    updated = coordinator.pull(ADMIN, QUOTES)
+    coordinator.pull(ADMIN, COPIES)
+
+    assert isinstance(updated, Updated)
+    assert updated.records == 0
+    for alias in (QUOTES, COPIES):
+        state = heart.chains.state(heart.datasets.resolve(ADMIN, alias).id)
+        schema = schema_of(state)
+        assert schema is not None
+        assert [field.name for field in schema.fields][4:] == ["symbol", "price"]
+        assert isinstance(coordinator.pull(ADMIN, alias), UpToDate)
