@@ -1,5 +1,6 @@
 """Looks at every dataset in SQL and in the store, and brings them together again."""
 
+import shutil
 from collections.abc import Callable, Iterator
 
 from kamu_assets.auth.store import AccountStore
@@ -16,7 +17,7 @@ from kamu_assets.datasets.references import References
 from kamu_assets.datasets.removal import Removal
 from kamu_assets.datasets.store import DatasetStore
 from kamu_assets.errors import KamuError
-from kamu_assets.storage.layout import stored_datasets
+from kamu_assets.storage.layout import sidecar_folders, stored_datasets
 from kamu_assets.storage.volumes import Volumes
 
 # A writer that has been silent for so long is dead.
@@ -53,7 +54,7 @@ class Doctor:
         for done, entry in enumerate(entries, 1):
             found += self._examination.examine(entry, dry_run=dry_run)
             on_progress(done, len(entries))
-        return [*found, *self._leftovers(dry_run=dry_run)]
+        return [*found, *self._stray_sidecars(dry_run=dry_run), *self._leftovers(dry_run=dry_run)]
 
     def _removals(self, *, dry_run: bool) -> Iterator[Finding]:
         for dataset in self._removal.pending():
@@ -95,6 +96,19 @@ class Doctor:
             return str(DatasetFiles.of(self._volumes, entry).head() or "nothing")
         except KamuError as error:
             return str(error)
+
+    def _stray_sidecars(self, *, dry_run: bool) -> Iterator[Finding]:
+        """What merges keep beside datasets, of datasets that are gone: a worker may have been at it meanwhile."""
+        # The folders are read before the registry: what is created meanwhile must not look lost.
+        found = [folder for volume in self._volumes.distinct() for folder in sidecar_folders(volume)]
+        with self._database.reading() as tx:
+            known = {entry.id.as_multibase for entry in self._entries.list(tx)}
+        for folder in found:
+            if folder.name not in known:
+                if not dry_run:
+                    shutil.rmtree(folder, ignore_errors=True)
+                message = f"removed what merges kept of {folder.name}, which is no dataset"
+                yield Finding(FindingKind.LEFTOVERS, None, message, repaired=not dry_run)
 
     def _leftovers(self, *, dry_run: bool) -> Iterator[Finding]:
         if dry_run:

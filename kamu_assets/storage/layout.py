@@ -45,6 +45,12 @@ def sidecar_folder(volume: ObjectStore, dataset: DatasetID) -> Path:
     return volume.staging().parent / SIDECARS / dataset_folder(dataset)
 
 
+def sidecar_folders(volume: ObjectStore) -> Iterator[Path]:
+    """Those of all datasets, also of such that are gone."""
+    place = volume.staging().parent / SIDECARS
+    return place.iterdir() if place.is_dir() else iter(())
+
+
 def block_key(dataset: DatasetID, block: Multihash) -> str:
     """A block: manifest bytes."""
     return f"{blocks_folder(dataset)}/{block}"

@@ -33,6 +33,7 @@ class Workshop:
         self.key = tuple(key)
         self.schema = run_schema(payload)
         self.seed = seed
+        self._made: list[Run] = []
 
     def keep(self, batches: Callable[[], Iterator[pa.RecordBatch]]) -> Run:
         """A run of sorted batches, which may be asked for twice."""
@@ -40,18 +41,22 @@ class Workshop:
             return Run.in_memory(list(batches()))
         name = f"{secrets.token_hex(8)}{RUN_SUFFIX}"
         try:
-            return write_run(self.folder, name, self.schema, batches())
+            run = write_run(self.folder, name, self.schema, batches())
         except OSError:
             with contextlib.suppress(OSError):
                 (self.folder / name).unlink(missing_ok=True)
             return Run.in_memory(list(batches()))
+        self._made.append(run)
+        return run
 
-    def discard(self, runs: Sequence[Run]) -> None:
-        """Remove files that nobody will open again."""
-        for run in runs:
-            if run.note is not None and self.folder is not None:
+    def tidy(self, kept: Sequence[Run]) -> None:
+        """Remove the files of runs that were made on the way; others may still be in use elsewhere."""
+        names = {run.note.name for run in kept if run.note is not None}
+        for run in self._made:
+            if run.note is not None and run.note.name not in names and self.folder is not None:
                 with contextlib.suppress(OSError):
                     (self.folder / run.note.name).unlink(missing_ok=True)
+        self._made = [run for run in self._made if run.note is not None and run.note.name in names]
 
     def merged(self, runs: Sequence[Run]) -> Run:
         """One run of several, oldest first."""
@@ -89,7 +94,7 @@ class RunBuilder:
         if len(self._chunks) < 2:  # noqa: PLR2004 - one is merged already
             return self._chunks[0] if self._chunks else None
         run = self._workshop.merged(self._chunks)
-        self._workshop.discard(self._chunks)
+        self._workshop.tidy([run])
         return run
 
     def _flush(self) -> None:

@@ -60,7 +60,9 @@ def _extended(bench: Bench, history: History, slices: Sequence[str], folder: Pat
     run = builder.finish()
     if run is None:
         return history
-    return History(layout, history.seed, tuple(workshop.compacted([*history.runs, run])))
+    runs = workshop.compacted([*history.runs, run])
+    workshop.tidy(runs)
+    return History(layout, history.seed, tuple(runs))
 
 
 def _usable_folder(folder: Path, *, otherwise: Path) -> Path:
