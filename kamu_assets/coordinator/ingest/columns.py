@@ -1,6 +1,7 @@
 """Columns of a slice: what input may bring, what the node adds, what the dataset demands (ODF-FACTS 8.4 and 5.4)."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 import pyarrow as pa
 import pyarrow.types as pt
@@ -52,6 +53,13 @@ def slice_schema(input_schema: pa.Schema, vocab: DatasetVocabulary) -> pa.Schema
 
 def describe_schema(schema: pa.Schema, *, name: str) -> DataSchema:
     """The ODF schema of a slice; refuses columns that a dataset cannot hold."""
+    # As bytes: schemas count as equal although metadata of their fields differs.
+    return _described(schema.serialize().to_pybytes(), name)
+
+
+@lru_cache(maxsize=64)
+def _described(serialized: bytes, name: str) -> DataSchema:
+    schema = pa.ipc.read_schema(pa.py_buffer(serialized))
     for field in schema:
         _check_storable(field, name)
     try:

@@ -1,6 +1,7 @@
 """Read steps: from a file to rows (ODF: ReadStep). What an option may be is what the reference accepts."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import pyarrow as pa
 from datafusion import DataFrame
@@ -22,7 +23,6 @@ from kamu_assets.coordinator.ingest.reader_options import csv_dialect
 from kamu_assets.coordinator.ingest.session import Bench
 from kamu_assets.errors import InvalidError
 from kamu_assets.odf.arrow_schema import to_arrow
-from kamu_assets.odf.data import DataSchema
 from kamu_assets.odf.ddl import parse_ddl
 from kamu_assets.odf.source import ReadStep, ReadStepCsv, ReadStepParquet
 
@@ -72,13 +72,19 @@ def check_header(source: ReadFrame, step: ReadStep, limits: IngestLimits) -> Non
 
 def declared_schema(step: ReadStep) -> pa.Schema | None:
     """The columns a read step demands, if it does."""
-    schema: DataSchema | None = step.schema_
+    schema = step.schema_
     try:
         if step.ddl_schema is not None:
-            schema = parse_ddl(step.ddl_schema)
+            return _ddl_schema(tuple(step.ddl_schema))
         return None if schema is None else to_arrow(schema)
     except InvalidError as error:
         raise UnsupportedSchemaError(f"schema of the {step.kind} reader: {error}") from error
+
+
+# Sources are pushed to again and again.
+@lru_cache(maxsize=64)
+def _ddl_schema(columns: tuple[str, ...]) -> pa.Schema:
+    return to_arrow(parse_ddl(columns))
 
 
 def _lines(
