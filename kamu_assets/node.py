@@ -139,7 +139,7 @@ class Node:
 
     @cached_property
     def verify_pool(self) -> "WorkerPool":
-        """Where slices are read that somebody wants verified: ingest need not wait for that."""
+        """Where slices are read and results computed that somebody wants verified: nobody else need wait for that."""
         engine = self.settings.engine
         return _pool("engine", os.cpu_count() or 1, engine.memory_limit, engine.time_limit_seconds)
 
@@ -163,18 +163,19 @@ class Node:
             volumes=self.volumes,
             ingest_pool=self.engine_pool,
             verify_pool=self.verify_pool,
-            engines=self._engines(config.encodings),
+            engines=self._engines(config.encodings, self.engine_pool),
+            verify_engines=self._engines(config.encodings, self.verify_pool),
             clock=self.clock,
             config=config,
             variables={name: value.get_secret_value() for name, value in self.settings.ingest.variables.items()},
         )
 
-    def _engines(self, encodings: "Encodings") -> "EngineRegistry":
+    def _engines(self, encodings: "Encodings", pool: "WorkerPool") -> "EngineRegistry":
         """The implementation for each name that a manifest may give."""
         from kamu_assets.engines.registry import EngineRegistry
 
         names = self.settings.engine.names
-        kinds = {kind: _engine(kind, self.settings, self.engine_pool, encodings) for kind in names.values()}
+        kinds = {kind: _engine(kind, self.settings, pool, encodings) for kind in names.values()}
         return EngineRegistry({name: kinds[kind] for name, kind in names.items()})
 
     @cached_property

@@ -76,6 +76,7 @@ class Coordinator:
         ingest_pool: JobRunner,
         verify_pool: VerifyRunner,
         engines: EngineRegistry,
+        verify_engines: EngineRegistry | None = None,
         clock: Clock,
         config: CoordinatorConfig,
         variables: Mapping[str, str] | None = None,
@@ -109,7 +110,11 @@ class Coordinator:
             database=database, chains=chains, committer=committer, volumes=volumes, engines=engines, clock=clock
         )
         self._verification = Verification(
-            datasets=datasets, database=database, volumes=volumes, engines=engines, pool=verify_pool
+            datasets=datasets,
+            database=database,
+            volumes=volumes,
+            engines=verify_engines or engines,
+            pool=verify_pool,
         )
 
     def pull(

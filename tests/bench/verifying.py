@@ -60,7 +60,6 @@ def ready_to_verify(_: Path, home: Path, dataset: DatasetAlias) -> Iterator[Veri
     with open_node(load_settings(home)) as node:
         assert node.coordinator
         node.verify_pool.warm_up(os.cpu_count() or 1)
-        node.engine_pool.warm_up(os.cpu_count() or 1)
         yield Verified(node, dataset)
 
 

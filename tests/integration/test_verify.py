@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -24,13 +25,14 @@ from kamu_assets.datasets.errors import DatasetNotFoundError
 from kamu_assets.datasets.references import References
 from kamu_assets.engines.engine import Engine
 from kamu_assets.engines.incremental.engine import IncrementalEngine
-from kamu_assets.engines.worker_limits import WorkerLimits
+from kamu_assets.engines.worker_limits import PoolBusyError, WorkerLimits
 from kamu_assets.engines.workers import WorkerPool
 from kamu_assets.odf.dataset import AddData, SetInfo
 from kamu_assets.odf.identity import DatasetAlias
 from kamu_assets.odf.multihash import Multihash
 from kamu_assets.odf.timestamp import Timestamp
 from tests.support.builders import a_block, a_logical_hash
+from tests.support.coordination import InThisProcess
 from tests.support.heart import ADMIN
 from tests.support.replay_derivatives import InlineEngine
 from tests.support.verdicts import HashingEngine
@@ -289,6 +291,30 @@ def test_nobody_waits_for_a_cancelled_verification(story: VerifiedStory) -> None
 
     with pytest.raises(VerificationCancelledError):
         story.verify(root, VerifyOptions(cancel=cancel))
+
+
+class BusyAtFirst(InThisProcess):
+    """All workers have work of others, for a while."""
+
+    refusals = 3
+
+    def run(self, job: Callable[[Any], Any], request: Any, **options: Any) -> Any:
+        if self.refusals:
+            self.refusals -= 1
+            raise PoolBusyError("engine", 64)
+        return super().run(job, request, **options)
+
+
+def test_a_verification_waits_for_its_turn(tmp_path: Path) -> None:
+    pool = BusyAtFirst()
+    with a_story(tmp_path, pool=pool) as story:
+        root = story.root()
+        story.push(root, [reading(1, "A")])
+
+        report = story.verify(root)
+
+    assert report.is_valid
+    assert pool.refusals == 0
 
 
 def test_replays_leave_no_files(story: VerifiedStory) -> None:

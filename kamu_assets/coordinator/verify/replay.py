@@ -15,12 +15,12 @@ from kamu_assets.coordinator.verify.findings import FaultFoundError, Findings, S
 from kamu_assets.coordinator.verify.model import Fault, Place, Remark, RemarkKind, VerdictKind
 from kamu_assets.coordinator.verify.replay_event import differences, event_of, hash_of
 from kamu_assets.coordinator.verify.replay_request import Replay, request_of
-from kamu_assets.coordinator.verify.running import JobRunner, StopSignal
+from kamu_assets.coordinator.verify.running import JobRunner, StopSignal, VerificationCancelledError, patiently
 from kamu_assets.coordinator.verify.same_rows import TwoSlices, same_rows
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.engines.engine import RowHasher, TransformSuccess
 from kamu_assets.engines.registry import EngineRegistry
-from kamu_assets.engines.worker_limits import JobCancelledError, PoolBusyError, PoolClosedError
+from kamu_assets.engines.worker_limits import JobCancelledError, PoolClosedError
 from kamu_assets.errors import KamuError
 from kamu_assets.odf.dataset import ExecuteTransform
 from kamu_assets.odf.engine import TransformSql
@@ -29,7 +29,7 @@ from kamu_assets.storage.layout import data_key
 from kamu_assets.storage.volumes import Volumes
 
 # Says nothing about the dataset.
-_NOT_ITS_FAULT = (JobCancelledError, PoolBusyError, PoolClosedError, StorageFullError)
+_NOT_ITS_FAULT = (JobCancelledError, PoolClosedError, StorageFullError, VerificationCancelledError)
 _UNION = re.compile(r"\bunion\b", re.IGNORECASE)
 
 
@@ -69,10 +69,8 @@ class Replays:
         try:
             engine = self.engines.get(replay.transform.engine)
             request = request_of(replay, self.entry, self.volumes, data=data, checkpoint=checkpoint)
-            if isinstance(engine, RowHasher) and not keep_rows:
-                answer = engine.hash_rows(request, cancel=self.stop)
-            else:
-                answer = engine.transform(request, cancel=self.stop)
+            execute = engine.hash_rows if isinstance(engine, RowHasher) and not keep_rows else engine.transform
+            answer = patiently(lambda: execute(request, cancel=self.stop), self.stop)
         except _NOT_ITS_FAULT:
             raise
         except KamuError as error:
@@ -106,7 +104,7 @@ class Replays:
             self._execute(replay, data, checkpoint, keep_rows=True)
         stored = self.volumes.for_kind(self.entry.kind).location(data_key(self.entry.id, said.physical_hash))
         slices = TwoSlices(stored, str(data), replay.walked.before.vocab.offset_column)
-        return self.pool.run(same_rows, slices, cancel=self.stop)
+        return patiently(lambda: self.pool.run(same_rows, slices, cancel=self.stop), self.stop)
 
     @contextmanager
     def _output(self) -> Iterator[tuple[Path, Path]]:

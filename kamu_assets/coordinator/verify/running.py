@@ -6,6 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
+from kamu_assets.engines.worker_limits import PoolBusyError
 from kamu_assets.errors import UnavailableError
 
 Req = TypeVar("Req")
@@ -42,6 +43,15 @@ class StopSignal(threading.Event):
         """Raise if so."""
         if self.is_set():
             raise VerificationCancelledError
+
+
+def patiently(action: Callable[[], Res], stop: StopSignal) -> Res:
+    """Wait for a worker as long as it takes: other verifications go on, too."""
+    while True:
+        try:
+            return action()
+        except PoolBusyError:
+            stop.check()
 
 
 class SideBySide:

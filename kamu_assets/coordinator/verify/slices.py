@@ -9,7 +9,7 @@ from kamu_assets.coordinator.ingest.writer import schema_of
 from kamu_assets.coordinator.verify.chain_walk import WalkedBlock
 from kamu_assets.coordinator.verify.findings import Findings, Stage
 from kamu_assets.coordinator.verify.model import RESTORE, Fault, Place, Remark, RemarkKind, VerdictKind
-from kamu_assets.coordinator.verify.running import JobRunner, StopSignal
+from kamu_assets.coordinator.verify.running import JobRunner, StopSignal, patiently
 from kamu_assets.coordinator.verify.slice_reading import SliceAnswer, SliceQuestion, read_slice
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.engines.worker_limits import AbortedError, MemoryLimitError, TimeLimitError, WorkerDiedError
@@ -109,7 +109,7 @@ class SliceChecks:
         before = walked.before
         question = SliceQuestion(location, said.offset_interval, schema_of(before), before.vocab)
         try:
-            return self.pool.run(read_slice, question, cancel=self.stop)
+            return patiently(lambda: self.pool.run(read_slice, question, cancel=self.stop), self.stop)
         except (AbortedError, MemoryLimitError, TimeLimitError, WorkerDiedError) as error:
             return SliceAnswer(unreadable=str(error))
 
