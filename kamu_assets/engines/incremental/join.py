@@ -27,7 +27,6 @@ from kamu_assets.engines.incremental.nodes import (
 from kamu_assets.engines.incremental.rewrite import TemporalTable
 from kamu_assets.engines.incremental.times import Times, passed_through
 from kamu_assets.engines.incremental.versions import Versions
-from kamu_assets.engines.sql_guard import plan_query
 
 TIME: Final = "kamu time"
 OPERATION: Final = "kamu operation"
@@ -68,10 +67,9 @@ class JoinQuery:
 
     @classmethod
     def planned(
-        cls, context: datafusion.SessionContext, sql: str, temporal: TemporalTable, *, primary_key: Sequence[str] | None
+        cls, frame: datafusion.DataFrame, temporal: TemporalTable, *, primary_key: Sequence[str] | None
     ) -> "JoinQuery":
-        """Plan a query; raise unless it is a join of a stream with this temporal table on its primary key."""
-        frame = plan_query(context, sql)
+        """Take a query apart; raise unless it is a join of a stream with this temporal table on its primary key."""
         plan = frame.logical_plan()
         check_no_subqueries(plan)
         if kind(plan) != "Projection":

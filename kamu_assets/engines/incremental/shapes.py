@@ -15,7 +15,7 @@ import pyarrow as pa
 from kamu_assets.engines.incremental.errors import UnsupportedConstructError
 from kamu_assets.engines.incremental.join import JoinQuery
 from kamu_assets.engines.incremental.nodes import check_no_subqueries, only_table
-from kamu_assets.engines.incremental.rewrite import Rewritten, Tumble, rewrite
+from kamu_assets.engines.incremental.rewrite import Rewritten, TemporalTable, Tumble, rewrite
 from kamu_assets.engines.incremental.times import TimeColumn, TimeKind, Times, times_of_rows
 from kamu_assets.engines.incremental.types import empty_batch, plain_schema
 from kamu_assets.engines.incremental.window import MILLIS, WindowQuery
@@ -87,13 +87,12 @@ class _Reader:
         query = rewrite(step.query)
         with _tables(self.context, self.relations, query.tumble):
             frame = self._planned(query)
-            schema = plain_schema(frame.schema())
             if query.tumble is not None:
-                found = self._window(step, query, schema, query.tumble)
+                found = self._window(step, query, frame, query.tumble)
             elif query.temporal is not None:
-                found = self._join(step, query, schema)
+                found = self._join(step, query, frame, query.temporal)
             else:
-                found = self._rows(step, query, frame, schema)
+                found = self._rows(step, query, frame)
         if step.alias is not None:
             self.steps[step.alias] = found
         return found
@@ -107,33 +106,33 @@ class _Reader:
                 raise UnsupportedConstructError("TUMBLE over anything but a column of an input or a step") from error
             raise
 
-    def _window(self, step: SqlQueryStep, query: Rewritten, schema: pa.Schema, tumble: Tumble) -> Step:
+    def _window(self, step: SqlQueryStep, query: Rewritten, frame: datafusion.DataFrame, tumble: Tumble) -> Step:
         tables = {name: one.times for name, one in self.relations.items()}
-        window = WindowQuery.planned(self.context, query.sql, tumble, tables=tables)
+        window = WindowQuery.planned(self.context, frame.logical_plan(), tumble, tables=tables)
         if tables[window.source].get(tumble.time) != TimeColumn(TimeKind.ROW):
             raise UnsupportedConstructError(f"TUMBLE of `{tumble.time}`, which is not the event time of an input,")
+        schema = plain_schema(frame.schema())
         output = Relation(schema, window.output_times(schema.names))
         return Step(step.alias, query, StepKind.WINDOW, window.source, output, window=window)
 
-    def _join(self, step: SqlQueryStep, query: Rewritten, schema: pa.Schema) -> Step:
-        temporal = query.temporal
-        assert temporal is not None  # noqa: S101 - the caller looked
+    def _join(self, step: SqlQueryStep, query: Rewritten, frame: datafusion.DataFrame, temporal: TemporalTable) -> Step:
         if temporal.table not in self.inputs:
             raise UnsupportedConstructError(f"the temporal table `{temporal.table}`, which is not an input,")
         primary_key = self.primary_keys.get(temporal.table)
         if temporal.is_function and primary_key is None:
             raise UnsupportedConstructError(f"the function `{temporal.table}`, which `temporalTables` does not define,")
-        join = JoinQuery.planned(self.context, query.sql, temporal, primary_key=primary_key)
+        join = JoinQuery.planned(frame, temporal, primary_key=primary_key)
         times = self.relations[join.stream.table].times
         if times.get(temporal.time[-1]) != TimeColumn(TimeKind.ROW):
             raise UnsupportedConstructError(
                 f"a table as of `{temporal.time[-1]}`, which is not the stream's event time,"
             )
+        schema = plain_schema(frame.schema())
         output = Relation(schema, join.times(times, schema.names))
         return Step(step.alias, query, StepKind.JOIN, join.stream.table, output, join=join)
 
-    def _rows(self, step: SqlQueryStep, query: Rewritten, frame: datafusion.DataFrame, schema: pa.Schema) -> Step:
-        plan = frame.logical_plan()
+    def _rows(self, step: SqlQueryStep, query: Rewritten, frame: datafusion.DataFrame) -> Step:
+        plan, schema = frame.logical_plan(), plain_schema(frame.schema())
         check_no_subqueries(plan)
         source = only_table(plan)
         times = times_of_rows(plan, {name: one.times for name, one in self.relations.items()}, schema.names)

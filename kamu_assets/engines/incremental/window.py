@@ -61,10 +61,9 @@ class WindowQuery:
 
     @classmethod
     def planned(
-        cls, context: datafusion.SessionContext, sql: str, tumble: Tumble, *, tables: Mapping[str, Times]
+        cls, context: datafusion.SessionContext, plan: LogicalPlan, tumble: Tumble, *, tables: Mapping[str, Times]
     ) -> "WindowQuery":
-        """Plan a query; raise unless it is a grouping by windows over rows of one table."""
-        plan = plan_query(context, sql).logical_plan()
+        """Take a plan apart; raise unless it is a grouping by windows over rows of one table."""
         check_no_subqueries(plan)
         node, having = _aggregation(plan)
         fields = list(context.create_dataframe_from_logical_plan(node).schema())
