@@ -17,6 +17,10 @@ from tests.support.thrift import I32, Listing, Value, struct_of, varint, zigzag
 READ = ReadStepParquet()
 ROWS = 12_347
 _OPTIONAL = 1
+# Snappy after the path of column `a`; plain values after the count of a page; what follows the type of column `b`.
+_CODEC_OF_A = b"\x01a\x15\x02"
+_PAGE = b"\x2c\x15" + varint(zigzag(ROWS)) + b"\x15\x00"
+_TYPE_OF_B = b"\x19\x25\x06\x00\x19\x18\x01b"
 
 
 def refused(file: bytes, words: str = "", *, error: type[KamuError] = BadInputError, heavy: bool = False) -> Poison:
@@ -100,6 +104,15 @@ def cases() -> Mapping[str, Poison]:
         "parquet offset beyond the end": refused(_footer_replaced(good, offset, _number(10**12)), "column `b`"),
         "parquet negative offset": refused(_footer_replaced(good, offset, _number(-5)), ""),
         "parquet wrong offset": refused(_footer_replaced(good, offset, _number(7)), "column `b`"),
+        "parquet unknown codec": refused(_footer_replaced(good, _CODEC_OF_A, _CODEC_OF_A[:-1] + b"\x40")),
+        "parquet unknown encoding": refused(good.replace(_PAGE, _PAGE[:-1] + b"\x40", 1)),
+        # The schema counts, and by it the pages are right.
+        "parquet other type than in the schema": Poison(
+            READ,
+            content(_footer_replaced(good, b"\x15\x04" + _TYPE_OF_B, b"\x15\x0c" + _TYPE_OF_B)),
+            None,
+            records=ROWS,
+        ),
         "parquet billion rows in one group": refused(_footer_replaced(good, rows, b"\x16" + _number(10**9))),
         "parquet billion rows in the file": refused(
             _footer_replaced(good, rows, b"\x16" + _number(10**9), count=1), "1000000000 rows"
