@@ -7,6 +7,7 @@ price float64 with two decimals | qty int64. Files are made once and kept in `.b
 from __future__ import annotations
 
 import os
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -52,14 +53,24 @@ def events(count: int, *, start: int = 0, seed: int = 7) -> pa.Table:
     return pa.table(columns, schema=SCHEMA)
 
 
-def csv_file(count: int, *, in_order: bool) -> Path:
-    """Events as CSV with a header; `in_order` of their event time, or up to 2 s out of it."""
-    return _kept(f"events-{count}-{'sorted' if in_order else 'shuffled'}.csv", count, in_order=in_order)
+class Order(StrEnum):
+    """How rows follow each other, by their event time."""
+
+    SORTED = "sorted"
+    # Up to 2 s late.
+    SHUFFLED = "shuffled"
+    # A million rows at a time from the last to the first, and these up to 2 s late.
+    BACKWARDS = "backwards"
 
 
-def ndjson_file(count: int, *, in_order: bool) -> Path:
+def csv_file(count: int, order: Order) -> Path:
+    """Events as CSV with a header."""
+    return _kept(f"events-{count}-{order}.csv", count, order)
+
+
+def ndjson_file(count: int, order: Order) -> Path:
     """The same as NDJSON."""
-    return _kept(f"events-{count}-{'sorted' if in_order else 'shuffled'}.ndjson", count, in_order=in_order)
+    return _kept(f"events-{count}-{order}.ndjson", count, order)
 
 
 def _notes(random: np.random.Generator, count: int) -> pa.Array:
@@ -69,27 +80,28 @@ def _notes(random: np.random.Generator, count: int) -> pa.Array:
     return pa.Array.from_buffers(pa.string(), count, [None, pa.py_buffer(offsets), pa.py_buffer(letters)])
 
 
-def _kept(name: str, count: int, *, in_order: bool) -> Path:
+def _kept(name: str, count: int, order: Order) -> Path:
     path = FOLDER / name
     if not path.exists():
         FOLDER.mkdir(exist_ok=True)
         unfinished = path.with_name(f"{name}.{os.getpid()}")
-        _write(unfinished, count, in_order=in_order, as_csv=path.suffix == ".csv")
+        _write(unfinished, count, order, as_csv=path.suffix == ".csv")
         unfinished.replace(path)
     return path
 
 
-def _write(path: Path, count: int, *, in_order: bool, as_csv: bool) -> None:
+def _write(path: Path, count: int, order: Order, *, as_csv: bool) -> None:
     with path.open("wb") as file:
         held: pa.Table | None = None
-        for start in range(0, count, _PIECE):
+        starts = range(0, count, _PIECE)
+        for start in reversed(starts) if order is Order.BACKWARDS else starts:
             piece = events(min(_PIECE, count - start), start=start)
-            if in_order:
+            if order is Order.SORTED:
                 is_last = start + _PIECE >= count
                 piece, held = _sorted(
                     piece, held, until=None if is_last else START_MILLIS + (start + _PIECE) * _STEP_MILLIS
                 )
-            _append(file, piece, as_csv=as_csv, header=start == 0)
+            _append(file, piece, as_csv=as_csv, header=file.tell() == 0)
 
 
 def _sorted(piece: pa.Table, held: pa.Table | None, *, until: int | None) -> tuple[pa.Table, pa.Table | None]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from tests.bench.data import csv_file
+from tests.bench.data import Order, csv_file
 from tests.bench.ingest import check_pushed, push_file, ready_for_csv
 from tests.bench.measurement import Measurement
 from tests.bench.pairs import Subject, compare
@@ -25,7 +25,7 @@ def measure() -> Iterator[Measurement]:
 
 
 def _in_order() -> Iterator[Measurement]:
-    source = csv_file(ROWS, in_order=True)
+    source = csv_file(ROWS, Order.SORTED)
     against = [
         Subject("floor", partial(floor.csv_slice, source=source), partial(check_slice, rows=ROWS)),
         *_tables(source),
@@ -35,17 +35,16 @@ def _in_order() -> Iterator[Measurement]:
 
 
 def _shuffled() -> Iterator[Measurement]:
-    source = csv_file(ROWS, in_order=False)
+    source = csv_file(ROWS, Order.SHUFFLED)
     sorting = Subject("floor", partial(floor.csv_slice_sorted, source=source), partial(check_slice, rows=ROWS))
     yield from compare("w1_shuffled", _ours(source, ROWS), [sorting], limits={"floor": 1.3}, pairs=PAIRS)
 
 
 def _memory() -> Iterator[Measurement]:
     """Neither rows nor their disorder take memory in proportion."""
-    for in_order in (True, False):
-        source = csv_file(MANY_ROWS, in_order=in_order)
-        name = f"w1_10m{'' if in_order else '_shuffled'}"
-        yield from compare(name, _ours(source, MANY_ROWS), [], limits={"rss_mb": 1000}, pairs=1)
+    for order in Order:
+        source = csv_file(MANY_ROWS, order)
+        yield from compare(f"w1_10m_{order}", _ours(source, MANY_ROWS), [], limits={"rss_mb": 1000}, pairs=1)
 
 
 def _tables(source: Path) -> Iterator[Subject]:

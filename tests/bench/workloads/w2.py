@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from tests.bench.data import ndjson_file
+from tests.bench.data import Order, ndjson_file
 from tests.bench.ingest import check_pushed, push_file, ready_for_ndjson
 from tests.bench.measurement import Measurement
 from tests.bench.pairs import Subject, compare
@@ -17,7 +17,7 @@ PAIRS = 5
 
 
 def measure() -> Iterator[Measurement]:
-    source = ndjson_file(ROWS, in_order=True)
+    source = ndjson_file(ROWS, Order.SORTED)
     check = partial(check_pushed, rows=ROWS)
     ours = Subject("push", partial(push_file, source=source), check, prepare=ready_for_ndjson)
     slicing = Subject("floor", partial(floor.ndjson_slice, source=source), partial(check_slice, rows=ROWS))

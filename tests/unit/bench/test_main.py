@@ -34,15 +34,15 @@ def test_the_same_seed_gives_the_same_rows() -> None:
     assert not events(1000, start=5).equals(events(1000, start=6))
 
 
-@pytest.mark.parametrize("in_order", [True, False])
+@pytest.mark.parametrize("order", list(data.Order))
 def test_files_hold_all_events_in_the_order_they_promise(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, in_order: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: data.Order
 ) -> None:
     monkeypatch.setattr(data, "FOLDER", tmp_path)
     monkeypatch.setattr(data, "_PIECE", 400)
 
-    table = pacsv.read_csv(data.csv_file(1000, in_order=in_order))
+    table = pacsv.read_csv(data.csv_file(1000, order))
 
     times = table["event_time"].to_pylist()
     assert sorted(table["id"].to_pylist()) == list(range(1000))
-    assert (times == sorted(times)) is in_order
+    assert (times == sorted(times)) is (order is data.Order.SORTED)
