@@ -26,15 +26,22 @@ def replay_cases(folder: Path, exclusions: Exclusions) -> Iterator[Case]:
 
 
 def _root_cases(folder: Path, exclusions: Exclusions) -> Iterator[Case]:
-    """A root is replayed up to the first step that we cannot do yet: all that follows builds on it."""
+    """A root is replayed up to the first step that we cannot do yet: all that follows builds on it.
+
+    Resets are the exception: moving a head needs nothing of ours, so the replay goes on behind them.
+    """
     scenario = Scenario.load(folder)
+    left_out: list[str] = []
+    end = len(scenario.steps)
     for count, step in enumerate(scenario.steps):
         found = exclusions.find_step(scenario.name, step["id"], scenario.needs(step))
         if found:
-            yield Case(Evidence.REPLAY, scenario.name, partial(check_root, folder, count))
-            yield _left_out(f"{scenario.name}/{step['id']}/{found.need}")
-            return
-    yield Case(Evidence.REPLAY, scenario.name, partial(check_root, folder, len(scenario.steps)))
+            left_out.append(f"{scenario.name}/{step['id']}/{found.need}")
+        if found and step["op"] != "reset":
+            end = count
+            break
+    yield Case(Evidence.REPLAY, scenario.name, partial(check_root, folder, end))
+    yield from map(_left_out, left_out)
 
 
 def _derivative_cases(folder: Path, exclusions: Exclusions) -> Iterator[Case]:

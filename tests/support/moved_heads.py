@@ -11,15 +11,19 @@ from kamu_assets.odf.multihash import Multihash
 from tests.support.heart import ADMIN, Heart
 
 
-def move_head(heart: Heart, dataset: DatasetRef, to: Multihash, *, recorded: Path) -> None:
-    """Let the head be a recorded block; blocks and slices that are not here yet come from the recorded dataset."""
-    entry = heart.datasets.resolve(ADMIN, dataset)
-    folder = Path(heart.datasets.storage_location(entry))
+def take_files(heart: Heart, dataset: DatasetRef, recorded: Path) -> None:
+    """Copy blocks, slices and checkpoints of a recorded dataset that are not here yet."""
+    folder = Path(heart.datasets.storage_location(heart.datasets.resolve(ADMIN, dataset)))
     for part in ("blocks", "data", "checkpoints"):
         for found in recorded.glob(f"{part}/*"):
             if not (folder / part / found.name).exists():
                 (folder / part).mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(found, folder / part / found.name)
+
+
+def move_head(heart: Heart, dataset: DatasetRef, to: Multihash) -> None:
+    """Let the head be a block that is here."""
+    entry = heart.datasets.resolve(ADMIN, dataset)
     blocks = heart.volumes.blocks(entry.kind)
     chain = read_chain(to, lambda name: blocks.get(entry.id, name))
     with heart.database.transaction() as tx:

@@ -23,6 +23,7 @@ from kamu_assets.odf.snapshot import InvalidSnapshotError
 from kamu_assets.odf.timestamp import Timestamp
 from tests.support.coordination import a_coordinator
 from tests.support.heart import ADMIN, Heart, open_heart
+from tests.support.moved_heads import move_head
 from tests.support.recorded_root import Scenario
 from tests.support.replay_compare import comparable, kind_of
 from tests.support.web_source import Route, WebSource, web_source
@@ -45,7 +46,10 @@ class Replay:
     def run(self, steps: Sequence[Mapping[str, Any]]) -> list[str]:
         """Everything that differs."""
         for step in steps:
-            self._step(step)
+            if step["op"] == "reset":
+                self._stand_in(step)
+            else:
+                self._step(step)
         if steps and not self.differences:
             self._compare_blocks(self.scenario.blocks_after(steps[-1]))
         return self.differences
@@ -64,6 +68,14 @@ class Replay:
         self._compare(step["id"], "outcome", wanted.outcome, outcome, detail)
         self._compare(step["id"], "error kind", wanted.kind, kind, detail)
         self._compare(step["id"], "new blocks", wanted.new_blocks, self._length() - before, detail)
+
+    def _stand_in(self, step: Mapping[str, Any]) -> None:
+        """Move the head as the step does, without judging how."""
+        number = self.scenario.reset_to(step)
+        if number is not None:
+            entry = self.heart.datasets.resolve(ADMIN, self._ref)
+            (target,) = (found for found in self.heart.chains.blocks(entry.id) if found.block.sequence_number == number)
+            move_head(self.heart, entry.id, target.block_hash)
 
     def _compare(self, step: str, what: str, wanted: object, found: object, detail: str) -> None:
         if wanted != found:

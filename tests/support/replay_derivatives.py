@@ -33,7 +33,7 @@ from kamu_assets.odf.serde.yaml import event_from_json, event_to_json, parse_sna
 from kamu_assets.odf.timestamp import Timestamp
 from tests.support.coordination import a_coordinator
 from tests.support.heart import ADMIN, Heart, open_heart
-from tests.support.moved_heads import move_head
+from tests.support.moved_heads import move_head, take_files
 from tests.support.recorded_derivative import Recording
 
 # Branches of such a query race in kamu: the same rows in another order are as good.
@@ -180,7 +180,8 @@ class DerivativeReplay:
         """Heads as kamu left them."""
         for name, change in self._changes().items():
             recorded = self.recording.folder / "datasets" / name
-            move_head(self.heart, self._entry(name).id, Multihash.parse(change["after"]), recorded=recorded)
+            take_files(self.heart, self._entry(name).id, recorded)
+            move_head(self.heart, self._entry(name).id, Multihash.parse(change["after"]))
 
     def _changes(self) -> dict[str, Any]:
         """Heads that moved in this step, as far as the blocks were still there in the end."""
