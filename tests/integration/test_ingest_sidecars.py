@@ -9,14 +9,23 @@ from hashlib import sha3_256
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from kamu_assets.coordinator.ingest.limits import IngestLimits
+from kamu_assets.coordinator.ingest.session import open_bench
 from kamu_assets.coordinator.ingest.sidecars import building, history, shelf, slices
-from kamu_assets.coordinator.ingest.sidecars.use import known_heads
+from kamu_assets.coordinator.ingest.sidecars.errors import UnreadableSliceError
+from kamu_assets.coordinator.ingest.sidecars.layout import Layout
+from kamu_assets.coordinator.ingest.sidecars.state import LatestState
+from kamu_assets.coordinator.ingest.sidecars.use import Contents, known_heads
 from kamu_assets.coordinator.service import Coordinator
 from kamu_assets.datasets.errors import DatasetNotFoundError
 from kamu_assets.engines.worker_limits import WorkerDiedError
+from kamu_assets.odf.data import DatasetVocabulary
 from kamu_assets.odf.serde.yaml import event_from_json
+from kamu_assets.storage.layout import data_key
 from tests.support.coordination import InThisProcess, Req, Res, a_coordinator
 from tests.support.heart import ADMIN, Heart, open_heart
 from tests.support.merging_roots import (
@@ -299,6 +308,37 @@ def test_a_worker_that_dies_over_a_sidecar_is_tried_without(heart: Heart, tmp_pa
 
     assert pool.deaths == 1
     assert [id_ for _, id_, _ in changes_of(heart, entry)] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("merge", MERGES)
+def test_a_damaged_slice_is_named_and_not_the_input(merge: str, heart: Heart, coordinator: Coordinator) -> None:
+    entry = a_root(heart, merge)
+    push(coordinator, entry, STEPS[0])
+    (part,) = heart.chains.slices(entry.id, after=None, until=heart.chains.head(entry.id))
+    path = Path(heart.volumes.for_kind(entry.kind).location(data_key(entry.id, part.physical_hash)))
+    path.write_bytes(bytes(path.stat().st_size))
+
+    with pytest.raises(UnreadableSliceError, match=str(part.physical_hash)):
+        push(coordinator, entry, STEPS[1])
+
+
+@pytest.mark.parametrize("merge", MERGES)
+def test_rows_that_are_out_of_order_in_a_slice_are_read_in_order(
+    merge: str, heart: Heart, coordinator: Coordinator, tmp_path: Path
+) -> None:
+    """Other software may lay rows as it likes; offsets tell which is newer."""
+    del coordinator, heart
+    table = pa.table({"offset": [1, 0], "op": [3, 0], "id": [1, 1], "v": ["new", "old"]})
+    path = tmp_path / "slice"
+    pq.write_table(table, path)
+    contents = Contents.KEYS if merge == LEDGER else Contents.STATE
+    layout = Layout(contents, ("id",), table.schema, DatasetVocabulary())
+
+    found = history.open_history(open_bench(IngestLimits(), tmp_path), layout, [str(path)], None)
+
+    if contents is Contents.STATE:
+        assert [row for batch in LatestState(found).not_found() for row in batch.to_pylist()] == [{"id": 1, "v": "new"}]
+    assert sum(run.rows for run in found.runs) == 1
 
 
 def test_two_nodes_take_turns_on_one_dataset(heart: Heart, tmp_path: Path) -> None:

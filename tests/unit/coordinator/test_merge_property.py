@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from kamu_assets.coordinator.ingest import commit_order
 from kamu_assets.coordinator.ingest.sidecars import building, key_hash, keys, layout, sorting
 from kamu_assets.odf.source import (
     MergeStrategy,
@@ -158,4 +159,5 @@ def _tiny_pieces_and_a_bad_hash() -> Iterator[None]:
         patch.setattr(sorting, "_BATCH_ROWS", 2)
         patch.setattr(building, "CHUNK_ROWS", 2)
         patch.setattr(building, "MAX_RUNS", 2)
+        patch.setattr(commit_order, "_MEMORY_BYTES", 1)
         yield

@@ -7,7 +7,8 @@ import numpy as np
 import pyarrow as pa
 from datafusion import DataFrame
 
-from kamu_assets.coordinator.ingest.session import Bench, engine_failures, quoted, stream
+from kamu_assets.coordinator.ingest.session import Bench, EngineFailureError, engine_failures, quoted, stream
+from kamu_assets.coordinator.ingest.sidecars.errors import UnreadableSliceError
 from kamu_assets.coordinator.ingest.sidecars.layout import Layout
 from kamu_assets.coordinator.ingest.sidecars.use import Contents
 from kamu_assets.engines.listing import listing
@@ -18,11 +19,19 @@ _NUMBERS = itertools.count()
 def slice_rows(bench: Bench, slices: Sequence[str], layout: Layout) -> Iterator[pa.RecordBatch]:
     """The rows of slices, oldest first."""
     for location in slices:
-        with engine_failures():
-            frame = listing(bench.session, [location], schema=layout.schema)
-        if layout.contents is Contents.STATE and not _is_sorted(bench, frame, layout.vocab.offset_column):
-            frame = _query(bench, frame, "*", f"ORDER BY {quoted(layout.vocab.offset_column)}")
-        yield from stream(_selected(bench, frame, layout.read_columns))
+        try:
+            yield from _rows(bench, location, layout)
+        except EngineFailureError as error:
+            raise UnreadableSliceError(location, str(error)) from error
+
+
+def _rows(bench: Bench, location: str, layout: Layout) -> Iterator[pa.RecordBatch]:
+    with engine_failures():
+        frame = listing(bench.session, [location], schema=layout.schema)
+    offset, order = layout.vocab.offset_column, ""
+    if layout.contents is Contents.STATE and not _is_sorted(bench, frame, offset):
+        order = f"ORDER BY {quoted(offset)}"
+    return stream(_selected(bench, frame, layout.read_columns, order))
 
 
 def _is_sorted(bench: Bench, frame: DataFrame, offset: str) -> bool:
@@ -36,14 +45,10 @@ def _is_sorted(bench: Bench, frame: DataFrame, offset: str) -> bool:
     return True
 
 
-def _selected(bench: Bench, frame: DataFrame, columns: Sequence[str]) -> DataFrame:
-    return _query(bench, frame, ", ".join(map(quoted, columns)))
-
-
-def _query(bench: Bench, frame: DataFrame, columns: str, rest: str = "") -> DataFrame:
+def _selected(bench: Bench, frame: DataFrame, columns: Sequence[str], order: str = "") -> DataFrame:
     view = f"__slice_{next(_NUMBERS)}"
     with engine_failures():
         bench.session.register_view(view, frame)
-        found = bench.session.sql(f"SELECT {columns} FROM {view} {rest}")
+        found = bench.session.sql(f"SELECT {', '.join(map(quoted, columns))} FROM {view} {order}")
         bench.session.deregister_table(view)
     return found
