@@ -8,7 +8,9 @@ import pyarrow as pa
 import pytest
 
 from kamu_assets.engines.datafusion import DataFusionEngine
-from kamu_assets.engines.engine import InternalError, InvalidQuery, TransformSuccess
+from kamu_assets.engines.engine import Engine, InternalError, InvalidQuery, TransformSuccess
+from kamu_assets.engines.grpc.client import RemoteConfig, RemoteEngine
+from kamu_assets.engines.grpc.server import EngineServer
 from kamu_assets.engines.listing import schema_from_ipc
 from kamu_assets.engines.workers import WorkerLimits, WorkerPool
 from kamu_assets.odf.arrow_schema import from_arrow
@@ -27,10 +29,15 @@ EXCLUDED = {
 RACING = ("derivative-union-two-inputs", "derivative-two-watermarks", "derivative-multi-level")
 
 
-@pytest.fixture(scope="module")
-def engine() -> Iterator[DataFusionEngine]:
+@pytest.fixture(scope="module", params=["in a worker", "behind the wire"])
+def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
     pool = WorkerPool(name="engine", size=1, limits=WorkerLimits(MEMORY, 120))
-    yield DataFusionEngine(pool, memory_bytes=MEMORY)
+    local = DataFusionEngine(pool, memory_bytes=MEMORY)
+    if request.param == "in a worker":
+        yield local
+    else:
+        with EngineServer(local, port=0) as server:
+            yield RemoteEngine(RemoteConfig(f"127.0.0.1:{server.port}", 120), pool)
     pool.close()
 
 
@@ -45,7 +52,7 @@ def as_sets(table: pa.Table) -> list[str]:
 
 
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call.name)
-def test_a_recorded_call_gets_the_recorded_answer(engine: DataFusionEngine, call: EngineCall, tmp_path: Path) -> None:
+def test_a_recorded_call_gets_the_recorded_answer(engine: Engine, call: EngineCall, tmp_path: Path) -> None:
     if call.scenario in EXCLUDED:
         pytest.skip(EXCLUDED[call.scenario])
 
