@@ -46,13 +46,9 @@ class Catalog:
         found = {}
         for dataset in datasets:
             try:
-                found[dataset] = self.row(dataset)
+                found[dataset] = self._described(dataset)
             except DatasetNotFoundError:
                 continue
-            except KamuError as error:
-                # One damaged dataset must not hide the others, nor itself.
-                log.warning("dataset_not_described", dataset=str(dataset), reason=str(error))
-                found[dataset] = undescribed(self.entry(dataset), str(error))
         return found
 
     def entry(self, dataset: DatasetID) -> DatasetEntry:
@@ -61,7 +57,17 @@ class Catalog:
 
     def named(self, keys: Collection[AssetKey]) -> Sequence[CatalogRow]:
         """The datasets behind asset keys; DatasetNotFoundError for a key without one."""
-        return [self.row(self._find(key)) for key in sorted(keys)]
+        return [self._described(self._find(key)) for key in sorted(keys)]
+
+    def _described(self, dataset: DatasetID) -> CatalogRow:
+        """One damaged dataset must not hide the others, nor itself, and can still be verified."""
+        try:
+            return self.row(dataset)
+        except DatasetNotFoundError:
+            raise
+        except KamuError as error:
+            log.warning("dataset_not_described", dataset=str(dataset), reason=str(error))
+            return undescribed(self.entry(dataset), str(error))
 
     def _find(self, key: AssetKey) -> DatasetID:
         account, name = (AccountName.parse(key.path[0]), DatasetName.parse(key.path[-1]))

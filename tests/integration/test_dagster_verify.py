@@ -110,6 +110,18 @@ def test_a_flipped_byte_fails_and_the_first_bad_object_stays_visible(checked: Ch
     assert history == [found.run_id, before.run_id]
 
 
+def test_a_damaged_block_is_a_verdict_even_where_nothing_else_works(checked: Checked) -> None:
+    root = checked.root()
+    head = checked.slices(root)[0].parents[1] / "blocks" / str(checked.home.parts.chains.head(root.id))
+    flip(head)
+
+    found = checked.check(root)
+
+    assert found.status == "FAILED"
+    assert found.metadata["verdict"] in {"BlockMalformed", "BlockHashMismatch"}
+    assert found.metadata["bad_file"] == f"blocks/{head.name}"
+
+
 def test_materializing_verifies_nothing(checked: Checked) -> None:
     """The UI asks for the checks of whatever it materializes."""
     root = checked.root()
