@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha3_256
 from pathlib import Path
 from typing import Any
@@ -351,6 +352,33 @@ def test_two_nodes_take_turns_on_one_dataset(heart: Heart, tmp_path: Path) -> No
 
     newest = {id_: v for op, id_, v in changes_of(heart, entry) if op in (0, 3)}
     assert newest == {1: "9", **{number: "x" for number in range(10) if number != 1}}
+
+
+def test_two_nodes_at_once_lose_nothing(heart: Heart, tmp_path: Path) -> None:
+    """Each renews sidecars that the other one reads, replaces and removes."""
+    coordinators = [a_coordinator(heart, base=tmp_path) for _ in range(2)]
+    entry = a_root(heart, UPSERT)
+    push(coordinators[0], entry, [{"id": 0, "v": "start"}])
+
+    def work(node: int) -> int:
+        found = [
+            push(coordinators[node], entry, [{"id": 0, "v": f"{node}-{turn}"}, {"id": 1 + node, "v": str(turn)}])
+            for turn in range(12)
+        ]
+        return sum(result.records for result in found)
+
+    with ThreadPoolExecutor(2) as threads:
+        records = sum(threads.map(work, range(2)))
+
+    changes = changes_of(heart, entry)
+    assert records == len(changes) - 1
+    current: dict[int | None, str | None] = {}
+    for op, id_, v in changes:
+        # Whatever is taken back is what was there.
+        assert current.pop(id_, None) == (v if op in (1, 2) else None), (op, id_, v)
+        if op in (0, 3):
+            current[id_] = v
+    assert current[1] == current[2] == "11"
 
 
 def test_sources_with_different_merges_share_history(heart: Heart, coordinator: Coordinator) -> None:

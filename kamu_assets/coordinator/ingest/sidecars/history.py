@@ -2,7 +2,7 @@
 
 import contextlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,8 +13,8 @@ from kamu_assets.coordinator.ingest.sidecars.building import RunBuilder, Worksho
 from kamu_assets.coordinator.ingest.sidecars.layout import Layout
 from kamu_assets.coordinator.ingest.sidecars.run import Run
 from kamu_assets.coordinator.ingest.sidecars.shelf import Manifest, Shelf
-from kamu_assets.coordinator.ingest.sidecars.slices import slice_rows
-from kamu_assets.coordinator.ingest.sidecars.use import SidecarUse
+from kamu_assets.coordinator.ingest.sidecars.slices import slice_rows, slice_statistics
+from kamu_assets.coordinator.ingest.sidecars.use import Contents, SidecarUse
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class History:
 
     def workshop(self, folder: Path | None, payload: pa.Schema) -> Workshop:
         """Makes runs of other rows that are sorted alike."""
-        return Workshop(folder, key=self.layout.key, payload=payload, seed=self.seed)
+        return Workshop(folder, key=self.layout.sort_key, payload=payload, seed=self.seed)
 
 
 def open_history(bench: Bench, layout: Layout, slices: Sequence[str], use: SidecarUse | None) -> History:
@@ -55,14 +55,20 @@ def _extended(bench: Bench, history: History, slices: Sequence[str], folder: Pat
     layout = history.layout
     workshop = history.workshop(folder, layout.payload)
     builder = RunBuilder(workshop)
-    for batch in slice_rows(bench, slices, layout):
-        builder.add(layout.kept(batch))
+    for batch in _kept_rows(bench, slices, layout):
+        builder.add(batch)
     run = builder.finish()
     if run is None:
         return history
     runs = workshop.compacted([*history.runs, run])
     workshop.tidy(runs)
     return History(layout, history.seed, tuple(runs))
+
+
+def _kept_rows(bench: Bench, slices: Sequence[str], layout: Layout) -> Iterator[pa.RecordBatch]:
+    if layout.contents is Contents.STATISTICS:
+        return slice_statistics(bench, slices, layout)
+    return map(layout.kept, slice_rows(bench, slices, layout))
 
 
 def _usable_folder(folder: Path, *, otherwise: Path) -> Path:

@@ -14,6 +14,8 @@ from kamu_assets.coordinator.ingest.sidecars.use import Contents, shelf_name
 from kamu_assets.odf.data import DatasetVocabulary, OperationType
 
 GONE: Final = "\u2063gone"
+SLICE: Final = "slice"
+RECORDS: Final = "records"
 # A new number makes all sidecars made before unusable.
 FORMAT: Final = 1
 
@@ -47,8 +49,25 @@ class Layout:
         return [field.name for field in self.schema if field.name not in system]
 
     @property
+    def bounded_columns(self) -> list[str]:
+        """The columns of which statistics know the bounds; values that have no order have none."""
+        vocab = self.vocab
+        wanted = (vocab.offset_column, vocab.system_time_column, vocab.event_time_column, *self.key)
+        there = [column for column in dict.fromkeys(wanted) if column in self.schema.names]
+        return [column for column in there if not pa.types.is_nested(self.schema.field(column).type)]
+
+    @property
+    def sort_key(self) -> tuple[str, ...]:
+        """The columns by which runs are sorted."""
+        return (smallest(self.vocab.offset_column),) if self.contents is Contents.STATISTICS else self.key
+
+    @property
     def payload(self) -> pa.Schema:
         """The columns that are kept."""
+        if self.contents is Contents.STATISTICS:
+            bounds = [(column, bound) for column in self.bounded_columns for bound in (smallest, largest)]
+            fields = [self._field(column).with_name(bound(column)) for column, bound in bounds]
+            return pa.schema([pa.field(SLICE, pa.string()), pa.field(RECORDS, pa.int64()), *fields])
         if self.contents is Contents.STATE:
             return pa.schema([*map(self._field, self.data_columns), pa.field(GONE, pa.bool_())])
         if tells_all([self.schema.field(column).type for column in self.key]):
@@ -81,6 +100,16 @@ class Layout:
     def _field(self, column: str) -> pa.Field:
         # Rows of other engines may lack values that the schema demands.
         return self.schema.field(column).with_nullable(True)
+
+
+def smallest(column: str) -> str:
+    """The column of statistics that holds the smallest value of another one."""
+    return f"min {column}"
+
+
+def largest(column: str) -> str:
+    """The same for the largest value."""
+    return f"max {column}"
 
 
 def _digest(value: object) -> str:

@@ -25,6 +25,23 @@ def slice_rows(bench: Bench, slices: Sequence[str], layout: Layout) -> Iterator[
             raise UnreadableSliceError(location, str(error)) from error
 
 
+def slice_statistics(bench: Bench, slices: Sequence[str], layout: Layout) -> Iterator[pa.RecordBatch]:
+    """One row per slice. Values decide, not what the file says of itself: texts are cut there."""
+    bounds = [f"min({quoted(column)}), max({quoted(column)})" for column in layout.bounded_columns]
+    query = f"SELECT count(*), {', '.join(bounds)} FROM "
+    for location in slices:
+        try:
+            with engine_failures():
+                view = _view(bench, listing(bench.session, [location], schema=layout.schema))
+                (found,) = stream(bench.session.sql(query + view))
+                bench.session.deregister_table(view)
+        except EngineFailureError as error:
+            raise UnreadableSliceError(location, str(error)) from error
+        columns = [pa.array([location.rpartition("/")[2]]), *found.columns]
+        fields = zip(columns, layout.payload, strict=True)
+        yield pa.RecordBatch.from_arrays([column.cast(field.type) for column, field in fields], schema=layout.payload)
+
+
 def _rows(bench: Bench, location: str, layout: Layout) -> Iterator[pa.RecordBatch]:
     with engine_failures():
         frame = listing(bench.session, [location], schema=layout.schema)
@@ -46,9 +63,14 @@ def _is_sorted(bench: Bench, frame: DataFrame, offset: str) -> bool:
 
 
 def _selected(bench: Bench, frame: DataFrame, columns: Sequence[str], order: str = "") -> DataFrame:
-    view = f"__slice_{next(_NUMBERS)}"
     with engine_failures():
-        bench.session.register_view(view, frame)
+        view = _view(bench, frame)
         found = bench.session.sql(f"SELECT {', '.join(map(quoted, columns))} FROM {view} {order}")
         bench.session.deregister_table(view)
     return found
+
+
+def _view(bench: Bench, frame: DataFrame) -> str:
+    name = f"__slice_{next(_NUMBERS)}"
+    bench.session.register_view(name, frame)
+    return name

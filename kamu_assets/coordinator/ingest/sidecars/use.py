@@ -16,12 +16,14 @@ MANIFEST_SUFFIX: Final = ".json"
 
 
 class Contents(StrEnum):
-    """The two kinds of sidecars that merges use."""
+    """What a sidecar holds: the first two are for merges."""
 
     # All keys ever seen.
     KEYS = "keys"
     # Of each key the newest row, and whether it was retracted.
     STATE = "state"
+    # Of each slice the smallest and largest offset, system time, event time and key.
+    STATISTICS = "statistics"
 
 
 @dataclass(frozen=True, slots=True)
