@@ -10,17 +10,19 @@ from pathlib import Path
 
 from rich.console import Console
 
-from deployment.demo import data
+from deployment.demo import data, following
 from deployment.demo.node import DemoNode
 
 MANIFESTS = Path(__file__).parent / "manifests"
 ROOTS = ("flights", "weather", "airlines")
-DERIVATIVES = ("flights.delays", "flights.late")
-LIVE_ROWS = 5
+DERIVATIVES = ("flights.delays", "flights.late", *following.WAITING)
 QUESTION = """
-select a.name as airline, count(*) as arrivals, sum(case when d.outcome = 'late' then 1 else 0 end) as an_hour_late
-from "kamu/flights.delays" d join "kamu/airlines" a on d.carrier = a.carrier
-group by a.name order by arrivals desc limit 5
+select
+  a.name as airline, count(*) as flights,
+  round(avg(dep_delay) filter (where visib >= 3), 1) as delay_if_clear,
+  round(avg(dep_delay) filter (where visib < 3), 1) as delay_if_hazy
+from "kamu/flights.weather" f join "kamu/airlines" a on f.carrier = a.carrier
+group by a.name order by flights desc limit 5
 """.strip()
 
 console = Console(highlight=False, soft_wrap=True)
@@ -59,8 +61,8 @@ def run(node: DemoNode) -> None:
         node.start()
     step("the node is up" if node.started else f"the node in {node.home} was up already")
     add_datasets(node, source)
-    load(node, source)
-    follow_live(node, source)
+    progress = load(node, source)
+    follow_live(node, source, progress)
     ask(node)
     show_addresses(node)
 
@@ -68,14 +70,14 @@ def run(node: DemoNode) -> None:
 def add_datasets(node: DemoNode, source: Path) -> None:
     rendered = source / "manifests"
     rendered.mkdir(exist_ok=True)
-    for name in (*ROOTS, *DERIVATIVES):
-        text = (MANIFESTS / f"{name}.yaml").read_text()
-        (rendered / f"{name}.yaml").write_text(text.replace("__DATA__", str(source)))
-        node.kamu_node("add", str(rendered / f"{name}.yaml"))
-    step(f"five datasets: roots {', '.join(ROOTS)}; derivatives {' → '.join(('flights', *DERIVATIVES))}")
+    files = [rendered / f"{name}.yaml" for name in (*ROOTS, *DERIVATIVES)]
+    for file in files:
+        file.write_text((MANIFESTS / file.name).read_text().replace("__DATA__", str(source)))
+    node.kamu_node("add", *map(str, files))
+    step(f"seven datasets: roots {', '.join(ROOTS)}; derivatives {', '.join(DERIVATIVES)}")
 
 
-def load(node: DemoNode, source: Path) -> None:
+def load(node: DemoNode, source: Path) -> dict[str, following.Progress]:
     """Weather and airlines are polled on a schedule, as Dagster runs; the flights are pushed, a month at a time."""
     for name in ("weather", "airlines"):
         node.kamu_node("trigger", "set", name, "--every", "1h")
@@ -85,44 +87,56 @@ def load(node: DemoNode, source: Path) -> None:
             status.update(f"pushing {month.name}")
             node.push("flights", month.read_bytes(), "text/csv")
         status.update("the derivatives follow")
-        wait_until_derived(node)
-        for name in ("weather", "airlines"):
-            node.wait_until(partial(has_data, node, name), f"{name} got no data")
+        following.wait_for_rows(node)
+        for name, records in data.polled(source).items():
+            node.wait_until(partial(has_records, node, name, records), f"{name} is not complete")
+        waiting = following.wait_for_watermarks(node)
     for name in (*ROOTS, *DERIVATIVES):
-        step(f"{name:15} {node.count(name):>9,} records")
+        step(f"{name:15} {node.count(name):>9,} records{still_open(node, name, waiting)}")
+    return waiting
 
 
-def wait_until_derived(node: DemoNode) -> None:
-    late = """select count(*) as n from "kamu/flights.delays" where outcome = 'late'"""
-    node.wait_until(lambda: node.count("flights.delays") == node.count("flights"), "flights.delays did not follow")
-    node.wait_until(lambda: node.count("flights.late") == node.query(late)[0]["n"], "flights.late did not follow")
+def has_records(node: DemoNode, name: str, records: int) -> bool:
+    return node.count(name) >= records
 
 
-def has_data(node: DemoNode, name: str) -> bool:
-    return node.last_offset(name) >= 0
+def still_open(node: DemoNode, name: str, waiting: dict[str, following.Progress]) -> str:
+    """What a derivative that waits for the watermark says nothing about yet."""
+    if name not in waiting:
+        return ""
+    watermark = waiting[name].watermark
+    flights = following.open_flights(node, watermark)
+    return f", complete before {watermark}; {flights:,} newer flights {following.WAITING[name]}"
 
 
-def follow_live(node: DemoNode, source: Path) -> None:
-    """Push the next rows of the year's last day and watch the derivative change."""
-    header, rows = data.live_rows(source)
+def follow_live(node: DemoNode, source: Path, before: dict[str, following.Progress]) -> None:
+    """Push the next hour of the year's last days and watch the derivatives change."""
+    hours = sorted((source / "live").iterdir())
     pushed = source / "live.pushed"
     start = int(pushed.read_text()) if pushed.exists() else 0
-    chosen = rows[start : start + LIVE_ROWS] or rows[:LIVE_ROWS]
-    before = node.last_offset("flights.delays")
+    hour = hours[start] if start < len(hours) else hours[-1]
+    flights, delays = node.last_offset("flights"), node.last_offset("flights.delays")
     begin = time.monotonic()
-    node.push("flights", "\n".join([header, *chosen]).encode(), "text/csv")
+    node.push("flights", hour.read_bytes(), "text/csv")
     acknowledged = time.monotonic() - begin
-    if start >= len(rows):
-        step(f"a live push of {len(chosen)} known flights: acknowledged, nothing to do")
+    pushed.write_text(str(start + 1))
+    added = node.last_offset("flights") - flights
+    if not added:
+        step(f"a live push of known flights ({hour.stem}:00Z): acknowledged, nothing to do")
         return
-    pushed.write_text(str(start + len(chosen)))
-    while node.last_offset("flights.delays") == before:
-        time.sleep(0.02)
-    followed = time.monotonic() - begin
+    followed = following.time_rows(node, "flights.delays", after=delays, since=begin)
     step(
-        f"a live push of {len(chosen)} flights: durable in {acknowledged * 1000:.0f} ms, "
+        f"a live push of {added} flights ({hour.stem}:00Z): durable in {acknowledged * 1000:.0f} ms, "
         f"flights.delays followed in {followed * 1000:.0f} ms as {node.latest_run('flights.delays')}"
     )
+    tell_progress(before, following.wait_for_watermarks(node))
+
+
+def tell_progress(before: dict[str, following.Progress], after: dict[str, following.Progress]) -> None:
+    """What the live push closed: hours that are over, flights whose weather is known now."""
+    for name, now in after.items():
+        more = now.records - before[name].records
+        step(f"{name}: {more} more records, complete before {now.watermark} now, as {now.run}")
 
 
 def ask(node: DemoNode) -> None:

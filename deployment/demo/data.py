@@ -12,24 +12,25 @@ from collections.abc import Iterator
 from importlib.metadata import files
 from pathlib import Path
 
-LIVE_DAY = ("12", "31")
+LIVE_DAYS = {("12", "30"), ("12", "31")}
 
 
 def prepare(target: Path) -> None:
-    """Write `airlines.csv`, `weather/<quarter>.ndjson`, `flights/<month>.csv` and `live.csv` (the year's last day)."""
-    if (target / "live.csv").exists():
+    """Write `airlines.csv`, `weather/<quarter>.ndjson`, `flights/<month>.csv`, `live/<hour>.csv` (the last days)."""
+    complete = target / "complete"
+    if complete.exists():
         return
-    for folder in ("weather", "flights"):
-        (target / folder).mkdir(parents=True, exist_ok=True)
+    (target / "weather").mkdir(parents=True, exist_ok=True)
     (target / "airlines.csv").write_bytes(_published("airlines.csv"))
     _write_weather(target / "weather")
     _write_flights(target)
+    complete.touch()
 
 
-def live_rows(target: Path) -> tuple[str, list[str]]:
-    """The header and the rows that are pushed live, oldest first."""
-    header, *rows = (target / "live.csv").read_text().splitlines()
-    return header, rows
+def polled(target: Path) -> dict[str, int]:
+    """How many records the polled datasets have when every file is in."""
+    lines = [file.read_bytes().count(b"\n") for file in (target / "weather").iterdir()]
+    return {"weather": sum(lines), "airlines": (target / "airlines.csv").read_bytes().count(b"\n") - 1}
 
 
 def _published(name: str) -> bytes:
@@ -55,16 +56,22 @@ def _measurements(row: dict[str, str]) -> Iterator[tuple[str, object]]:
 
 
 def _write_flights(target: Path) -> None:
+    """Months are files, and of the live days every hour, by scheduled time: so nothing comes late when it is pushed."""
     archive = zipfile.ZipFile(io.BytesIO(_published("flights.csv.zip")))
     header, *lines = archive.read("flights.csv").decode().splitlines()
     months: dict[str, list[str]] = {}
-    live = []
+    hours: dict[str, list[str]] = {}
     for line in lines:
         _, month, day, _ = line.split(",", 3)
-        if (month, day) == LIVE_DAY:
-            live.append(line)
+        if (month, day) in LIVE_DAYS:
+            hours.setdefault(line.rpartition(",")[2][:13], []).append(line)
         else:
-            months.setdefault(month.zfill(2), []).append(line)
-    for month, chosen in months.items():
-        (target / "flights" / f"2013-{month}.csv").write_text("\n".join([header, *chosen]) + "\n")
-    (target / "live.csv").write_text("\n".join([header, *live]) + "\n")
+            months.setdefault(f"2013-{month.zfill(2)}", []).append(line)
+    _write_parts(target / "flights", header, months)
+    _write_parts(target / "live", header, hours)
+
+
+def _write_parts(folder: Path, header: str, parts: dict[str, list[str]]) -> None:
+    folder.mkdir(exist_ok=True)
+    for name, lines in parts.items():
+        (folder / f"{name}.csv").write_text("\n".join([header, *lines]) + "\n")

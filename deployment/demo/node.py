@@ -7,12 +7,14 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 
 from kamu_api.cli.supervisor import HomeLock
 from kamu_assets.settings import load_settings
+
+T = TypeVar("T")
 
 PATIENCE = 150.0
 
@@ -28,6 +30,7 @@ class DemoNode:
         self.command = [sys.executable, "-m", "kamu_api.cli.main"]
         self.environment = {**os.environ, "KAMU_NODE_HOME": str(self.home)}
         self.started = False
+        self._ids: dict[str, str] = {}
         self._http = httpx.Client(timeout=120)
 
     def start(self) -> None:
@@ -80,20 +83,26 @@ class DemoNode:
         rows = answer.raise_for_status().json()["data"]
         return rows[-1]["offset"] if rows else -1
 
-    def wait_until(self, done: Callable[[], bool], complaint: str) -> None:
+    def datasets(self) -> dict[str, dict[str, Any]]:
+        """What `list` says of each dataset, by name."""
+        listed = {row["name"]: row for row in json.loads(self.kamu_node("list", "--json"))}
+        self._ids = {name: row["id"] for name, row in listed.items()}
+        return listed
+
+    def wait_until(self, found: Callable[[], T], complaint: str, *, every: float = 0.1) -> T:
+        """What is found at last."""
         deadline = time.monotonic() + PATIENCE
-        while not done():
+        while not (seen := found()):
             if time.monotonic() > deadline:
                 sys.exit(f"{complaint} within {PATIENCE:g} s; see {self.home / 'log' / 'node.log'}")
-            time.sleep(0.1)
+            time.sleep(every)
+        return seen
 
     def latest_run(self, dataset: str) -> str:
-        """The newest Dagster run of a dataset, with its address."""
+        """The newest Dagster run of a dataset that has been listed, with its address."""
         query = """query ($tags: [ExecutionTag!]) {
           runsOrError(filter: {tags: $tags}, limit: 1) { ... on Runs { results { runId status } } } }"""
-        listed = self.kamu_node("list", "--json")
-        identity = next(row["id"] for row in json.loads(listed) if row["name"] == dataset)
-        variables = {"tags": [{"key": "kamu/dataset_id", "value": identity}]}
+        variables = {"tags": [{"key": "kamu/dataset_id", "value": self._ids[dataset]}]}
         answer = self._http.post(f"{self.dagster}/graphql", json={"query": query, "variables": variables})
         runs = answer.raise_for_status().json()["data"]["runsOrError"]["results"]
         return f"run {self.dagster}/runs/{runs[0]['runId']}" if runs else "no run yet"
