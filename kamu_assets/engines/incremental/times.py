@@ -23,8 +23,6 @@ from enum import StrEnum
 from typing import Any, Final
 
 import datafusion
-import pyarrow as pa
-import pyarrow.types as pt
 from datafusion.plan import LogicalPlan
 
 from kamu_assets.engines.incremental.blocks import NEVER
@@ -100,7 +98,3 @@ def times_of_rows(plan: LogicalPlan, times: Mapping[str, Times], names: Any) -> 
 def _name(expr: datafusion.Expr) -> str:
     found = expr.to_variant().name() if expr.variant_name() == "Column" else expr.schema_name()
     return str(found)
-
-
-def is_time(data_type: pa.DataType) -> bool:
-    return bool(pt.is_timestamp(data_type) or pt.is_date(data_type))

@@ -22,10 +22,9 @@ class Versions:
     """Versions in offset order: their keys, times and operations."""
 
     def __init__(self, keys: Sequence[pa.ChunkedArray], times: Numbers, operations: Numbers) -> None:
-        self._keys = [key.combine_chunks() for key in keys]
         self._sets = np.isin(operations, [int(one) for one in _SETS])
-        self._values = [pc.unique(key.drop_null()) for key in self._keys]
-        self._codes = _codes(self._keys, self._values)
+        self._codebook = _Codebook([key.combine_chunks() for key in keys])
+        self._codes = self._codebook.codes([key.combine_chunks() for key in keys])
         self._times = times
         self._moments = np.unique(times)
         # By key, then time; the sort is stable, so that of equal ones the later offset comes last.
@@ -34,7 +33,7 @@ class Versions:
 
     def valid_at(self, keys: Sequence[pa.ChunkedArray], times: Numbers) -> Numbers:
         """For each key and time the row of the version valid then, or `NO_VERSION`."""
-        codes = _codes([key.combine_chunks() for key in keys], self._values)
+        codes = self._codebook.codes([key.combine_chunks() for key in keys])
         if not self._order.size:
             return np.full(len(times), NO_VERSION, np.int64)
         # The place just after all versions of the key up to that time.
@@ -61,12 +60,35 @@ class Versions:
         return found
 
 
-def _codes(keys: Sequence[pa.Array], values: Sequence[pa.Array]) -> Numbers:
-    """One number for each combination of keys; negative when a key is null or has no version at all."""
-    total: Numbers = np.zeros(len(keys[0]), np.int64)
-    unknown = np.zeros(len(keys[0]), np.bool_)
-    for key, known in zip(keys, values, strict=True):
-        code = pc.fill_null(pc.index_in(key, value_set=known, skip_nulls=True), -1).to_numpy(zero_copy_only=False)
-        unknown |= code < 0
-        total = total * max(1, len(known)) + code
-    return np.where(unknown, np.int64(-1), total)
+class _Codebook:
+    """One number for each combination of keys that has a version."""
+
+    def __init__(self, keys: Sequence[pa.Array]) -> None:
+        self._values = [pc.unique(key.drop_null()) for key in keys]
+        # After each column the combinations so far, so that numbers stay as small as there are versions.
+        self._combinations: list[Numbers] = []
+        for count in range(1, len(keys) + 1):
+            mixed = self._mixed(keys[:count])
+            self._combinations.append(np.unique(mixed[mixed >= 0]))
+
+    def codes(self, keys: Sequence[pa.Array]) -> Numbers:
+        """Negative when a key is null or the combination has no version at all."""
+        return _places(self._mixed(keys), self._combinations[len(keys) - 1])
+
+    def _mixed(self, keys: Sequence[pa.Array]) -> Numbers:
+        *before, last = keys
+        values = self._values[len(before)]
+        found = pc.fill_null(pc.index_in(last, value_set=values, skip_nulls=True), -1)
+        code: Numbers = found.to_numpy(zero_copy_only=False).astype(np.int64)
+        if not before:
+            return code
+        first = self.codes(before)
+        return np.where((first < 0) | (code < 0), np.int64(-1), first * len(values) + code)
+
+
+def _places(numbers: Numbers, known: Numbers) -> Numbers:
+    """Where each number is in `known`, which is sorted; -1 if it is not."""
+    if not known.size:
+        return np.full(len(numbers), -1, np.int64)
+    place = np.minimum(np.searchsorted(known, numbers), known.size - 1)
+    return np.where(known[place] == numbers, place, np.int64(-1))

@@ -1,5 +1,6 @@
 """Tumbling windows: what closes them, what is late, and which SQL they are written in."""
 
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -8,9 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from kamu_assets.engines.engine import TransformSuccess
+from kamu_assets.engines.listing import ipc_schema
+from kamu_assets.odf.data import DatasetVocabulary, OffsetInterval
 from kamu_assets.odf.engine import SqlQueryStep
 from kamu_assets.odf.timestamp import Timestamp
-from tests.support.streams import DAY, HOUR, MINUTE, Block, Derivative, Row, Stream
+from tests.support.streams import DAY, HOUR, MINUTE, Block, Derivative, Row, Stream, execute
 
 COLUMNS = {"k": pa.string(), "x": pa.float64(), "q": pa.int32(), "d": pa.decimal128(10, 2)}
 HOURLY = "GROUP BY TUMBLE(event_time, INTERVAL '1' HOUR)"
@@ -266,6 +269,26 @@ def test_without_a_watermark_nothing_closes(tmp_path: Path) -> None:
     assert (derivative.rows, answer.new_watermark, answer.new_offset_interval) == ([], None, None)
     assert pq.read_schema(derivative.data(0)).names == ["offset", "op", "system_time", "event_time", "n"]
     assert derivative.checkpoint(0).exists()
+
+
+def test_system_columns_may_have_other_names(tmp_path: Path) -> None:
+    vocab = DatasetVocabulary(
+        offset_column="o", operation_type_column="p", system_time_column="st", event_time_column="at"
+    )
+    stream = a_stream(tmp_path, Block([{"t": 0, "q": 1}, {"t": HOUR, "q": 2}], 2 * HOUR, 1))
+    names = dict(zip(("offset", "op", "system_time", "event_time"), ("o", "p", "st", "at"), strict=True))
+    table = stream.table(0, 1).rename_columns([names.get(name, name) for name in stream.schema.names])
+    pq.write_table(table, tmp_path / "renamed")
+    sql = COUNT.replace("event_time", "at").replace("n FROM s", "n FROM s WHERE p = 0 AND o < 1")
+    request = Derivative(tmp_path, sql, [stream]).request({"s": 1})
+    (news,) = request.query_inputs
+    renamed = replace(news, vocab=vocab, data_paths=(str(tmp_path / "renamed"),), schema=ipc_schema(table.schema))
+
+    answer = execute(replace(request, vocab=vocab, query_inputs=(renamed,)))
+
+    assert isinstance(answer, TransformSuccess), answer
+    assert pq.read_schema(tmp_path / "data-0").names == ["o", "p", "st", "at", "n"]
+    assert answer.new_offset_interval == OffsetInterval(start=0, end=0)
 
 
 def test_windows_over_windows_lose_nothing(tmp_path: Path) -> None:
