@@ -18,6 +18,7 @@ def normalize_times(bench: Bench, frame: DataFrame, vocab: DatasetVocabulary, ev
     else:
         first = f"arrow_cast(NULL, '{_arrow_name(event_time)}') AS {quoted(time_column)}"
     rest = [_normalized(field) for field in schema if field.name != time_column]
+    # As SQL over a view: there DataFusion forgets the order that a preprocess query asked for, and so does upstream.
     with engine_failures():
         bench.session.register_view("__read", frame)
         return bench.session.sql(f"SELECT {', '.join([first, *rest])} FROM __read")
