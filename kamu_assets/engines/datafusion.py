@@ -135,10 +135,10 @@ def run_raw_query(job: RawQueryJob) -> RawQueryResponse:
     try:
         context.register_view(_RAW_INPUT, listing(context, sorted(request.input_data_paths)))
         output = _plan_steps(context, request.transform, {_RAW_INPUT})
-        rows = 0
-        with pq.ParquetWriter(request.output_data_path, output.schema()) as writer:
+        rows, schema = 0, _schema(context, output)
+        with pq.ParquetWriter(request.output_data_path, schema) as writer:
             for batch in in_written_order(context, output):
-                writer.write_batch(batch)
+                writer.write_batch(pa.RecordBatch.from_arrays(batch.columns, schema=schema))
                 rows += batch.num_rows
         return RawQuerySuccess(rows)
     except (StatementNotAllowedError, DuplicateNameError) as error:

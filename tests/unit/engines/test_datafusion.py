@@ -142,6 +142,17 @@ def test_branches_of_other_types_meet_in_one(tmp_path: Path, query: str) -> None
     assert sorted(set(pq.read_table(tmp_path / "data")["k"].to_pylist())) == [1.0, 1.5]
 
 
+def test_branches_of_a_raw_query_meet_in_one_type(tmp_path: Path) -> None:
+    path = a_slice(tmp_path, "a", start=0, rows=2)
+    union = "select 1 as k, date_trunc('day', event_time) as d from input union all select 1.5, event_time from input"
+    query = TransformSql(engine="spark", queries=(SqlQueryStep(query=union),))
+
+    answer = run_raw_query(RawQueryJob(RawQueryRequest((path,), query, tmp_path / "out"), 1 << 30))
+
+    assert answer == RawQuerySuccess(4)
+    assert pq.read_table(tmp_path / "out")["k"].to_pylist() == [1.0, 1.0, 1.5, 1.5]
+
+
 def test_a_branch_without_news_has_no_rows(tmp_path: Path) -> None:
     some, none = an_input("some", [a_slice(tmp_path, "a", start=0, rows=3)]), an_input("none", [])
     union = "select event_time, who from none union all select event_time, who from some"
