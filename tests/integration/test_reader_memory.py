@@ -2,7 +2,7 @@
 
 import json
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +22,7 @@ from kamu_assets.odf.source import (
     ReadStepNdJson,
 )
 from tests.support.coordination import a_coordinator
-from tests.support.heart import open_heart
+from tests.support.heart import Heart, open_heart
 from tests.support.pushed import PushedRoot, columns
 from tests.support.shapefiles import Writer, layer
 
@@ -65,15 +65,27 @@ def write(case: Large, path: Path, rows: int) -> None:
         file.write((case.row + case.between) * 999 + case.row + case.tail)
 
 
+class Push:
+    """Pushes files through workers with so much memory."""
+
+    def __init__(self, heart: Heart, home: Path) -> None:
+        self._heart = heart
+        self._home = home
+
+    def __call__(self, read: ReadStep, path: Path, *, memory: int = 400) -> int | None:
+        limits = WorkerLimits(memory_bytes=memory * MIB, time_seconds=250)
+        pool = WorkerPool(name="engine", size=1, limits=limits, preload=PRELOAD)
+        try:
+            coordinator = a_coordinator(self._heart, base=self._home, pool=pool)
+            return PushedRoot.create(self._heart, coordinator, read).push(path).records
+        finally:
+            pool.close()
+
+
 @pytest.fixture
-def push(tmp_path: Path) -> Iterator[Callable[[ReadStep, Path], int | None]]:
-    """Pushes a file; holding it as text once is all that memory would do for."""
+def push(tmp_path: Path) -> Iterator[Push]:
     heart = open_heart(tmp_path)
-    limits = WorkerLimits(memory_bytes=400 * MIB, time_seconds=250)
-    pool = WorkerPool(name="engine", size=1, limits=limits, preload=PRELOAD)
-    coordinator = a_coordinator(heart, base=tmp_path, pool=pool)
-    yield lambda read, path: PushedRoot.create(heart, coordinator, read).push(path).records
-    pool.close()
+    yield Push(heart, tmp_path)
     heart.database.close()
 
 
@@ -83,18 +95,14 @@ LONG_ONES = [pytest.param(name, LONG, marks=pytest.mark.faults) for name in CASE
 
 
 @pytest.mark.parametrize(("name", "rows"), [*LENGTHS, *LONG_ONES])
-def test_memory_does_not_depend_on_the_length(
-    name: str, rows: int, push: Callable[[ReadStep, Path], int | None], tmp_path: Path
-) -> None:
+def test_memory_does_not_depend_on_the_length(name: str, rows: int, push: Push, tmp_path: Path) -> None:
     write(CASES[name], tmp_path / "large", rows)
 
     assert (tmp_path / "large").stat().st_size > 210 * MIB
     assert push(CASES[name].read, tmp_path / "large") == (1 if name == "Json beside a path" else rows)
 
 
-def test_memory_does_not_depend_on_the_length_of_a_layer(
-    push: Callable[[ReadStep, Path], int | None], tmp_path: Path
-) -> None:
+def test_memory_does_not_depend_on_the_length_of_a_layer(push: Push, tmp_path: Path) -> None:
     def draw(writer: Writer) -> None:
         writer.field("s", "C", 250)
         writer.point(1.5, 2.5)
@@ -115,3 +123,16 @@ def test_memory_does_not_depend_on_the_length_of_a_layer(
                 entry.write(shapes[100:128] * 1_000)
 
     assert push(ReadStepEsriShapefile(), tmp_path / "large") == count
+
+
+@pytest.mark.parametrize("read", [ReadStepCsv(header=True), ReadStepNdJson()], ids=["Csv", "NdJson"])
+def test_long_records_are_read_in_smaller_batches(read: ReadStep, push: Push, tmp_path: Path) -> None:
+    text, count = "x" * 1_000_000, 400
+    case = Large(read, "n,s\n", f"7,{text}", "\n", "")
+    if isinstance(read, ReadStepNdJson):
+        case = Large(read, "", json.dumps({"n": 7, "s": text}), "\n", "")
+    with (tmp_path / "large").open("w", encoding="utf-8") as file:
+        file.write(case.head)
+        file.writelines([case.row + case.between] * count)
+
+    assert push(read, tmp_path / "large", memory=800) == count

@@ -3,6 +3,7 @@
 import pyarrow as pa
 from datafusion import DataFrame
 
+from kamu_assets.coordinator.ingest.batches import fit_batches
 from kamu_assets.coordinator.ingest.csv_inference import column_names, with_zeros_kept
 from kamu_assets.coordinator.ingest.csv_records import CsvDialect, walk_csv
 from kamu_assets.coordinator.ingest.explain import general_error
@@ -24,6 +25,7 @@ def read_csv(bench: Bench, step: ReadStepCsv, file: InputFile, declared: pa.Sche
         schema = _told_by_file(bench, step, file, dialect)
         if schema is None:
             return None
+    fit_batches(bench, file.path)
     return _open(bench, step, file, dialect, schema)
 
 

@@ -3,6 +3,7 @@
 import pyarrow as pa
 from datafusion import DataFrame
 
+from kamu_assets.coordinator.ingest.batches import fit_batches
 from kamu_assets.coordinator.ingest.errors import BadInputError
 from kamu_assets.coordinator.ingest.explain_json import explain_json
 from kamu_assets.coordinator.ingest.geojson import collection_to_ndjson, features_to_ndjson
@@ -58,6 +59,7 @@ def read_lines(bench: Bench, lines: InputFile, declared: pa.Schema | None) -> Da
     if schema is None:
         shape = shape_of(lines.path, name=lines.name, limits=bench.limits)
         schema = shape.ordered(_guessed_schema(bench, lines))
+    fit_batches(bench, lines.path)
     with engine_failures():
         return bench.session.read_json(str(lines.path), schema=schema, file_extension="")
 

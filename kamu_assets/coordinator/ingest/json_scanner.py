@@ -50,6 +50,7 @@ class JsonText:
         self._place = 0
         # How much of the line at hand lies before the text at hand.
         self._before = 0
+        self._leapt_in = ""
         self.line = 1
 
     def peek(self) -> str:
@@ -88,8 +89,9 @@ class JsonText:
             self._go_to(DECODER.raw_decode(self._text, self._place)[1])
         except (ValueError, RecursionError):
             # Too long for what was read, or wrong: its parts will tell.
-            for _ in self.members() if opening == "{" else self.elements():
-                self.skip(level + 1)
+            for part in self.members() if opening == "{" else self.elements():
+                if isinstance(part, str) or not self._leap():
+                    self.skip(level + 1)
 
     def members(self) -> Iterator[str]:
         """The keys of an object; whoever takes one steps over its value before the next."""
@@ -118,6 +120,22 @@ class JsonText:
         """Nothing may follow."""
         if self.peek():
             raise self._malformed("extra data after the end", self._place)
+
+    def _leap(self) -> bool:
+        """Step over as many elements of an array at once as the text at hand holds; tried once for each text."""
+        if self._leapt_in is self._text:
+            return False
+        self._leapt_in = self._text
+        for last in ("},", "],", ","):
+            stop = self._text.rfind(last, self._place) + len(last) - 1
+            try:
+                if stop > self._place and DECODER.decode(f"[{self._text[self._place : stop]}]"):
+                    self._go_to(stop)
+                    return True
+            except (ValueError, RecursionError):
+                # The comma stands inside of something.
+                continue
+        return False
 
     def _decoded(self) -> tuple[Any, int] | None:
         """A value and where it ends; None when more was read and it is to be tried again."""
