@@ -1,0 +1,50 @@
+"""What a run says of an update."""
+
+import logging
+from collections.abc import Sequence
+from typing import Any, cast
+
+import pytest
+from dagster import DataVersion
+
+from kamu_assets.coordinator.results import PullResult, Updated, UpToDate
+from kamu_assets.defs.updater import NodeUpdater
+from kamu_assets.odf.multihash import Multihash
+from kamu_assets.orchestration.materialization import Materialization, Materializations
+from tests.support.builders import a_dataset_id
+from tests.support.heart import ADMIN
+
+
+class Told:
+    """Gives these results one after the other."""
+
+    def __init__(self, results: Sequence[PullResult]) -> None:
+        self._results = list(results)
+
+    def pull(self, *_: object, **__: object) -> PullResult:
+        return self._results.pop(0)
+
+    def describe(self, *_: object, **__: object) -> Materialization:
+        return Materialization(DataVersion("1"), {"records_added": 1})
+
+
+def metadata(*results: PullResult) -> dict[str, Any]:
+    told = Told(results)
+    updater = NodeUpdater(coordinator=told, caller=ADMIN, materializations=cast("Materializations", told))
+    found = updater.update(a_dataset_id(), run_id="run", log=logging.getLogger("test"))
+    assert found is not None
+    return dict(found.metadata)
+
+
+def updated(late_rows: int, *, has_more: bool = False) -> Updated:
+    head = Multihash.sha3_256(b"head")
+    return Updated(None, head, blocks=1, records=1, has_more=has_more, late_rows=late_rows)
+
+
+def test_late_rows_of_all_steps_are_shown(caplog: pytest.LogCaptureFixture) -> None:
+    assert metadata(updated(2, has_more=True), updated(3), UpToDate())["late_rows"] == 5
+    assert "2 records of its inputs came too late" in caplog.text
+
+
+def test_none_are_not_mentioned() -> None:
+    assert "late_rows" not in metadata(updated(0))
