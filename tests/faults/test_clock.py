@@ -50,7 +50,7 @@ def test_times_of_a_chain_never_go_back(home: Path) -> None:
 
     for name in ("pushed", "doubled", "polled"):
         assert all(before <= after for before, after in pairwise(times_of(heart, name)))
-    assert ids(heart, "doubled") == ids(heart, "pushed") == list(range(6))
+    assert sorted(ids(heart, "doubled")) == ids(heart, "pushed") == list(range(6))
     heart.database.close()
     assert violation_in(home) is None
 
@@ -74,7 +74,7 @@ def test_a_clock_that_is_wrong_by_far_is_told_and_changes_nothing(home: Path) ->
     heart.clock.advance(-WRONG)
     assert coordinator.push(ADMIN, ref("pushed"), PushData(records(range(2, 4)))).records == 2
     coordinator.pull(ADMIN, ref("doubled"))
-    assert ids(heart, "doubled") == list(range(4))
+    assert sorted(ids(heart, "doubled")) == list(range(4))
     heart.database.close()
 
 

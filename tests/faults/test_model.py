@@ -19,7 +19,7 @@ from kamu_assets.coordinator.service import Coordinator, PushData
 from kamu_assets.storage.local import LocalObjectStore
 from kamu_assets.storage.object_store import Condition, ObjectInfo
 from tests.faults.aftermath import check
-from tests.faults.story import FILES, ROWS, ids, prepare, records, ref
+from tests.faults.story import FILES, ROWS, ids, latest, prepare, records, ref
 from tests.faults.test_crash_prefixes import memory_folder
 from tests.support.coordination import a_coordinator
 from tests.support.heart import ADMIN, Heart, open_heart
@@ -67,6 +67,7 @@ class Rows:
     booked: list[int] = field(default_factory=list)
     polled: list[int] = field(default_factory=list)
     doubled: list[int] = field(default_factory=list)
+    kept: set[int] = field(default_factory=set)
 
 
 class Node(RuleBasedStateMachine):
@@ -108,6 +109,12 @@ class Node(RuleBasedStateMachine):
         assert result.records == len(expected.booked) - len(self.rows.booked)
         self.rows = expected
 
+    @rule(body=bodies.filter(bool))
+    def take_the_place_of_all_before(self, body: list[int]) -> None:
+        self.coordinator.push(ADMIN, ref("kept"), PushData(records(sorted(set(body)))))
+
+        self.rows = self._after_replace(body)
+
     @rule()
     def add_a_file(self) -> None:
         first = self.files * ROWS
@@ -125,7 +132,7 @@ class Node(RuleBasedStateMachine):
         self.rows = self._after_transform()
 
     @rule(
-        work=st.sampled_from(["push", "book", "poll", "transform"]),
+        work=st.sampled_from(["push", "book", "poll", "transform", "replace"]),
         body=bodies,
         writes=st.integers(1, 4),
         late=st.booleans(),
@@ -172,6 +179,8 @@ class Node(RuleBasedStateMachine):
                 self.coordinator.push(ADMIN, ref("pushed"), PushData(records(body)))
             case "book":
                 self.coordinator.push(ADMIN, ref("booked"), PushData(records(sorted(set(body)))))
+            case "replace":
+                self.coordinator.push(ADMIN, ref("kept"), PushData(records(sorted(set(body) or {0}))))
             case "poll":
                 self.coordinator.pull(ADMIN, ref("polled"))
             case _:
@@ -184,6 +193,9 @@ class Node(RuleBasedStateMachine):
         new = sorted(set(body) - set(self.rows.booked))
         return replace(self.rows, booked=[*self.rows.booked, *new])
 
+    def _after_replace(self, body: list[int]) -> Rows:
+        return replace(self.rows, kept=set(body) or {0})
+
     def _after_poll(self, _: object = None) -> Rows:
         return replace(self.rows, polled=list(range(self.files * ROWS)))
 
@@ -193,7 +205,13 @@ class Node(RuleBasedStateMachine):
     def _found(self) -> Rows:
         """The engine reads slices in the order of their hashes, so a derivative has its own order."""
         heart = self.heart
-        return Rows(ids(heart, "pushed"), ids(heart, "booked"), ids(heart, "polled"), sorted(ids(heart, "doubled")))
+        return Rows(
+            ids(heart, "pushed"),
+            ids(heart, "booked"),
+            ids(heart, "polled"),
+            sorted(ids(heart, "doubled")),
+            latest(heart, "kept"),
+        )
 
 
 def test_a_node_keeps_what_a_list_of_rows_keeps() -> None:

@@ -9,14 +9,17 @@ from pathlib import Path
 
 import pytest
 
+from kamu_assets.coordinator.service import PushData
 from kamu_assets.datasets.files import DatasetFiles
 from kamu_assets.datasets.findings import FindingKind
 from kamu_assets.errors import KamuError
 from kamu_assets.odf.names import DatasetName
 from kamu_assets.storage.errors import DamagedBlockError, ObjectNotFoundError
 from tests.faults.aftermath import violation_in
+from tests.faults.story import ids, latest, prepare, records, ref
 from tests.integration.test_commit_kill import a_checkpoint
 from tests.support.builders import START
+from tests.support.coordination import a_coordinator
 from tests.support.heart import ADMIN, Heart, an_entry, open_heart, that_adds
 from tests.support.verifier.dataset import verify
 from tests.support.verifier.faults import FaultError
@@ -132,6 +135,27 @@ def test_rot_in_one_dataset_is_nothing_to_others(before: Path, rot: Rot) -> None
     assert {found.dataset for found in heart.doctor.repair() if found.kind is FindingKind.DAMAGED} == {DATASET}
     assert DatasetFiles.of(heart.volumes, other).head() == heart.chains.head(other.id)
     heart.database.close()
+
+
+@pytest.mark.parametrize("rot", [flip, cut, empty, remove])
+@pytest.mark.parametrize("name", ["booked", "kept"])
+def test_a_rotten_sidecar_is_made_again(tmp_path: Path, name: str, rot: Rot) -> None:
+    prepare(tmp_path)
+    heart = open_heart(tmp_path)
+    coordinator = a_coordinator(heart, base=tmp_path)
+    for numbers in (range(40), range(50)):
+        coordinator.push(ADMIN, ref(name), PushData(records(numbers)))
+    sidecars = [path for path in (tmp_path / "datasets" / ".sidecars").rglob("*") if path.is_file()]
+    for path in sidecars:
+        rot(path)
+
+    coordinator.push(ADMIN, ref(name), PushData(records(range(60))))
+
+    assert sidecars
+    assert ids(heart, name) == list(range(60))
+    assert latest(heart, name) == set(range(60))
+    heart.database.close()
+    assert violation_in(tmp_path) is None
 
 
 def damage(heart: Heart) -> str:
