@@ -56,7 +56,7 @@ def test_objects_without_keys_must_be_declared(root: Root) -> None:  # JS-01
 
 
 def test_a_negative_scale_is_refused(root: Root) -> None:
-    with pytest.raises(UnsupportedColumnTypeError, match="column `v` has type .*; the scale must be between"):
+    with pytest.raises(UnsupportedColumnTypeError, match=r"column `v` has type .*; the scale must be between"):
         root(ReadStepNdJson(schema_=columns(v=DecimalType(precision=5, scale=-2)))).push(b'{"v": 100}\n')
 
 
