@@ -9,7 +9,7 @@ from typing import Any
 
 from kamu_api.cli.output import ProgressLine
 from kamu_assets.coordinator.ingest.errors import UnsupportedMediaTypeError
-from kamu_assets.coordinator.ingest.media_types import media_type_of_file
+from kamu_assets.coordinator.ingest.push.media_types import media_type_of_file
 from kamu_assets.coordinator.service import PushData
 from kamu_assets.errors import InvalidError
 from kamu_assets.node import Node

@@ -11,9 +11,9 @@ from kamu_assets.coordinator.ingest.errors import NotRootError
 from kamu_assets.coordinator.ingest.ingestion import Ingestion, JobRunner
 from kamu_assets.coordinator.ingest.limits import IngestLimits
 from kamu_assets.coordinator.ingest.poll import Poller, PollOptions, PollRules
-from kamu_assets.coordinator.ingest.push import GroupCommit
-from kamu_assets.coordinator.ingest.push_queue import GROUP_BYTES, QUEUE_BYTES, Push, PushQueue
-from kamu_assets.coordinator.ingest.push_source import select_push_source
+from kamu_assets.coordinator.ingest.push.group_commit import GroupCommit
+from kamu_assets.coordinator.ingest.push.queue import GROUP_BYTES, QUEUE_BYTES, Push, PushQueue
+from kamu_assets.coordinator.ingest.push.source import select_push_source
 from kamu_assets.coordinator.ingest.writer import plan_watermark
 from kamu_assets.coordinator.metadata_events import MetadataEvents
 from kamu_assets.coordinator.moments import next_system_time

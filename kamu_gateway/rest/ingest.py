@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from kamu_assets.coordinator.ingest.errors import UnsupportedMediaTypeError
-from kamu_assets.coordinator.ingest.media_types import MEDIA_TYPES
+from kamu_assets.coordinator.ingest.push.media_types import MEDIA_TYPES
 from kamu_assets.coordinator.service import PushData
 from kamu_assets.errors import InvalidError
 from kamu_assets.odf.timestamp import Timestamp

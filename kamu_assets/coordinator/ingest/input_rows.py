@@ -8,18 +8,18 @@ from typing import Self
 import pyarrow as pa
 from datafusion import DataFrame
 
-from kamu_assets.coordinator.ingest.blame import blame_input
 from kamu_assets.coordinator.ingest.columns import check_input_columns, fit_schema, slice_schema
 from kamu_assets.coordinator.ingest.errors import IngestError, SourceUnreachableError, TooLargeError
 from kamu_assets.coordinator.ingest.event_runs import sorted_by_time
-from kamu_assets.coordinator.ingest.explain import general_error
-from kamu_assets.coordinator.ingest.explain_query import preprocess_error
-from kamu_assets.coordinator.ingest.input_file import InputFile
+from kamu_assets.coordinator.ingest.explain.blame import blame_input
+from kamu_assets.coordinator.ingest.explain.guilty_record import general_error
+from kamu_assets.coordinator.ingest.explain.queries import preprocess_error
 from kamu_assets.coordinator.ingest.limits import MIB, IngestLimits
 from kamu_assets.coordinator.ingest.merge import Merge, operation_field
 from kamu_assets.coordinator.ingest.merge_keys import check_columns, takes_operations
 from kamu_assets.coordinator.ingest.preprocess import Preprocessing
-from kamu_assets.coordinator.ingest.readers import ReadFrame, check_header, read_input
+from kamu_assets.coordinator.ingest.read.input_file import InputFile
+from kamu_assets.coordinator.ingest.read.steps import ReadFrame, check_header, read_input
 from kamu_assets.coordinator.ingest.session import Bench, EngineFailureError, open_bench
 from kamu_assets.coordinator.ingest.sidecars.history import History
 from kamu_assets.coordinator.ingest.sidecars.seen import SeenKeys

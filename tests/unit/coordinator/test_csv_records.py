@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kamu_assets.coordinator.ingest.csv_records import CsvDialect, walk_csv
 from kamu_assets.coordinator.ingest.errors import BadInputError, TooLargeError
 from kamu_assets.coordinator.ingest.limits import IngestLimits
+from kamu_assets.coordinator.ingest.read.csv_records import CsvDialect, walk_csv
 
 
 def records(text: bytes, folder: Path, dialect: CsvDialect | None = None) -> list[tuple[int, tuple[str, ...]]]:

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from kamu_assets.coordinator.ingest.errors import DuplicateColumnError, IngestError
-from kamu_assets.coordinator.ingest.geojson import collection_to_ndjson, features_to_ndjson
-from kamu_assets.coordinator.ingest.json_floats import json_float
 from kamu_assets.coordinator.ingest.limits import IngestLimits
+from kamu_assets.coordinator.ingest.read.geojson import collection_to_ndjson, features_to_ndjson
+from kamu_assets.coordinator.ingest.read.json_floats import json_float
 
 POINT = '"geometry": {"type": "Point", "coordinates": [1.50, -2]}'
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kamu_assets.coordinator.ingest import json_scanner
 from kamu_assets.coordinator.ingest.errors import BadInputError, IngestError, TooLargeError
-from kamu_assets.coordinator.ingest.json_scanner import JsonText, JsonValue, json_values
 from kamu_assets.coordinator.ingest.limits import IngestLimits
+from kamu_assets.coordinator.ingest.read import json_scanner
+from kamu_assets.coordinator.ingest.read.json_scanner import JsonText, JsonValue, json_values
 
 LIMITS = IngestLimits(max_record_bytes=1000, max_nesting=8)
 SCALARS = st.one_of(

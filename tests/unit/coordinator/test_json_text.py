@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from kamu_assets.coordinator.ingest.errors import BadInputError, IngestError
-from kamu_assets.coordinator.ingest.json_text import array_to_ndjson
 from kamu_assets.coordinator.ingest.limits import IngestLimits
+from kamu_assets.coordinator.ingest.read.json_text import array_to_ndjson
 
 
 def lines(document: str, folder: Path, sub_path: str | None = None) -> list[str]:

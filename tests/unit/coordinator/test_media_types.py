@@ -3,7 +3,7 @@
 import pytest
 
 from kamu_assets.coordinator.ingest.errors import UnsupportedMediaTypeError
-from kamu_assets.coordinator.ingest.media_types import media_type_of_file
+from kamu_assets.coordinator.ingest.push.media_types import media_type_of_file
 
 
 @pytest.mark.parametrize(

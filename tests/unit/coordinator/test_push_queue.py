@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from kamu_assets.coordinator.ingest.errors import BadInputError, QueueFullError
-from kamu_assets.coordinator.ingest.push_queue import Outcome, Push, PushQueue
+from kamu_assets.coordinator.ingest.push.queue import Outcome, Push, PushQueue
 from kamu_assets.coordinator.results import PushResult
 from kamu_assets.errors import UnavailableError
 from kamu_assets.odf.identity import DatasetID

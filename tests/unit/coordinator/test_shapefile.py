@@ -19,7 +19,7 @@ from kamu_assets.coordinator.ingest.errors import (
     UnsupportedColumnTypeError,
 )
 from kamu_assets.coordinator.ingest.limits import IngestLimits
-from kamu_assets.coordinator.ingest.shapefile import shapefile_to_ndjson
+from kamu_assets.coordinator.ingest.read.shapefile import shapefile_to_ndjson
 from tests.support.shapefiles import Writer, layer, two_points, zipped
 
 CLOCKWISE = [(0.0, 0.0), (0.0, 9.0), (9.0, 9.0), (9.0, 0.0), (0.0, 0.0)]

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from kamu_assets.coordinator.ingest.csv_records import CsvDialect
 from kamu_assets.coordinator.ingest.errors import BadInputError, TooLargeError
 from kamu_assets.coordinator.ingest.limits import IngestLimits
-from kamu_assets.coordinator.ingest.nesting import Nesting
-from kamu_assets.coordinator.ingest.text_gate import check_csv, check_ndjson
+from kamu_assets.coordinator.ingest.read.csv_records import CsvDialect
+from kamu_assets.coordinator.ingest.read.nesting import Nesting
+from kamu_assets.coordinator.ingest.read.text_gate import check_csv, check_ndjson
 
 MIB = 1 << 20
 LIMITS = IngestLimits(max_record_bytes=2 * MIB, max_nesting=8)

@@ -3,9 +3,9 @@
 import pyarrow as pa
 from datafusion import CsvReadOptions
 
-from kamu_assets.coordinator.ingest.csv_records import CsvDialect
 from kamu_assets.coordinator.ingest.errors import UnsupportedOptionError
 from kamu_assets.coordinator.ingest.limits import IngestLimits
+from kamu_assets.coordinator.ingest.read.csv_records import CsvDialect
 from kamu_assets.odf.source import ReadStepCsv, ReadStepJson, ReadStepNdJson
 
 _TIME_FORMATS = (None, "rfc3339")

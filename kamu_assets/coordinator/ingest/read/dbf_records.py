@@ -17,10 +17,10 @@ from kamu_assets.coordinator.ingest.errors import (
     TypeMismatchError,
     UnsupportedColumnTypeError,
 )
-from kamu_assets.coordinator.ingest.explain import shown
-from kamu_assets.coordinator.ingest.json_floats import json_float
+from kamu_assets.coordinator.ingest.explain.guilty_record import shown
 from kamu_assets.coordinator.ingest.limits import IngestLimits
-from kamu_assets.coordinator.ingest.zipped_layer import Part
+from kamu_assets.coordinator.ingest.read.json_floats import json_float
+from kamu_assets.coordinator.ingest.read.zipped_layer import Part
 
 _HEADER = struct.Struct("<4xIHH17xB2x")
 _COLUMN = struct.Struct("<11sc4xB15x")

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from kamu_assets.coordinator.ingest.errors import BadInputError, DuplicateColumnError
-from kamu_assets.coordinator.ingest.json_floats import json_float
-from kamu_assets.coordinator.ingest.json_scanner import DECODER, JsonText, JsonValue
-from kamu_assets.coordinator.ingest.json_text import json_text, one_line
 from kamu_assets.coordinator.ingest.limits import IngestLimits
+from kamu_assets.coordinator.ingest.read.json_floats import json_float
+from kamu_assets.coordinator.ingest.read.json_scanner import DECODER, JsonText, JsonValue
+from kamu_assets.coordinator.ingest.read.json_text import json_text, one_line
 
 GEOMETRY = "geometry"
 _PROPERTIES = '"properties"'

@@ -1,11 +1,11 @@
 """Who is to blame when rows cannot be read: the input alone, or what was made of it."""
 
-from kamu_assets.coordinator.ingest.explain import general_error
-from kamu_assets.coordinator.ingest.explain_csv import explain_csv
-from kamu_assets.coordinator.ingest.explain_json import explain_json
-from kamu_assets.coordinator.ingest.explain_parquet import explain_parquet
-from kamu_assets.coordinator.ingest.reader_options import csv_dialect
-from kamu_assets.coordinator.ingest.readers import ReadFrame
+from kamu_assets.coordinator.ingest.explain.csv_values import explain_csv
+from kamu_assets.coordinator.ingest.explain.guilty_record import general_error
+from kamu_assets.coordinator.ingest.explain.json_values import explain_json
+from kamu_assets.coordinator.ingest.explain.parquet_values import explain_parquet
+from kamu_assets.coordinator.ingest.read.options import csv_dialect
+from kamu_assets.coordinator.ingest.read.steps import ReadFrame
 from kamu_assets.coordinator.ingest.session import Bench, EngineFailureError, stream
 from kamu_assets.odf.source import ReadStep, ReadStepCsv, ReadStepParquet
 

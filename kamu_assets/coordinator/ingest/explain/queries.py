@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from kamu_assets.coordinator.ingest.errors import IngestError, SqlRuntimeError
-from kamu_assets.coordinator.ingest.explain import column_error, first_failing, general_error, shown
+from kamu_assets.coordinator.ingest.explain.guilty_record import column_error, first_failing, general_error, shown
 from kamu_assets.coordinator.ingest.preprocess import Preprocessing
-from kamu_assets.coordinator.ingest.readers import ReadFrame
+from kamu_assets.coordinator.ingest.read.steps import ReadFrame
 from kamu_assets.coordinator.ingest.session import Bench, EngineFailureError, open_bench, stream
 
 _MOST_COLUMNS = 8

@@ -6,20 +6,20 @@ from functools import lru_cache
 import pyarrow as pa
 from datafusion import DataFrame
 
-from kamu_assets.coordinator.ingest.csv_reader import read_csv
-from kamu_assets.coordinator.ingest.csv_records import walk_csv
 from kamu_assets.coordinator.ingest.errors import (
     BadInputError,
     UnsupportedColumnTypeError,
     UnsupportedSchemaError,
 )
-from kamu_assets.coordinator.ingest.gzipped import without_gzip
-from kamu_assets.coordinator.ingest.input_columns import check_columns
-from kamu_assets.coordinator.ingest.input_file import InputFile
-from kamu_assets.coordinator.ingest.json_readers import LinesStep, as_lines, read_lines
 from kamu_assets.coordinator.ingest.limits import IngestLimits
-from kamu_assets.coordinator.ingest.parquet_reader import read_parquet
-from kamu_assets.coordinator.ingest.reader_options import csv_dialect
+from kamu_assets.coordinator.ingest.push.gzipped import without_gzip
+from kamu_assets.coordinator.ingest.read.csv_reader import read_csv
+from kamu_assets.coordinator.ingest.read.csv_records import walk_csv
+from kamu_assets.coordinator.ingest.read.input_columns import check_columns
+from kamu_assets.coordinator.ingest.read.input_file import InputFile
+from kamu_assets.coordinator.ingest.read.json_readers import LinesStep, as_lines, read_lines
+from kamu_assets.coordinator.ingest.read.options import csv_dialect
+from kamu_assets.coordinator.ingest.read.parquet_reader import read_parquet
 from kamu_assets.coordinator.ingest.session import Bench
 from kamu_assets.errors import InvalidError
 from kamu_assets.odf.arrow_schema import to_arrow

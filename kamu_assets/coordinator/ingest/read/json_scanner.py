@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any, TextIO
 
 from kamu_assets.coordinator.ingest.errors import BadInputError, IngestError, TooLargeError
-from kamu_assets.coordinator.ingest.explain import shown
+from kamu_assets.coordinator.ingest.explain.guilty_record import shown
 from kamu_assets.coordinator.ingest.limits import IngestLimits
-from kamu_assets.coordinator.ingest.nesting import check_nesting
+from kamu_assets.coordinator.ingest.read.nesting import check_nesting
 
 _WINDOW = 1 << 20
 _BLANK = re.compile(r"[ \t\r\n]*")

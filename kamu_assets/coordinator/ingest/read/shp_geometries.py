@@ -8,10 +8,10 @@ import struct
 from collections.abc import Iterator, Sequence
 
 from kamu_assets.coordinator.ingest.errors import BadInputError, IngestError, TooLargeError
-from kamu_assets.coordinator.ingest.json_floats import json_float
 from kamu_assets.coordinator.ingest.limits import IngestLimits
-from kamu_assets.coordinator.ingest.shp_rings import Point, polygons
-from kamu_assets.coordinator.ingest.zipped_layer import Part
+from kamu_assets.coordinator.ingest.read.json_floats import json_float
+from kamu_assets.coordinator.ingest.read.shp_rings import Point, polygons
+from kamu_assets.coordinator.ingest.read.zipped_layer import Part
 
 _HEADER_BYTES = 100
 _FILE_CODE = 9994

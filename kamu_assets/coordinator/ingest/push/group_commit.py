@@ -6,10 +6,10 @@ from itertools import groupby
 
 from kamu_assets.clock import Clock
 from kamu_assets.coordinator.ingest.ingestion import Ingestion, Work
-from kamu_assets.coordinator.ingest.media_types import PushReader, reader_for
 from kamu_assets.coordinator.ingest.merge_keys import only_adds
-from kamu_assets.coordinator.ingest.push_queue import Outcome, Push
-from kamu_assets.coordinator.ingest.push_source import select_push_source
+from kamu_assets.coordinator.ingest.push.media_types import PushReader, reader_for
+from kamu_assets.coordinator.ingest.push.queue import Outcome, Push
+from kamu_assets.coordinator.ingest.push.source import select_push_source
 from kamu_assets.coordinator.ingest.slice_request import InputOutcome, SliceInput
 from kamu_assets.coordinator.moments import next_system_time
 from kamu_assets.coordinator.results import PushResult

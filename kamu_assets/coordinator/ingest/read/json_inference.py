@@ -8,9 +8,9 @@ from typing import Any
 import pyarrow as pa
 
 from kamu_assets.coordinator.ingest.errors import IngestError, TooLargeError
-from kamu_assets.coordinator.ingest.json_scanner import json_values
-from kamu_assets.coordinator.ingest.json_text import json_text
 from kamu_assets.coordinator.ingest.limits import IngestLimits
+from kamu_assets.coordinator.ingest.read.json_scanner import json_values
+from kamu_assets.coordinator.ingest.read.json_text import json_text
 
 
 @dataclass

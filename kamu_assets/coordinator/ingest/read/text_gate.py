@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from kamu_assets.coordinator.ingest.csv_records import CsvDialect, walk_csv
 from kamu_assets.coordinator.ingest.errors import BadInputError, TooLargeError
 from kamu_assets.coordinator.ingest.limits import IngestLimits
-from kamu_assets.coordinator.ingest.nesting import Nesting, check_nesting, too_deep
+from kamu_assets.coordinator.ingest.read.csv_records import CsvDialect, walk_csv
+from kamu_assets.coordinator.ingest.read.nesting import Nesting, check_nesting, too_deep
 
 _CHUNK = 1 << 20
 _BOM = codecs.BOM_UTF8

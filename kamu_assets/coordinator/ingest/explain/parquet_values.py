@@ -10,7 +10,7 @@ import pyarrow as pa
 from datafusion import DataFrame, col
 
 from kamu_assets.coordinator.ingest.errors import BadInputError
-from kamu_assets.coordinator.ingest.explain import column_error, first_failing
+from kamu_assets.coordinator.ingest.explain.guilty_record import column_error, first_failing
 from kamu_assets.coordinator.ingest.session import Bench, EngineFailureError, engine_failures, quoted, stream
 
 

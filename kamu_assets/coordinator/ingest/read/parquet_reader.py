@@ -7,9 +7,9 @@ import pyarrow.parquet as pq
 from datafusion import DataFrame, col
 
 from kamu_assets.coordinator.ingest.errors import BadInputError, TooLargeError
-from kamu_assets.coordinator.ingest.input_columns import check_width
-from kamu_assets.coordinator.ingest.input_file import InputFile
 from kamu_assets.coordinator.ingest.limits import IngestLimits
+from kamu_assets.coordinator.ingest.read.input_columns import check_width
+from kamu_assets.coordinator.ingest.read.input_file import InputFile
 from kamu_assets.coordinator.ingest.session import Bench, EngineFailureError, engine_failures, quoted, stream
 
 

@@ -3,16 +3,16 @@
 import pyarrow as pa
 from datafusion import DataFrame
 
-from kamu_assets.coordinator.ingest.batches import fit_batches
-from kamu_assets.coordinator.ingest.csv_inference import column_names, with_zeros_kept
-from kamu_assets.coordinator.ingest.csv_records import CsvDialect, walk_csv
-from kamu_assets.coordinator.ingest.explain import general_error
-from kamu_assets.coordinator.ingest.explain_csv import explain_csv
-from kamu_assets.coordinator.ingest.input_columns import check_columns
-from kamu_assets.coordinator.ingest.input_file import InputFile
-from kamu_assets.coordinator.ingest.reader_options import csv_dialect, csv_options
+from kamu_assets.coordinator.ingest.explain.csv_values import explain_csv
+from kamu_assets.coordinator.ingest.explain.guilty_record import general_error
+from kamu_assets.coordinator.ingest.read.batches import fit_batches
+from kamu_assets.coordinator.ingest.read.csv_inference import column_names, with_zeros_kept
+from kamu_assets.coordinator.ingest.read.csv_records import CsvDialect, walk_csv
+from kamu_assets.coordinator.ingest.read.input_columns import check_columns
+from kamu_assets.coordinator.ingest.read.input_file import InputFile
+from kamu_assets.coordinator.ingest.read.options import csv_dialect, csv_options
+from kamu_assets.coordinator.ingest.read.text_gate import check_csv
 from kamu_assets.coordinator.ingest.session import Bench, EngineFailureError, engine_failures
-from kamu_assets.coordinator.ingest.text_gate import check_csv
 from kamu_assets.odf.source import ReadStepCsv
 
 

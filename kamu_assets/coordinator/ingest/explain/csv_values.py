@@ -8,9 +8,9 @@ from pathlib import Path
 import pyarrow as pa
 from datafusion import CsvReadOptions
 
-from kamu_assets.coordinator.ingest.csv_records import CsvDialect, CsvRecord, walk_csv
 from kamu_assets.coordinator.ingest.errors import BadInputError
-from kamu_assets.coordinator.ingest.explain import CHUNK, column_error, first_failing
+from kamu_assets.coordinator.ingest.explain.guilty_record import CHUNK, column_error, first_failing
+from kamu_assets.coordinator.ingest.read.csv_records import CsvDialect, CsvRecord, walk_csv
 from kamu_assets.coordinator.ingest.session import Bench, EngineFailureError, stream
 
 

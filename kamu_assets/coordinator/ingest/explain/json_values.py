@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 import pyarrow as pa
 
 from kamu_assets.coordinator.ingest.errors import BadInputError
-from kamu_assets.coordinator.ingest.explain import CHUNK, column_error, first_failing
-from kamu_assets.coordinator.ingest.input_file import InputFile
-from kamu_assets.coordinator.ingest.json_scanner import JsonValue, json_values
-from kamu_assets.coordinator.ingest.json_text import json_text, one_line
+from kamu_assets.coordinator.ingest.explain.guilty_record import CHUNK, column_error, first_failing
+from kamu_assets.coordinator.ingest.read.input_file import InputFile
+from kamu_assets.coordinator.ingest.read.json_scanner import JsonValue, json_values
+from kamu_assets.coordinator.ingest.read.json_text import json_text, one_line
 from kamu_assets.coordinator.ingest.session import Bench, EngineFailureError, stream
 
 _CHUNK_CHARACTERS = 8 << 20

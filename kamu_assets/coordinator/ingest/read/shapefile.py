@@ -6,12 +6,12 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Final
 
-from kamu_assets.coordinator.ingest.dbf_records import DbfRecords
 from kamu_assets.coordinator.ingest.errors import BadInputError, DuplicateColumnError, TooLargeError
-from kamu_assets.coordinator.ingest.geojson import GEOMETRY
 from kamu_assets.coordinator.ingest.limits import IngestLimits
-from kamu_assets.coordinator.ingest.shp_geometries import geometries
-from kamu_assets.coordinator.ingest.zipped_layer import Layer, open_layer
+from kamu_assets.coordinator.ingest.read.dbf_records import DbfRecords
+from kamu_assets.coordinator.ingest.read.geojson import GEOMETRY
+from kamu_assets.coordinator.ingest.read.shp_geometries import geometries
+from kamu_assets.coordinator.ingest.read.zipped_layer import Layer, open_layer
 
 _END: Final = object()
 

@@ -3,17 +3,17 @@
 import pyarrow as pa
 from datafusion import DataFrame
 
-from kamu_assets.coordinator.ingest.batches import fit_batches
 from kamu_assets.coordinator.ingest.errors import BadInputError
-from kamu_assets.coordinator.ingest.explain_json import explain_json
-from kamu_assets.coordinator.ingest.geojson import collection_to_ndjson, features_to_ndjson
-from kamu_assets.coordinator.ingest.input_file import InputFile
-from kamu_assets.coordinator.ingest.json_inference import shape_of
-from kamu_assets.coordinator.ingest.json_text import array_to_ndjson, without_bom
-from kamu_assets.coordinator.ingest.reader_options import check_json_options
+from kamu_assets.coordinator.ingest.explain.json_values import explain_json
+from kamu_assets.coordinator.ingest.read.batches import fit_batches
+from kamu_assets.coordinator.ingest.read.geojson import collection_to_ndjson, features_to_ndjson
+from kamu_assets.coordinator.ingest.read.input_file import InputFile
+from kamu_assets.coordinator.ingest.read.json_inference import shape_of
+from kamu_assets.coordinator.ingest.read.json_text import array_to_ndjson, without_bom
+from kamu_assets.coordinator.ingest.read.options import check_json_options
+from kamu_assets.coordinator.ingest.read.shapefile import shapefile_to_ndjson
+from kamu_assets.coordinator.ingest.read.text_gate import check_ndjson, check_text
 from kamu_assets.coordinator.ingest.session import Bench, EngineFailureError, engine_failures
-from kamu_assets.coordinator.ingest.shapefile import shapefile_to_ndjson
-from kamu_assets.coordinator.ingest.text_gate import check_ndjson, check_text
 from kamu_assets.odf.source import (
     ReadStepEsriShapefile,
     ReadStepGeoJson,

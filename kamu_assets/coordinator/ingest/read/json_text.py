@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TextIO
 
 from kamu_assets.coordinator.ingest.errors import BadInputError
-from kamu_assets.coordinator.ingest.json_scanner import JsonText
 from kamu_assets.coordinator.ingest.limits import IngestLimits
+from kamu_assets.coordinator.ingest.read.json_scanner import JsonText
 
 _LINE_BREAKS = str.maketrans("\r\n", "  ")
 

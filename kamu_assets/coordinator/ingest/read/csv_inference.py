@@ -13,11 +13,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.types as pt
 
-from kamu_assets.coordinator.ingest.csv_records import CsvDialect, CsvRecord, walk_csv
 from kamu_assets.coordinator.ingest.errors import TypeMismatchError
-from kamu_assets.coordinator.ingest.explain import shown, type_name
-from kamu_assets.coordinator.ingest.input_file import InputFile
+from kamu_assets.coordinator.ingest.explain.guilty_record import shown, type_name
 from kamu_assets.coordinator.ingest.limits import IngestLimits
+from kamu_assets.coordinator.ingest.read.csv_records import CsvDialect, CsvRecord, walk_csv
+from kamu_assets.coordinator.ingest.read.input_file import InputFile
 
 _ZERO_FIRST = re.compile(r"[+-]?0\d+(?:\.\d*)?")
 

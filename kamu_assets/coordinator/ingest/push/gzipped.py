@@ -3,9 +3,9 @@
 from dataclasses import replace
 from pathlib import Path
 
-from kamu_assets.coordinator.ingest.input_file import InputFile
-from kamu_assets.coordinator.ingest.media_types import GZIP_ENDING
 from kamu_assets.coordinator.ingest.prepare.steps import PrepareRequest, prepare_file
+from kamu_assets.coordinator.ingest.push.media_types import GZIP_ENDING
+from kamu_assets.coordinator.ingest.read.input_file import InputFile
 from kamu_assets.odf.source import CompressionFormat, PrepStepDecompress
 
 _MAGIC = b"\x1f\x8b"
