@@ -75,7 +75,8 @@ class _Step:
     def clean_up(self) -> None:
         """After a commit the store has taken the files over."""
         for path in (self.data, self.checkpoint):
-            with suppress(FileNotFoundError):
+            # What cannot be removed is a leftover: the block is committed all the same.
+            with suppress(OSError):
                 path.unlink()
 
 

@@ -48,7 +48,9 @@ class LocalPendingObject:
         except OSError:
             # What could not be flushed is not wanted any more; closing again closes.
             self._file.close()
-        self.path.unlink(missing_ok=True)
+        # What cannot be removed now is a leftover; whoever is told of a failure would think that nothing was stored.
+        with contextlib.suppress(OSError):
+            self.path.unlink()
 
     @contextlib.contextmanager
     def _or_nothing(self) -> Iterator[None]:

@@ -11,13 +11,15 @@ from pathlib import Path
 
 import pytest
 
+from kamu_assets.coordinator.service import PushData
 from kamu_assets.durability import Durability
 from kamu_assets.errors import UnavailableError
 from kamu_assets.storage.errors import StorageFullError
 from tests.faults.deaths import FaultPoints, told_by
-from tests.faults.story import note_rows, steps, wrong_after
+from tests.faults.story import ids, note_rows, prepare, records, ref, steps, wrong_after
 from tests.faults.test_kills import Stage, stage
-from tests.support.heart import open_heart
+from tests.support.coordination import a_coordinator
+from tests.support.heart import ADMIN, open_heart
 
 __all__ = ["stage"]
 
@@ -79,6 +81,27 @@ def test_some_disk_errors(stage: Stage, record_property: Record) -> None:
     numbers = chance.sample(range(1, len(points) + 1), 10)
 
     sweep(stage, [(number, ERRORS[number % len(ERRORS)]) for number in numbers], record_property)
+
+
+@pytest.mark.parametrize("name", ["rmdir", "unlink"])
+def test_what_cannot_be_cleaned_up_does_not_turn_a_commit_into_a_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Whoever is told of a failure pushes again, and has the rows twice."""
+    prepare(tmp_path)
+    heart = open_heart(tmp_path)
+    coordinator = a_coordinator(heart, base=tmp_path)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, "refused")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(os, name, refuse)
+        pushed = coordinator.push(ADMIN, ref("pushed"), PushData(records(range(3))))
+
+    assert pushed.records == 3
+    assert ids(heart, "pushed") == [0, 1, 2]
+    heart.database.close()
 
 
 @pytest.mark.faults

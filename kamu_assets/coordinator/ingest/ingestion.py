@@ -100,7 +100,10 @@ class Ingestion:
     def _ingest(self, entry: DatasetEntry, chain: ChainState, work: Work, plan: HistoryPlan) -> Ingested:
         # Ours, not the worker's: it is removed also when the worker is killed.
         staging = self._volumes.staging(entry.kind)
-        with told_plainly(staging), TemporaryDirectory(dir=staging, prefix="ingest-") as folder:
+        with (
+            told_plainly(staging),
+            TemporaryDirectory(dir=staging, prefix="ingest-", ignore_cleanup_errors=True) as folder,
+        ):
             target = Path(folder) / "slice"
             request = self._request(chain, work, target, plan)
             result = self._pool.run(write_slice, request, on_progress=work.on_rows)

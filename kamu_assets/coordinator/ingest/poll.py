@@ -119,7 +119,10 @@ class Poller:
         now = next_system_time(self._clock, chain)
         savepoint = self._savepoint(entry, now)
         staging = self._volumes.staging(entry.kind)
-        with told_plainly(staging), TemporaryDirectory(dir=staging, prefix="fetch-") as folder:
+        with (
+            told_plainly(staging),
+            TemporaryDirectory(dir=staging, prefix="fetch-", ignore_cleanup_errors=True) as folder,
+        ):
             request = self._request(chain, now, Path(folder))
             if not options.fetch_uncacheable:
                 request = replace(request, savepoint=savepoint)
