@@ -74,6 +74,11 @@ def add_datasets(node: DemoNode, source: Path) -> None:
     for file in files:
         file.write_text((MANIFESTS / file.name).read_text().replace("__DATA__", str(source)))
     node.kamu_node("add", *map(str, files))
+    # A derivative follows what comes after it: in a home with flights from before, the first run is asked for.
+    listed = node.datasets()
+    behind = [name for name in following.WAITING if listed[name]["watermark"] is None]
+    if listed["flights"]["records"] and behind:
+        node.kamu_node("pull", *behind)
     step(f"seven datasets: roots {', '.join(ROOTS)}; derivatives {', '.join(DERIVATIVES)}")
 
 
