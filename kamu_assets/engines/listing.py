@@ -4,19 +4,23 @@
 list of paths in a repeated field. Both ends are the same, exactly pinned version, and a test notices a change.
 """
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import datafusion
 import pyarrow as pa
+import pyarrow.parquet as pq
 from datafusion.plan import LogicalPlan
 
 from kamu_assets.engines.protobuf import LENGTH_DELIMITED, fields, length_delimited, raw_fields
+from kamu_assets.engines.storable import has_floats
 from kamu_assets.errors import UnavailableError
 
 _SCAN_NODE: Final = 1
 _PATHS: Final = 2
+_FLOATS: Final = ("FLOAT", "DOUBLE")
 
 
 class LostSliceError(UnavailableError):
@@ -39,6 +43,9 @@ def listing(
     `sorted_by` is a promise: rows of every file are in this order, and files do not overlap.
     """
     check_present(paths)
+    if (schema is None or has_floats(schema)) and any(_may_hide_nan(path) for path in paths):
+        # Bounds leave NaN out, and DataFusion takes a column for constant whose bounds are equal.
+        context.sql("SET datafusion.execution.collect_statistics = false")
     template = context.read_parquet(
         paths[0], schema=schema, file_extension="", file_sort_order=[[sorted_by]] if sorted_by else None
     )
@@ -51,6 +58,23 @@ def check_present(paths: Sequence[str]) -> None:
     for path in paths:
         if not _is_url(path) and not Path(path).is_file():
             raise LostSliceError(path)
+
+
+@functools.lru_cache(maxsize=65_536)
+def _may_hide_nan(path: str) -> bool:
+    """Whether a file tells bounds of floating-point columns; slices of ours don't."""
+    if _is_url(path):
+        return True
+    try:
+        found = pq.read_metadata(path)
+    except (OSError, pa.ArrowException):
+        # Whoever reads it will say what is wrong with it.
+        return True
+    return any(
+        chunk.physical_type in _FLOATS and chunk.is_stats_set
+        for group in (found.row_group(index) for index in range(found.num_row_groups))
+        for chunk in (group.column(index) for index in range(found.num_columns))
+    )
 
 
 def _is_url(path: str) -> bool:

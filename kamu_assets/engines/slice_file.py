@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pyarrow.types as pt
 
-from kamu_assets.engines.storable import as_schema, file_schema, schema_hint
+from kamu_assets.engines.storable import as_schema, file_schema, has_floats, schema_hint
 from kamu_assets.odf.data import DatasetVocabulary
 from kamu_assets.odf.multihash import Multicodec, Multihash
 
@@ -115,6 +115,9 @@ def _parquet_options(
         "store_schema": False,
         "sorting_columns": [pq.SortingColumn(schema.get_field_index(vocab.offset_column))],
     }
+    if has_floats(written):
+        # They would leave NaN out, and readers that go by them would not find it.
+        common["write_statistics"] = [field.name for field in written if _has_sound_statistics(field.type)]
     if encodings is Encodings.KAMU:
         return common
     repeated = [vocab.operation_type_column, vocab.system_time_column]
@@ -124,6 +127,10 @@ def _parquet_options(
         "use_dictionary": repeated + texts,
         "column_encoding": dict.fromkeys(deltas, "DELTA_BINARY_PACKED"),
     }
+
+
+def _has_sound_statistics(data_type: pa.DataType) -> bool:
+    return not (pt.is_floating(data_type) or pt.is_nested(data_type))
 
 
 def _fits_delta(data_type: pa.DataType) -> bool:

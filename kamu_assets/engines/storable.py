@@ -38,8 +38,19 @@ def as_schema(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
+def has_floats(schema: pa.Schema) -> bool:
+    """Whether a value may be NaN, which statistics of Parquet do not tell."""
+    return any(_holds_floats(field.type) for field in schema)
+
+
 def has_structs(schema: pa.Schema) -> bool:
     return any(pt.is_struct(field.type) for field in schema)
+
+
+def _holds_floats(data_type: pa.DataType) -> bool:
+    if pt.is_floating(data_type):
+        return True
+    return any(_holds_floats(data_type.field(index).type) for index in range(data_type.num_fields))
 
 
 def _mapped(schema: pa.Schema, change: _TypeMap) -> pa.Schema:

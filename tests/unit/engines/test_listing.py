@@ -1,6 +1,9 @@
+import math
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from kamu_assets.engines.listing import LostSliceError, ipc_schema, listing, schema_from_ipc
@@ -74,3 +77,46 @@ def test_a_missing_file_is_no_empty_file(paths: list[str]) -> None:
 
 def test_schemas_travel_as_bytes() -> None:
     assert schema_from_ipc(ipc_schema(SCHEMA)) == SCHEMA
+
+
+READINGS = SCHEMA.append(pa.field("reading", pa.float64()))
+
+
+def foreign(path: Path, batch: pa.RecordBatch) -> None:
+    pq.write_table(pa.Table.from_batches([batch]), path)
+
+
+def ours(path: Path, batch: pa.RecordBatch) -> None:
+    write_slice(path, READINGS, [batch])
+
+
+@pytest.mark.parametrize("writer", [foreign, ours])
+def test_nan_beside_a_single_other_value_is_read_as_nan(
+    tmp_path: Path, writer: Callable[[Path, pa.RecordBatch], None]
+) -> None:
+    values = [
+        pa.array([0, 1]),
+        pa.array([0, 1], SCHEMA.field(1).type),
+        pa.array([["x"]] * 2),
+        pa.array([1.5, math.nan]),
+    ]
+    writer(tmp_path / "a", pa.RecordBatch.from_arrays(values, schema=READINGS))
+    context = session("kamu", memory_bytes=1 << 30, partitions=1)
+
+    frame = listing(context, [str(tmp_path / "a")], schema=READINGS)
+
+    assert [str(row["reading"]) for row in frame.to_arrow_table().to_pylist()] == ["1.5", "nan"]
+
+
+def test_nan_in_a_slice_of_ours_is_found_by_what_is_true_of_it(tmp_path: Path) -> None:
+    values = [
+        pa.array([0, 1]),
+        pa.array([0, 1], SCHEMA.field(1).type),
+        pa.array([["x"]] * 2),
+        pa.array([1.5, math.nan]),
+    ]
+    ours(tmp_path / "a", pa.RecordBatch.from_arrays(values, schema=READINGS))
+    context = session("kamu", memory_bytes=1 << 30, partitions=1)
+    context.register_view("t", listing(context, [str(tmp_path / "a")], schema=READINGS))
+
+    assert context.sql("select * from t where reading > 100").count() == 1
