@@ -21,22 +21,31 @@ def register(app: typer.Typer) -> None:
 
 
 def pull(
+    *,
     datasets: Names = None,
     all_: Annotated[bool, typer.Option("--all", "-a", help="all datasets that have something to pull")] = False,
     fetch_uncacheable: Annotated[
         bool, typer.Option("--fetch-uncacheable", help="read sources again that cannot tell what is new")
     ] = False,
+    set_watermark: Annotated[
+        str | None,
+        typer.Option("--set-watermark", help="instead of pulling: data of a root is complete up to this RFC 3339 time"),
+    ] = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
     """Poll the sources of root datasets, compute derivative ones; inputs come before what reads them."""
     from kamu_api.cli.pulling import Pulling, pull_line
     from kamu_assets.errors import InvalidError
+    from kamu_assets.odf.timestamp import Timestamp
 
     if bool(datasets) == all_:
         raise InvalidError("name datasets, or use --all")
+    if all_ and set_watermark:
+        raise InvalidError("--set-watermark is for datasets that are named, not for --all")
+    watermark = Timestamp.parse(set_watermark) if set_watermark else None
     with local_node(home) as node:
-        pulling = Pulling(node, fetch_uncacheable=fetch_uncacheable)
+        pulling = Pulling(node, fetch_uncacheable=fetch_uncacheable, watermark=watermark)
         rows = []
         for entry in pulling.in_order(datasets):
             with progress_bar(f"pulling {entry.alias}", quiet=as_json) as progress:

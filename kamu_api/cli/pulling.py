@@ -10,15 +10,18 @@ from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.errors import KamuError
 from kamu_assets.node import Node
 from kamu_assets.odf.identity import parse_dataset_ref
+from kamu_assets.odf.timestamp import Timestamp
 
 
 class Pulling:
     """One run of `kamu-node pull`."""
 
-    def __init__(self, node: Node, *, fetch_uncacheable: bool) -> None:
+    def __init__(self, node: Node, *, fetch_uncacheable: bool, watermark: Timestamp | None = None) -> None:
         self._node = node
         self._caller = node.auth.admin_caller()
         self._fetch_uncacheable = fetch_uncacheable
+        # Set instead of pulling.
+        self._watermark = watermark
 
     def in_order(self, names: Sequence[str] | None) -> Sequence[DatasetEntry]:
         """The named datasets, or all; inputs before what reads them."""
@@ -37,10 +40,14 @@ class Pulling:
         def tell(update: Updated) -> None:
             progress.update(note=f"{update.records:,} records in {update.blocks} blocks")
 
+        coordinator = self._node.coordinator
         try:
-            result = self._node.coordinator.pull(
-                self._caller, entry.id, fetch_uncacheable=self._fetch_uncacheable, on_progress=tell
-            )
+            if self._watermark is not None:
+                result: PullResult = coordinator.set_watermark(self._caller, entry.id, self._watermark)
+            else:
+                result = coordinator.pull(
+                    self._caller, entry.id, fetch_uncacheable=self._fetch_uncacheable, on_progress=tell
+                )
         except KamuError as error:
             return {"dataset": str(entry.alias), "result": "failed", "message": str(error)}
         return {"dataset": str(entry.alias), **_facts(result)}

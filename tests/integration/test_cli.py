@@ -163,6 +163,17 @@ def test_data_goes_in_and_comes_out(cities: Home) -> None:
     )
 
 
+def test_a_watermark_is_set_by_hand(cities: Home) -> None:
+    def set_to(moment: str) -> Done:
+        return cities.run("pull", "cities", "--set-watermark", moment)
+
+    assert "0 new record(s) in 1 block(s)" in set_to("2024-02-01T00:00:00Z").out
+    assert "up to date" in set_to("2024-01-31T00:00:00Z").out
+    assert "2024-02-01" in cities.run("log", "cities", "--limit", "1").out
+    assert set_to("in February").code == 1
+    assert cities.run("pull", "--all", "--set-watermark", "2024-02-01T00:00:00Z").code == 1
+
+
 def test_adding_again_skips_what_is_there(cities: Home) -> None:
     told = cities.ok("add", "manifests/b.yaml")
 
