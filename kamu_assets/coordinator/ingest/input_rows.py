@@ -15,8 +15,8 @@ from kamu_assets.coordinator.ingest.explain.blame import blame_input
 from kamu_assets.coordinator.ingest.explain.guilty_record import general_error
 from kamu_assets.coordinator.ingest.explain.queries import preprocess_error
 from kamu_assets.coordinator.ingest.limits import MIB, IngestLimits
-from kamu_assets.coordinator.ingest.merge import Merge, operation_field
-from kamu_assets.coordinator.ingest.merge_keys import check_columns, takes_operations
+from kamu_assets.coordinator.ingest.merge.keys import check_columns, takes_operations
+from kamu_assets.coordinator.ingest.merge.strategies import Merge, operation_field
 from kamu_assets.coordinator.ingest.preprocess import Preprocessing
 from kamu_assets.coordinator.ingest.read.input_file import InputFile
 from kamu_assets.coordinator.ingest.read.steps import ReadFrame, check_header, read_input

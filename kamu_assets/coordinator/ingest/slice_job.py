@@ -11,7 +11,7 @@ from kamu_assets.coordinator.ingest.columns import MILLIS_UTC, describe_schema, 
 from kamu_assets.coordinator.ingest.completion import Completion
 from kamu_assets.coordinator.ingest.event_order import OutOfOrderError, in_order
 from kamu_assets.coordinator.ingest.input_rows import InputRows, Surroundings
-from kamu_assets.coordinator.ingest.merge_keys import key_columns, looks_back
+from kamu_assets.coordinator.ingest.merge.keys import key_columns, looks_back
 from kamu_assets.coordinator.ingest.session import open_bench
 from kamu_assets.coordinator.ingest.sidecars.errors import SidecarUnusableError
 from kamu_assets.coordinator.ingest.sidecars.history import History, open_history

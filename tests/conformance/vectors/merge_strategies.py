@@ -10,8 +10,8 @@ from pydantic import TypeAdapter
 
 from kamu_assets.coordinator.ingest.event_runs import sorted_by_time
 from kamu_assets.coordinator.ingest.limits import IngestLimits
-from kamu_assets.coordinator.ingest.merge import Merge
-from kamu_assets.coordinator.ingest.merge_keys import check_columns, key_columns, looks_back
+from kamu_assets.coordinator.ingest.merge.keys import check_columns, key_columns, looks_back
+from kamu_assets.coordinator.ingest.merge.strategies import Merge
 from kamu_assets.coordinator.ingest.session import Bench, open_bench
 from kamu_assets.coordinator.ingest.sidecars.history import History, open_history
 from kamu_assets.coordinator.ingest.sidecars.layout import Layout

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import pyarrow as pa
 
-from kamu_assets.coordinator.ingest.merge_changes import Comparison, as_operation, kept
+from kamu_assets.coordinator.ingest.merge.changes import Comparison, as_operation, kept
 from kamu_assets.coordinator.ingest.sidecars.equality import Mask, as_mask
 from kamu_assets.coordinator.ingest.sidecars.keys import taken_rows
 from kamu_assets.coordinator.ingest.sidecars.state import LatestState

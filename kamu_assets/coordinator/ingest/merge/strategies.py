@@ -9,10 +9,11 @@ from datafusion import DataFrame
 
 from kamu_assets.coordinator.ingest.commit_order import by_key
 from kamu_assets.coordinator.ingest.errors import TypeMismatchError
-from kamu_assets.coordinator.ingest.merge_changes import Comparison, as_operation, fitted, pickable
-from kamu_assets.coordinator.ingest.merge_keys import compared_columns, key_columns, only_adds
-from kamu_assets.coordinator.ingest.merge_snapshot import SnapshotMerge
-from kamu_assets.coordinator.ingest.merge_upsert import UpsertMerge
+from kamu_assets.coordinator.ingest.event_order import without_views
+from kamu_assets.coordinator.ingest.merge.changes import Comparison, as_operation, fitted, pickable
+from kamu_assets.coordinator.ingest.merge.keys import compared_columns, key_columns, only_adds
+from kamu_assets.coordinator.ingest.merge.snapshot import SnapshotMerge
+from kamu_assets.coordinator.ingest.merge.upsert import UpsertMerge
 from kamu_assets.coordinator.ingest.session import Bench, engine_failures, stream
 from kamu_assets.coordinator.ingest.sidecars.building import RunBuilder
 from kamu_assets.coordinator.ingest.sidecars.equality import as_mask
@@ -106,11 +107,16 @@ class Merge:
         if self._operation not in schema.names:
             batches = (as_operation(batch, OperationType.APPEND, self._operation) for batch in batches)
             schema = schema.append(pa.field(self._operation, pa.int32()))
-        history = self._history or History.empty(Layout(Contents.STATE, key_columns(strategy), schema, self._vocab))
+        history = self._history or self._no_history(strategy, schema)
         merge = UpsertMerge(LatestState(history), self._comparison(strategy, schema), operation=self._operation)
         rows = self._fitted(batches, schema, history)
         payload = _fitted_schema(schema, history, self._operation)
         return merge.changes(rows, RunBuilder(history.workshop(self._bench.scratch, payload)))
+
+    def _no_history(self, strategy: MergeStrategyUpsertStream, schema: pa.Schema) -> History:
+        # Rows are picked out of runs, which Arrow cannot do where texts are views.
+        plain = pa.schema([field.with_type(without_views(field.type)) for field in schema])
+        return History.empty(Layout(Contents.STATE, key_columns(strategy), plain, self._vocab))
 
     def _comparison(self, strategy: MergeStrategySnapshot | MergeStrategyUpsertStream, schema: pa.Schema) -> Comparison:
         columns = [name for name in schema.names if name != self._operation]
