@@ -11,7 +11,8 @@ from kamu_assets.database.messages import Message
 from kamu_assets.database.outbox import Outbox
 from kamu_assets.database.transaction import Transaction
 from kamu_assets.datasets.lineage import Lineage
-from kamu_assets.datasets.messages import DatasetDeleted, DatasetUpdated
+from kamu_assets.datasets.messages import DatasetCreated, DatasetDeleted, DatasetUpdated
+from kamu_assets.datasets.statistics import StatisticsStore
 from kamu_assets.datasets.store import DatasetStore
 from kamu_assets.errors import KamuError
 from kamu_assets.flows.decide import Step, fired, judge
@@ -57,6 +58,7 @@ class FlowScheduler:
         self._triggers = TriggerStore()
         self._entries = DatasetStore()
         self._lineage = Lineage()
+        self._statistics = StatisticsStore()
         self._cancels_wanted = False
 
     def step(self) -> Timestamp | None:
@@ -100,6 +102,8 @@ class FlowScheduler:
 
     def _handle(self, tx: Transaction, message: Message) -> None:
         match message:
+            case DatasetCreated() if message.inputs and not message.records:
+                self._want_first_run(tx, message)
             case DatasetUpdated() if not _DATA_EVENTS.isdisjoint(message.event_kinds):
                 self._want_dependents(tx, message.dataset_id)
             case DatasetDeleted():
@@ -114,6 +118,13 @@ class FlowScheduler:
         dependents = self._lineage.dependents(tx, dataset)
         for entry in self._entries.get_many(tx, dependents) if dependents else ():
             self._service.want(tx, entry, FlowCause(CauseKind.INPUT_UPDATED, input=dataset))
+
+    def _want_first_run(self, tx: Transaction, message: DatasetCreated) -> None:
+        """A derivative over inputs that have data need not wait until they change."""
+        full = next((one for one in message.inputs if self._statistics.get(tx, one).records), None)
+        entry = self._entries.find(tx, message.dataset_id)
+        if full is not None and entry is not None:
+            self._service.want(tx, entry, FlowCause(CauseKind.INPUT_UPDATED, input=full))
 
     def _forget(self, tx: Transaction, dataset: DatasetID) -> None:
         self._triggers.remove(tx, dataset)

@@ -28,6 +28,18 @@ def test_new_data_runs_the_derivatives_that_read_it(flows: Flows) -> None:
     assert flows.of(bystander) == []
 
 
+def test_a_new_derivative_reads_what_its_inputs_have(flows: Flows) -> None:
+    empty, full = flows.root("empty"), flows.root("full")
+    flows.push(full)
+    flows.scheduler.step()
+
+    reader, waiting = flows.derivative("reader", empty, full), flows.derivative("waiting", empty)
+    flows.scheduler.step()
+
+    assert flows.only(reader).cause.input == full.id
+    assert flows.of(waiting) == []
+
+
 def test_news_without_data_run_nothing(flows: Flows) -> None:
     root = flows.root()
     reader = flows.derivative("reader", root)
