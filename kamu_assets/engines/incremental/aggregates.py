@@ -112,6 +112,6 @@ def _parse(node: Any, call: datafusion.Expr) -> tuple[str, datafusion.Expr, str]
 
 
 def _one_if_any(argument: datafusion.Expr) -> datafusion.Expr:
-    if argument.variant_name() == "Literal" and argument.python_value() is not None:
+    if argument.variant_name() == "Literal" and pa.scalar(argument.python_value()).is_valid:
         return datafusion.lit(pa.scalar(1, pa.int64()))
     return argument.is_not_null().cast(pa.int64())

@@ -154,6 +154,12 @@ def test_aggregates_of_nothing_are_null_and_counts_zero(tmp_path: Path) -> None:
     assert row == {"c": 1, "cx": 0, "s": None, "a": None, "lo": None, "hi": None, "sq": None, "ad": None}
 
 
+def test_only_a_null_among_constants_is_not_counted(tmp_path: Path) -> None:
+    row = first_row(tmp_path, f"count(NULL) AS nothing, count(1) AS one, count('') AS text FROM s {HOURLY}", {"t": 0})
+
+    assert row == {"nothing": 0, "one": 1, "text": 1}
+
+
 def test_all_functions_and_expressions_over_them(tmp_path: Path) -> None:
     select = (
         "upper(k) AS u, sum(q) * 2 + count(*) AS e, avg(q) AS aq, sum(d) AS sd, avg(d) AS ad, min(k) AS lo, "
