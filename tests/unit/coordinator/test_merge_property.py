@@ -108,6 +108,18 @@ def test_neither_collisions_nor_the_size_of_pieces_matter(
         _check(steps, sidecars=sidecars)
 
 
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_texts_may_be_views(tmp_path: Path, strategy: MergeStrategy) -> None:
+    rows = [{"k": key, "name": name, "v": 1} for key, name in ((1, "a"), (2, "b" * 20), (1, "a"), (None, None))]
+    table = _table(strategy, [{**row, "op": 0} for row in rows])
+    views = table.set_column(2, "name", table["name"].cast(pa.string_view()))
+
+    found, wanted = MergedDataset(tmp_path / "views"), MergedDataset(tmp_path / "texts")
+
+    for _ in range(2):
+        assert found.ingest(strategy, views) == wanted.ingest(strategy, table)
+
+
 def _check(steps: list[tuple[MergeStrategy, Rows]], *, sidecars: bool) -> None:
     oracle = Oracle(SCHEMA, "event_time")
     with tempfile.TemporaryDirectory() as folder:
