@@ -116,6 +116,13 @@ class InvalidEventError(ChainRuleError):
     rule = "InvalidEvent"
 
 
+class WrongDatasetKindError(InvalidEventError):
+    """Roots are added to, derivatives are computed; kamu leaves this to whoever makes the event."""
+
+    def __init__(self, *, event: str, kind: str) -> None:
+        super().__init__(f"{event} has no place in the chain of a {kind.lower()} dataset")
+
+
 class DataBeforeSchemaError(InvalidEventError):
     """Records came before anybody said what they look like."""
 

@@ -25,11 +25,13 @@ from kamu_assets.odf.chain_errors import (
     SystemTimeIsNotMonotonicError,
     UnimplementedEventError,
     WatermarkIsNotMonotonicError,
+    WrongDatasetKindError,
 )
 from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.dataset import (
     AddData,
     AddPushSource,
+    DatasetKind,
     DisablePollingSource,
     DisablePushSource,
     ExecuteTransform,
@@ -66,6 +68,7 @@ __all__ = [
     "SystemTimeIsNotMonotonicError",
     "UnimplementedEventError",
     "WatermarkIsNotMonotonicError",
+    "WrongDatasetKindError",
     "check_append",
     "check_hash",
 ]
@@ -301,6 +304,15 @@ def _schema_evolves(state: ChainState, block: MetadataBlock) -> None:
         check_schema_change(state.schema, event.schema_)
 
 
+def _is_of_its_kind(state: ChainState, block: MetadataBlock) -> None:
+    """AddData in roots only, ExecuteTransform in derivatives only (ODF: Metadata Events)."""
+    event = block.event
+    if state.seed is None or not isinstance(event, AddData | ExecuteTransform):
+        return
+    if isinstance(event, AddData) is not (state.seed.dataset_kind is DatasetKind.ROOT):
+        raise WrongDatasetKindError(event=event.kind, kind=state.seed.dataset_kind)
+
+
 _BY_ITSELF: tuple[Rule, ...] = (
     _says_something,
     _is_implemented,
@@ -326,4 +338,6 @@ _AGAINST_HISTORY: tuple[Rule, ...] = (
     _inputs_continue,
     _transforming_changes_something,
     _schema_evolves,
+    # No rule of kamu, hence after all of its rules.
+    _is_of_its_kind,
 )

@@ -152,7 +152,7 @@ def a_source(**csv: Any) -> AddPushSource:
 
 
 ROOT = chain(SEED, SCHEMA, AddData(new_data=slice_of(0, 9), new_watermark=Timestamp(5)))
-DERIVATIVE = chain(SEED, TRANSFORM, SCHEMA)
+DERIVATIVE = chain(SEED.model_copy(update={"dataset_kind": DatasetKind.DERIVATIVE}), TRANSFORM, SCHEMA)
 READ = ExecuteTransformInput(dataset_id=INPUT, new_block_hash=HASH, new_offset=1)
 
 
@@ -179,6 +179,12 @@ READ = ExecuteTransformInput(dataset_id=INPUT, new_block_hash=HASH, new_offset=1
         (chain(SEED, a_source()), a_source(separator=","), rules.NoOpEventError),
         (chain(SEED), ExecuteTransform(query_inputs=(READ,), new_watermark=Timestamp(0)), rules.InvalidEventError),
         (DERIVATIVE, ExecuteTransform(query_inputs=(), new_data=slice_of(0, 1)), rules.InputMismatchError),
+        (DERIVATIVE, AddData(new_data=slice_of(0, 1)), rules.WrongDatasetKindError),
+        (
+            chain(SEED, TRANSFORM, SCHEMA),
+            ExecuteTransform(query_inputs=(READ,), new_data=slice_of(0, 1)),
+            rules.WrongDatasetKindError,
+        ),
     ],
 )
 def test_each_rule_has_its_error(state: ChainState, event: MetadataEvent, error: type[ChainRuleError]) -> None:
