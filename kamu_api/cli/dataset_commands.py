@@ -6,14 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kamu_api.cli.options import AsJson, Dataset, Home, local_node
-from kamu_api.cli.output import complain, print_json, print_rows, progress_bar, remark, say, time_text
+from kamu_api.cli.output import complain, print_json, print_rows, progress_bar, remark, say, size_text, time_text, warn
 
 if TYPE_CHECKING:
     from kamu_assets.datasets.chains import ChainBlock
     from kamu_assets.datasets.model import DatasetSummary
-
-_KIB = 1024
-_UNITS = ("KiB", "MiB", "GiB", "TiB")
 
 Manifests = Annotated[list[Path] | None, typer.Argument(help="files with DatasetSnapshot manifests")]
 
@@ -88,32 +85,23 @@ def log(
 def adopt(
     directory: Annotated[Path, typer.Argument(help="a dataset directory of any ODF software")],
     alias: Annotated[str | None, typer.Option("--alias", help="how to call it; default: its info/alias")] = None,
+    skip_rows: Annotated[
+        bool, typer.Option("--skip-rows", help="believe what blocks say of rows: faster, for directories you trust")
+    ] = False,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
     """Take in a dataset directory, in place if it lies in this node's datasets; everything is checked first."""
-    from kamu_assets.odf.identity import DatasetAlias
+    from kamu_api.cli.adopting import adopt_directory
 
-    name = None if alias is None else DatasetAlias.parse(alias)
     with local_node(home) as node, progress_bar(f"checking {directory.name}", quiet=as_json) as progress:
-        entry = node.datasets.adopt(
-            node.auth.admin_caller(),
-            directory,
-            name,
-            on_progress=lambda done, total: progress.update(done=done, total=total, note=size_text(total)),
-        )
+        entry = adopt_directory(node, directory, alias, progress=progress, reads_rows=not skip_rows)
     if as_json:
-        print_json({"id": str(entry.id), "dataset": str(entry.alias), "result": "adopted"})
+        print_json({"id": str(entry.id), "dataset": str(entry.alias), "result": "adopted", "rowsRead": not skip_rows})
     else:
         say(f"Adopted: {entry.alias} ({entry.id})")
-
-
-def size_text(size: int) -> str:
-    """Bytes for people."""
-    if size < _KIB:
-        return f"{size} B"
-    power = min((size.bit_length() - 1) // 10, len(_UNITS))
-    return f"{size / _KIB**power:.1f} {_UNITS[power - 1]}"
+    if skip_rows:
+        warn(f"nobody compared the rows of {entry.alias} with its blocks; `kamu-node verify {entry.alias}` does")
 
 
 def _facts(summary: "DatasetSummary") -> dict[str, Any]:

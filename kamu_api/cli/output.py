@@ -14,6 +14,8 @@ console = Console(soft_wrap=True)
 errors = Console(stderr=True, soft_wrap=True)
 
 _PIPE_WIDTH = 100_000
+_KIB = 1024
+_UNITS = ("KiB", "MiB", "GiB", "TiB")
 
 
 def say(text: str) -> None:
@@ -26,6 +28,11 @@ def complain(text: str) -> None:
     errors.print(f"error: {text}", style="red", markup=False, highlight=False)
 
 
+def warn(text: str) -> None:
+    """One line on standard error that nobody should overlook."""
+    errors.print(f"warning: {text}", style="yellow", markup=False, highlight=False)
+
+
 def remark(text: str) -> None:
     """One line on standard error about an answer, for people."""
     errors.print(f"({text})", style="dim", markup=False, highlight=False)
@@ -34,6 +41,14 @@ def remark(text: str) -> None:
 def time_text(moment: str | None) -> str:
     """An RFC 3339 time in UTC for people, to the second."""
     return (moment or "").partition(".")[0].removesuffix("Z").replace("T", " ")
+
+
+def size_text(size: int) -> str:
+    """Bytes for people."""
+    if size < _KIB:
+        return f"{size} B"
+    power = min((size.bit_length() - 1) // 10, len(_UNITS))
+    return f"{size / _KIB**power:.1f} {_UNITS[power - 1]}"
 
 
 def print_json(value: Any) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from kamu_assets.auth.model import Caller
 from kamu_assets.clock import Clock
+from kamu_assets.coordinator.adoption import AdoptOptions, VerifiedAdoption
 from kamu_assets.coordinator.errors import WatermarkOnDerivativeError
 from kamu_assets.coordinator.ingest.errors import NotRootError
 from kamu_assets.coordinator.ingest.ingestion import Ingestion, JobRunner
@@ -178,6 +179,10 @@ class Coordinator:
     def verify(self, caller: Caller, dataset: DatasetRef, options: VerifyOptions | None = None) -> VerificationReport:
         """Whether chain and files are what they say they are and, for derivatives, results can be computed again."""
         return self._verification.verify(caller, dataset, options or VerifyOptions())
+
+    def adopt(self, caller: Caller, directory: Path, options: AdoptOptions | None = None) -> DatasetEntry:
+        """Take in a directory that other ODF software made, once all of it is what it says it is."""
+        return VerifiedAdoption(self._datasets, self._verification).adopt(caller, directory, options or AdoptOptions())
 
     def upstream(self, caller: Caller, entries: Sequence[DatasetEntry]) -> Sequence[DatasetEntry]:
         """The datasets and all that they are computed from, inputs first."""

@@ -1,5 +1,6 @@
 """Makes a dataset directory of other ODF software a dataset of this node."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from kamu_assets.auth.model import Account, Caller
@@ -16,10 +17,14 @@ from kamu_assets.datasets.head_files import HeadFiles
 from kamu_assets.datasets.lookup import DEFAULT_ACCOUNT
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.datasets.store import DatasetStore
+from kamu_assets.datasets.stored_chain import StoredChain
 from kamu_assets.governance.access import Access
 from kamu_assets.odf.dataset import Seed
 from kamu_assets.odf.identity import DatasetAlias
 from kamu_assets.storage.volumes import Volumes
+
+# Raises when somebody who knows more than names and hashes finds the files wrong.
+Examine = Callable[[DatasetEntry, StoredChain], None]
 
 
 class Adoption:
@@ -45,22 +50,38 @@ class Adoption:
         self._clock = clock
 
     def adopt(
-        self, caller: Caller, directory: Path, alias: DatasetAlias | None, *, on_progress: OnProgress
+        self,
+        caller: Caller,
+        directory: Path,
+        alias: DatasetAlias | None,
+        *,
+        on_progress: OnProgress,
+        examine: Examine | None = None,
     ) -> DatasetEntry:
         """Check everything, register, and only then let the head be seen; a refusal leaves nothing behind."""
         source = DatasetDirectory(directory)
         seed = source.seed()
         with alone(self._volumes.for_kind(seed.dataset_kind), seed.dataset_id):
             entry = self._entry(caller, seed, alias or source.alias(), source)
-            self._take_in(source, seed, entry, on_progress)
+            self._take_in(source, entry, seed, on_progress=on_progress, examine=examine)
         self._keep_alias(DatasetFiles.of(self._volumes, entry), entry)
         self._head_files.publish(entry)
         return entry
 
-    def _take_in(self, source: DatasetDirectory, seed: Seed, entry: DatasetEntry, on_progress: OnProgress) -> None:
+    def _take_in(
+        self,
+        source: DatasetDirectory,
+        entry: DatasetEntry,
+        seed: Seed,
+        *,
+        on_progress: OnProgress,
+        examine: Examine | None,
+    ) -> None:
         in_place = source.lies_in(self._volumes.for_kind(entry.kind), entry.id)
         chain = take_in(source, seed, self._volumes, on_progress=on_progress)
         try:
+            if examine is not None:
+                examine(entry, chain)
             with self._database.transaction() as tx:
                 self._books.register(tx, entry, chain)
         except BaseException:

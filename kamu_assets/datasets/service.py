@@ -8,7 +8,7 @@ from kamu_assets.auth.store import AccountStore
 from kamu_assets.clock import Clock
 from kamu_assets.database.database import Database
 from kamu_assets.database.outbox import Outbox
-from kamu_assets.datasets.adoption import Adoption
+from kamu_assets.datasets.adoption import Adoption, Examine
 from kamu_assets.datasets.chains import ChainBlock, Chains
 from kamu_assets.datasets.changes import Changes
 from kamu_assets.datasets.commit import Committer
@@ -113,9 +113,13 @@ class Datasets:
         alias: DatasetAlias | None = None,
         *,
         on_progress: OnProgress = _tell_nobody,
+        examine: Examine | None = None,
     ) -> DatasetEntry:
-        """Take in a dataset directory, in place if it lies in our volume; named by `alias` or its `info/alias`."""
-        return self._adoption.adopt(caller, directory, alias, on_progress=on_progress)
+        """Take in a dataset directory, in place if it lies in our volume; named by `alias` or its `info/alias`.
+
+        Blocks and the names of files are checked here; `examine` may look into the files before they are registered.
+        """
+        return self._adoption.adopt(caller, directory, alias, on_progress=on_progress, examine=examine)
 
     def resolve(self, caller: Caller, ref: DatasetRef, *, action: Action = Action.READ) -> DatasetEntry:
         """The dataset behind a reference, if the caller may do this to it."""

@@ -1,23 +1,26 @@
-"""Every dataset that a real kamu wrote can be taken in, and its chain is understood."""
+"""Every dataset that a real kamu wrote can be taken in, its rows looked at, and its chain is understood."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
 
+from kamu_assets.coordinator.adoption import AdoptOptions
 from kamu_assets.datasets.findings import FindingKind
 from kamu_assets.odf.chain_rules import ChainState
 from kamu_assets.odf.identity import DatasetAlias, DatasetID
+from tests.support.coordination import a_coordinator
 from tests.support.heart import ADMIN, Heart, open_heart
 
 
 def test_every_recorded_dataset_is_adopted(tmp_path: Path, reference: Path) -> None:
     heart = open_heart(tmp_path)
+    coordinator = a_coordinator(heart, base=tmp_path)
     wrong = []
 
     directories = list(recorded(reference))
     for number, directory in enumerate(directories):
-        entry = heart.datasets.adopt(ADMIN, directory, DatasetAlias.parse(f"kamu/dataset-{number}"))
+        entry = coordinator.adopt(ADMIN, directory, AdoptOptions(DatasetAlias.parse(f"kamu/dataset-{number}")))
         if heart.chains.state(entry.id) != walked(heart, entry.id):
             wrong.append(str(directory))
 

@@ -7,6 +7,7 @@ import io
 import json
 import logging
 import re
+import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ import pytest
 import structlog
 
 from kamu_api.cli.main import main
+from tests.faults.test_forgeries import blocks_of, sealed, slice_changed, write
+from tests.support.builders import a_logical_hash
 
 ROOT = """
 kind: DatasetSnapshot
@@ -257,6 +260,25 @@ def test_a_dataset_of_another_node_is_adopted(cities: Home) -> None:
     [adopted] = other.json("list")
     assert adopted == dataset
     assert "is already here" in other.refusal("adopt", str(place), "--alias", "kamu/again")
+
+
+def test_a_forged_dataset_is_adopted_only_by_who_wants_its_rows_believed(cities: Home) -> None:
+    cities.ok("ingest", "cities", cities.write("rows.csv", ROWS))
+    [dataset] = [row for row in cities.json("list") if row["name"] == "cities"]
+    multibase = dataset["id"].rpartition(":")[2]
+    place = Path(shutil.copytree(cities.path / "home" / "datasets" / multibase, cities.path / multibase))
+    forged = blocks_of(place)
+    write(place, sealed(slice_changed(logical_hash=a_logical_hash("other rows"))(forged)))
+    other = Home(cities.path / "other")
+    other.path.mkdir()
+
+    refused = other.refusal("adopt", str(place))
+    assert f"block {forged[-1].sequence_number} " in refused
+    assert "DataLogicalHashMismatch" in refused
+    assert other.json("list") == []
+    believed = other.run("adopt", str(place), "--skip-rows")
+    assert (believed.code, believed.out) == (0, f"Adopted: kamu/cities ({dataset['id']})\n")
+    assert "warning: nobody compared the rows of kamu/cities" in believed.told
 
 
 @pytest.mark.parametrize("says", ["rubbish", None])

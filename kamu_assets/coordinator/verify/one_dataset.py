@@ -23,7 +23,6 @@ from kamu_assets.coordinator.verify.slices import SliceChecks, place_of
 from kamu_assets.database.database import Database
 from kamu_assets.datasets.block_index import BlockIndex
 from kamu_assets.datasets.model import DatasetEntry
-from kamu_assets.datasets.statistics import StatisticsStore
 from kamu_assets.datasets.store import DatasetStore
 from kamu_assets.engines.registry import EngineRegistry
 from kamu_assets.odf.dataset import ExecuteTransform, ExecuteTransformInput, MetadataBlock, SetTransform
@@ -40,6 +39,7 @@ class OneDataset:
         entry: DatasetEntry,
         options: VerifyOptions,
         *,
+        data_bytes: int,
         database: Database,
         volumes: Volumes,
         engines: EngineRegistry,
@@ -47,6 +47,7 @@ class OneDataset:
     ) -> None:
         self._entry = entry
         self._options = options
+        self._data_bytes = data_bytes
         self._database = database
         self._volumes = volumes
         self._engines = engines
@@ -58,10 +59,7 @@ class OneDataset:
 
     def findings(self, blocks: int) -> Findings:
         """Nothing found yet, in so many blocks."""
-        with self._database.reading() as tx:
-            sums = StatisticsStore().get(tx, self._entry.id)
-        size = sums.data_size + sums.checkpoints_size
-        return Findings(blocks_total=blocks, bytes_total=size, on_progress=self._options.on_progress)
+        return Findings(blocks_total=blocks, bytes_total=self._data_bytes, on_progress=self._options.on_progress)
 
     def verify(self, head: Multihash) -> Findings:
         """Walk, and check what blocks name on the way."""

@@ -5,16 +5,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from kamu_assets.auth.model import Caller
+from kamu_assets.coordinator.verify.findings import Findings
 from kamu_assets.coordinator.verify.heads import Heads
-from kamu_assets.coordinator.verify.model import BlockInterval, VerificationReport, VerifyOptions
+from kamu_assets.coordinator.verify.model import BlockInterval, Fault, VerificationReport, VerifyOptions
 from kamu_assets.coordinator.verify.one_dataset import OneDataset
 from kamu_assets.coordinator.verify.running import JobRunner
 from kamu_assets.database.database import Database
-from kamu_assets.datasets.model import DatasetEntry
+from kamu_assets.datasets.model import DatasetEntry, DatasetStatistics
 from kamu_assets.datasets.service import Datasets
+from kamu_assets.datasets.statistics import StatisticsStore, extend
 from kamu_assets.datasets.store import DatasetStore
+from kamu_assets.datasets.stored_chain import StoredChain
 from kamu_assets.engines.registry import EngineRegistry
 from kamu_assets.odf.identity import DatasetID, DatasetRef
+from kamu_assets.odf.multihash import Multihash
 from kamu_assets.storage.volumes import Volumes
 
 
@@ -44,23 +48,53 @@ class Verification:
             found[entry.id] = entry
         return list(found.values())
 
+    def examine(self, entry: DatasetEntry, chain: StoredChain, options: VerifyOptions) -> VerificationReport:
+        """The same for files in our volume that are no dataset of the registry yet."""
+        sums = extend(DatasetStatistics(), chain.blocks)
+        began = time.monotonic()
+        findings = self._looking(entry, options, sums).verify(chain.head)
+        return _report(entry, options, findings, head=chain.head, began=began)
+
     def _verify(self, entry: DatasetEntry, options: VerifyOptions) -> VerificationReport:
         began = time.monotonic()
         head, faults = Heads(self.database, self.volumes).compare(entry)
-        looking = OneDataset(
-            entry, options, database=self.database, volumes=self.volumes, engines=self.engines, pool=self.pool
-        )
+        with self.database.reading() as tx:
+            sums = StatisticsStore().get(tx, entry.id)
+        looking = self._looking(entry, options, sums)
         findings = looking.verify(head) if head is not None else looking.findings(0)
         if faults or findings.has_faults():
             # Deleted meanwhile, it is not damaged but gone.
             with self.database.reading() as tx:
                 DatasetStore().get(tx, entry.id)
-        return VerificationReport(
-            dataset=entry,
-            scope=options.scope,
-            head=head,
-            counts=findings.counts,
-            seconds=time.monotonic() - began,
-            faults=(*faults, *findings.faults),
-            remarks=findings.remarks,
+        return _report(entry, options, findings, head=head, began=began, faults=faults)
+
+    def _looking(self, entry: DatasetEntry, options: VerifyOptions, sums: DatasetStatistics) -> OneDataset:
+        return OneDataset(
+            entry,
+            options,
+            data_bytes=sums.data_size + sums.checkpoints_size,
+            database=self.database,
+            volumes=self.volumes,
+            engines=self.engines,
+            pool=self.pool,
         )
+
+
+def _report(
+    entry: DatasetEntry,
+    options: VerifyOptions,
+    findings: Findings,
+    *,
+    head: Multihash | None,
+    began: float,
+    faults: Sequence[Fault] = (),
+) -> VerificationReport:
+    return VerificationReport(
+        dataset=entry,
+        scope=options.scope,
+        head=head,
+        counts=findings.counts,
+        seconds=time.monotonic() - began,
+        faults=(*faults, *findings.faults),
+        remarks=findings.remarks,
+    )
