@@ -15,6 +15,7 @@ from kamu_assets.engines.incremental.times import TimeColumn, TimeKind
 from kamu_assets.engines.incremental.types import plain_table
 from kamu_assets.engines.incremental.work import Outcome, Work
 from kamu_assets.engines.session import quoted
+from kamu_assets.odf.data import OperationType
 
 _STREAM, _VERSIONS = "stream", "versions"
 _NUMBER: Final = pa.int64()
@@ -61,19 +62,27 @@ def _stream(work: Work, step: Step, query: JoinQuery, state: State) -> tuple[pa.
 
 
 def _version_table(work: Work, query: JoinQuery, state: State) -> tuple[pa.Table, int]:
-    """Versions that may be needed, in offset order, and how many new ones are late."""
+    """Versions that may be needed, in offset order, and how many new ones are late.
+
+    Records that say what a correction starts from carry the event time of the old version, which was valid until the
+    new one begins: they are no versions (nor are they to streaming engines).
+    """
     alias = query.versions.table
     new, vocab = work.news(alias, state), work.entries[alias].vocab
     late = new.late(lambda before: before)
     schema = _state_schema(query, alias, work.relations[alias]).append(pa.field(OPERATION, _NUMBER))
     operation = f"arrow_cast({quoted(vocab.operation_type_column)}, 'Int64')"
     added = {TIME: _millis(vocab.event_time_column), OPERATION: operation}
-    parts = [state.table(_VERSIONS, schema)]
+    says = datafusion.col(quoted(vocab.operation_type_column)) != datafusion.lit(int(OperationType.CORRECT_FROM))
+    parts, late_rows = [state.table(_VERSIONS, schema)], 0
     for chunk in new.chunks():
         context = work.context()
-        context.register_view(quoted(alias), new.parted(context, chunk, late)[0])
+        in_time, too_late = new.parted(context, chunk, late)
+        context.register_view(quoted(alias), in_time.filter(says))
         parts.append(_selected(context, alias, schema, added))
-    return pa.concat_tables(parts).combine_chunks(), int(late.size)
+        if late.size:
+            late_rows += too_late.filter(says).count()
+    return pa.concat_tables(parts).combine_chunks(), late_rows
 
 
 def _state_schema(query: JoinQuery, table: str, relation: Relation) -> pa.Schema:

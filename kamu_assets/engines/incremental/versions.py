@@ -1,7 +1,7 @@
 """A table that changes over time: for each key its versions, and which one was valid when (SQL:2011, FOR SYSTEM_TIME).
 
 Every record of the input is a version of its key from its event time on; of two at one time the later offset counts.
-Appended and corrected-to records say what the row is, retracted and corrected-from ones that there is none.
+Appended and corrected-to records say what the row is, others that there is none.
 """
 
 from collections.abc import Sequence

@@ -30,7 +30,7 @@ JOIN = (
 )
 PLAIN_JOIN = (
     "WITH versions AS (SELECT k, v, op, event_time AS since, lead(event_time) OVER w AS until FROM t "
-    'WINDOW w AS (PARTITION BY k ORDER BY event_time, "offset")) '
+    'WHERE op <> 2 WINDOW w AS (PARTITION BY k ORDER BY event_time, "offset")) '
     "SELECT s.event_time, s.k, s.q, t.v FROM s LEFT JOIN versions AS t ON s.k = t.k AND t.op IN (0, 3) AND t.v < 90 "
     "AND t.since <= s.event_time AND (t.until IS NULL OR s.event_time < t.until) "
     "WHERE (s.q IS NULL OR s.q <> 3) AND CAST(s.event_time AS BIGINT) < {end} "

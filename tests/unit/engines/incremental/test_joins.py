@@ -73,6 +73,25 @@ def test_a_correction_replaces_a_version(tmp_path: Path) -> None:
     assert joined(tmp_path, INNER, ROWS, [*VERSIONS, *correction]) == [("a", 1, 1), ("a", 2, 7)]
 
 
+def test_a_corrected_version_was_valid_until_the_new_one(tmp_path: Path) -> None:
+    # As snapshots and upserts correct: what was there before, its event time included.
+    correction = [{"op": CORRECT_FROM, "t": 20, "k": "a", "v": 2}, {"op": CORRECT_TO, "t": 28, "k": "a", "v": 7}]
+    rows = [*ROWS, {"t": 29, "k": "a", "q": 3}]
+
+    assert joined(tmp_path, INNER, rows, [*VERSIONS, *correction]) == [("a", 1, 1), ("a", 2, 2), ("a", 3, 7)]
+
+
+def test_what_a_correction_starts_from_is_not_late(tmp_path: Path) -> None:
+    correction = [{"op": CORRECT_FROM, "t": 10, "k": "a", "v": 1}, {"op": CORRECT_TO, "t": 24, "k": "a", "v": 7}]
+    table = a_table(tmp_path, Block(VERSIONS, 22, 1), Block(correction, 1000, 2))
+    derivative = Derivative(tmp_path, INNER, [a_stream(tmp_path, Block(ROWS, 1000, 1)), table])
+
+    derivative.all()
+
+    assert [(row["q"], row["v"]) for row in derivative.rows] == [(1, 1), (2, 7)]
+    assert derivative.late_rows == 0
+
+
 def test_null_keys_meet_nothing(tmp_path: Path) -> None:
     rows = [{"t": 5, "k": None, "q": 0}]
 
