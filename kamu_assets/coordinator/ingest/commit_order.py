@@ -5,6 +5,7 @@ from typing import Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.types as pt
 from datafusion import DataFrame
 
 from kamu_assets.coordinator.ingest.session import Bench, engine_failures, quoted, stream
@@ -34,12 +35,18 @@ def by_key(
 
 def _sorted(bench: Bench, frame: DataFrame, key: Sequence[str], operation: str) -> Iterator[pa.RecordBatch]:
     columns = [quoted(name) for name in frame.schema().names if name != ROW]
-    order = [*(f"{quoted(column)} ASC NULLS FIRST" for column in key), quoted(operation), quoted(ROW)]
+    keys = [_compared(frame.schema().field(column)) for column in key]
+    order = [*(f"{one} ASC NULLS FIRST" for one in keys), quoted(operation), quoted(ROW)]
     with engine_failures():
         bench.session.register_view("__changes", frame)
         query = f"SELECT {', '.join(columns)} FROM __changes ORDER BY {', '.join(order)}"
         ordered = bench.session.sql(query)
     yield from stream(ordered)
+
+
+def _compared(column: pa.Field) -> str:
+    # Zeros are one key, of which the new value must come after the old one; in the engine's order -0.0 comes first.
+    return f"(CAST({quoted(column.name)} AS DOUBLE) + 0.0)" if pt.is_floating(column.type) else quoted(column.name)
 
 
 def _spilled(bench: Bench, held: list[pa.RecordBatch], rest: Iterator[pa.RecordBatch]) -> DataFrame:

@@ -120,6 +120,21 @@ def test_texts_may_be_views(tmp_path: Path, strategy: MergeStrategy) -> None:
         assert found.ingest(strategy, views) == wanted.ingest(strategy, table)
 
 
+@pytest.mark.parametrize("kind", [pa.float16(), pa.float32(), pa.float64()])
+@pytest.mark.parametrize("strategy", [MergeStrategySnapshot, MergeStrategyUpsertStream])
+def test_both_zeros_are_one_key_whose_new_value_counts(
+    tmp_path: Path, strategy: type[MergeStrategySnapshot | MergeStrategyUpsertStream], kind: pa.DataType
+) -> None:
+    dataset = MergedDataset(tmp_path)
+    first, second = (pa.table({"k": pa.array([zero], kind), "v": [v]}) for zero, v in ((0.0, 1), (-0.0, 2)))
+    dataset.ingest(strategy(primary_key=("k",)), first)
+
+    changes = dataset.ingest(strategy(primary_key=("k",)), second)
+
+    assert [(row["op"], row["v"]) for row in changes] == [(2, 1), (3, 2)]
+    assert dataset.ingest(strategy(primary_key=("k",)), second) == []
+
+
 def _check(steps: list[tuple[MergeStrategy, Rows]], *, sidecars: bool) -> None:
     oracle = Oracle(SCHEMA, "event_time")
     with tempfile.TemporaryDirectory() as folder:
