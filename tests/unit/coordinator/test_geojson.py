@@ -125,6 +125,7 @@ def test_collections_are_refused_precisely(document: str, words: str, tmp_path: 
         (f'{feature()}\n{{"type": "Feature", "properties": {{}}}}', "line 2, feature 2: `geometry` is missing"),
         (feature(geometry='"geometry": 7'), "`geometry` must be an object or null"),
         (feature(geometry='"geometry": {"type": "\\ud800"}'), "half of a surrogate pair"),
+        (feature(geometry='"geometry": {"type": "Point", "coordinates": [1e999, 2]}'), "a number in `geometry` is too"),
         (feature(geometry='"geometry": {"type": "Point", "coordinates": [NaN]}'), "NaN is not a number"),
     ],
 )

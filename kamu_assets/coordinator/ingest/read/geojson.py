@@ -123,7 +123,10 @@ def _check_type(found: object, wanted: str, where: str) -> None:
 def _as_column(geometry: dict[str, Any] | None, where: str) -> str:
     if geometry is None:
         return "null"
-    text = json.dumps(geometry, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    try:
+        text = json.dumps(geometry, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    except ValueError as error:
+        raise BadInputError(f"{where}: a number in `geometry` is too large") from error
     if not text.isascii():
         _check_unicode(text, where)
     if "e" in text:
