@@ -92,6 +92,9 @@ CASES = {
     "json array with a number of 1 MB": too_large(b"[" + b"9" * MIB + b"]", "thousands of digits", read=ARRAY),
     "json exponent without end": _mistyped(b'{"population": 1e999999999}\n', "line 1, column `population`"),
     "json lone surrogate": _mistyped(b'{"city": "\\ud800"}\n', 'line 1, column `city`: "\\ud800"'),
+    "json lone surrogate behind numbers": _mistyped(
+        b'{"population": 1, "country": "\\ud800"}\n', 'line 1, column `country`: "\\ud800" has half of a surrogate pair'
+    ),
     "json lone surrogate as a key": refused(b'{"\\ud800": 1}\n', "", read=FREE),
     "json key of 20 MB": taken(b'{"' + b"k" * 20 * MIB + b'": 1, "population": 1}\n', 1),
     "json string of 40 MB": too_large(b'{"city": "' + b"x" * 40_000_000 + b'"}\n', "line 1: longer than"),

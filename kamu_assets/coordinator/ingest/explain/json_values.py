@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 
-from kamu_assets.coordinator.ingest.errors import BadInputError
-from kamu_assets.coordinator.ingest.explain.guilty_record import CHUNK, column_error, first_failing
+from kamu_assets.coordinator.ingest.errors import BadInputError, TypeMismatchError
+from kamu_assets.coordinator.ingest.explain.guilty_record import CHUNK, column_error, first_failing, shown
 from kamu_assets.coordinator.ingest.read.input_file import InputFile
 from kamu_assets.coordinator.ingest.read.json_scanner import JsonValue, json_values
 from kamu_assets.coordinator.ingest.read.json_text import json_text, one_line
@@ -51,12 +51,25 @@ def _chunks(records: Iterator[JsonValue]) -> Iterator[list[JsonValue]]:
 
 
 def _explain_record(bench: Bench, record: JsonValue, schema: pa.Schema, lines: InputFile) -> None:
+    _check_unicode(record, f"{lines.name}, {lines.unit} {record.line}")
     for field in schema:
         reason = _failure(bench, [record], pa.schema([field]))
         if reason is not None:
             value = record.value.get(field.name)
             text = json.dumps(value, ensure_ascii=False) if isinstance(value, (dict, list, bool)) else value
             raise column_error(f"{lines.name}, {lines.unit} {record.line}", field, text, reason)
+
+
+def _check_unicode(record: JsonValue, where: str) -> None:
+    # The engine reads no column of such a record, so each of them would look guilty.
+    for key, value in record.value.items():
+        try:
+            json.dumps({key: value}, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            column = key.encode(errors="backslashreplace").decode()
+            raise TypeMismatchError(
+                f"{where}, column `{column}`: {shown(value)} has half of a surrogate pair, which no text can hold"
+            ) from error
 
 
 def _failure(bench: Bench, records: Sequence[JsonValue], schema: pa.Schema) -> str | None:
