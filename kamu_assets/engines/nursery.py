@@ -17,6 +17,9 @@ _ANSWER_SECONDS = 120.0
 # Native libraries start their thread pools on import unless told not to; a process with threads must not fork.
 _ENVIRONMENT = {
     "JE_ARROW_MALLOC_CONF": "background_thread:false",
+    # A worker is young and touches most of its memory once: finding and clearing huge pages for that takes the system
+    # longer than the work they save.
+    "MIMALLOC_ALLOW_THP": "0",
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
     "LANG": "C.UTF-8",

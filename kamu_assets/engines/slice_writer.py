@@ -26,7 +26,8 @@ from kamu_assets.odf.timestamp import Timestamp
 
 __all__ = ["Encodings", "SliceStats", "SliceWriter", "write_slice"]
 
-_AHEAD_BYTES: Final = 32 << 20
+# Enough for lanes to work side by side; more would only touch more fresh memory, which costs as much as hashing it.
+_AHEAD_BYTES: Final = 8 << 20
 _MILLIS_PER_DAY: Final = 86_400_000
 
 
