@@ -79,7 +79,7 @@ def before(tmp_path: Path) -> Path:
 
 
 def test_a_commit_survives_death_at_every_step(before: Path) -> None:
-    deaths = sweep(before, lambda home, on_step: commit(home, on_step, Committer))
+    deaths = sweep(before, partial(commit, committer_class=Committer))
 
     steps = [step for step, _ in deaths]
     assert set(steps) == set(CommitStep)
@@ -95,7 +95,7 @@ def test_a_commit_survives_death_at_every_step(before: Path) -> None:
     ],
 )
 def test_the_sweep_notices_a_wrong_order(before: Path, wrong: type[Committer], noticed: str) -> None:
-    deaths = sweep(before, lambda home, on_step: commit(home, on_step, wrong))
+    deaths = sweep(before, partial(commit, committer_class=wrong))
 
     violations = [str(violation) for _, violation in deaths if violation]
     assert violations
