@@ -62,14 +62,16 @@ class EgressDeniedError(InvalidError):
 
     kind: ClassVar[str] = "egress-denied"
 
-    def __init__(self, place: str, address: Address, what: str) -> None:
-        named = place if place == str(address) else f"{place} ({address})"
+    def __init__(self, place: str, address: Address, what: str, *, port: int, tells_port: bool = False) -> None:
+        found = f"{address} port {port}" if tells_port else str(address)
+        named = place if place == found else f"{place} ({found})"
         super().__init__(
             f"the node does not connect to {named}: the address is {what};"
             " if it should, add the host or address to the setting egress.allow"
         )
         self.address = address
         self.what = what
+        self.port = port
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,7 @@ class EgressPolicy:
         for one in (address, *_disguised(address)):
             what = _closed(one)
             if what is not None and not any(rule.covers(host, one, port) for rule in self.rules):
-                raise EgressDeniedError(host, address, what)
+                raise EgressDeniedError(host, address, what, port=port)
 
 
 def _closed(address: Address) -> str | None:

@@ -242,6 +242,14 @@ def test_redirects_are_held_to_the_same_rules(
     assert f"{web.url}/n.csv" in str(refused.value)
 
 
+def test_a_refused_redirect_tells_where_it_led(polled: Polled, web: WebSource) -> None:
+    web.routes["/n.csv"] = Route(redirect="http://169.254.169.254:8888/latest/")
+    polled.create(FetchStepUrl(url=f"{web.url}/n.csv"))
+
+    with pytest.raises(EgressDeniedError, match=r"/n\.csv \(169\.254\.169\.254 port 8888\)"):
+        polled.pull()
+
+
 # SE-08: files only where the operator allows.
 @pytest.mark.parametrize(
     "step",

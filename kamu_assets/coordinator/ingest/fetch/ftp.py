@@ -116,7 +116,7 @@ def _told(shown: str, limits: FetchLimits) -> Iterator[None]:
     try:
         yield
     except EgressDeniedError as error:
-        raise EgressDeniedError(shown, error.address, error.what) from None
+        raise EgressDeniedError(shown, error.address, error.what, port=error.port) from None
     except DeadlineError:
         raise SourceUnreachableError(
             f"{shown}: not fetched within {limits.total_seconds:g} seconds (setting ingest.fetch_deadline_seconds)"

@@ -21,7 +21,8 @@ def told_of(shown: str, limits: FetchLimits) -> Iterator[None]:
     try:
         yield
     except EgressDeniedError as error:
-        raise EgressDeniedError(shown, error.address, error.what) from None
+        # With the port: a redirect may have led to another one than that of the source.
+        raise EgressDeniedError(shown, error.address, error.what, port=error.port, tells_port=True) from None
     except (httpx.HTTPError, httpx.InvalidURL, DeadlineError) as error:
         raise _as_ours(error, shown, limits) from None
 
