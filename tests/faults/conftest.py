@@ -1,7 +1,8 @@
-"""Figures that tests note with `record_property` are added up and told at the end."""
+"""Figures that tests note with `record_property` are added up and told at the end, as a table and as a line of JSON."""
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 
 import pytest
@@ -10,10 +11,12 @@ import pytest
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     figures: Counter[str] = Counter()
     for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
-        if report.when == "call" and "faults" in report.nodeid.split("::")[0].split("/"):
-            for name, value in report.user_properties:
-                figures[name] += value if isinstance(value, int) else 0
-    if figures:
-        terminalreporter.section("figures of the fault matrix")
-        for name, value in figures.items():
-            terminalreporter.write_line(f"{name}: {value:,}")
+        if report.when == "call":
+            figures.update({name: value for name, value in report.user_properties if isinstance(value, int)})
+    if not figures:
+        return
+    terminalreporter.section("figures of the fault matrix")
+    width = max(map(len, figures))
+    for name, value in figures.items():
+        terminalreporter.write_line(f"{name:<{width}}  {value:>9,}")
+    terminalreporter.write_line(json.dumps({"workload": "faults", **figures}))

@@ -139,9 +139,9 @@ def test_every_crash_state_is_as_before_or_as_after(scene: Scene, work: Work, re
     states = list(crash_states(tape))
     violations = [found for state in states if (found := violation(scene, state))]
 
-    record_property("prefixes replayed", len(tape.events) + 1)
-    record_property("crash states replayed", len(states))
-    record_property("broken", len(violations))
+    record_property("prefixes of writes", len(tape.events) + 1)
+    record_property("crash states", len(states))
+    record_property("chains broken by power cuts", len(violations))
     assert violations == []
     assert any(isinstance(event, Sync) for event in tape.events)
 

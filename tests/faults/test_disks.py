@@ -69,8 +69,8 @@ def sweep(stage: Stage, faults: list[tuple[int, int]], record_property: Record) 
         if wrong:
             point = (stage.home / "passed").read_text().splitlines()[number - 1]
             broken.append(f"{errno.errorcode[code]} at {number} ({point}): {wrong}")
-    record_property("disk errors injected", len(faults))
-    record_property("broken", len(broken))
+    record_property("disk errors", len(faults))
+    record_property("chains broken by disk errors", len(broken))
     assert broken == []
 
 

@@ -102,6 +102,6 @@ def test_a_thousand_kills(stage: Stage, part: int, record_property: Record) -> N
 
 def judge(deaths: list[tuple[Death, str | None]], record_property: Record) -> None:
     broken = [f"{death}: {wrong}" for death, wrong in deaths if wrong]
-    record_property("kills done", sum(death.point is not None for death, _ in deaths))
-    record_property("broken", len(broken))
+    record_property("kills", sum(death.point is not None for death, _ in deaths))
+    record_property("chains broken by kills", len(broken))
     assert broken == []

@@ -25,6 +25,7 @@ from tests.support.coordination import a_coordinator
 from tests.support.heart import ADMIN, Heart, open_heart
 from tests.support.replay_derivatives import InlineEngine
 
+Record = Callable[[str, object], None]
 SHORT = settings(
     max_examples=3, stateful_step_count=10, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True
 )
@@ -72,6 +73,9 @@ class Rows:
 
 class Node(RuleBasedStateMachine):
     """The node under test beside the model of it."""
+
+    # Of all nodes of this process.
+    steps = 0
 
     def __init__(self) -> None:
         super().__init__()
@@ -166,6 +170,7 @@ class Node(RuleBasedStateMachine):
 
     @invariant()
     def every_row_is_there_once_and_in_order(self) -> None:
+        Node.steps += 1
         assert self._found() == self.rows
 
     def teardown(self) -> None:
@@ -214,11 +219,17 @@ class Node(RuleBasedStateMachine):
         )
 
 
-def test_a_node_keeps_what_a_list_of_rows_keeps() -> None:
-    run_state_machine_as_test(Node, settings=SHORT)
+def play(how: settings, record_property: Record) -> None:
+    before = Node.steps
+    run_state_machine_as_test(Node, settings=how)
+    record_property("steps of the model", Node.steps - before)
+
+
+def test_a_node_keeps_what_a_list_of_rows_keeps(record_property: Record) -> None:
+    play(SHORT, record_property)
 
 
 @pytest.mark.faults
 @pytest.mark.timeout(3_600)
-def test_a_node_keeps_it_for_long() -> None:
-    run_state_machine_as_test(Node, settings=LONG)
+def test_a_node_keeps_it_for_long(record_property: Record) -> None:
+    play(LONG, record_property)

@@ -102,7 +102,7 @@ def run(race: Race, home: Path, url: str, record_property: Record) -> None:
         record_property("commits refused", sum(call.refused for call in calls))
         record_property("heads read", sum(call.payload is None for call in calls))
     heart.database.close()
-    record_property("lost", lost)
+    record_property("commits lost", lost)
     assert wrong == []
     assert lost == 0
     assert violation_in(home, url=url) is None

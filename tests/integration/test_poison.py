@@ -30,6 +30,8 @@ from tests.support.process_tree import all_processes, descendants
 Req = TypeVar("Req")
 Res = TypeVar("Res")
 
+pytestmark = pytest.mark.fault_matrix
+Record = Callable[[str, object], None]
 CORPUS = corpus()
 MEMORY = 1024 * MIB
 SLACK = 512 * MIB
@@ -127,7 +129,8 @@ def is_long(name: str, *, pushed: bool) -> bool:
 
 
 @pytest.mark.parametrize("name", cases(pushed=True))
-def test_a_pushed_file_hurts_nobody(name: str, node: Bystanders, tmp_path: Path) -> None:
+def test_a_pushed_file_hurts_nobody(name: str, node: Bystanders, tmp_path: Path, record_property: Record) -> None:
+    record_property("poison files", 1)
     poison = CORPUS[name]
     poison.write(tmp_path / "data")
     source = AddPushSource(source_name="default", read=poison.read, merge=MergeStrategyAppend())
@@ -142,7 +145,8 @@ def test_a_pushed_file_hurts_nobody(name: str, node: Bystanders, tmp_path: Path)
 
 
 @pytest.mark.parametrize("name", cases(pushed=False))
-def test_a_polled_file_hurts_nobody(name: str, node: Bystanders, tmp_path: Path) -> None:
+def test_a_polled_file_hurts_nobody(name: str, node: Bystanders, tmp_path: Path, record_property: Record) -> None:
+    record_property("poison files", 1)
     poison = CORPUS[name]
     poison.write(tmp_path / "data")
     source = SetPollingSource(
