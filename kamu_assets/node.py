@@ -24,6 +24,7 @@ from kamu_assets.datasets.messages import MESSAGES as DATASET_MESSAGES
 from kamu_assets.datasets.service import Datasets
 from kamu_assets.durability import Durability
 from kamu_assets.egress.policy import EgressPolicy
+from kamu_assets.engines.preload import WORKER_MODULES
 from kamu_assets.errors import UnavailableError
 from kamu_assets.flows.messages import MESSAGES as FLOW_MESSAGES
 from kamu_assets.flows.service import FlowService
@@ -44,15 +45,6 @@ if TYPE_CHECKING:
 
 # Seconds after which a query gives way to others that wait.
 _PATIENCE = 2.0
-# What workers execute, loaded before they are forked; equal lists share one nursery.
-_JOBS = (
-    "kamu_assets.coordinator.ingest.slice_job",
-    "kamu_assets.coordinator.verify.slice_reading",
-    "kamu_assets.query.job",
-    "kamu_assets.engines.datafusion",
-    "kamu_assets.engines.incremental.engine",
-    "kamu_assets.engines.grpc.slice_stats",
-)
 
 
 class UnusableFolderError(UnavailableError):
@@ -301,10 +293,10 @@ def _pool(
     name: str, size: int, memory_bytes: int, time_seconds: float, *, patience: float | None = None
 ) -> "WorkerPool":
     from kamu_assets.engines.worker_limits import WorkerLimits
-    from kamu_assets.engines.workers import PRELOAD, WorkerPool
+    from kamu_assets.engines.workers import WorkerPool
 
     limits = WorkerLimits(memory_bytes=memory_bytes, time_seconds=time_seconds)
-    return WorkerPool(name=name, size=size, limits=limits, preload=(*PRELOAD, *_JOBS), patience=patience)
+    return WorkerPool(name=name, size=size, limits=limits, preload=WORKER_MODULES, patience=patience)
 
 
 def _volumes(settings: Settings, durability: Durability) -> Volumes:

@@ -5,8 +5,6 @@ import json
 import sys
 from typing import Any
 
-import pyarrow as pa
-
 from kamu_api.cli.output import print_json, print_rows, remark
 from kamu_assets.errors import InvalidError
 from kamu_assets.query.model import QueryResponse
@@ -33,6 +31,8 @@ def query_text(argument: str | None) -> str:
 
 def print_answer(answer: QueryResponse, form: str) -> None:
     """Rows (as arrays) in one of `FORMATS`."""
+    import pyarrow as pa
+
     names = pa.ipc.read_schema(pa.py_buffer(answer.schema)).names
     rows: list[list[Any]] = answer.rows()
     if form == "csv":

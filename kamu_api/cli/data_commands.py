@@ -98,11 +98,12 @@ def sql(
 ) -> None:
     """Ask in SQL (DataFusion's dialect); datasets are tables named "account/name" or "name"."""
     from kamu_api.cli.answers import known_format, print_answer, query_text, tell_if_cut
+    from kamu_assets.query.early import workers_begun
     from kamu_assets.query.model import DataFormat, QueryRequest
 
     form = known_format(format_, as_json=as_json)
     text = query_text(query)
-    with local_node(home) as node:
+    with workers_begun(), local_node(home) as node:
         wanted = node.settings.query.max_rows if limit is None else limit
         request = QueryRequest(text, limit=wanted, data_format=DataFormat.JSON_AOA)
         answer = node.query.query(node.auth.admin_caller(), request)
@@ -122,10 +123,11 @@ def tail(
     """Print the newest rows of a dataset."""
     from kamu_api.cli.answers import known_format, print_answer
     from kamu_assets.odf.identity import parse_dataset_ref
+    from kamu_assets.query.early import workers_begun
     from kamu_assets.query.model import DataFormat
 
     form = known_format(format_, as_json=as_json)
-    with local_node(home) as node:
+    with workers_begun(), local_node(home) as node:
         answer = node.query.tail(
             node.auth.admin_caller(),
             parse_dataset_ref(dataset),

@@ -40,8 +40,15 @@ class Nursery:
         self._lock = threading.Lock()
         self._control: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
+        self._answers = False
         self.threads = 0
         self.leases = 0
+
+    def begin(self) -> None:
+        """Let it load its modules while we do something else; what goes wrong is told by the first `fork`."""
+        with self._lock, contextlib.suppress(OSError):
+            if self._control is None:
+                self._start()
 
     def fork(self, *, network: bool) -> tuple[int, socket.socket]:
         """A new worker: its pid and the connection to it. A dead nursery is replaced once."""
@@ -74,6 +81,9 @@ class Nursery:
 
     def _fork(self, *, network: bool) -> tuple[int, socket.socket]:
         control = self._control or self._start()
+        if not self._answers:
+            self.threads = self._reply()
+            self._answers = True
         ours, theirs = socket.socketpair()
         with theirs:
             try:
@@ -97,7 +107,6 @@ class Nursery:
             )
         self._control = ours
         ours.send(json.dumps({"path": sys.path, "preload": self.preload}).encode())
-        self.threads = self._reply()
         return ours
 
     def _reply(self) -> int:
@@ -113,6 +122,7 @@ class Nursery:
             self._process.kill()
             self._process.wait()
         self._control = self._process = None
+        self._answers = False
 
 
 class NurseryEndedError(OSError):

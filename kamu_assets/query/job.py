@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 import datafusion
@@ -13,8 +12,7 @@ from kamu_assets.engines.session import between, quoted, session
 from kamu_assets.engines.sql_guard import QueryFailedError, plain_text, plan_query, refuse_panic
 from kamu_assets.errors import InvalidError
 from kamu_assets.query.encode import encode_rows
-from kamu_assets.query.model import DataFormat
-from kamu_assets.query.questions import TableSpec
+from kamu_assets.query.requests import AnswerShape, JobAnswer, QueryJob, TailJob
 from kamu_assets.query.tables import KAMU, KamuCatalog, NamedDatasets, arrow_schema, frame_of
 
 # Answers about the plan, not of it: no limit can be put on top of them.
@@ -22,43 +20,7 @@ _ABOUT_PLANS: Final = frozenset({"Explain", "Analyze", "DescribeTable"})
 _LOCATION: Final = re.compile(r"[^\s\[\],'\"]*/(f1620[0-9a-f]{64})")
 
 
-@dataclass(frozen=True)
-class AnswerShape:
-    """Which rows of a result are wanted, and how."""
-
-    skip: int
-    limit: int
-    data_format: DataFormat
-    sort_keys: bool
-    limit_bytes: int
-
-
-@dataclass(frozen=True)
-class QueryJob:
-    sql: str
-    shape: AnswerShape
-    memory_bytes: int
-
-
-@dataclass(frozen=True)
-class TailJob:
-    """Rows with offsets from `first` to `last`, in this order, of files that hold them."""
-
-    table: TableSpec
-    first: int
-    last: int
-    shape: AnswerShape
-    memory_bytes: int
-
-
-@dataclass(frozen=True)
-class JobAnswer:
-    data: bytes
-    schema: bytes
-    num_records: int
-
-
-def run_query(job: QueryJob) -> JobAnswer:
+def answer_query(job: QueryJob) -> JobAnswer:
     """Plan and run a query; tables are asked for when it names them."""
     context = _session(job.memory_bytes)
     datasets = NamedDatasets(context)
@@ -74,7 +36,7 @@ def run_query(job: QueryJob) -> JobAnswer:
     return _answer(frame, job.shape)
 
 
-def run_tail(job: TailJob) -> JobAnswer:
+def answer_tail(job: TailJob) -> JobAnswer:
     """Read the newest rows of a dataset, oldest of them first."""
     context = _session(job.memory_bytes)
     frame = frame_of(context, job.table)

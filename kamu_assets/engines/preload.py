@@ -1,0 +1,16 @@
+"""What worker processes execute, loaded before they are forked; equal lists share one nursery. Names only: light."""
+
+from typing import Final
+
+WORKER_MODULES: Final = (
+    "datafusion",
+    "pyarrow.parquet",
+    "pyarrow.compute",
+    "kamu_assets.engines.datafusion",
+    "kamu_assets.engines.worker_process",
+    "kamu_assets.coordinator.ingest.slice_job",
+    "kamu_assets.coordinator.verify.slice_reading",
+    "kamu_assets.query.job",
+    "kamu_assets.engines.incremental.engine",
+    "kamu_assets.engines.grpc.slice_stats",
+)

@@ -1,0 +1,59 @@
+"""What queries are made of, and what comes of them: plain values that travel between processes.
+
+Importing this module loads no engine: the node's own processes only ask.
+"""
+
+from dataclasses import dataclass
+
+from kamu_assets.query.model import DataFormat
+from kamu_assets.query.questions import TableSpec
+
+
+@dataclass(frozen=True)
+class AnswerShape:
+    """Which rows of a result are wanted, and how."""
+
+    skip: int
+    limit: int
+    data_format: DataFormat
+    sort_keys: bool
+    limit_bytes: int
+
+
+@dataclass(frozen=True)
+class QueryJob:
+    sql: str
+    shape: AnswerShape
+    memory_bytes: int
+
+
+@dataclass(frozen=True)
+class TailJob:
+    """Rows with offsets from `first` to `last`, in this order, of files that hold them."""
+
+    table: TableSpec
+    first: int
+    last: int
+    shape: AnswerShape
+    memory_bytes: int
+
+
+@dataclass(frozen=True)
+class JobAnswer:
+    data: bytes
+    schema: bytes
+    num_records: int
+
+
+def run_query(job: QueryJob) -> JobAnswer:
+    """Plan and run a query. A job for a worker process."""
+    from kamu_assets.query.job import answer_query
+
+    return answer_query(job)
+
+
+def run_tail(job: TailJob) -> JobAnswer:
+    """Read the newest rows of a dataset. A job for a worker process."""
+    from kamu_assets.query.job import answer_tail
+
+    return answer_tail(job)
