@@ -32,7 +32,6 @@ def run_windows(work: Work, step: Step, query: WindowQuery, state: State) -> Out
         if late.size:
             late_rows += _rows(work, step, query, too_late, work.context()).count()
     closed, still_open = parted(query, windows, min(work.watermarks(state)))
-    context = work.context()
     output = work.output(context, results(query, context, closed))
     return Outcome(context, output, {_WINDOWS: still_open}, late_rows)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import datafusion
@@ -18,8 +19,12 @@ from kamu_assets.engines.incremental.types import plain_schema
 from kamu_assets.engines.listing import schema_from_ipc
 from kamu_assets.engines.session import quoted, session
 from kamu_assets.engines.sql_guard import plan_query
+from kamu_assets.odf.engine import TransformSql
 
 _CATALOG: Final = "odf"
+
+# Of each input: its name, its schema as a message, and which column is event time.
+_Columns = tuple[tuple[str, bytes, str], ...]
 
 
 @dataclass(frozen=True)
@@ -45,9 +50,9 @@ class Work:
     def of(cls, request: TransformRequest, *, memory_bytes: int) -> "Work":
         """Plan a request; raise unless its query can be computed exactly."""
         entries = {entry.query_alias: entry for entry in request.query_inputs}
-        relations = {alias: _relation(entry) for alias, entry in entries.items()}
-        time = request.vocab.event_time_column
-        shape = read_shape(_context(memory_bytes), request.transform, relations, event_time=time)
+        columns = tuple((alias, entry.schema, entry.vocab.event_time_column) for alias, entry in entries.items())
+        shape = _shape(request.transform, columns, request.vocab.event_time_column, memory_bytes)
+        relations = _relations(columns)
         unread = sorted(set(entries) - shape.inputs)
         if unread:
             raise UnsupportedConstructError(f"an input that does not lead to the output (`{unread[0]}`)")
@@ -97,7 +102,15 @@ def _context(memory_bytes: int) -> datafusion.SessionContext:
     return session(_CATALOG, memory_bytes=memory_bytes, partitions=1, spill=False)
 
 
-def _relation(entry: TransformRequestInput) -> Relation:
-    schema = plain_schema(schema_from_ipc(entry.schema))
-    time = entry.vocab.event_time_column
+# A derivative is brought up to date again and again. Shapes hold no session.
+@lru_cache(maxsize=64)
+def _shape(transform: TransformSql, inputs: _Columns, event_time: str, memory_bytes: int) -> Shape:
+    return read_shape(_context(memory_bytes), transform, _relations(inputs), event_time=event_time)
+
+
+def _relations(inputs: _Columns) -> dict[str, Relation]:
+    return {alias: _relation(plain_schema(schema_from_ipc(schema)), time) for alias, schema, time in inputs}
+
+
+def _relation(schema: pa.Schema, time: str) -> Relation:
     return Relation(schema, {time: TimeColumn(TimeKind.ROW)} if time in schema.names else {})
