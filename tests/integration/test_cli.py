@@ -18,7 +18,7 @@ import pytest
 import structlog
 
 from kamu_api.cli.main import main
-from tests.faults.test_forgeries import blocks_of, sealed, slice_changed, write
+from tests.faults.forgeries import blocks_of, sealed, slice_changed, write
 from tests.support.builders import a_logical_hash
 
 ROOT = """

@@ -149,8 +149,8 @@ def create(home: Path, on_step: Callable[[CommitStep], None]) -> None:
     acknowledge(home, done.new_head)
 
 
-def a_checkpoint(heart: Heart) -> NewCheckpoint:
-    path = heart.volumes.root.staging() / "checkpoint"
+def a_checkpoint(heart: Heart, path: Path | None = None) -> NewCheckpoint:
+    path = path or heart.volumes.root.staging() / "checkpoint"
     path.write_bytes(b"state of an engine")
     return NewCheckpoint(path=path, physical_hash=Multihash.sha3_256(path.read_bytes()), size=path.stat().st_size)
 
