@@ -16,7 +16,15 @@ from kamu_assets.storage.errors import (
     PreconditionFailedError,
     StorageUnavailableError,
 )
-from kamu_assets.storage.files import Folders, locked_folder, pending_path, sync_file, sync_folder, told_plainly
+from kamu_assets.storage.files import (
+    Folders,
+    locked_folder,
+    pending_path,
+    replace_unsynced,
+    sync_file,
+    sync_folder,
+    told_plainly,
+)
 from kamu_assets.storage.keys import check_key, check_prefix
 from kamu_assets.storage.local_pending import LocalPendingObject
 from kamu_assets.storage.object_store import DEFAULT_CHUNK_SIZE, Condition, IfMatch, ObjectInfo
@@ -173,7 +181,10 @@ class LocalObjectStore:
     def _rename(self, file: Path, target: Path, key: str, condition: Condition | None, *, synced: bool) -> ObjectInfo:
         with locked_folder(target.parent):
             self._check(target, key, condition)
-            file.replace(target)
+            if synced:
+                file.replace(target)
+            else:
+                replace_unsynced(file, target)
             info = local_listing.describe(key, target.stat())
         if synced:
             sync_folder(target.parent)

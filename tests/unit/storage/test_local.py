@@ -14,6 +14,7 @@ import pytest
 
 from kamu_assets.durability import Durability
 from kamu_assets.errors import UnavailableError
+from kamu_assets.storage import files as storage_files
 from kamu_assets.storage.errors import (
     InvalidKeyError,
     PreconditionFailedError,
@@ -299,3 +300,24 @@ def test_an_etag_is_never_used_again(root: Path) -> None:
         etags.append(store.put("head", b"same size").etag)
 
     assert len(set(etags)) == len(etags)
+
+
+@pytest.mark.parametrize("can_exchange", [True, False])
+def test_what_need_not_last_is_replaced_whole_and_leaves_nothing_behind(
+    root: Path, monkeypatch: pytest.MonkeyPatch, *, can_exchange: bool
+) -> None:
+    if not can_exchange:
+        monkeypatch.setattr(storage_files, "_exchanged", lambda *_: False)
+    store = LocalObjectStore(root)
+    infos = [store.put("refs/head", data, lasting=False) for data in (b"old", b"newer", b"newest")]
+    assert store.get("refs/head") == b"newest"
+    assert files(root) == {"refs/head"}
+    assert len({info.etag for info in infos}) == len(infos)
+
+
+def test_a_folder_never_changes_places_with_a_file(root: Path) -> None:
+    store = LocalObjectStore(root)
+    store.put("a/b", b"below")
+    with pytest.raises(InvalidKeyError):
+        store.put("a", b"in its place", lasting=False)
+    assert store.get("a/b") == b"below"
