@@ -6,6 +6,7 @@ must not fork.
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import signal
@@ -17,6 +18,8 @@ from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
+
+import structlog
 
 from kamu_assets.datasets.commit import CommitStep
 
@@ -128,13 +131,20 @@ def acknowledged(home: Path) -> list[str]:
     return path.read_text().split() if path.exists() else []
 
 
+def _be_quiet() -> None:
+    """Log nothing: to print what is in all frames of each injected error takes longer than the story."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+
+
 def _work_until(number: int, home: Path, work: Work) -> None:
+    _be_quiet()
     points = FaultPoints(home, number)
     points.watch()
     work(home, lambda step: points.passes(f"commit {step}"))
 
 
 def _answer(question: Callable[[Path], str | None], home: Path, answer: Path) -> None:
+    _be_quiet()
     try:
         told = question(home)
     except Exception:  # noqa: BLE001 - whatever it is, the parent tells it
