@@ -8,7 +8,7 @@ from typing import Final
 import datafusion
 
 from kamu_assets.engines.sql_depth import nesting_depth
-from kamu_assets.engines.worker_limits import NoSpaceError
+from kamu_assets.engines.worker_limits import DiskRefusedError, NoSpaceError
 from kamu_assets.errors import InvalidError, KamuError
 
 _MAX_TEXT: Final = 1 << 20
@@ -25,6 +25,7 @@ _NO_MEMORY: Final = re.compile(r"^Resources exhausted: (?!The used disk space)")
 # As the system says it, through whatever layers.
 _NO_SPACE: Final = os.strerror(errno.ENOSPC)
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_BROKEN: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE})
 _NOT_FOUND: Final = re.compile(r"^table '(?P<name>[^']+)' not found$")
 # Catalogs and schemas of our sessions.
 _OWN: Final = re.compile(r"^(?:kamu\.kamu|odf\.odf|datafusion\.public)\.")
@@ -100,11 +101,14 @@ def plain_text(error: BaseException) -> str:
 
 
 def refuse_panic(error: BaseException) -> None:
-    """Let through what is no answer of the engine: interrupts, exits, our own errors, no memory, no room on a disk."""
+    """Let through what is no answer of the engine: interrupts, exits, our own errors, no memory, bad disks."""
     if _NO_MEMORY.match(plain_text(error)):
         # Whoever set the limit knows its name.
         raise MemoryError from error
     if getattr(error, "errno", None) in _FULL or _NO_SPACE in str(error):
         raise NoSpaceError from error
+    if isinstance(error, OSError) and error.errno in _BROKEN:
+        place = None if error.filename is None else str(error.filename)
+        raise DiskRefusedError(place, os.strerror(error.errno)) from error
     if isinstance(error, (KeyboardInterrupt, SystemExit, MemoryError, KamuError)):
         raise error

@@ -66,6 +66,15 @@ class NoSpaceError(UnavailableError):
         super().__init__("no space left for what the engine writes: free some and repeat")
 
 
+class DiskRefusedError(UnavailableError):
+    """The disk did not do what the job needs, whatever the query was."""
+
+    def __init__(self, place: str | None, reason: str) -> None:
+        super().__init__(f"{place or 'a file of the engine'} cannot be used: {reason}")
+        self.place = place
+        self.reason = reason
+
+
 class JobCancelledError(UnavailableError):
     """Whoever asked for the job is no longer waiting for it."""
 

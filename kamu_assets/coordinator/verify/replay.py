@@ -20,7 +20,7 @@ from kamu_assets.coordinator.verify.same_rows import TwoSlices, same_rows
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.engines.engine import RowHasher, TransformSuccess
 from kamu_assets.engines.registry import EngineRegistry
-from kamu_assets.engines.worker_limits import JobCancelledError, PoolClosedError
+from kamu_assets.engines.worker_limits import DiskRefusedError, JobCancelledError, NoSpaceError, PoolClosedError
 from kamu_assets.errors import KamuError
 from kamu_assets.odf.dataset import ExecuteTransform
 from kamu_assets.odf.engine import TransformSql
@@ -29,7 +29,14 @@ from kamu_assets.storage.layout import data_key
 from kamu_assets.storage.volumes import Volumes
 
 # Says nothing about the dataset.
-_NOT_ITS_FAULT = (JobCancelledError, PoolClosedError, StorageFullError, VerificationCancelledError)
+_NOT_ITS_FAULT = (
+    DiskRefusedError,
+    JobCancelledError,
+    NoSpaceError,
+    PoolClosedError,
+    StorageFullError,
+    VerificationCancelledError,
+)
 _UNION = re.compile(r"\bunion\b", re.IGNORECASE)
 
 

@@ -1,3 +1,5 @@
+import errno
+import os
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,6 +20,8 @@ from kamu_assets.engines.engine import (
 )
 from kamu_assets.engines.listing import ipc_schema
 from kamu_assets.engines.slice_writer import Encodings
+from kamu_assets.engines.sql_guard import refuse_panic
+from kamu_assets.engines.worker_limits import DiskRefusedError
 from kamu_assets.odf.data import DatasetVocabulary, OffsetInterval
 from kamu_assets.odf.engine import SqlQueryStep, TransformSql
 from kamu_assets.odf.identity import DatasetAlias, DatasetID
@@ -272,3 +276,11 @@ def test_a_raw_query_reads_and_writes_files(tmp_path: Path) -> None:
 
     assert run_raw_query(RawQueryJob(request, 1 << 30)) == RawQuerySuccess(3)
     assert pq.read_table(tmp_path / "out")["n"].to_pylist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EIO, errno.EROFS])
+def test_a_disk_that_refuses_is_blamed_and_not_the_query(code: int) -> None:
+    with pytest.raises(DiskRefusedError, match=rf"^/out/slice cannot be used: {os.strerror(code)}$"):
+        refuse_panic(OSError(code, os.strerror(code), "/out/slice"))
+    with pytest.raises(DiskRefusedError, match=r"^a file of the engine cannot be used: "):
+        refuse_panic(OSError(code, os.strerror(code)))
