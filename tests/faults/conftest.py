@@ -12,7 +12,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     figures: Counter[str] = Counter()
     for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
         if report.when == "call":
-            figures.update({name: value for name, value in report.user_properties if isinstance(value, int)})
+            # A test may note one figure several times.
+            for name, value in report.user_properties:
+                figures[name] += value if isinstance(value, int) else 0
     if not figures:
         return
     terminalreporter.section("figures of the fault matrix")
