@@ -41,11 +41,10 @@ def run_node(settings: Settings) -> None:
         signal.signal(number, lambda *_: supervisor.stop())
     ready = _ready_file(settings)
     try:
-        supervisor.start()
-        _wait_until_ready(settings, supervisor)
-        ready.write_text("ready\n")
-        for line in address_lines(settings):
-            log.say("node", line)
+        if _started(settings, supervisor):
+            ready.write_text("ready\n")
+            for line in address_lines(settings):
+                log.say("node", line)
         supervisor.run()
     finally:
         ready.unlink(missing_ok=True)
@@ -100,18 +99,30 @@ def _prepare(settings: Settings) -> None:
         raise ProcessFailedError("the node's home could not be prepared; the reason is above")
 
 
-def _wait_until_ready(settings: Settings, supervisor: Supervisor) -> None:
+def _started(settings: Settings, supervisor: Supervisor) -> bool:
+    """Start the API, then the others; False if the node is stopped meanwhile."""
+    health = f"http://{settings.http.host}:{settings.http.port}/system/health"
+    dagster = f"http://{settings.dagster.host}:{settings.dagster.webserver_port}/server_info"
+    # Clients can be served long before Dagster's processes have loaded what they need.
+    supervisor.start_first()
+    if not _answered([health], supervisor):
+        return False
+    supervisor.start()
+    return _answered([f"{health}?type=readiness", dagster], supervisor)
+
+
+def _answered(urls: list[str], supervisor: Supervisor) -> bool:
+    """Wait until each has answered; False if the node is stopped before."""
     deadline = time.monotonic() + READY_PATIENCE
-    urls = [
-        f"http://{settings.http.host}:{settings.http.port}/system/health?type=readiness",
-        f"http://{settings.dagster.host}:{settings.dagster.webserver_port}/server_info",
-    ]
     while urls:
         supervisor.check()
         if time.monotonic() > deadline:
             raise ProcessFailedError(f"no answer from {urls[0]} within {READY_PATIENCE:g} s")
+        if supervisor.is_stopping:
+            return False
         urls = [url for url in urls if not _answers(url)]
         time.sleep(0.1)
+    return True
 
 
 def _answers(url: str) -> bool:

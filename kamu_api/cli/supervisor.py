@@ -60,9 +60,20 @@ class Supervisor:
         """Ask `run` to end; safe in a signal handler."""
         self._stopping.set()
 
+    @property
+    def is_stopping(self) -> bool:
+        """Whether somebody has asked for the end."""
+        return self._stopping.is_set()
+
+    def start_first(self) -> None:
+        """Start the first process only, which has the machine for itself until `start`."""
+        self._children[0].start()
+
     def start(self) -> None:
+        """Start every process that has not been started."""
         for child in self._children:
-            child.start()
+            if not child.is_started:
+                child.start()
 
     def check(self) -> None:
         """Raise `ProcessFailedError` if a process has ended."""
@@ -111,6 +122,10 @@ class _Child:
             preexec_fn=_prepare_child,  # noqa: PLW1509 - two system calls, made before any thread of ours matters
         )
         threading.Thread(target=self._log.follow, args=(self.spec.name, self._process.stdout), daemon=True).start()
+
+    @property
+    def is_started(self) -> bool:
+        return self._process is not None
 
     def exit_code(self) -> int | None:
         return self._process.poll() if self._process else None
