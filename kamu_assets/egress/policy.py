@@ -68,6 +68,7 @@ class EgressDeniedError(InvalidError):
         super().__init__(
             f"the node does not connect to {named}: the address is {what};"
             " if it should, add the host or address to the setting egress.allow"
+            f" (in node.yaml, or as KAMU_NODE__EGRESS__ALLOW={address}) and start the node again"
         )
         self.address = address
         self.what = what

@@ -208,6 +208,19 @@ def test_inputs_are_verified_when_asked_for(story: VerifiedStory) -> None:
     assert [str(report.dataset.name) for report in with_inputs.inputs] == ["readings", "copy"]
 
 
+def test_a_damaged_input_is_blamed_not_the_result(story: VerifiedStory) -> None:
+    root, copy = story.root(), story.derivative("copy", COPY, "readings")
+    story.push(root, [reading(1, "A")])
+    story.pull(copy)
+    (rotten,) = story.files(root)
+    rotten.write_bytes(b"PAR1" + rotten.read_bytes()[4:40])
+
+    report = story.verify(copy)
+
+    assert report.first_fault is not None
+    assert f"its input kamu/readings is damaged (data/{rotten.name}): verify that first" in report.first_fault.message
+
+
 def test_a_result_that_cannot_come_of_its_inputs_is_found(story: VerifiedStory) -> None:
     root, copy = story.root(), story.derivative("copy", COPY, "readings")
     story.push(root, [reading(1, "A", 5.0)])

@@ -4,6 +4,7 @@ Each block is replayed with the transform that was in force when it was made. ka
 so that a dataset whose query was changed no longer verifies there, although every block is an honest result.
 """
 
+import dataclasses
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
+from kamu_assets.coordinator.verify.damaged_inputs import damaged_input
 from kamu_assets.coordinator.verify.findings import FaultFoundError, Findings, Stage
 from kamu_assets.coordinator.verify.model import Fault, Place, Remark, RemarkKind, VerdictKind
 from kamu_assets.coordinator.verify.replay_event import differences, event_of, hash_of
@@ -66,6 +68,8 @@ class Replays:
                 same_bytes = found is None and _made_again(replay.event, answer)
         except FaultFoundError as error:
             found = error.fault
+        if isinstance(found, Fault) and (blamed := damaged_input(replay, self.volumes)):
+            found = dataclasses.replace(found, message=f"cannot be computed again: {blamed}")
         self.findings.count(replays=1)
         if found is not None:
             self.findings.add(Stage.RESULT, found)
