@@ -43,17 +43,3 @@ class JobAnswer:
     data: bytes
     schema: bytes
     num_records: int
-
-
-def run_query(job: QueryJob) -> JobAnswer:
-    """Plan and run a query. A job for a worker process."""
-    from kamu_assets.query.job import answer_query
-
-    return answer_query(job)
-
-
-def run_tail(job: TailJob) -> JobAnswer:
-    """Read the newest rows of a dataset. A job for a worker process."""
-    from kamu_assets.query.job import answer_tail
-
-    return answer_tail(job)

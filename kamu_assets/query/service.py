@@ -11,7 +11,8 @@ from kamu_assets.errors import InvalidError
 from kamu_assets.odf.identity import DatasetRef
 from kamu_assets.query.catalog import QueryCatalog, table_spec
 from kamu_assets.query.model import DataFormat, PinnedDataset, QueryRequest, QueryResponse
-from kamu_assets.query.requests import AnswerShape, JobAnswer, QueryJob, TailJob, run_query, run_tail
+from kamu_assets.query.requests import AnswerShape, JobAnswer, QueryJob, TailJob
+from kamu_assets.query.worker_jobs import run_query, run_tail
 
 DEFAULT_LIMIT: Final = 100
 _MAX_SKIP: Final = 2**63 - 1

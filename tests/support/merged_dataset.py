@@ -12,7 +12,8 @@ from kamu_assets.coordinator.ingest.limits import IngestLimits
 from kamu_assets.coordinator.ingest.merge.keys import key_columns, looks_back
 from kamu_assets.coordinator.ingest.sidecars.shelf import Shelf
 from kamu_assets.coordinator.ingest.sidecars.use import SidecarUse, known_heads, shelf_name
-from kamu_assets.coordinator.ingest.slice_request import SliceInput, SliceRequest, SliceResult, write_slice
+from kamu_assets.coordinator.ingest.slice_request import SliceInput, SliceRequest, SliceResult
+from kamu_assets.coordinator.ingest.worker_jobs import write_slice
 from kamu_assets.odf.data import DataSchema, DatasetVocabulary
 from kamu_assets.odf.engine import TransformSql
 from kamu_assets.odf.multihash import Multihash

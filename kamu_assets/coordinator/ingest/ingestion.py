@@ -11,7 +11,8 @@ import structlog
 from kamu_assets.coordinator.ingest.limits import IngestLimits
 from kamu_assets.coordinator.ingest.sidecars.errors import SidecarUnusableError
 from kamu_assets.coordinator.ingest.sidecars.planning import HistoryPlan, HistoryPlanner
-from kamu_assets.coordinator.ingest.slice_request import SliceInput, SliceRequest, SliceResult, write_slice
+from kamu_assets.coordinator.ingest.slice_request import SliceInput, SliceRequest, SliceResult
+from kamu_assets.coordinator.ingest.worker_jobs import write_slice
 from kamu_assets.coordinator.ingest.writer import NewData, plan_events, schema_of
 from kamu_assets.datasets.chains import Chains
 from kamu_assets.datasets.commit import Committer

@@ -68,13 +68,3 @@ class SliceResult:
     # The schema that the dataset has, or gets.
     schema: DataSchema | None
     stats: SliceStats | None
-
-
-def write_slice(request: SliceRequest) -> SliceResult:
-    """Make a slice of all inputs that can be taken, in their order; with a single input, its refusal is raised.
-
-    A job for a worker process.
-    """
-    from kamu_assets.coordinator.ingest.slice_job import make_slice
-
-    return make_slice(request)

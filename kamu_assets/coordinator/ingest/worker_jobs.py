@@ -1,0 +1,10 @@
+"""What ingest has worker processes do. Importing this module loads no engine: a job loads what it needs."""
+
+from kamu_assets.coordinator.ingest.slice_request import SliceRequest, SliceResult
+
+
+def write_slice(request: SliceRequest) -> SliceResult:
+    """Make a slice of all inputs that can be taken, in their order; with a single input, its refusal is raised."""
+    from kamu_assets.coordinator.ingest.slice_job import make_slice
+
+    return make_slice(request)

@@ -1,0 +1,17 @@
+"""What queries have worker processes do. Importing this module loads no engine: a job loads what it needs."""
+
+from kamu_assets.query.requests import JobAnswer, QueryJob, TailJob
+
+
+def run_query(job: QueryJob) -> JobAnswer:
+    """Plan and run a query."""
+    from kamu_assets.query.job import answer_query
+
+    return answer_query(job)
+
+
+def run_tail(job: TailJob) -> JobAnswer:
+    """Read the newest rows of a dataset."""
+    from kamu_assets.query.job import answer_tail
+
+    return answer_tail(job)
