@@ -29,6 +29,7 @@ from kamu_assets.engines.incremental.times import Times, passed_through
 from kamu_assets.engines.incremental.versions import Versions
 
 TIME: Final = "kamu time"
+SINCE: Final = "kamu since"
 OPERATION: Final = "kamu operation"
 _ROW, _VERSION = "kamu row", "kamu version"
 _STREAM, _VERSIONS = "kamu stream", "kamu versions"
@@ -115,7 +116,8 @@ def needed_versions(query: JoinQuery, versions: pa.Table, moment: int) -> pa.Tab
 def known_versions(query: JoinQuery, versions: pa.Table) -> Versions:
     """The history of the keys that the query looks up."""
     keys = [comparable(versions[key.column]) for key in query.keys]
-    return Versions(keys, versions[TIME].to_numpy(), versions[OPERATION].to_numpy())
+    times, operations, since = (versions[name].to_numpy() for name in (TIME, OPERATION, SINCE))
+    return Versions(keys, times, operations, since=since)
 
 
 def _side(node: LogicalPlan) -> _Side:

@@ -4,13 +4,16 @@ from collections.abc import Mapping
 from typing import Final
 
 import datafusion
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from kamu_assets.engines.incremental.blocks import NEVER
 from kamu_assets.engines.incremental.checkpoint import State
-from kamu_assets.engines.incremental.join import OPERATION, TIME, JoinQuery, needed_versions
+from kamu_assets.engines.incremental.join import OPERATION, SINCE, TIME, JoinQuery, known_versions, needed_versions
 from kamu_assets.engines.incremental.lookup import Lookup, in_row_order
 from kamu_assets.engines.incremental.shapes import Relation, Step
+from kamu_assets.engines.incremental.slices import Millis, Offsets
 from kamu_assets.engines.incremental.times import TimeColumn, TimeKind
 from kamu_assets.engines.incremental.types import plain_table
 from kamu_assets.engines.incremental.work import Outcome, Work
@@ -18,6 +21,7 @@ from kamu_assets.engines.session import quoted
 from kamu_assets.odf.data import OperationType
 
 _STREAM, _VERSIONS = "stream", "versions"
+_OFFSET: Final = "kamu offset"
 _NUMBER: Final = pa.int64()
 
 
@@ -62,27 +66,51 @@ def _stream(work: Work, step: Step, query: JoinQuery, state: State) -> tuple[pa.
 
 
 def _version_table(work: Work, query: JoinQuery, state: State) -> tuple[pa.Table, int]:
-    """Versions that may be needed, in offset order, and how many new ones are late.
+    """Versions that may be needed, in offset order, and how many new ones are late: without time or out of date.
 
     Records that say what a correction starts from carry the event time of the old version, which was valid until the
     new one begins: they are no versions (nor are they to streaming engines).
     """
     alias = query.versions.table
     new, vocab = work.news(alias, state), work.entries[alias].vocab
-    late = new.late(lambda before: before)
-    schema = _state_schema(query, alias, work.relations[alias]).append(pa.field(OPERATION, _NUMBER))
     operation = f"arrow_cast({quoted(vocab.operation_type_column)}, 'Int64')"
-    added = {TIME: _millis(vocab.event_time_column), OPERATION: operation}
+    added = {
+        TIME: _millis(vocab.event_time_column),
+        OPERATION: operation,
+        _OFFSET: f"arrow_cast({quoted(vocab.offset_column)}, 'Int64')",
+    }
     says = datafusion.col(quoted(vocab.operation_type_column)) != datafusion.lit(int(OperationType.CORRECT_FROM))
-    parts, late_rows = [state.table(_VERSIONS, schema)], 0
+    schema = _state_schema(query, alias, work.relations[alias]).append(pa.field(OPERATION, _NUMBER))
+    parts, delayed = [_known(state, schema)], new.delayed()
     for chunk in new.chunks():
         context = work.context()
-        in_time, too_late = new.parted(context, chunk, late)
-        context.register_view(quoted(alias), in_time.filter(says))
-        parts.append(_selected(context, alias, schema, added))
-        if late.size:
-            late_rows += too_late.filter(says).count()
-    return pa.concat_tables(parts).combine_chunks(), late_rows
+        context.register_view(quoted(alias), new.frame(context, chunk).filter(says))
+        found = _selected(context, alias, schema.append(pa.field(_OFFSET, _NUMBER)), added)
+        parts.append(_with_since(found, *delayed))
+    versions = pa.concat_tables(parts).combine_chunks()
+    timed = versions.filter(versions[TIME].is_valid())
+    kept = timed
+    if pc.any(pc.greater(timed[SINCE], timed[TIME])).as_py():
+        kept = timed.filter(pa.array(~known_versions(query, timed).came_too_late())).combine_chunks()
+    return kept, versions.num_rows - kept.num_rows
+
+
+def _known(state: State, schema: pa.Schema) -> pa.Table:
+    """The versions of the last run. Those of state without `SINCE` all came in time."""
+    found = state.tables.get(_VERSIONS)
+    if found is None or SINCE in found.schema.names:
+        return state.table(_VERSIONS, schema.append(pa.field(SINCE, _NUMBER)))
+    found = state.table(_VERSIONS, schema)
+    return found.append_column(SINCE, found[TIME])
+
+
+def _with_since(rows: pa.Table, delayed: Offsets, marks: Millis) -> pa.Table:
+    """New versions, and since when they count: their time, or the watermark that they came after."""
+    offsets = rows[_OFFSET].to_numpy()
+    place = np.searchsorted(delayed, offsets)
+    found = np.append(delayed, -1)[place] == offsets
+    late = pa.array(np.append(marks, 0)[place])
+    return rows.drop_columns([_OFFSET]).append_column(SINCE, pc.if_else(pa.array(found), late, rows[TIME]))
 
 
 def _state_schema(query: JoinQuery, table: str, relation: Relation) -> pa.Schema:

@@ -22,7 +22,7 @@ _STREAM, _VERSIONS = "kamu stream", "kamu versions"
 
 @dataclass(frozen=True)
 class Lookup:
-    """A join of rows in memory. Both tables have a column `TIME`, versions also `OPERATION`."""
+    """A join of rows in memory. Both tables have a column `TIME`, versions also `OPERATION` and `SINCE`."""
 
     context: datafusion.SessionContext
     query: JoinQuery

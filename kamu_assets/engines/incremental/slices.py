@@ -20,6 +20,7 @@ _MILLIS: Final = pa.timestamp("ms", "UTC")
 _CHUNK_ROWS: Final = 1 << 20
 
 Offsets = npt.NDArray[np.int64]
+Millis = npt.NDArray[np.int64]
 NONE_LATE: Final[Offsets] = np.empty(0, np.int64)
 
 
@@ -63,6 +64,12 @@ class NewRows:
             for one, before in zip(self.slices, self._before, strict=True)
         ]
         return np.concatenate([NONE_LATE, *found])
+
+    def delayed(self) -> tuple[Offsets, Millis]:
+        """Offsets of rows that came after their time or have none, and the watermark before their block."""
+        found = [self._late_of(one, before) for one, before in zip(self.slices, self._before, strict=True)]
+        marks = [np.full(offsets.size, before) for offsets, before in zip(found, self._before, strict=True)]
+        return np.concatenate([NONE_LATE, *found]), np.concatenate([NONE_LATE, *marks])
 
     def frame(self, context: datafusion.SessionContext, slices: Sequence[Slice]) -> datafusion.DataFrame:
         """Rows of these slices in offset order."""

@@ -1,7 +1,9 @@
 """A table that changes over time: for each key its versions, and which one was valid when (SQL:2011, FOR SYSTEM_TIME).
 
 Every record of the input is a version of its key from its event time on; of two at one time the later offset counts.
-Appended and corrected-to records say what the row is, others that there is none.
+Appended and corrected-to records say what the row is, others that there is none. A record that came after its event
+time, which is usual for retractions as they repeat the time of what they retract, counts since the watermark before
+its block: rows before that may have met another version already. As in Flink it does not override newer versions.
 """
 
 from collections.abc import Sequence
@@ -19,17 +21,28 @@ _SETS = (OperationType.APPEND, OperationType.CORRECT_TO)
 
 
 class Versions:
-    """Versions in offset order: their keys, times and operations."""
+    """Versions in offset order: their keys, event times, operations, and since when they count."""
 
-    def __init__(self, keys: Sequence[pa.ChunkedArray], times: Numbers, operations: Numbers) -> None:
+    def __init__(self, keys: Sequence[pa.ChunkedArray], times: Numbers, operations: Numbers, *, since: Numbers) -> None:
         self._sets = np.isin(operations, [int(one) for one in _SETS])
         self._codebook = _Codebook([key.combine_chunks() for key in keys])
         self._codes = self._codebook.codes([key.combine_chunks() for key in keys])
-        self._times = times
-        self._moments = np.unique(times)
+        self._times, self._since = times, since
+        self._moments = np.unique(since)
         # By key, then time; the sort is stable, so that of equal ones the later offset comes last.
-        self._order = np.argsort(self._place(self._codes, times, side="left"), kind="stable")
-        self._places = self._place(self._codes, times, side="left")[self._order]
+        self._order = np.argsort(self._place(self._codes, since, side="left"), kind="stable")
+        self._places = self._place(self._codes, since, side="left")[self._order]
+
+    def came_too_late(self) -> npt.NDArray[np.bool_]:
+        """Which versions nothing can meet, as a newer one was known when they came; those are to be left out."""
+        result = self._since > self._times
+        if not result.any():
+            return result
+        ranks = np.searchsorted(np.unique(self._times), self._times)
+        places = (self._codes * np.int64(len(ranks) + 1) + ranks)[self._order]
+        newest = np.maximum.accumulate(places)
+        result[self._order] &= (newest > places) | (self._codes[self._order] < 0)
+        return result
 
     def valid_at(self, keys: Sequence[pa.ChunkedArray], times: Numbers) -> Numbers:
         """For each key and time the row of the version valid then, or `NO_VERSION`."""
@@ -44,12 +57,15 @@ class Versions:
         return np.where(fits, row, NO_VERSION)
 
     def needed_from(self, moment: int) -> npt.NDArray[np.bool_]:
-        """Which versions can still be valid at `moment` or later: the one valid then, and all after it."""
-        ordered_codes, ordered_times = self._codes[self._order], self._times[self._order]
-        is_past = ordered_times <= moment
+        """Which versions can still be valid at `moment` or later: the one valid then, and all after it.
+
+        That there is none is kept as well: what comes late must not bring a key back that was deleted after it.
+        """
+        ordered_codes, ordered_since = self._codes[self._order], self._since[self._order]
+        is_past = ordered_since <= moment
         followed = np.zeros(len(is_past), np.bool_)
         followed[:-1] = (ordered_codes[1:] == ordered_codes[:-1]) & is_past[1:]
-        keep = (ordered_codes >= 0) & ~(is_past & (followed | ~self._sets[self._order]))
+        keep = (ordered_codes >= 0) & ~(is_past & followed)
         result = np.zeros(len(keep), np.bool_)
         result[self._order] = keep
         return result

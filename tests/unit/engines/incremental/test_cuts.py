@@ -162,3 +162,63 @@ def test_joins_do_not_depend_on_runs_nor_on_which_input_comes_first(data: st.Dat
     assert computed(JOIN, streams, [*stream_first, *table_then]) == expected
     assert computed(JOIN, streams, [*table_then, *stream_first]) == expected
     assert computed(JOIN, streams, groups(data, ends)) == expected
+
+
+@SLOW
+@given(st.data())
+def test_joins_with_late_changes_are_those_of_a_search_by_hand(data: st.DataObject) -> None:
+    chain, versions = data.draw(blocks(late=True)), data.draw(blocks(late=True, rows=versions_of))
+    ends = {"s": len(chain), "t": len(versions)}
+
+    rows, late = computed(JOIN, {"s": (COLUMNS, chain), "t": (VERSIONS, versions)}, groups(data, ends))
+
+    expected, expected_late = searched(chain, versions)
+    assert rows == plain(expected)
+    assert late == expected_late
+
+
+Record = tuple[Row, int]
+
+
+def searched(chain: list[Block], versions: list[Block]) -> tuple[list[Row], int]:
+    """`JOIN`: every row that is in time looks through all records that came up to the watermark of its own time."""
+    records = [(row, mark) for row, mark in with_marks(versions) if row.get("op", 0) != 2]
+    in_time = [row for row, mark in with_marks(chain) if row["t"] >= mark]
+    end = min(end_of(chain), end_of(versions))
+    found = []
+    for row in in_time:
+        match = valid([one for one in records if one[1] <= row["t"]], row)
+        if row["t"] < end and row["q"] != 3:
+            found.append({"event_time": row["t"], "k": row["k"], "q": row["q"], "v": match})
+    late = sum(row["t"] < mark for row, mark in with_marks(chain))
+    late += sum(is_late(records[:number], *record) for number, record in enumerate(records))
+    return in_order(found), late
+
+
+def with_marks(chain: list[Block]) -> list[Record]:
+    """Each row and the watermark before its block."""
+    marks = [-(1 << 62), *(-(1 << 62) if block.mark is None else block.mark for block in chain)]
+    return [(row, mark) for block, mark in zip(chain, marks, strict=False) for row in block.rows]
+
+
+def valid(records: list[Record], row: Row) -> int | None:
+    """The value of the newest record of the key; of two at one time the one that came last."""
+    fitting = [one for one, _ in records if one["k"] == row["k"] is not None and one["t"] <= row["t"]]
+    newest = max(enumerate(fitting), key=lambda one: (one[1]["t"], one[0]), default=(0, None))[1]
+    if newest is None or newest["op"] == 1 or newest["v"] >= 90:
+        return None
+    return int(newest["v"])
+
+
+def is_late(before: list[Record], row: Row, mark: int) -> bool:
+    """Whether a record that came late had been replaced by then, or can never be met."""
+    newer = [one for one, _ in before if one["k"] == row["k"] and row["t"] < one["t"] <= mark]
+    return bool(row["t"] < mark and (newer or row["k"] is None))
+
+
+def in_order(rows: list[Row]) -> list[Row]:
+    """As the engine puts them, times as the output gives them."""
+    ordered = sorted(
+        rows, key=lambda row: [(value is None, value if value is not None else 0) for value in row.values()]
+    )
+    return [{**row, "event_time": pa.scalar(row["event_time"], pa.timestamp("ms", "UTC")).as_py()} for row in ordered]

@@ -138,18 +138,63 @@ def test_a_row_waits_until_both_inputs_are_complete_beyond_its_time(tmp_path: Pa
     assert [(row["q"], row["v"]) for row in derivative.rows] == [(1, 2), (2, 2)]
 
 
-def test_late_rows_and_late_versions_do_not_count(tmp_path: Path) -> None:
+def test_late_rows_and_versions_out_of_date_do_not_count(tmp_path: Path) -> None:
     stream = a_stream(
         tmp_path, Block([], 20, 1), Block([{"t": 19, "k": "a", "q": 1}, {"t": 20, "k": "a", "q": 2}], 99, 2)
     )
-    late: list[Row] = [{"t": 29, "k": "a", "v": 9}, {"t": None, "k": "a", "v": 8}]
-    table = a_table(tmp_path, Block([{"t": 1, "k": "a", "v": 1}], 30, 1), Block(late, 99, 2))
+    late: list[Row] = [{"t": 28, "k": "a", "v": 9}, {"t": None, "k": "a", "v": 8}, {"op": RETRACT, "t": 3, "k": "a"}]
+    table = a_table(
+        tmp_path, Block([{"t": 1, "k": "a", "v": 1}, {"t": 29, "k": "a", "v": 2}], 30, 1), Block(late, 99, 2)
+    )
     derivative = Derivative(tmp_path, INNER, [stream, table])
 
     derivative.all()
 
     assert [(row["q"], row["v"]) for row in derivative.rows] == [(2, 1)]
-    assert derivative.late_rows == 3
+    assert derivative.late_rows == 4
+
+
+LATE_CHANGES: dict[str, tuple[list[Row], int | None]] = {
+    # As snapshots retract: with the values and the event time of what was there.
+    "retraction": ([{"op": RETRACT, "t": 10, "k": "a", "v": 1}], None),
+    "correction": ([{"op": CORRECT_FROM, "t": 10, "k": "a", "v": 1}, {"op": CORRECT_TO, "t": 10, "k": "a", "v": 7}], 7),
+    "version": ([{"t": 12, "k": "a", "v": 7}], 7),
+    "retracted and back": ([{"op": RETRACT, "t": 10, "k": "a", "v": 1}, {"t": 10, "k": "a", "v": 7}], 7),
+}
+
+
+@pytest.mark.parametrize("change", LATE_CHANGES)
+@pytest.mark.parametrize("runs", [[2], [1, 2]], ids=["at once", "one by one"])
+def test_a_late_change_counts_from_the_watermark_on(tmp_path: Path, change: str, runs: list[int]) -> None:
+    late, afterwards = LATE_CHANGES[change]
+    rows: list[Row] = [{"t": time, "k": "a", "q": time} for time in (15, 29, 30, 40)]
+    table = a_table(tmp_path, Block([{"t": 10, "k": "a", "v": 1}], 30, 1), Block(late, 1000, 2))
+    derivative = Derivative(tmp_path, LEFT, [a_stream(tmp_path, Block(rows, 1000, 1)), table])
+
+    for read in runs:
+        derivative.run(s=1, t=read)
+
+    found = [(row["q"], row["v"]) for row in derivative.rows]
+    assert found == [(15, 1), (29, 1), (30, afterwards), (40, afterwards)]
+    assert derivative.late_rows == 0
+
+
+@pytest.mark.parametrize("runs", [[3], [1, 2, 3]], ids=["at once", "one by one"])
+def test_a_late_version_brings_no_key_back_that_was_deleted_after_it(tmp_path: Path, runs: list[int]) -> None:
+    table = a_table(
+        tmp_path,
+        Block([{"t": 10, "k": "a", "v": 1}, {"op": RETRACT, "t": 20, "k": "a", "v": 1}], 30, 1),
+        Block([], 40, 2),
+        Block([{"t": 15, "k": "a", "v": 2}], 1000, 3),
+    )
+    rows: list[Row] = [{"t": time, "k": "a", "q": time} for time in (15, 45)]
+    derivative = Derivative(tmp_path, LEFT, [a_stream(tmp_path, Block(rows, 1000, 1)), table])
+
+    for read in runs:
+        derivative.run(s=1, t=read)
+
+    assert [(row["q"], row["v"]) for row in derivative.rows] == [(15, 1), (45, None)]
+    assert derivative.late_rows == 1
 
 
 def test_only_versions_that_can_be_met_are_kept(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def searched(versions: list[tuple[Key, int, int]], key: Key, time: int) -> int:
 
 def known(versions: list[tuple[Key, int, int]]) -> Versions:
     numbers = [np.array([version[part] for version in versions], np.int64) for part in (1, 2)]
-    return Versions(columns([version[0] for version in versions]), *numbers)
+    return Versions(columns([version[0] for version in versions]), *numbers, since=numbers[0])
 
 
 @given(st.lists(st.tuples(keys, times, st.integers(0, 3)), max_size=12), st.lists(st.tuples(keys, times), max_size=8))
