@@ -5,6 +5,7 @@ from typing import ClassVar
 from kamu_assets.database.messages import Message
 from kamu_assets.flows.model import FlowType, OutcomeKind
 from kamu_assets.odf.identity import DatasetID
+from kamu_assets.odf.multihash import Multihash
 
 
 class FlowRequested(Message):
@@ -35,6 +36,8 @@ class FlowFinished(Message):
     dataset_id: DatasetID
     type: FlowType
     outcome: OutcomeKind
+    # The dataset's head by then: what came later is not of this flow.
+    head: Multihash | None = None
 
 
 class TriggerChanged(Message):

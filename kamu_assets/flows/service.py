@@ -10,6 +10,7 @@ from kamu_assets.database.database import Database
 from kamu_assets.database.outbox import Outbox
 from kamu_assets.database.transaction import Transaction
 from kamu_assets.datasets.model import DatasetEntry
+from kamu_assets.datasets.references import References
 from kamu_assets.datasets.service import Datasets
 from kamu_assets.datasets.store import DatasetStore
 from kamu_assets.flows.decide import check_rule, first_due
@@ -55,6 +56,7 @@ class FlowService:
         self._clock = clock
         self._make_id = make_id
         self._entries = DatasetStore()
+        self._references = References()
         self._flows = FlowStore()
         self._triggers = TriggerStore()
 
@@ -155,8 +157,10 @@ class FlowService:
         """Give a flow its outcome."""
         ended = replace(flow, state=FlowState.FINISHED, outcome=outcome, finished_at=self._clock.now())
         self._flows.save(tx, ended)
+        head = self._references.head(tx, flow.dataset_id)
         self._outbox.post(
-            tx, FlowFinished(flow_id=flow.id, dataset_id=flow.dataset_id, type=flow.type, outcome=outcome.kind)
+            tx,
+            FlowFinished(flow_id=flow.id, dataset_id=flow.dataset_id, type=flow.type, outcome=outcome.kind, head=head),
         )
         return ended
 

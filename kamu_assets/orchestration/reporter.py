@@ -110,7 +110,7 @@ class Reporter:
                     yield message.dataset_id, None
                 case FlowFinished() if message.outcome in {OutcomeKind.FAILED, OutcomeKind.ABORTED}:
                     # Its run may have ended between its commit and its report.
-                    yield message.dataset_id, None
+                    yield message.dataset_id, message.head
                 case _:
                     continue
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from uuid import uuid4
@@ -16,7 +17,7 @@ from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.definitions.builder import NodeDefinitions
 from kamu_assets.defs.updater import NodeUpdater
 from kamu_assets.defs.verifier import NodeVerifier
-from kamu_assets.flows.model import CauseKind, Flow, FlowCause, FlowState, FlowType, OutcomeKind
+from kamu_assets.flows.model import CauseKind, Flow, FlowCause, FlowOutcome, FlowState, FlowType, OutcomeKind
 from kamu_assets.flows.scheduler import FlowScheduler
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.odf.timestamp import Timestamp
@@ -169,6 +170,8 @@ def adapter(home: DagsterHome) -> Iterator[Adapter]:
             builder=_builder(parts),
             flows=parts.flows,
             max_runs=1000,
+            # This process has run other tests before and is none to replace.
+            max_memory=sys.maxsize,
         )
         parts.queue.beat(worker._identity)
         reaper = Reaper(instance=instance, queue=parts.queue, clock=parts.clock)
@@ -468,6 +471,23 @@ def test_a_commit_whose_run_died_is_reported_before_the_next_attempt_tells_of_it
         pass
 
     assert [said["offsets"] for said in adapter.materializations(entry)] == ["[10, 19]", "[0, 9]"]
+
+
+def test_the_end_of_a_flow_is_not_taken_for_what_the_next_run_is_about_to_tell(adapter: Adapter) -> None:
+    entry = adapter.parts.root(f"polled-{uuid4().hex[:12]}")
+    adapter.parts.push(entry.id)
+    first = adapter.ui_run(entry)
+    adapter.parts.queue.claim("dead-host:1:1")
+    adapter.parts.flows.run_finished(first.run_id, FlowOutcome(OutcomeKind.ABORTED), datasets=[entry.id])
+    second = adapter.ui_run(entry)
+    adapter.parts.queue.claim("dead-host:1:1")
+    StandInCoordinator(adapter.parts).pull(ADMIN, entry.id, run_id=second.run_id)
+
+    while adapter.reporter.step():
+        pass
+
+    assert [said["offsets"] for said in adapter.materializations(entry)] == ["[0, 9]"]
+    adapter.reaper.bury_lost()
 
 
 def test_a_report_leaves_out_what_a_run_is_about_to_tell(adapter: Adapter) -> None:
