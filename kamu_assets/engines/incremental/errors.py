@@ -17,6 +17,16 @@ class UnsupportedConstructError(InvalidQueryError):
         self.found = found
 
 
+class EdgeOfTimeError(InvalidQueryError):
+    """An event time so close to an end of the calendar of timestamps that its window crosses it."""
+
+    def __init__(self, *, window_millis: int) -> None:
+        super().__init__(
+            f"an event time is less than a window ({window_millis} ms) away from the first or last millisecond that a "
+            "timestamp can hold, so its window cannot be told; leave such rows out with WHERE"
+        )
+
+
 class CheckpointError(Exception):
     """The previous checkpoint is not the state of this query. Not the author's fault: an internal error."""
 

@@ -182,5 +182,10 @@ def _used(plan: LogicalPlan) -> dict[str, frozenset[str]]:
 
 
 def comparable(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Keys, whole numbers of one size."""
-    return values.cast(pa.int64()) if pt.is_integer(values.type) else values
+    """Keys, whole numbers of the largest size."""
+    return values.cast(key_type(values.type))
+
+
+def key_type(of: pa.DataType) -> pa.DataType:
+    """What keys of a type are compared as."""
+    return pa.int64() if pt.is_integer(of) and not pt.is_uint64(of) else of

@@ -8,10 +8,11 @@ from operator import and_
 import datafusion
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.types as pt
 
 from kamu_assets.engines.incremental.errors import UnsupportedConstructError
-from kamu_assets.engines.incremental.join import TIME, JoinQuery, comparable, known_versions
+from kamu_assets.engines.incremental.join import TIME, JoinQuery, key_type, known_versions
 from kamu_assets.engines.incremental.types import empty_batch, plain_table
 from kamu_assets.engines.incremental.versions import NO_VERSION, Numbers
 from kamu_assets.engines.session import quoted
@@ -91,7 +92,16 @@ def _as_key(values: pa.ChunkedArray, wanted: pa.Field) -> pa.ChunkedArray:
     same_kind = values.type == wanted.type or (pt.is_integer(values.type) and pt.is_integer(wanted.type))
     if not same_kind or pt.is_floating(wanted.type) or pt.is_nested(wanted.type):
         raise UnsupportedConstructError(f"a key of {values.type} for column `{wanted.name}` of {wanted.type}")
-    return comparable(values)
+    return _within(values, key_type(wanted.type))
+
+
+def _within(values: pa.ChunkedArray, wanted: pa.DataType) -> pa.ChunkedArray:
+    """Keys as a type; what it cannot hold meets nothing, as null."""
+    if pt.is_uint64(values.type) and not pt.is_uint64(wanted):
+        values = pc.if_else(pc.less(values, pa.scalar(1 << 63, pa.uint64())), values, None)
+    elif pt.is_signed_integer(values.type) and pt.is_uint64(wanted):
+        values = pc.if_else(pc.greater_equal(values, 0), values, None)
+    return values.cast(wanted)
 
 
 def _all(conditions: Sequence[datafusion.Expr]) -> datafusion.Expr | None:

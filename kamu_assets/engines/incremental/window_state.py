@@ -6,6 +6,7 @@ import datafusion
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from kamu_assets.engines.incremental.errors import EdgeOfTimeError
 from kamu_assets.engines.incremental.order import sort_rows
 from kamu_assets.engines.incremental.types import empty_batch, plain
 from kamu_assets.engines.incremental.window import MILLIS, WindowQuery
@@ -14,6 +15,7 @@ from kamu_assets.engines.session import quoted
 _WINDOW: Final = "w"
 _FOLD: Final = "kamu fold"
 _CLOSED: Final = "kamu closed"
+_LAST: Final = (1 << 63) - 1
 
 
 def state_schema(query: WindowQuery) -> pa.Schema:
@@ -33,7 +35,15 @@ def additions(query: WindowQuery, rows: datafusion.DataFrame) -> list[pa.RecordB
     ]
     parts = [partial.argument.alias(name) for name, _, partial in query.partials]
     found = rows.select(start, *keys, *parts).collect()
+    _check_not_wrapped([batch.column(0) for batch in found], query.tumble.millis)
     return [pa.RecordBatch.from_arrays(batch.columns, schema=schema) for batch in found]
+
+
+def _check_not_wrapped(starts: list[pa.Array], size: int) -> None:
+    """A start before the first of all times comes out among the last ones, whose ends cannot be told either."""
+    newest = pc.max(pa.chunked_array(starts, pa.int64())).as_py()
+    if newest is not None and newest > _LAST - size:
+        raise EdgeOfTimeError(window_millis=size)
 
 
 def fold(
