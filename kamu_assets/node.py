@@ -24,7 +24,6 @@ from kamu_assets.datasets.messages import MESSAGES as DATASET_MESSAGES
 from kamu_assets.datasets.service import Datasets
 from kamu_assets.durability import Durability
 from kamu_assets.egress.policy import EgressPolicy
-from kamu_assets.engines.preload import WORKER_MODULES
 from kamu_assets.errors import UnavailableError
 from kamu_assets.flows.messages import MESSAGES as FLOW_MESSAGES
 from kamu_assets.flows.service import FlowService
@@ -296,7 +295,7 @@ def _pool(
     from kamu_assets.engines.workers import WorkerPool
 
     limits = WorkerLimits(memory_bytes=memory_bytes, time_seconds=time_seconds)
-    return WorkerPool(name=name, size=size, limits=limits, preload=WORKER_MODULES, patience=patience)
+    return WorkerPool(name=name, size=size, limits=limits, patience=patience)
 
 
 def _volumes(settings: Settings, durability: Durability) -> Volumes:

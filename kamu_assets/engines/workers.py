@@ -12,19 +12,13 @@ from typing import Any, TypeVar
 
 from kamu_assets.engines.nursery import lease_nursery, return_nursery
 from kamu_assets.engines.places import JobEvictedError, Place, Places
+from kamu_assets.engines.preload import WORKER_MODULES
 from kamu_assets.engines.worker import Job, Worker
 from kamu_assets.engines.worker_limits import MIB, PoolBusyError, PoolClosedError, WorkerLimits
 
 Req = TypeVar("Req")
 Res = TypeVar("Res")
 
-PRELOAD = (
-    "datafusion",
-    "pyarrow.parquet",
-    "pyarrow.compute",
-    "kamu_assets.engines.datafusion",
-    "kamu_assets.engines.worker_process",
-)
 _IDLE_SECONDS = 60.0
 _FRESH_BYTES = 256 * MIB
 
@@ -42,7 +36,7 @@ class WorkerPool:
         name: str,
         size: int,
         limits: WorkerLimits,
-        preload: tuple[str, ...] = PRELOAD,
+        preload: tuple[str, ...] = WORKER_MODULES,
         max_waiting: int = 64,
         min_idle: int = 1,
         idle_seconds: float = _IDLE_SECONDS,
@@ -172,4 +166,4 @@ class WorkerPool:
         return any(not worker.is_fresh for worker in self._idle)
 
 
-__all__ = ["PRELOAD", "WorkerLimits", "WorkerPool"]
+__all__ = ["WorkerLimits", "WorkerPool"]

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from kamu_assets.coordinator.ingest.ingestion import PRELOAD
 from kamu_assets.coordinator.service import PushData
 from kamu_assets.database.errors import DatabaseFullError
 from kamu_assets.durability import Durability
@@ -45,7 +44,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 @pytest.fixture
 def pool() -> Iterator[WorkerPool]:
     limits = WorkerLimits(memory_bytes=512 * MIB, time_seconds=120)
-    found = WorkerPool(name="engine", size=1, limits=limits, preload=PRELOAD)
+    found = WorkerPool(name="engine", size=1, limits=limits)
     yield found
     found.close()
 

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from kamu_assets.coordinator.ingest.ingestion import PRELOAD
 from kamu_assets.coordinator.service import PushData
 from kamu_assets.engines.worker_limits import WorkerDiedError, WorkerLimits
 from kamu_assets.engines.workers import WorkerPool
@@ -32,7 +31,7 @@ CLIENTS = 3
 @pytest.fixture
 def pool() -> Iterator[WorkerPool]:
     limits = WorkerLimits(memory_bytes=512 << 20, time_seconds=120)
-    found = WorkerPool(name="engine", size=2, limits=limits, preload=PRELOAD)
+    found = WorkerPool(name="engine", size=2, limits=limits)
     yield found
     found.close()
 

@@ -10,7 +10,7 @@ from kamu_assets.coordinator.ingest.errors import BadArchiveError, BadInputError
 from kamu_assets.coordinator.ingest.limits import PrepareLimits
 from kamu_assets.coordinator.results import Updated, UpToDate
 from kamu_assets.engines.worker_limits import TimeLimitError, WorkerLimits
-from kamu_assets.engines.workers import PRELOAD, WorkerPool
+from kamu_assets.engines.workers import WorkerPool
 from kamu_assets.odf.source import (
     CompressionFormat,
     FetchStepFilesGlob,
@@ -40,7 +40,7 @@ WITH_HEADER = ReadStepCsv(header=True, schema_=NUMBERS.schema_)
 @pytest.fixture(scope="module")
 def pool() -> Iterator[WorkerPool]:
     limits = WorkerLimits(memory_bytes=512 * MIB, time_seconds=120)
-    found = WorkerPool(name="engine", size=1, limits=limits, preload=PRELOAD)
+    found = WorkerPool(name="engine", size=1, limits=limits)
     yield found
     found.close()
 

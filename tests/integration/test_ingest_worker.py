@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from kamu_assets.coordinator.ingest.ingestion import PRELOAD
 from kamu_assets.coordinator.ingest.limits import IngestLimits
 from kamu_assets.coordinator.service import PushData
 from kamu_assets.datasets.model import DatasetEntry
@@ -43,7 +42,7 @@ def heart(tmp_path: Path) -> Iterator[Heart]:
 @pytest.fixture
 def pool() -> Iterator[WorkerPool]:
     limits = WorkerLimits(memory_bytes=512 * MIB, time_seconds=120)
-    found = WorkerPool(name="engine", size=1, limits=limits, preload=PRELOAD)
+    found = WorkerPool(name="engine", size=1, limits=limits)
     yield found
     found.close()
 

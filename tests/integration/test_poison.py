@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 
 import pytest
 
-from kamu_assets.coordinator.ingest.ingestion import PRELOAD
 from kamu_assets.coordinator.results import Updated
 from kamu_assets.coordinator.service import Coordinator, PushData
 from kamu_assets.datasets.model import DatasetEntry
@@ -101,7 +100,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bystanders]:
     home = tmp_path_factory.mktemp("node")
     heart = open_heart(home)
     limits = WorkerLimits(memory_bytes=MEMORY, time_seconds=50)
-    pool = WorkerPool(name="engine", size=1, limits=limits, preload=PRELOAD)
+    pool = WorkerPool(name="engine", size=1, limits=limits)
     pool.warm_up()
     watched = Watched(pool)
     watched.idle = memory_in_use()

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import pytest
 
-from kamu_assets.coordinator.ingest.ingestion import PRELOAD
 from kamu_assets.engines.worker_limits import WorkerLimits
 from kamu_assets.engines.workers import WorkerPool
 from kamu_assets.odf.data import Int64Type, StringType
@@ -74,7 +73,7 @@ class Push:
 
     def __call__(self, read: ReadStep, path: Path, *, memory: int = 400) -> int | None:
         limits = WorkerLimits(memory_bytes=memory * MIB, time_seconds=250)
-        pool = WorkerPool(name="engine", size=1, limits=limits, preload=PRELOAD)
+        pool = WorkerPool(name="engine", size=1, limits=limits)
         try:
             coordinator = a_coordinator(self._heart, base=self._home, pool=pool)
             return PushedRoot.create(self._heart, coordinator, read).push(path).records

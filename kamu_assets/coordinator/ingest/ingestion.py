@@ -31,9 +31,6 @@ log = structlog.get_logger(__name__)
 Req = TypeVar("Req")
 Res = TypeVar("Res")
 
-# Modules that a worker process should have loaded before its first job.
-PRELOAD = ("datafusion", "pyarrow.parquet", "pyarrow.compute", "kamu_assets.coordinator.ingest.slice_job")
-
 
 class JobRunner(Protocol):
     """Runs a job elsewhere: a worker pool."""
