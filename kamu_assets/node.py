@@ -222,13 +222,15 @@ def engine_server(settings: Settings, kind: OwnEngine, *, host: str, port: int) 
 def _engine(kind: str, settings: Settings, pool: "WorkerPool", encodings: "Encodings") -> "Engine":
     memory_bytes = settings.engine.memory_limit
     if kind == "datafusion":
-        from kamu_assets.engines.datafusion import DataFusionEngine
+        from kamu_assets.engines.datafusion import run_transform
+        from kamu_assets.engines.pooled import PooledEngine
 
-        return DataFusionEngine(pool, memory_bytes=memory_bytes, encodings=encodings)
+        return PooledEngine(pool, run_transform, memory_bytes=memory_bytes, encodings=encodings)
     if kind == "incremental":
-        from kamu_assets.engines.incremental.engine import IncrementalEngine
+        from kamu_assets.engines.incremental.engine import run_incremental
+        from kamu_assets.engines.pooled import PooledEngine
 
-        return IncrementalEngine(pool, memory_bytes=memory_bytes, encodings=encodings)
+        return PooledEngine(pool, run_incremental, memory_bytes=memory_bytes, encodings=encodings)
     from kamu_assets.engines.grpc.client import RemoteConfig, RemoteEngine
     from kamu_assets.engines.grpc.paths import Mount, PathMapping
 

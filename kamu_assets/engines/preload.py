@@ -7,6 +7,7 @@ WORKER_MODULES: Final = (
     "pyarrow.parquet",
     "pyarrow.compute",
     "kamu_assets.engines.datafusion",
+    "kamu_assets.engines.raw_query",
     "kamu_assets.engines.worker_process",
     "kamu_assets.coordinator.ingest.slice_job",
     "kamu_assets.coordinator.verify.slice_reading",

@@ -7,11 +7,12 @@ import datafusion
 import pyarrow as pa
 import pytest
 
-from kamu_assets.engines.datafusion import DataFusionEngine
+from kamu_assets.engines.datafusion import run_transform
 from kamu_assets.engines.engine import Engine, InternalError, InvalidQuery, TransformSuccess
 from kamu_assets.engines.grpc.client import RemoteConfig, RemoteEngine
 from kamu_assets.engines.grpc.server import EngineServer
 from kamu_assets.engines.listing import schema_from_ipc
+from kamu_assets.engines.pooled import PooledEngine
 from kamu_assets.engines.workers import WorkerLimits, WorkerPool
 from kamu_assets.odf.arrow_schema import from_arrow
 from kamu_assets.odf.data_hash import logical_hash
@@ -32,7 +33,7 @@ RACING = ("derivative-union-two-inputs", "derivative-two-watermarks", "derivativ
 @pytest.fixture(scope="module", params=["in a worker", "behind the wire"])
 def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
     pool = WorkerPool(name="engine", size=1, limits=WorkerLimits(MEMORY, 120))
-    local = DataFusionEngine(pool, memory_bytes=MEMORY)
+    local = PooledEngine(pool, run_transform, memory_bytes=MEMORY)
     if request.param == "in a worker":
         yield local
     else:

@@ -13,7 +13,8 @@ import pytest
 from kamu_assets.coordinator.service import PushData
 from kamu_assets.database.errors import DatabaseFullError
 from kamu_assets.durability import Durability
-from kamu_assets.engines.datafusion import DataFusionEngine
+from kamu_assets.engines.datafusion import run_transform
+from kamu_assets.engines.pooled import PooledEngine
 from kamu_assets.engines.worker_limits import WorkerLimits
 from kamu_assets.engines.workers import WorkerPool
 from kamu_assets.odf.dataset import SetInfo
@@ -53,7 +54,7 @@ def test_a_full_disk_is_blamed_whoever_meets_it(small_disk: Path, pool: WorkerPo
     """With ever less room: at last not even a block fits; then everything fits again."""
     prepare(small_disk)
     heart = open_heart(small_disk)
-    engine = DataFusionEngine(pool, memory_bytes=256 * MIB)
+    engine = PooledEngine(pool, run_transform, memory_bytes=256 * MIB)
     coordinator = a_coordinator(heart, base=small_disk, pool=pool, engines={"datafusion": engine})
     coordinator.push(ADMIN, ref("pushed"), PushData(records(range(20_000))))
     refused = 0

@@ -25,7 +25,8 @@ from kamu_assets.engines.engine import (
     TransformResponse,
     TransformSuccess,
 )
-from kamu_assets.engines.grpc.client import EngineUnreachableError, RemoteConfig, RemoteEngine
+from kamu_assets.engines.grpc.call import EngineUnreachableError
+from kamu_assets.engines.grpc.client import RemoteConfig, RemoteEngine
 from kamu_assets.engines.grpc.methods import EXECUTE_TRANSFORM, pack, path_of, unpack
 from kamu_assets.engines.grpc.paths import SAME_PATHS
 from kamu_assets.engines.grpc.requests import transform_message

@@ -25,7 +25,8 @@ from kamu_assets.coordinator.verify.running import VerificationCancelledError
 from kamu_assets.datasets.errors import DatasetNotFoundError
 from kamu_assets.datasets.references import References
 from kamu_assets.engines.engine import Engine
-from kamu_assets.engines.incremental.engine import IncrementalEngine
+from kamu_assets.engines.incremental.engine import run_incremental
+from kamu_assets.engines.pooled import PooledEngine
 from kamu_assets.engines.worker_limits import PoolBusyError, WorkerLimits
 from kamu_assets.engines.workers import WorkerPool
 from kamu_assets.odf.data import OperationType
@@ -419,7 +420,7 @@ def test_stateful_results_are_computed_again_from_their_recorded_checkpoints(tmp
     limits = WorkerLimits(memory_bytes=1 << 30, time_seconds=60)
     pool = WorkerPool(name="engine", size=2, limits=limits)
     try:
-        with a_story(tmp_path, engines={"flink": IncrementalEngine(pool, memory_bytes=1 << 30)}) as story:
+        with a_story(tmp_path, engines={"flink": PooledEngine(pool, run_incremental, memory_bytes=1 << 30)}) as story:
             root, days = story.root(), story.derivative("days", TUMBLE, "readings", engine="flink")
             for day in (1, 2, 3, 4):
                 story.push(root, [reading(day, "A"), reading(day, "B")])

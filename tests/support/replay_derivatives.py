@@ -20,8 +20,10 @@ from kamu_assets.datasets.creation import random_dataset_id
 from kamu_assets.datasets.errors import NameCollisionError
 from kamu_assets.datasets.model import CommitResult, DatasetEntry, NewObject, NewSlice
 from kamu_assets.datasets.service import Datasets
-from kamu_assets.engines.datafusion import RawQueryJob, TransformJob, run_raw_query, run_transform
+from kamu_assets.engines.datafusion import run_transform
 from kamu_assets.engines.engine import RawQueryRequest, RawQueryResponse, TransformRequest, TransformResponse
+from kamu_assets.engines.job import RawQueryJob, TransformJob
+from kamu_assets.engines.raw_query import run_raw_query
 from kamu_assets.engines.slice_writer import Encodings
 from kamu_assets.errors import KamuError
 from kamu_assets.governance.access import Access

@@ -9,7 +9,6 @@ import datafusion
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from kamu_assets.engines.datafusion import TransformJob
 from kamu_assets.engines.engine import (
     TransformRequest,
     TransformRequestInput,
@@ -18,6 +17,7 @@ from kamu_assets.engines.engine import (
     Watermark,
 )
 from kamu_assets.engines.incremental.engine import run_incremental
+from kamu_assets.engines.job import TransformJob
 from kamu_assets.engines.listing import ipc_schema
 from kamu_assets.engines.slice_writer import Encodings
 from kamu_assets.odf.data import DatasetVocabulary, OffsetInterval

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from kamu_assets.engines.datafusion import RawQueryJob, TransformJob, run_raw_query, run_transform
+from kamu_assets.engines.datafusion import run_transform
 from kamu_assets.engines.engine import (
     InternalError,
     InvalidQuery,
@@ -18,7 +18,9 @@ from kamu_assets.engines.engine import (
     TransformSuccess,
     Watermark,
 )
+from kamu_assets.engines.job import RawQueryJob, TransformJob
 from kamu_assets.engines.listing import ipc_schema
+from kamu_assets.engines.raw_query import run_raw_query
 from kamu_assets.engines.slice_writer import Encodings
 from kamu_assets.engines.sql_guard import refuse_panic
 from kamu_assets.engines.worker_limits import DiskRefusedError
