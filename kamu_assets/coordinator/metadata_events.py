@@ -12,7 +12,7 @@ from kamu_assets.datasets.errors import DatasetNotFoundError, HeadMovedError, Mi
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.datasets.service import Datasets
 from kamu_assets.governance.access import Action
-from kamu_assets.odf.chain_rules import InvalidEventError
+from kamu_assets.odf.chain_errors import InvalidEventError
 from kamu_assets.odf.dataset import DatasetKind, MetadataEvent, SetTransform
 from kamu_assets.odf.identity import DatasetRef, parse_dataset_ref
 from kamu_assets.odf.multihash import Multihash

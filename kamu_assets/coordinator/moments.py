@@ -4,7 +4,7 @@ from typing import Final
 
 from kamu_assets.clock import Clock
 from kamu_assets.errors import UnavailableError
-from kamu_assets.odf.chain_rules import ChainState
+from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.timestamp import Timestamp
 
 # Clocks are set back by moments when they are corrected.

@@ -35,7 +35,8 @@ from kamu_assets.engines.engine import (
 )
 from kamu_assets.engines.registry import EngineRegistry
 from kamu_assets.engines.worker_limits import NoSpaceError
-from kamu_assets.odf.chain_rules import ChainState, NoOpEventError
+from kamu_assets.odf.chain_errors import NoOpEventError
+from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.data import DataSchema
 from kamu_assets.odf.dataset import ExecuteTransform, MetadataEvent, SetDataSchema
 from kamu_assets.odf.engine import TransformSql, normalize_transform

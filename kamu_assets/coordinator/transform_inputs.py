@@ -14,7 +14,7 @@ from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.datasets.store import DatasetStore
 from kamu_assets.engines.engine import TransformRequestInput, Watermark
 from kamu_assets.odf.arrow_schema import to_arrow
-from kamu_assets.odf.chain_rules import ChainState
+from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.data import DataSchema
 from kamu_assets.odf.dataset import SetTransform
 from kamu_assets.odf.engine import TransformInput

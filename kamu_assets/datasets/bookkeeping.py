@@ -15,7 +15,7 @@ from kamu_assets.datasets.sealing import Sealed
 from kamu_assets.datasets.statistics import StatisticsStore, extend
 from kamu_assets.datasets.store import DatasetStore
 from kamu_assets.datasets.stored_chain import StoredChain
-from kamu_assets.odf.chain_rules import ChainState
+from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.dataset import SetTransform
 from kamu_assets.odf.identity import DatasetID, parse_dataset_ref
 from kamu_assets.odf.multihash import Multihash

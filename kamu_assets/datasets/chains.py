@@ -13,7 +13,7 @@ from kamu_assets.datasets.model import DatasetEntry, IndexedBlock
 from kamu_assets.datasets.recent_states import RecentStates
 from kamu_assets.datasets.references import References
 from kamu_assets.datasets.store import DatasetStore
-from kamu_assets.odf.chain_rules import ChainState
+from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.dataset import MetadataBlock
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.odf.multihash import Multihash

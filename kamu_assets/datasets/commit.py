@@ -22,7 +22,7 @@ from kamu_assets.datasets.model import CommitResult, DatasetEntry, NewObject
 from kamu_assets.datasets.sealing import seal, seal_received
 from kamu_assets.datasets.store import DatasetStore
 from kamu_assets.errors import KamuError
-from kamu_assets.odf.chain_rules import ChainState
+from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.dataset import MetadataEvent, Seed
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.odf.multihash import Multihash

@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from threading import Lock
 
-from kamu_assets.odf.chain_rules import ChainState
+from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.odf.multihash import Multihash
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from kamu_assets.datasets.block_rows import index_block
 from kamu_assets.datasets.model import IndexedBlock
-from kamu_assets.odf.chain_rules import ChainState, check_append
+from kamu_assets.odf.chain_rules import check_append
+from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.dataset import MetadataBlock, MetadataEvent
 from kamu_assets.odf.multihash import Multihash
 from kamu_assets.odf.serde.flatbuffers import block_hash, decode_block, decode_header, encode_block

@@ -7,7 +7,7 @@ from kamu_assets.datasets.errors import DamagedDatasetError
 from kamu_assets.datasets.model import IndexedBlock
 from kamu_assets.datasets.sealing import append_received
 from kamu_assets.errors import KamuError
-from kamu_assets.odf.chain_rules import ChainState
+from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.dataset import Seed
 from kamu_assets.odf.multihash import Multihash
 from kamu_assets.odf.serde.flatbuffers import decode_header

@@ -1,4 +1,4 @@
-"""Why a block may not follow a chain: one class per rule of ODF-FACTS' "Metadata Chain", named as kamu names it."""
+"""Why a block may not follow a chain: one class per rule of a chain (ODF: Metadata Chain), named as kamu names it."""
 
 from typing import ClassVar
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from kamu_assets.datasets.model import DatasetEntry
-from kamu_assets.odf.chain_rules import ChainState
+from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.data import DataSchema, DataType, OptionType
 from kamu_assets.odf.dataset import SetDataSchema, SetTransform
 from kamu_assets.odf.engine import SqlQueryStep

@@ -8,7 +8,7 @@ from kamu_assets.datasets.errors import DatasetNotFoundError
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.datasets.service import Datasets
 from kamu_assets.errors import InvalidError
-from kamu_assets.odf.chain_rules import ChainState
+from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.identity import DatasetID, parse_dataset_ref
 from kamu_assets.query.model import PinnedDataset
 from kamu_assets.query.questions import (

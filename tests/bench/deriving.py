@@ -23,7 +23,7 @@ from kamu_assets.datasets.chains import Chains
 from kamu_assets.datasets.model import DatasetEntry, NewSlice
 from kamu_assets.engines.slice_writer import write_slice
 from kamu_assets.node import Node, open_node
-from kamu_assets.odf.chain_rules import ChainState
+from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.dataset import AddData, DatasetKind, SetDataSchema
 from kamu_assets.odf.identity import DatasetAlias, DatasetID
 from kamu_assets.odf.timestamp import Timestamp

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from kamu_assets.odf.arrow_schema import upgrade_legacy_schema
-from kamu_assets.odf.chain_rules import ChainState, check_append
+from kamu_assets.odf.chain_rules import check_append
+from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.dataset import AddData, DataSlice, ExecuteTransform, MetadataBlock, SetDataSchema
 from kamu_assets.odf.multihash import Multihash
 from kamu_assets.odf.serde import flatbuffers

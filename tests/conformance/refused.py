@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from kamu_assets.errors import InvalidError
-from kamu_assets.odf.chain_rules import ChainState, check_append
+from kamu_assets.odf.chain_rules import check_append
+from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.dataset import DatasetSnapshot, MetadataBlock, MetadataEvent, Seed, SetTransform
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.odf.multihash import Multihash

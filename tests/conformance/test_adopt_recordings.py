@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kamu_assets.coordinator.adoption import AdoptOptions
 from kamu_assets.datasets.findings import FindingKind
-from kamu_assets.odf.chain_rules import ChainState
+from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.identity import DatasetAlias, DatasetID
 from tests.support.coordination import a_coordinator
 from tests.support.heart import ADMIN, Heart, open_heart

@@ -13,7 +13,7 @@ from kamu_assets.datasets.messages import DatasetCreated, DatasetUpdated
 from kamu_assets.datasets.model import DatasetSummary
 from kamu_assets.datasets.stored_chain import read_chain
 from kamu_assets.errors import KamuError
-from kamu_assets.odf.chain_rules import ChainState
+from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.dataset import SetInfo
 from kamu_assets.odf.identity import DatasetKind
 from tests.support.heart import Heart, open_heart

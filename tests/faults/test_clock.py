@@ -9,7 +9,7 @@ import pytest
 
 from kamu_assets.coordinator.moments import ClockBehindError
 from kamu_assets.coordinator.service import Coordinator, PushData
-from kamu_assets.odf.chain_rules import SystemTimeIsNotMonotonicError
+from kamu_assets.odf.chain_errors import SystemTimeIsNotMonotonicError
 from kamu_assets.odf.dataset import SetInfo
 from kamu_assets.odf.timestamp import Timestamp
 from tests.faults.aftermath import violation_in

@@ -12,7 +12,7 @@ from kamu_assets.datasets.errors import DanglingObjectError, HeadMovedError, Mis
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.errors import DeniedError, InvalidError
 from kamu_assets.governance.errors import AccessDeniedError, LoginRequiredError
-from kamu_assets.odf.chain_rules import AppendingSeedBlockToNonEmptyChainError, InvalidEventError, NoOpEventError
+from kamu_assets.odf.chain_errors import AppendingSeedBlockToNonEmptyChainError, InvalidEventError, NoOpEventError
 from kamu_assets.odf.dataset import DatasetKind, MetadataEvent, SetInfo, SetTransform
 from kamu_assets.odf.engine import SqlQueryStep, TransformInput, TransformSql
 from kamu_assets.odf.identity import DatasetID

@@ -18,7 +18,7 @@ from kamu_assets.coordinator.service import PushData
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.engines.registry import UnknownEngineError
 from kamu_assets.node import Node, open_node
-from kamu_assets.odf.chain_rules import ChainState
+from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.engine import normalize_transform
 from kamu_assets.odf.identity import parse_dataset_ref
 from kamu_assets.odf.timestamp import Timestamp

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kamu_assets.odf.chain_rules import ChainState
+from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.data import DataField, DataSchema, Int32Type, Int64Type, OffsetInterval, TimestampType
 from kamu_assets.odf.dataset import AddData, DataSlice, MetadataBlock, MetadataEvent, Seed, SetDataSchema, SetInfo
 from kamu_assets.odf.identity import DatasetID, DatasetKind

@@ -24,7 +24,7 @@ from kamu_assets.datasets.model import DatasetEntry, NewSlice
 from kamu_assets.datasets.service import Datasets
 from kamu_assets.durability import Durability
 from kamu_assets.governance.access import Access
-from kamu_assets.odf.chain_rules import ChainState
+from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.data import OffsetInterval
 from kamu_assets.odf.data_hash import logical_hash
 from kamu_assets.odf.dataset import AddData, MetadataEvent

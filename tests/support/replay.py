@@ -16,7 +16,7 @@ from kamu_assets.coordinator.results import Updated
 from kamu_assets.coordinator.service import Coordinator, PushData
 from kamu_assets.datasets.errors import NameCollisionError
 from kamu_assets.errors import KamuError
-from kamu_assets.odf.chain_rules import ChainRuleError
+from kamu_assets.odf.chain_errors import ChainRuleError
 from kamu_assets.odf.identity import DatasetAlias, parse_dataset_ref
 from kamu_assets.odf.serde.yaml import block_to_json, event_from_json, parse_snapshot
 from kamu_assets.odf.snapshot import InvalidSnapshotError

@@ -19,7 +19,7 @@ from kamu_assets.datasets.commit import Committer
 from kamu_assets.datasets.model import CommitResult, DatasetEntry, NewSlice
 from kamu_assets.engines.slice_writer import Encodings, SliceStats
 from kamu_assets.engines.worker_limits import WorkerDiedError
-from kamu_assets.odf.chain_rules import ChainState
+from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.data import OffsetInterval
 from kamu_assets.odf.source import MergeStrategy, SourceState
 from kamu_assets.odf.timestamp import Timestamp

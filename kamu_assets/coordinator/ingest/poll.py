@@ -19,7 +19,7 @@ from kamu_assets.datasets.chains import Chains
 from kamu_assets.datasets.errors import HeadMovedError
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.egress.policy import EgressPolicy
-from kamu_assets.odf.chain_rules import ChainState
+from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.dataset import SetPollingSource
 from kamu_assets.odf.timestamp import Timestamp
 from kamu_assets.storage.files import told_plainly

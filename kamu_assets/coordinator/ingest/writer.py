@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from kamu_assets.odf.chain_rules import ChainState
+from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.data import DataSchema
 from kamu_assets.odf.dataset import AddData, DataSlice, MetadataEvent, SetDataSchema
 from kamu_assets.odf.source import SourceState

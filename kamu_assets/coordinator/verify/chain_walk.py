@@ -7,7 +7,8 @@ from kamu_assets.coordinator.verify.findings import FaultFoundError
 from kamu_assets.coordinator.verify.model import RESTORE, Fault, Place, VerdictKind
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.errors import InvalidError, KamuError
-from kamu_assets.odf.chain_rules import ChainState, check_append
+from kamu_assets.odf.chain_rules import check_append
+from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.dataset import MetadataBlock
 from kamu_assets.odf.multihash import Multihash
 from kamu_assets.odf.serde.flatbuffers import BlockHeader, decode_block, decode_header, decode_manifest, encode_block

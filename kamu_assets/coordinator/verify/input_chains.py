@@ -9,7 +9,7 @@ from kamu_assets.datasets.block_rows import DATA_KINDS, index_block
 from kamu_assets.datasets.intervals import ChainInterval, data_of
 from kamu_assets.datasets.model import DatasetEntry, IndexedBlock
 from kamu_assets.errors import InvalidError
-from kamu_assets.odf.chain_rules import ChainState
+from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.data import DataSchema, DatasetVocabulary
 from kamu_assets.odf.dataset import ExecuteTransformInput, SetDataSchema, SetVocab
 from kamu_assets.odf.multihash import Multihash

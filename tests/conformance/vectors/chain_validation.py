@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from kamu_assets.odf.chain_rules import ChainRuleError, ChainState, check_append, check_hash
+from kamu_assets.odf.chain_errors import ChainRuleError
+from kamu_assets.odf.chain_rules import check_append, check_hash
+from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.dataset import MetadataBlock
 from kamu_assets.odf.multihash import Multihash
 from kamu_assets.odf.serde import flatbuffers

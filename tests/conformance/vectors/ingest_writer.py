@@ -11,7 +11,8 @@ from kamu_assets.coordinator.ingest.slice_request import SliceInput, SliceReques
 from kamu_assets.coordinator.ingest.worker_jobs import write_slice
 from kamu_assets.coordinator.ingest.writer import NewData, plan_events, schema_of
 from kamu_assets.errors import InvalidError
-from kamu_assets.odf.chain_rules import ChainState, check_append
+from kamu_assets.odf.chain_rules import check_append
+from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.data import OffsetInterval
 from kamu_assets.odf.dataset import AddData, DataSlice, MetadataBlock, MetadataEvent, Seed
 from kamu_assets.odf.identity import DatasetID, DatasetKind

@@ -10,7 +10,8 @@ from pydantic import BaseModel
 from kamu_assets.coordinator.sync import messages
 from kamu_assets.coordinator.sync.block_batch import pack_blocks, unpack_blocks
 from kamu_assets.errors import InvalidError
-from kamu_assets.odf.chain_rules import ChainState, check_append
+from kamu_assets.odf.chain_rules import check_append
+from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.serde import flatbuffers
 from tests.conformance.difference import DifferenceError, expect
 

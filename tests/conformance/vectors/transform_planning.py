@@ -15,7 +15,7 @@ from kamu_assets.datasets.chains import Chains
 from kamu_assets.datasets.errors import InvalidBlockIntervalError
 from kamu_assets.engines.datafusion import _watermark
 from kamu_assets.engines.engine import TransformRequestInput, Watermark
-from kamu_assets.odf.chain_rules import ChainState
+from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.data import DatasetVocabulary, OffsetInterval
 from kamu_assets.odf.dataset import AddData, DataSlice, ExecuteTransformInput, MetadataBlock, MetadataEvent, SetInfo
 from kamu_assets.odf.identity import DatasetAlias

@@ -6,7 +6,7 @@ import pytest
 
 from kamu_assets.coordinator.moments import ClockBehindError, next_system_time
 from kamu_assets.errors import UnavailableError
-from kamu_assets.odf.chain_rules import ChainState
+from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.timestamp import Timestamp
 
 NOW = Timestamp.parse("2024-01-01T12:00:00Z")

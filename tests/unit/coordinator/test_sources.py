@@ -14,7 +14,7 @@ from kamu_assets.coordinator.ingest.fetch.event_times import event_time_of_file,
 from kamu_assets.coordinator.ingest.fetch.templates import fill_templates
 from kamu_assets.coordinator.ingest.push.media_types import media_type_of_file, reader_for
 from kamu_assets.coordinator.ingest.push.source import select_push_source
-from kamu_assets.odf.chain_rules import ChainState
+from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.data import DataSchema
 from kamu_assets.odf.dataset import AddPushSource
 from kamu_assets.odf.source import (

@@ -1,7 +1,7 @@
 """When a block is written, and what it says (ODF-FACTS 8.4)."""
 
 from kamu_assets.coordinator.ingest.writer import NewData, plan_events, plan_watermark
-from kamu_assets.odf.chain_rules import ChainState
+from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.data import DataField, DataSchema, Int64Type, OffsetInterval
 from kamu_assets.odf.dataset import AddData, DataSlice, SetDataSchema
 from kamu_assets.odf.multihash import Multihash

@@ -6,7 +6,7 @@ import pytest
 
 from kamu_assets.datasets.chains import Chains
 from kamu_assets.datasets.errors import DatasetNotFoundError, InvalidBlockIntervalError
-from kamu_assets.odf.chain_rules import ChainState
+from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.dataset import AddData, SetInfo
 from kamu_assets.odf.source import SourceState
 from kamu_assets.storage.errors import DamagedBlockError

@@ -19,7 +19,7 @@ from kamu_assets.datasets.errors import (
 from kamu_assets.datasets.files import DatasetFiles
 from kamu_assets.datasets.messages import DatasetCreated, DatasetUpdated
 from kamu_assets.durability import Durability
-from kamu_assets.odf.chain_rules import NoOpEventError
+from kamu_assets.odf.chain_errors import NoOpEventError
 from kamu_assets.odf.dataset import AddData, SetInfo, SetTransform
 from kamu_assets.odf.engine import SqlQueryStep, TransformInput, TransformSql
 from kamu_assets.odf.identity import DatasetID, DatasetKind

@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kamu_assets.odf import chain_rules as rules
+from kamu_assets.odf import chain_errors as errors
 from kamu_assets.odf.arrow_schema import upgrade_legacy_schema
-from kamu_assets.odf.chain_rules import ChainRuleError, ChainState, check_append, check_hash
+from kamu_assets.odf.chain_errors import ChainRuleError
+from kamu_assets.odf.chain_rules import check_append, check_hash
+from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.data import DataField, DataSchema, Int32Type, Int64Type, OffsetInterval, OptionType, StringType
 from kamu_assets.odf.dataset import (
     AddData,
@@ -159,31 +161,31 @@ READ = ExecuteTransformInput(dataset_id=INPUT, new_block_hash=HASH, new_offset=1
 @pytest.mark.parametrize(
     ("state", "event", "error"),
     [
-        (ROOT, AddData(), rules.NoOpEventError),
-        (ROOT, DisablePollingSource(), rules.UnimplementedEventError),
-        (ROOT, SEED, rules.AppendingSeedBlockToNonEmptyChainError),
-        (ROOT, AddData(prev_offset=9, new_data=slice_of(10, 11)), rules.WatermarkIsNotMonotonicError),
-        (ROOT, AddData(prev_offset=9, new_data=slice_of(11, 11)), rules.OffsetsAreNotSequentialError),
-        (ROOT, AddData(prev_offset=9, new_data=slice_of(10, 9)), rules.InvalidEventError),
-        (ROOT, AddData(prev_offset=9, new_watermark=Timestamp(5)), rules.NoOpEventError),
-        (ROOT, AddData(prev_offset=8, new_watermark=Timestamp(6)), rules.InvalidEventError),
+        (ROOT, AddData(), errors.NoOpEventError),
+        (ROOT, DisablePollingSource(), errors.UnimplementedEventError),
+        (ROOT, SEED, errors.AppendingSeedBlockToNonEmptyChainError),
+        (ROOT, AddData(prev_offset=9, new_data=slice_of(10, 11)), errors.WatermarkIsNotMonotonicError),
+        (ROOT, AddData(prev_offset=9, new_data=slice_of(11, 11)), errors.OffsetsAreNotSequentialError),
+        (ROOT, AddData(prev_offset=9, new_data=slice_of(10, 9)), errors.InvalidEventError),
+        (ROOT, AddData(prev_offset=9, new_watermark=Timestamp(5)), errors.NoOpEventError),
+        (ROOT, AddData(prev_offset=8, new_watermark=Timestamp(6)), errors.InvalidEventError),
         (
             ROOT,
             AddData(prev_offset=9, new_watermark=Timestamp(6), prev_checkpoint=HASH),
-            rules.CheckpointMismatchError,
+            errors.CheckpointMismatchError,
         ),
-        (ROOT, SCHEMA, rules.NoOpEventError),
-        (ROOT, SetDataSchema(), rules.InvalidEventError),
-        (ROOT, SetDataSchema(schema_=DataSchema(fields=())), rules.IncompatibleSchemaError),
-        (chain(SEED), AddData(new_data=slice_of(0, 9)), rules.DataBeforeSchemaError),
-        (chain(SEED, a_source()), a_source(separator=","), rules.NoOpEventError),
-        (chain(SEED), ExecuteTransform(query_inputs=(READ,), new_watermark=Timestamp(0)), rules.InvalidEventError),
-        (DERIVATIVE, ExecuteTransform(query_inputs=(), new_data=slice_of(0, 1)), rules.InputMismatchError),
-        (DERIVATIVE, AddData(new_data=slice_of(0, 1)), rules.WrongDatasetKindError),
+        (ROOT, SCHEMA, errors.NoOpEventError),
+        (ROOT, SetDataSchema(), errors.InvalidEventError),
+        (ROOT, SetDataSchema(schema_=DataSchema(fields=())), errors.IncompatibleSchemaError),
+        (chain(SEED), AddData(new_data=slice_of(0, 9)), errors.DataBeforeSchemaError),
+        (chain(SEED, a_source()), a_source(separator=","), errors.NoOpEventError),
+        (chain(SEED), ExecuteTransform(query_inputs=(READ,), new_watermark=Timestamp(0)), errors.InvalidEventError),
+        (DERIVATIVE, ExecuteTransform(query_inputs=(), new_data=slice_of(0, 1)), errors.InputMismatchError),
+        (DERIVATIVE, AddData(new_data=slice_of(0, 1)), errors.WrongDatasetKindError),
         (
             chain(SEED, TRANSFORM, SCHEMA),
             ExecuteTransform(query_inputs=(READ,), new_data=slice_of(0, 1)),
-            rules.WrongDatasetKindError,
+            errors.WrongDatasetKindError,
         ),
     ],
 )
@@ -197,10 +199,10 @@ def test_each_rule_has_its_error(state: ChainState, event: MetadataEvent, error:
 @pytest.mark.parametrize(
     ("changes", "error"),
     [
-        ({"sequence_number": 7}, rules.SequenceIntegrityError),
-        ({"system_time": Timestamp(-1)}, rules.SystemTimeIsNotMonotonicError),
-        ({"prev_block_hash": HASH}, rules.PrevBlockNotFoundError),
-        ({"prev_block_hash": None}, rules.FirstBlockMustBeSeedError),
+        ({"sequence_number": 7}, errors.SequenceIntegrityError),
+        ({"system_time": Timestamp(-1)}, errors.SystemTimeIsNotMonotonicError),
+        ({"prev_block_hash": HASH}, errors.PrevBlockNotFoundError),
+        ({"prev_block_hash": None}, errors.FirstBlockMustBeSeedError),
     ],
 )
 def test_the_envelope_has_to_fit(changes: dict[str, object], error: type[ChainRuleError]) -> None:
@@ -211,18 +213,18 @@ def test_the_envelope_has_to_fit(changes: dict[str, object], error: type[ChainRu
 def test_a_second_seed_without_a_past_is_refused() -> None:
     second = MetadataBlock(system_time=Timestamp(0), sequence_number=0, event=SEED)
 
-    with pytest.raises(rules.AppendingSeedBlockToNonEmptyChainError):
+    with pytest.raises(errors.AppendingSeedBlockToNonEmptyChainError):
         check_append(ROOT, second)
 
 
 def test_what_a_block_says_by_itself_is_judged_before_the_past() -> None:
-    with pytest.raises(rules.NoOpEventError):
+    with pytest.raises(errors.NoOpEventError):
         check_append(ROOT, next_block(ROOT, AddData(), sequence_number=99))
 
 
 def test_bytes_with_another_hash_are_refused() -> None:
     check_hash(HASH, expected=None)
-    with pytest.raises(rules.HashMismatchError):
+    with pytest.raises(errors.HashMismatchError):
         check_hash(HASH, expected=Multihash.sha3_256(b"y"))
 
 
@@ -230,7 +232,7 @@ def test_an_input_has_to_continue_where_it_was_left() -> None:
     state = appended(DERIVATIVE, ExecuteTransform(query_inputs=(READ,), new_data=slice_of(0, 1)))
     skipped = ExecuteTransformInput(dataset_id=INPUT, prev_block_hash=HASH, prev_offset=2)
 
-    with pytest.raises(rules.InputMismatchError):
+    with pytest.raises(errors.InputMismatchError):
         check_append(
             state,
             next_block(state, ExecuteTransform(query_inputs=(skipped,), prev_offset=1, new_watermark=Timestamp(1))),
@@ -264,7 +266,7 @@ def test_schemas_evolve_compatibly(after: tuple[tuple[str, Any], ...], compatibl
     if compatible:
         check_append(state, block)
     else:
-        with pytest.raises(rules.InvalidEventError):
+        with pytest.raises(errors.InvalidEventError):
             check_append(state, block)
 
 
@@ -283,7 +285,7 @@ def test_a_legacy_schema_says_nothing_reliable_about_options() -> None:
         assert state.schema_is_legacy
         check_append(state, next_block(state, SetDataSchema(schema_=same)))
         check_append(state, next_block(state, SetDataSchema(schema_=DataSchema(fields=options))))
-        with pytest.raises(rules.IncompatibleSchemaError):
+        with pytest.raises(errors.IncompatibleSchemaError):
             check_append(state, next_block(state, SetDataSchema(schema_=DataSchema(fields=same.fields[1:]))))
 
 

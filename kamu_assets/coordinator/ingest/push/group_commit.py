@@ -19,7 +19,7 @@ from kamu_assets.datasets.errors import HeadMovedError
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.datasets.store import DatasetStore
 from kamu_assets.errors import KamuError
-from kamu_assets.odf.chain_rules import ChainState
+from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.dataset import AddPushSource
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.odf.multihash import Multihash

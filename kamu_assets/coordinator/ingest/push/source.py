@@ -1,7 +1,7 @@
 """Which source of a dataset pushed data belongs to (ODF: AddPushSource)."""
 
 from kamu_assets.coordinator.ingest.errors import PushSourceAmbiguousError, PushSourceNotFoundError
-from kamu_assets.odf.chain_rules import ChainState
+from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.dataset import AddPushSource
 
 

@@ -10,7 +10,7 @@ from kamu_assets.datasets.chains import Chains
 from kamu_assets.datasets.errors import InvalidBlockIntervalError
 from kamu_assets.datasets.intervals import SliceRef
 from kamu_assets.datasets.model import DatasetEntry
-from kamu_assets.odf.chain_rules import ChainState
+from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.multihash import Multihash
 from kamu_assets.odf.source import MergeStrategy
 from kamu_assets.storage.layout import data_key, sidecar_folder
