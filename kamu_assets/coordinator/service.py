@@ -1,6 +1,6 @@
 """The coordinator: brings datasets up to date, from outside or from other datasets."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from kamu_assets.coordinator.verify.service import Verification
 from kamu_assets.database.database import Database
 from kamu_assets.datasets.chains import Chains
 from kamu_assets.datasets.commit import Committer
+from kamu_assets.datasets.damaged_slices import StoredSlice, bad_slices_blamed
 from kamu_assets.datasets.errors import HeadMovedError
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.datasets.service import Datasets
@@ -134,10 +135,11 @@ class Coordinator:
         `on_progress` is told after each committed slice, `on_rows` while one is written.
         """
         entry = self._datasets.resolve(caller, dataset, action=Action.WRITE)
-        if entry.kind is DatasetKind.DERIVATIVE:
-            return self._transforms.transform(entry, TransformOptions(run_id=run_id, on_progress=on_rows))
-        options = PollOptions(run_id, fetch_uncacheable, max_slices, on_progress, on_rows)
-        return self._poller.poll(entry, options)
+        with bad_slices_blamed(lambda: self._slices(caller, entry)):
+            if entry.kind is DatasetKind.DERIVATIVE:
+                return self._transforms.transform(entry, TransformOptions(run_id=run_id, on_progress=on_rows))
+            options = PollOptions(run_id, fetch_uncacheable, max_slices, on_progress, on_rows)
+            return self._poller.poll(entry, options)
 
     def push(
         self,
@@ -154,7 +156,8 @@ class Coordinator:
         # Known mistakes need not wait in the queue.
         select_push_source(self._chains.state(entry.id), source_name)
         push = Push(data.content, data.name, source_name, media_type, source_event_time)
-        return self._queue.push(entry.id, push)
+        with bad_slices_blamed(lambda: self._slices(caller, entry)):
+            return self._queue.push(entry.id, push)
 
     def set_watermark(
         self, caller: Caller, dataset: DatasetRef, watermark: Timestamp, *, run_id: str | None = None
@@ -198,6 +201,11 @@ class Coordinator:
             entry.id, expected_head=chain.head, events=events, system_time=now, run_id=run_id
         )
         return Updated.of(commit)
+
+    def _slices(self, caller: Caller, entry: DatasetEntry) -> Iterator[StoredSlice]:
+        """What an update of the dataset may read."""
+        for one in (*self._datasets.inputs(caller, entry.id), entry):
+            yield from self._datasets.stored_slices(one)
 
     def _writable_root(self, caller: Caller, dataset: DatasetRef) -> DatasetEntry:
         entry = self._datasets.resolve(caller, dataset, action=Action.WRITE)

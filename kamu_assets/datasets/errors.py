@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from kamu_assets.errors import ConflictError, InvalidError, NotFoundError
+from kamu_assets.errors import ConflictError, InvalidError, NotFoundError, UnavailableError
 from kamu_assets.odf.identity import DatasetAlias, DatasetID, DatasetRef
 from kamu_assets.odf.multihash import Multihash
 
@@ -110,3 +110,12 @@ class DamagedDatasetError(InvalidError):
         super().__init__(f"{where}: {reason}")
         self.where = where
         self.reason = reason
+
+
+class DamagedSliceError(UnavailableError):
+    """Data cannot be read because a slice is gone or is not what its name says."""
+
+    def __init__(self, alias: DatasetAlias, name: Multihash, found: str) -> None:
+        super().__init__(f"data slice {name} of {alias} {found}: `kamu-node verify {alias}` says what is left of it")
+        self.alias = alias
+        self.name = name

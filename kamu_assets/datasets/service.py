@@ -13,6 +13,7 @@ from kamu_assets.datasets.chains import ChainBlock, Chains
 from kamu_assets.datasets.changes import Changes
 from kamu_assets.datasets.commit import Committer
 from kamu_assets.datasets.creation import Creation, random_dataset_id
+from kamu_assets.datasets.damaged_slices import StoredSlice
 from kamu_assets.datasets.directory import OnProgress
 from kamu_assets.datasets.head_files import HeadFiles
 from kamu_assets.datasets.lineage import Lineage
@@ -190,6 +191,12 @@ class Datasets:
     def slice_location(self, entry: DatasetEntry, physical_hash: Multihash) -> str:
         """Where an engine opens a data slice or linked object."""
         return self._volumes.for_kind(entry.kind).location(data_key(entry.id, physical_hash))
+
+    def stored_slices(self, entry: DatasetEntry) -> Iterator[StoredSlice]:
+        """Every data slice up to the head, with its place."""
+        head = self._chains.head(entry.id)
+        for piece in self._chains.slices(entry.id, after=None, until=head) if head else ():
+            yield StoredSlice(entry.alias, piece.physical_hash, self.slice_location(entry, piece.physical_hash))
 
     def checkpoint_location(self, entry: DatasetEntry, physical_hash: Multihash) -> str:
         """Where an engine opens a checkpoint."""

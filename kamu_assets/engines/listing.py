@@ -15,20 +15,12 @@ import pyarrow.parquet as pq
 from datafusion.plan import LogicalPlan
 
 from kamu_assets.engines.protobuf import LENGTH_DELIMITED, fields, length_delimited, raw_fields
+from kamu_assets.engines.slice_errors import LostSliceError
 from kamu_assets.engines.storable import has_floats
-from kamu_assets.errors import UnavailableError
 
 _SCAN_NODE: Final = 1
 _PATHS: Final = 2
 _FLOATS: Final = ("FLOAT", "DOUBLE")
-
-
-class LostSliceError(UnavailableError):
-    """A data slice is not where it should be."""
-
-    def __init__(self, path: str) -> None:
-        self.name = path.rpartition("/")[2]
-        super().__init__(f"data slice {self.name} is missing in the store; run `kamu-node doctor`")
 
 
 def listing(

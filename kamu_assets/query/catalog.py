@@ -36,6 +36,11 @@ class QueryCatalog:
     def pinned(self) -> tuple[PinnedDataset, ...]:
         return tuple(self._names.values())
 
+    @property
+    def read(self) -> tuple[DatasetEntry, ...]:
+        """The datasets that were looked at."""
+        return tuple(entry for entry, _ in self._pinned.values())
+
     def answer(self, question: Question) -> Answer:
         match question:
             case FindTable(name, is_read):

@@ -1,10 +1,13 @@
 """The use cases of reading: a query, and the newest rows of a dataset."""
 
 import threading
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from kamu_assets.auth.model import Caller
 from kamu_assets.datasets.chains import Chains
+from kamu_assets.datasets.damaged_slices import StoredSlice, bad_slices_blamed
+from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.datasets.service import Datasets
 from kamu_assets.engines.workers import WorkerPool
 from kamu_assets.errors import InvalidError
@@ -47,7 +50,8 @@ class QueryService:
         shape = self._shape(request.skip, request.limit, request.data_format, sort_keys=request.sort_keys)
         catalog = QueryCatalog(caller, datasets=self._datasets, chains=self._chains)
         job = QueryJob(request.sql, shape, self._memory_bytes)
-        answer = self._pool.run(run_query, job, on_ask=catalog.answer, cancel=cancel)
+        with bad_slices_blamed(lambda: self._slices(catalog.read)):
+            answer = self._pool.run(run_query, job, on_ask=catalog.answer, cancel=cancel)
         return _response(answer, shape, catalog.pinned)
 
     def tail(
@@ -70,12 +74,17 @@ class QueryService:
         table = table_spec(entry, state, datasets=self._datasets, chains=self._chains, offsets=(first, last))
         whole = AnswerShape(0, shape.limit, data_format, sort_keys=False, limit_bytes=self._max_answer_bytes)
         job = TailJob(table, first, last, whole, self._memory_bytes)
-        answer = self._pool.run(run_tail, job, cancel=cancel)
+        with bad_slices_blamed(lambda: self._slices([entry])):
+            answer = self._pool.run(run_tail, job, cancel=cancel)
         return _response(answer, shape, pinned)
 
     def close(self) -> None:
         """End the workers."""
         self._pool.close()
+
+    def _slices(self, read: Iterable[DatasetEntry]) -> Iterator[StoredSlice]:
+        for entry in read:
+            yield from self._datasets.stored_slices(entry)
 
     def _shape(self, skip: int, limit: int | None, data_format: DataFormat, *, sort_keys: bool) -> AnswerShape:
         wanted = DEFAULT_LIMIT if limit is None else limit

@@ -408,6 +408,23 @@ def test_one_broken_dataset_is_told_and_the_others_are_verified_too(filled: Home
     assert fault["expected"] == path.name != fault["found"]
 
 
+@pytest.mark.parametrize(
+    "command", [("tail", "cities"), ("sql", "select * from cities"), ("pull", "large")], ids=lambda command: command[0]
+)
+@pytest.mark.parametrize("damage", ["is missing", "is damaged"])
+def test_whoever_reads_a_bad_slice_hears_whose_it_is(cities: Home, command: tuple[str, ...], damage: str) -> None:
+    cities.ok("ingest", "cities", cities.write("rows.csv", ROWS))
+    path = _slice_of(cities, "cities")
+    if damage == "is missing":
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes()[:-20])
+
+    told = cities.refusal(*command)
+
+    assert f"data slice {path.name} of kamu/cities {damage}: `kamu-node verify kamu/cities` " in told
+
+
 def test_a_verdict_says_where_and_what_to_do(filled: Home) -> None:
     path = _slice_of(filled, "cities")
     path.unlink()

@@ -17,12 +17,11 @@ import pytest
 from kamu_assets.coordinator.ingest.limits import IngestLimits
 from kamu_assets.coordinator.ingest.session import open_bench
 from kamu_assets.coordinator.ingest.sidecars import building, history, shelf, slices
-from kamu_assets.coordinator.ingest.sidecars.errors import UnreadableSliceError
 from kamu_assets.coordinator.ingest.sidecars.layout import Layout
 from kamu_assets.coordinator.ingest.sidecars.state import LatestState
 from kamu_assets.coordinator.ingest.sidecars.use import Contents, known_heads
 from kamu_assets.coordinator.service import Coordinator
-from kamu_assets.datasets.errors import DatasetNotFoundError
+from kamu_assets.datasets.errors import DamagedSliceError, DatasetNotFoundError
 from kamu_assets.engines.worker_limits import WorkerDiedError
 from kamu_assets.odf.data import DatasetVocabulary
 from kamu_assets.odf.serde.yaml import event_from_json
@@ -319,7 +318,7 @@ def test_a_damaged_slice_is_named_and_not_the_input(merge: str, heart: Heart, co
     path = Path(heart.volumes.for_kind(entry.kind).location(data_key(entry.id, part.physical_hash)))
     path.write_bytes(bytes(path.stat().st_size))
 
-    with pytest.raises(UnreadableSliceError, match=str(part.physical_hash)):
+    with pytest.raises(DamagedSliceError, match=str(part.physical_hash)):
         push(coordinator, entry, STEPS[1])
 
 

@@ -1,12 +1,12 @@
 import contextlib
 import re
 import threading
+from pathlib import Path
 
 import pytest
 
 from kamu_assets.auth.model import ANONYMOUS
-from kamu_assets.datasets.errors import DatasetNotFoundError
-from kamu_assets.engines.listing import LostSliceError
+from kamu_assets.datasets.errors import DamagedSliceError, DatasetNotFoundError
 from kamu_assets.engines.sql_guard import InvalidQueryError, QueryFailedError, StatementNotAllowedError
 from kamu_assets.engines.worker_limits import AbortedError, JobCancelledError, MemoryLimitError
 from kamu_assets.errors import InvalidError
@@ -314,16 +314,27 @@ def test_a_plan_does_not_tell_where_the_node_keeps_its_files(reading: Reading) -
         assert reading.heart.datasets.storage_location(entry).strip("/") not in plan
 
 
-def test_a_lost_file_is_an_error_without_its_path(reading: Reading) -> None:
+@pytest.mark.parametrize("damage", ["is missing", "is damaged"])
+@pytest.mark.parametrize("way", ["query", "tail"])
+def test_a_bad_slice_is_told_with_its_dataset_and_without_its_path(reading: Reading, way: str, damage: str) -> None:
     entry = reading.stations("log", 1)
-    (piece,) = reading.heart.chains.slices(entry.id, after=None, until=reading.heart.chains.head(entry.id))
-    location = reading.heart.datasets.slice_location(entry, piece.physical_hash)
-    reading.heart.volumes.root.delete(location.partition("/datasets/")[2])
+    reading.stations("fine", 2)
+    ways = {
+        "query": lambda: reading.query("select * from fine join log using (station)"),
+        "tail": lambda: reading.service.tail(ANONYMOUS, ALIAS),
+    }
+    (piece,) = reading.heart.datasets.stored_slices(entry)
+    path = Path(piece.location)
+    if damage == "is missing":
+        path.unlink()
+    else:
+        content = path.read_bytes()
+        path.write_bytes(content[: len(content) // 2])
 
-    with pytest.raises(LostSliceError) as caught:
-        reading.query("select * from log")
+    with pytest.raises(DamagedSliceError) as caught:
+        ways[way]()
 
-    assert str(piece.physical_hash) in str(caught.value)
+    assert str(caught.value).startswith(f"data slice {piece.name} of kamu/log {damage}: `kamu-node verify kamu/log` ")
     assert "/datasets/" not in str(caught.value)
 
 

@@ -1,0 +1,48 @@
+"""Errors of reading are told with the dataset whose file is to blame, and only those."""
+
+from pathlib import Path
+
+from kamu_assets.datasets.damaged_slices import StoredSlice, blamed
+from kamu_assets.engines.slice_errors import LostSliceError
+from kamu_assets.engines.sql_guard import QueryFailedError
+from kamu_assets.errors import KamuError
+from kamu_assets.odf.identity import DatasetAlias
+from kamu_assets.odf.multihash import Multihash
+
+UNREADABLE = QueryFailedError("Parquet argument error: External: snappy: corrupt input")
+
+
+def a_slice(folder: Path, alias: str, *, content: bytes = b"rows") -> StoredSlice:
+    path = folder / alias.rpartition("/")[2]
+    path.write_bytes(content)
+    return StoredSlice(DatasetAlias.parse(alias), Multihash.sha3_256(b"rows"), str(path))
+
+
+def told(error: KamuError, *slices: StoredSlice, seconds: float = 60) -> str:
+    return str(blamed(error, slices, seconds=seconds))
+
+
+def test_the_dataset_of_the_changed_file_is_named(tmp_path: Path) -> None:
+    whole, changed = a_slice(tmp_path, "kamu/a"), a_slice(tmp_path, "kamu/b", content=b"other")
+
+    assert f"{changed.name} of kamu/b is damaged: `kamu-node verify kamu/b`" in told(UNREADABLE, whole, changed)
+
+
+def test_a_lost_slice_is_found_by_its_name(tmp_path: Path) -> None:
+    lost = StoredSlice(DatasetAlias.parse("kamu/a"), Multihash.sha3_256(b"lost"), str(tmp_path / "nowhere"))
+    error = LostSliceError(f"/store/{lost.name}")
+
+    # No time is needed for it: only its own file is looked at.
+    assert "of kamu/a is missing" in told(error, a_slice(tmp_path, "kamu/b", content=b"?"), lost, seconds=0)
+
+
+def test_what_is_not_known_to_be_damaged_is_not_blamed(tmp_path: Path) -> None:
+    changed = a_slice(tmp_path, "kamu/a", content=b"other")
+    of_values = QueryFailedError("Arrow error: Divide by zero error")
+
+    assert told(of_values, changed) == str(of_values)
+    assert told(UNREADABLE, a_slice(tmp_path, "kamu/b")) == str(UNREADABLE)
+
+
+def test_looking_for_the_damage_ends_when_patience_does(tmp_path: Path) -> None:
+    assert told(UNREADABLE, a_slice(tmp_path, "kamu/a", content=b"other"), seconds=-1) == str(UNREADABLE)
