@@ -10,6 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+import structlog
+
 from kamu_assets.auth.service import AuthService
 from kamu_assets.auth.store import AccountStore
 from kamu_assets.clock import Clock, SystemClock
@@ -31,6 +33,7 @@ from kamu_assets.governance.access import Access
 from kamu_assets.settings import OwnEngine, Settings
 from kamu_assets.storage.local import LocalObjectStore
 from kamu_assets.storage.volumes import Volumes
+from kamu_assets.storage.workplaces import abandoned
 
 if TYPE_CHECKING:
     from kamu_assets.coordinator.ingest.poll import PollRules
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
     from kamu_assets.engines.workers import WorkerPool
     from kamu_assets.query.service import QueryService
 
+log = structlog.get_logger(__name__)
 # Seconds after which a query gives way to others that wait.
 _PATIENCE = 2.0
 
@@ -116,6 +120,13 @@ class Node:
         self.auth.ensure_admin()
         if repair:
             self.datasets.repair_heads()
+            self._remove_abandoned()
+
+    def _remove_abandoned(self) -> None:
+        """What jobs that were killed left behind may be as large as what they read."""
+        for folder in (*(volume.staging() for volume in self.volumes.distinct()), self.settings.uploads_path):
+            for name in abandoned(folder, remove=True):
+                log.info("abandoned_work_removed", path=str(folder / name))
 
     def warm_up(self) -> None:
         """Start child processes before the first request needs them."""

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from kamu_assets.node import Node
+from kamu_assets.storage.workplaces import workplace
 from kamu_gateway.edge import errors
 from kamu_gateway.edge.bodies import Intake
 from kamu_gateway.edge.cors import CrossOrigin
@@ -20,14 +21,7 @@ def create_app(node: Node) -> FastAPI:
     app = FastAPI(
         title="Kamu node", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False, lifespan=_lifespan
     )
-    limits = node.settings.ingest
     app.state.node = node
-    app.state.intake = Intake(
-        folder=node.settings.uploads_path,
-        max_body=limits.max_body,
-        in_memory=limits.group_limit,
-        budget=max(limits.queue_limit, limits.group_limit),
-    )
     # Made now, once: requests come on many threads.
     _ = node.coordinator, node.query
     errors.install(app)
@@ -41,6 +35,14 @@ def create_app(node: Node) -> FastAPI:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    app.state.lanes = Lanes()
-    app.state.intake.remove_leftovers()
-    yield
+    settings = app.state.node.settings
+    limits = settings.ingest
+    with workplace(settings.uploads_path, "push") as folder:
+        app.state.lanes = Lanes()
+        app.state.intake = Intake(
+            folder=folder,
+            max_body=limits.max_body,
+            in_memory=limits.group_limit,
+            budget=max(limits.queue_limit, limits.group_limit),
+        )
+        yield

@@ -4,7 +4,6 @@ import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Any
 
 from kamu_api.cli.output import ProgressLine
@@ -15,6 +14,7 @@ from kamu_assets.errors import InvalidError
 from kamu_assets.node import Node
 from kamu_assets.odf.identity import parse_dataset_ref
 from kamu_assets.odf.timestamp import Timestamp
+from kamu_assets.storage.workplaces import workplace
 
 
 class Pushing:
@@ -47,10 +47,11 @@ class Pushing:
 
     def _push_stdin(self, progress: ProgressLine) -> dict[str, Any]:
         progress.update(note="standard input")
-        with NamedTemporaryFile(dir=self._node.settings.uploads_path, prefix="stdin-") as copy:
-            shutil.copyfileobj(sys.stdin.buffer, copy)
-            copy.flush()
-            return self._push(Path(copy.name), "standard input", self._media_type)
+        with workplace(self._node.settings.uploads_path, "stdin") as folder:
+            copy = folder / "body"
+            with copy.open("wb") as file:
+                shutil.copyfileobj(sys.stdin.buffer, file)
+            return self._push(copy, "standard input", self._media_type)
 
     def _push(self, path: Path, name: str, media_type: str | None) -> dict[str, Any]:
         result = self._node.coordinator.push(

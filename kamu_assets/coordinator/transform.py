@@ -3,10 +3,8 @@
 import hashlib
 import threading
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from uuid import uuid4
 
 from kamu_assets.clock import Clock
 from kamu_assets.coordinator.errors import (
@@ -45,6 +43,7 @@ from kamu_assets.odf.timestamp import Timestamp
 from kamu_assets.storage.errors import StorageFullError
 from kamu_assets.storage.layout import checkpoint_key
 from kamu_assets.storage.volumes import Volumes
+from kamu_assets.storage.workplaces import workplace
 
 _ATTEMPTS = 3
 _CHUNK = 1 << 20
@@ -69,16 +68,18 @@ class _Step:
     inputs: Sequence[PlannedInput]
     system_time: Timestamp
     options: TransformOptions
-    # Where the engine leaves what it makes.
-    data: Path
-    checkpoint: Path
+    # Where the engine leaves what it makes; after a commit the store has taken the files over.
+    folder: Path
 
-    def clean_up(self) -> None:
-        """After a commit the store has taken the files over."""
-        for path in (self.data, self.checkpoint):
-            # What cannot be removed is a leftover: the block is committed all the same.
-            with suppress(OSError):
-                path.unlink()
+    @property
+    def data(self) -> Path:
+        """The new slice."""
+        return self.folder / "slice"
+
+    @property
+    def checkpoint(self) -> Path:
+        """The engine's state after it."""
+        return self.folder / "checkpoint"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,21 +131,17 @@ class Transforms:
             return UpToDate(waiting_for=inputs.aliases)
         if chain.schema is not None and all(one.plan.nothing_to_do for one in inputs):
             return UpToDate()
-        name, staging = uuid4().hex, self._volumes.staging(entry.kind)
-        step = _Step(
-            entry=entry,
-            chain=chain,
-            transform=normalize_transform(chain.transform.transform),
-            inputs=inputs,
-            system_time=next_system_time(self._clock, chain),
-            options=options,
-            data=staging / f"slice-{name}",
-            checkpoint=staging / f"checkpoint-{name}",
-        )
-        try:
+        with workplace(self._volumes.staging(entry.kind), "transform") as folder:
+            step = _Step(
+                entry=entry,
+                chain=chain,
+                transform=normalize_transform(chain.transform.transform),
+                inputs=inputs,
+                system_time=next_system_time(self._clock, chain),
+                options=options,
+                folder=folder,
+            )
             return self._commit(step, _check(step, self._run(step)))
-        finally:
-            step.clean_up()
 
     def _run(self, step: _Step) -> TransformSuccess:
         engine = self._engines.get(step.transform.engine)
@@ -152,7 +149,7 @@ class Transforms:
         try:
             answer = engine.transform(self._request(step), on_progress=options.on_progress, cancel=options.cancel)
         except NoSpaceError as error:
-            raise StorageFullError(step.data.parent) from error
+            raise StorageFullError(step.folder.parent) from error
         match answer:
             case TransformSuccess():
                 return answer

@@ -19,6 +19,7 @@ from kamu_assets.datasets.store import DatasetStore
 from kamu_assets.errors import KamuError
 from kamu_assets.storage.layout import sidecar_folders, stored_datasets
 from kamu_assets.storage.volumes import Volumes
+from kamu_assets.storage.workplaces import abandoned
 
 # A writer that has been silent for so long is dead.
 LEFTOVER_SECONDS = 3600.0
@@ -111,10 +112,10 @@ class Doctor:
                 yield Finding(FindingKind.LEFTOVERS, None, message, repaired=not dry_run)
 
     def _leftovers(self, *, dry_run: bool) -> Iterator[Finding]:
-        if dry_run:
-            return
         for volume in self._volumes.distinct():
-            removed = volume.remove_leftovers(older_than=LEFTOVER_SECONDS)
-            if removed:
-                message = f"removed {len(removed)} files of interrupted writers: {', '.join(removed[:5])}"
-                yield Finding(FindingKind.LEFTOVERS, None, message, repaired=True)
+            files = volume.remove_leftovers(older_than=LEFTOVER_SECONDS, dry_run=dry_run)
+            folders = abandoned(volume.staging(), remove=not dry_run)
+            for found, what in ((files, "files of interrupted writers"), (folders, "folders of jobs that were killed")):
+                if found:
+                    message = f"removed {len(found)} {what}: {', '.join(found[:5])}"
+                    yield Finding(FindingKind.LEFTOVERS, None, message, repaired=not dry_run)

@@ -131,10 +131,10 @@ class LocalObjectStore:
         folder = self._root / STAGING
         return self._in_folder(folder, STAGING, lambda: folder)
 
-    def remove_leftovers(self, *, older_than: float) -> tuple[str, ...]:
+    def remove_leftovers(self, *, older_than: float, dry_run: bool = False) -> tuple[str, ...]:
         """Remove pending and staged files untouched for so many seconds."""
         found = sorted(local_listing.leftovers(self._root, STAGING, older_than))
-        for path in found:
+        for path in () if dry_run else found:
             path.unlink(missing_ok=True)
         return tuple(str(path.relative_to(self._root)) for path in found)
 

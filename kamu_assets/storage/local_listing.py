@@ -30,10 +30,12 @@ def folders(root: Path, prefix: str) -> Iterator[str]:
 
 
 def leftovers(root: Path, staging: str, older_than: float) -> Iterator[Path]:
-    """Files of writers that died: hidden pending ones and all in the staging folder."""
+    """Files of writers that died: hidden pending ones and all in the staging folder; workplaces have an own rule."""
     latest = time.time() - older_than
-    for folder, _, names in os.walk(root):
-        staged = Path(folder).relative_to(root).parts[:1] == (staging,)
+    for folder, below, names in os.walk(root):
+        staged = Path(folder) == root / staging
+        if staged:
+            below.clear()
         for name in names:
             path = Path(folder, name)
             if (staged or name.startswith(PENDING_PREFIX)) and _modified(path) <= latest:

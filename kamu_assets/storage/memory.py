@@ -146,7 +146,12 @@ class MemoryObjectStore:
         folder.mkdir(exist_ok=True)
         return folder
 
-    def remove_leftovers(self, *, older_than: float) -> tuple[str, ...]:  # noqa: ARG002 - memory leaves nothing behind
+    def remove_leftovers(
+        self,
+        *,
+        older_than: float,  # noqa: ARG002 - memory leaves nothing behind
+        dry_run: bool = False,  # noqa: ARG002 - the same
+    ) -> tuple[str, ...]:
         """Nothing: what died took its memory with it."""
         return ()
 

@@ -119,6 +119,6 @@ class ObjectStore(Protocol):
         """A local folder from which `put_file` is cheapest."""
         ...
 
-    def remove_leftovers(self, *, older_than: float) -> tuple[str, ...]:
-        """Remove what writers that died left behind, untouched for so many seconds; tells what it was."""
+    def remove_leftovers(self, *, older_than: float, dry_run: bool = False) -> tuple[str, ...]:
+        """Remove what writers that died left behind, untouched for so many seconds; tells what it was (or would be)."""
         ...

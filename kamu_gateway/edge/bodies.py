@@ -12,7 +12,7 @@ from fastapi import Request
 from starlette.requests import ClientDisconnect
 
 from kamu_gateway.edge.errors import MessageAnswerError
-from kamu_gateway.edge.growing_body import PREFIX, GrowingBody
+from kamu_gateway.edge.growing_body import GrowingBody
 
 SILENCE_SECONDS = 60.0
 _MIB = 1 << 20
@@ -45,13 +45,6 @@ class Intake:
             yield body.content()
         finally:
             body.discard()
-
-    def remove_leftovers(self) -> None:
-        """Remove files of processes that died in the middle of a body."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        for path in self._folder.glob(f"{PREFIX}-*-*"):
-            if not _is_alive(path.name.split("-")[1]):
-                path.unlink(missing_ok=True)
 
     def _hold(self, size: int) -> None:
         if self._held + size > self._budget:
@@ -94,7 +87,3 @@ def declared_size(request: Request) -> int:
     except ValueError:
         # The server refuses such a request by itself; a client that got here has left.
         raise ClientDisconnect from None
-
-
-def _is_alive(pid: str) -> bool:
-    return Path(f"/proc/{pid}").exists()

@@ -1,6 +1,5 @@
 """A body that arrives piece by piece: in memory at first, in a file from the moment it is too large for that."""
 
-import os
 import secrets
 from collections.abc import Callable
 from pathlib import Path
@@ -8,9 +7,6 @@ from typing import IO
 
 from kamu_gateway.edge.errors import MessageAnswerError
 from kamu_gateway.edge.threads import in_thread
-
-# Names of files go on with the process that writes them, so that files of dead ones can be told.
-PREFIX = "push"
 
 
 class GrowingBody:
@@ -55,7 +51,7 @@ class GrowingBody:
 
     def _spool(self, piece: bytes) -> None:
         if self._file is None:
-            self._path = self._folder / f"{PREFIX}-{os.getpid()}-{secrets.token_hex(8)}"
+            self._path = self._folder / secrets.token_hex(8)
             self._file = self._path.open("xb", buffering=0)
             _write(self._file, self._buffer)
         _write(self._file, piece)

@@ -97,6 +97,10 @@ def numbers(api: Api) -> list[int]:
     return [row[0] for row in answer.json()["output"]["data"]]
 
 
+def spooled(home: Path) -> list[Path]:
+    return [path for path in (home / "uploads").rglob("*") if path.is_file()]
+
+
 def test_a_spooled_body_of_a_killed_process_is_forgotten(home: Path) -> None:
     with open_node(load_settings(home)) as node:
         before = node.datasets.summary(node.auth.admin_caller(), DatasetAlias.parse("log")).head
@@ -104,12 +108,12 @@ def test_a_spooled_body_of_a_killed_process_is_forgotten(home: Path) -> None:
         lines = ("POST /kamu/log/ingest HTTP/1.1", "host: n", f"authorization: Bearer {api.token}")
         head = "\r\n".join((*lines, "content-length: 9000", "", ""))
         connection.sendall(head.encode() + b'{"n":1}\n' * 500)
-        while not list((home / "uploads").iterdir()):
+        while not spooled(home):
             time.sleep(0.01)
         api.kill()
 
     with serving(home) as again:
-        assert list((home / "uploads").iterdir()) == []
+        assert spooled(home) == []
         with open_node(load_settings(home)) as node:
             assert node.datasets.summary(node.auth.admin_caller(), DatasetAlias.parse("log")).head == before
         assert again.push(b'{"n":1}') == 200

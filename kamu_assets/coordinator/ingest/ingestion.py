@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Protocol, TypeVar
 
 import structlog
@@ -25,6 +24,7 @@ from kamu_assets.odf.source import MergeStrategy, SourceState
 from kamu_assets.odf.timestamp import Timestamp
 from kamu_assets.storage.files import told_plainly
 from kamu_assets.storage.volumes import Volumes
+from kamu_assets.storage.workplaces import workplace
 
 log = structlog.get_logger(__name__)
 
@@ -100,9 +100,9 @@ class Ingestion:
         staging = self._volumes.staging(entry.kind)
         with (
             told_plainly(staging),
-            TemporaryDirectory(dir=staging, prefix="ingest-", ignore_cleanup_errors=True) as folder,
+            workplace(staging, "ingest") as folder,
         ):
-            target = Path(folder) / "slice"
+            target = folder / "slice"
             request = self._request(chain, work, target, plan)
             result = self._pool.run(write_slice, request, on_progress=work.on_rows)
             return Ingested(result, self._commit(entry, chain, work, result, target))

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from kamu_assets.clock import Clock
 from kamu_assets.coordinator.ingest.fetch.model import Fetched, FetchRequest
@@ -25,6 +24,7 @@ from kamu_assets.odf.timestamp import Timestamp
 from kamu_assets.storage.files import told_plainly
 from kamu_assets.storage.layout import savepoint_folder
 from kamu_assets.storage.volumes import Volumes
+from kamu_assets.storage.workplaces import workplace
 
 _ATTEMPTS = 3
 
@@ -121,15 +121,15 @@ class Poller:
         staging = self._volumes.staging(entry.kind)
         with (
             told_plainly(staging),
-            TemporaryDirectory(dir=staging, prefix="fetch-", ignore_cleanup_errors=True) as folder,
+            workplace(staging, "fetch") as folder,
         ):
-            request = self._request(chain, now, Path(folder))
+            request = self._request(chain, now, folder)
             if not options.fetch_uncacheable:
                 request = replace(request, savepoint=savepoint)
             found = fetch(source.fetch, request)
             if found is None:
                 return _Step(None, has_more=False)
-            file = self._prepared(found, source, Path(folder))
+            file = self._prepared(found, source, folder)
             commit = self._ingestion.ingest(entry, chain, _work(source, found, file, now, options)).commit
         savepoint.drop()
         return _Step(Updated.of(commit) if commit else None, has_more=found.has_more)

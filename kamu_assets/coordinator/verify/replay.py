@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
 
 from kamu_assets.coordinator.verify.damaged_inputs import damaged_input
 from kamu_assets.coordinator.verify.findings import FaultFoundError, Findings, Stage
@@ -29,6 +28,7 @@ from kamu_assets.odf.engine import TransformSql
 from kamu_assets.storage.errors import StorageFullError
 from kamu_assets.storage.layout import data_key
 from kamu_assets.storage.volumes import Volumes
+from kamu_assets.storage.workplaces import workplace
 
 # Says nothing about the dataset.
 _NOT_ITS_FAULT = (
@@ -120,13 +120,8 @@ class Replays:
     @contextmanager
     def _output(self) -> Iterator[tuple[Path, Path]]:
         """Where the engine leaves what it makes, until it is compared."""
-        staging, name = self.volumes.staging(self.entry.kind), uuid4().hex
-        data, checkpoint = staging / f"replay-{name}", staging / f"replay-checkpoint-{name}"
-        try:
-            yield data, checkpoint
-        finally:
-            data.unlink(missing_ok=True)
-            checkpoint.unlink(missing_ok=True)
+        with workplace(self.volumes.staging(self.entry.kind), "replay") as folder:
+            yield folder / "slice", folder / "checkpoint"
 
 
 def _engine_error(place: Place, message: str) -> Fault:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -113,14 +112,3 @@ def test_a_disk_that_takes_nothing_is_told(tmp_path: Path) -> None:
         taken(an_intake(tmp_path / "gone"), a_request([b"x" * 50], end=END))
 
     assert refusal.value.status == 503
-
-
-def test_files_of_dead_processes_are_removed(tmp_path: Path) -> None:
-    alive, dead = tmp_path / f"push-{os.getpid()}-1", tmp_path / "push-999999999-1"
-    others = tmp_path / "notes"
-    for path in (alive, dead, others):
-        path.touch()
-
-    an_intake(tmp_path).remove_leftovers()
-
-    assert set(tmp_path.iterdir()) == {alive, others}
