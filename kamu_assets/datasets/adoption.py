@@ -9,6 +9,7 @@ from kamu_assets.clock import Clock
 from kamu_assets.database.database import Database
 from kamu_assets.database.outbox import Outbox
 from kamu_assets.database.transaction import Transaction
+from kamu_assets.datasets.alias_file import said_instead
 from kamu_assets.datasets.bookkeeping import Bookkeeping
 from kamu_assets.datasets.directory import DatasetDirectory, OnProgress, alone, take_in
 from kamu_assets.datasets.errors import DamagedDatasetError
@@ -114,9 +115,5 @@ class Adoption:
 
     def _keep_alias(self, files: DatasetFiles, entry: DatasetEntry) -> None:
         """Write `info/alias` where it says something else, so that the registry can be rebuilt from it."""
-        try:
-            found = files.alias()
-        except DamagedDatasetError:
-            found = None
-        if found is None or DatasetAlias(found.account or DEFAULT_ACCOUNT, found.name) != entry.alias:
+        if said_instead(files, entry) is not None:
             files.write_alias(entry.alias)

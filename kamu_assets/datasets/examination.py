@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from kamu_assets.database.database import Database
 from kamu_assets.database.outbox import Outbox
 from kamu_assets.database.transaction import Transaction
+from kamu_assets.datasets.alias_file import said_instead
 from kamu_assets.datasets.block_index import BlockIndex
 from kamu_assets.datasets.bookkeeping import Bookkeeping, inputs_of
 from kamu_assets.datasets.files import DatasetFiles
@@ -70,6 +71,7 @@ class Examination:
             chain = self._chain(entry, head)
             yield from self._repair(entry, rows, chain, dry_run=dry_run)
             yield from self._objects(entry, files, chain)
+            yield from self._alias(entry, files, dry_run=dry_run)
         except KamuError as error:
             yield Finding(FindingKind.DAMAGED, entry.id, f"{error}{_REMEDY}", repaired=False)
 
@@ -82,6 +84,15 @@ class Examination:
             done = not dry_run and self._replace(entry, chain)
             message = f"{', '.join(wrong)} did not say what the blocks say: rebuilt from the store"
             yield Finding(FindingKind.ROWS, entry.id, message, repaired=done)
+
+    def _alias(self, entry: DatasetEntry, files: DatasetFiles, *, dry_run: bool) -> Iterator[Finding]:
+        said = said_instead(files, entry)
+        if said is None:
+            return
+        if not dry_run:
+            files.write_alias(entry.alias)
+        message = f"info/alias said {said}: it says '{entry.alias}' again"
+        yield Finding(FindingKind.ALIAS, entry.id, message, repaired=not dry_run)
 
     def _objects(self, entry: DatasetEntry, files: DatasetFiles, chain: StoredChain) -> Iterator[Finding]:
         for block in chain.blocks:

@@ -15,6 +15,8 @@ class FindingKind(StrEnum):
     UNREGISTERED = "unregistered"
     # `refs/head` does not say what SQL says, or SQL says nothing.
     HEAD = "head"
+    # `info/alias` does not say the dataset's name.
+    ALIAS = "alias"
     # Block index, statistics or inputs do not say what the blocks say.
     ROWS = "rows"
     # Blocks or objects are missing or not what they must be: restore them from elsewhere.

@@ -6,6 +6,7 @@ from kamu_assets.auth.store import AccountStore
 from kamu_assets.clock import Clock
 from kamu_assets.database.database import Database
 from kamu_assets.database.outbox import Outbox
+from kamu_assets.datasets.alias_file import said_instead
 from kamu_assets.datasets.bookkeeping import Bookkeeping
 from kamu_assets.datasets.errors import DamagedDatasetError
 from kamu_assets.datasets.files import DatasetFiles
@@ -51,6 +52,8 @@ class Recovery:
         if not dry_run:
             with self._database.transaction() as tx:
                 self._books.register(tx, entry, chain)
+            if said_instead(files, entry) is not None:
+                files.write_alias(entry.alias)
         return "; ".join([f"was only in the store: registered as '{entry.alias}'", *notes, *remark])
 
     def _alias(self, files: DatasetFiles, dataset: DatasetID) -> tuple[DatasetAlias, list[str]]:

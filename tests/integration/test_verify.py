@@ -23,6 +23,7 @@ from kamu_assets.coordinator.verify.model import (
 )
 from kamu_assets.coordinator.verify.running import VerificationCancelledError
 from kamu_assets.datasets.errors import DatasetNotFoundError
+from kamu_assets.datasets.findings import FindingKind
 from kamu_assets.datasets.references import References
 from kamu_assets.engines.engine import Engine
 from kamu_assets.engines.incremental.engine import run_incremental
@@ -461,3 +462,49 @@ def test_a_dataset_without_any_head_is_not_valid(story: VerifiedStory) -> None:
         References().remove(tx, root.id)
 
     assert story.verify(root).verdict is VerdictKind.HEAD_MISMATCH
+
+
+@pytest.mark.parametrize("text", [b"others", b"\xff", b"not/an/alias", None])
+def test_another_name_in_the_folder_is_told_and_the_doctor_writes_the_right_one(
+    story: VerifiedStory, text: bytes | None
+) -> None:
+    root = story.root()
+    file = story.folder(root) / "info/alias"
+    file.unlink()
+    if text is not None:
+        file.write_bytes(text)
+
+    report = story.verify(root)
+
+    assert [(fault.kind, fault.place) for fault in report.faults] == [
+        (VerdictKind.ALIAS_MISMATCH, Place(file="info/alias"))
+    ]
+    assert f"the registry '{root.alias}'" in str(report.first_fault)
+    assert any(found.kind is FindingKind.ALIAS and found.repaired for found in story.heart.doctor.repair())
+    assert story.verify(root).is_valid
+
+
+@pytest.mark.parametrize("text", ["f16200000", "not a hash", "x" * 5000, str(Multihash.sha3_256(b"gone"))])
+def test_a_reference_that_names_no_block_is_told(story: VerifiedStory, text: str) -> None:
+    root = story.root()
+    tag = story.folder(root) / "refs/release"
+    tag.write_text((story.folder(root) / "refs/head").read_text())
+    assert story.verify(root).is_valid
+
+    tag.write_text(text)
+
+    report = story.verify(root)
+    assert [(fault.kind, fault.place) for fault in report.faults] == [
+        (VerdictKind.REFERENCE_BROKEN, Place(file="refs/release"))
+    ]
+
+
+def test_a_bad_block_is_told_before_a_wrong_name(story: VerifiedStory) -> None:
+    root = story.root()
+    story.push(root, [reading(1, "A")])
+    (story.folder(root) / "info/alias").write_text("others")
+    flip(story.files(root)[0])
+
+    kinds = [fault.kind for fault in story.verify(root).faults]
+
+    assert kinds == [VerdictKind.DATA_PHYSICAL_HASH_MISMATCH, VerdictKind.ALIAS_MISMATCH]

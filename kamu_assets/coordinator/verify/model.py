@@ -40,6 +40,9 @@ class VerdictKind(StrEnum):
     ENGINE_ERROR = "EngineError"
     # `refs/head` and the registry disagree; kamu looks at the registry only.
     HEAD_MISMATCH = "HeadMismatch"
+    # `info/alias` and the registry disagree; another reference names no block. kamu looks at neither.
+    ALIAS_MISMATCH = "AliasMismatch"
+    REFERENCE_BROKEN = "ReferenceBroken"
     CHAIN_RULE_BROKEN = "ChainRuleBroken"
     DATA_OFFSETS_MISMATCH = "DataOffsetsMismatch"
     DATA_SCHEMA_MISMATCH = "DataSchemaMismatch"
@@ -149,7 +152,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class VerificationReport:
-    """The verdict on one dataset; faults in the order of the chain, blocks before data before results."""
+    """The verdict on one dataset; blocks before data before results, in chain order; the folder's name last."""
 
     dataset: DatasetEntry
     scope: VerifyScope

@@ -8,6 +8,7 @@ from kamu_assets.auth.model import Caller
 from kamu_assets.coordinator.verify.findings import Findings
 from kamu_assets.coordinator.verify.heads import Heads
 from kamu_assets.coordinator.verify.model import BlockInterval, Fault, VerificationReport, VerifyOptions
+from kamu_assets.coordinator.verify.named_files import NamedFiles
 from kamu_assets.coordinator.verify.one_dataset import OneDataset
 from kamu_assets.coordinator.verify.running import JobRunner
 from kamu_assets.database.database import Database
@@ -62,11 +63,12 @@ class Verification:
             sums = StatisticsStore().get(tx, entry.id)
         looking = self._looking(entry, options, sums)
         findings = looking.verify(head) if head is not None else looking.findings(0)
-        if faults or findings.has_faults():
+        named = tuple(NamedFiles(self.database, self.volumes).faults(entry))
+        if faults or named or findings.has_faults():
             # Deleted meanwhile, it is not damaged but gone.
             with self.database.reading() as tx:
                 DatasetStore().get(tx, entry.id)
-        return _report(entry, options, findings, head=head, began=began, faults=faults)
+        return _report(entry, options, findings, head=head, began=began, before=faults, after=named)
 
     def _looking(self, entry: DatasetEntry, options: VerifyOptions, sums: DatasetStatistics) -> OneDataset:
         return OneDataset(
@@ -87,7 +89,8 @@ def _report(
     *,
     head: Multihash | None,
     began: float,
-    faults: Sequence[Fault] = (),
+    before: Sequence[Fault] = (),
+    after: Sequence[Fault] = (),
 ) -> VerificationReport:
     return VerificationReport(
         dataset=entry,
@@ -95,6 +98,6 @@ def _report(
         head=head,
         counts=findings.counts,
         seconds=time.monotonic() - began,
-        faults=(*faults, *findings.faults),
+        faults=(*before, *findings.faults, *after),
         remarks=findings.remarks,
     )

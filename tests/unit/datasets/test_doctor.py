@@ -19,7 +19,7 @@ from kamu_assets.datasets.removal import Removal
 from kamu_assets.datasets.statistics import statistics
 from kamu_assets.datasets.store import datasets
 from kamu_assets.odf.dataset import DatasetKind
-from kamu_assets.odf.identity import DatasetID
+from kamu_assets.odf.identity import DatasetAlias, DatasetID
 from kamu_assets.storage.layout import block_key, head_key
 from tests.support.builders import START, a_hash
 from tests.support.heart import ADMIN, Heart, account, an_entry, open_heart
@@ -152,6 +152,7 @@ def test_datasets_of_a_lost_account_go_to_the_admin(heart: Heart) -> None:
 
     assert "registered as 'kamu/theirs'" in found.message
     assert "account alice does not exist" in found.message
+    assert DatasetFiles.of(heart.volumes, entry).alias() == DatasetAlias.parse("kamu/theirs")
 
 
 def test_a_dataset_without_a_readable_name_gets_one(heart: Heart) -> None:
