@@ -73,7 +73,7 @@ def unchanged(served: ServedNode) -> Iterator[None]:
     yield
     assert [served.head(f"alice/{name}") for name in names] == before
     assert served.request("GET", "/system/health?type=readiness").json() == {"ok": True}
-    assert list(served.node.settings.uploads_path.iterdir()) == []
+    assert [path for path in served.node.settings.uploads_path.rglob("*") if path.is_file()] == []
 
 
 def message(answer: httpx.Response) -> str:

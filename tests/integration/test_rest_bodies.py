@@ -68,7 +68,7 @@ def status_of(connection: socket.socket) -> int:
 
 def wait_for_no_uploads(served: ServedNode) -> None:
     deadline = time.monotonic() + 10
-    while list(served.node.settings.uploads_path.iterdir()):
+    while [path for path in served.node.settings.uploads_path.rglob("*") if path.is_file()]:
         assert time.monotonic() < deadline, "a spooled body was left behind"
         time.sleep(0.01)
 
