@@ -26,7 +26,19 @@ from kamu_assets.datasets.commit import CommitStep
 OnStep = Callable[[CommitStep], None]
 Work = Callable[[Path, OnStep], None]
 _FORK = multiprocessing.get_context("forkserver")
-_FORK.set_forkserver_preload(["tests.faults.story", "tests.faults.test_disks", "tests.faults.test_races"])
+# With what jobs would import when they begin, which takes as long as the rest of the story.
+_FORK.set_forkserver_preload(
+    [
+        "tests.faults.story",
+        "tests.faults.test_disks",
+        "tests.faults.test_races",
+        "kamu_assets.coordinator.ingest.slice_job",
+        "kamu_assets.coordinator.ingest.explain.blame",
+        "dateutil.relativedelta",
+        "numpy.ma",
+        "pyarrow.dataset",
+    ]
+)
 _CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.link", "os.symlink"}
 
 
