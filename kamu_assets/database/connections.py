@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import OperationalError
 
+from kamu_assets.database.frequent import as_sqlalchemy
 from kamu_assets.durability import Durability
 from kamu_assets.errors import InvalidError
 
@@ -78,7 +78,7 @@ def sqlite_writer(url: URL, durability: Durability, *, foreign_keys: bool = True
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        _run(connection, "BEGIN IMMEDIATE")
+        begin_sqlite(connection.connection.driver_connection, writes=True)
 
     return engine
 
@@ -93,19 +93,24 @@ def _sqlite_reader(url: URL) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        _run(connection, "BEGIN")
-        # The snapshot is taken by the first look, not by BEGIN.
-        _run(connection, "SELECT 1 FROM sqlite_schema LIMIT 1")
+        begin_sqlite(connection.connection.driver_connection, writes=False)
 
     return engine
 
 
-def _run(connection: Connection, statement: str) -> None:
-    """Past all that SQLAlchemy does for ordinary statements: every transaction starts with these."""
+def begin_sqlite(driver: Any, *, writes: bool) -> None:
+    """Begin a transaction, unless there is one: past all that SQLAlchemy does for ordinary statements."""
+    if driver.in_transaction:
+        return
     try:
-        connection.connection.cursor().execute(statement).close()
+        if writes:
+            driver.execute("BEGIN IMMEDIATE")
+        else:
+            driver.execute("BEGIN")
+            # The snapshot is taken by the first look, not by BEGIN.
+            driver.execute("SELECT 1 FROM sqlite_schema LIMIT 1").close()
     except sqlite3.Error as error:
-        raise OperationalError(statement, None, error) from error
+        raise as_sqlalchemy("BEGIN", error) from error
 
 
 def _sqlite_engine(url: URL) -> Engine:

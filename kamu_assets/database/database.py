@@ -14,6 +14,7 @@ from sqlalchemy import Engine, Pool
 
 from kamu_assets.database.connections import BUSY_SECONDS, connect, parse_url
 from kamu_assets.database.errors import DatabaseBusyError, told_plainly
+from kamu_assets.database.sessions import begin
 from kamu_assets.database.transaction import Transaction
 from kamu_assets.durability import Durability
 from kamu_assets.errors import UnavailableError
@@ -103,12 +104,12 @@ class Database:
     def _begun(self, engine: Engine, *, writes: bool) -> Iterator[Transaction]:
         with contextlib.ExitStack() as ending:
             with told_plainly():
-                connection = ending.enter_context(engine.connect())
-                connection.begin()
-            yield Transaction(connection, writes=writes)
-            # Reached only without an exception; closing the connection rolls back.
+                session = begin(engine, writes=writes)
+            ending.callback(session.close)
+            yield Transaction(session, writes=writes)
+            # Reached only without an exception; closing the session rolls back.
             with told_plainly():
-                connection.commit()
+                session.commit()
 
     @contextlib.contextmanager
     def _turn(self) -> Iterator[None]:

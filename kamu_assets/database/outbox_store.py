@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import BigInteger, Column, Integer, Table, Text, delete, func, insert, select, update
 
 from kamu_assets.database.columns import RowNumber, TimestampColumn
+from kamu_assets.database.frequent import Frequent
 from kamu_assets.database.messages import Message
 from kamu_assets.database.tables import metadata
 from kamu_assets.database.transaction import Transaction
@@ -32,7 +33,7 @@ consumers = Table(
 
 
 # Made once: every change that is told of executes it.
-_INSERT = insert(messages)
+_INSERT = Frequent(insert(messages).inline(), columns=("topic", "body", "posted_at"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ class OutboxStore:
         """Append messages. One poster at a time, so that no number appears after a greater one has been read."""
         tx.lock("outbox")
         rows = [{"topic": item.topic, "body": item.model_dump_json(), "posted_at": now} for item in posted]
-        tx.execute(_INSERT, rows)
+        tx.change(_INSERT, *rows)
 
     def after(self, tx: Transaction, position: int, limit: int) -> list[StoredMessage]:
         """The messages that follow a position."""

@@ -9,6 +9,8 @@ from sqlalchemy import Connection, CursorResult, Executable, Table, func, inspec
 from sqlalchemy.dialects import postgresql, sqlite
 
 from kamu_assets.database.errors import told_plainly
+from kamu_assets.database.frequent import Frequent
+from kamu_assets.database.sessions import Session
 
 log = structlog.get_logger(__name__)
 
@@ -18,16 +20,20 @@ Row = Mapping[str, Any]
 class Transaction:
     """A unit of work on one connection. Stores execute on it; only `Database` begins and ends it."""
 
-    def __init__(self, connection: Connection, *, writes: bool) -> None:
-        self._connection = connection
+    def __init__(self, session: Session, *, writes: bool) -> None:
+        self._session = session
         self._writes = writes
         self._before_commit: list[Callable[[], None]] = []
         self._on_commit: list[Callable[[], None]] = []
 
     @property
+    def _connection(self) -> Connection:
+        return self._session.connection
+
+    @property
     def is_sqlite(self) -> bool:
         """Whether this is SQLite, where a writer is alone."""
-        return self._connection.dialect.name == "sqlite"
+        return self._session.driver is not None
 
     def execute(self, statement: Executable, parameters: Row | Sequence[Row] | None = None) -> CursorResult[Any]:
         """Run a statement, or one for each row of parameters."""
@@ -35,6 +41,24 @@ class Transaction:
             raise RuntimeError("reading() cannot write: use transaction()")
         with told_plainly():
             return self._connection.execute(statement, parameters)
+
+    def find(self, statement: Frequent, parameters: Row) -> Sequence[Any]:
+        """The rows that a frequent statement finds."""
+        with told_plainly():
+            if driver := self._session.driver:
+                return statement.execute(driver, parameters)[1]
+            return self._connection.execute(statement.statement, parameters).all()
+
+    def change(self, statement: Frequent, *rows: Row) -> int:
+        """Run a frequent statement for each row of parameters; tells how many rows of the table changed."""
+        if not self._writes:
+            raise RuntimeError("reading() cannot write: use transaction()")
+        if not rows:
+            return 0
+        with told_plainly():
+            if driver := self._session.driver:
+                return sum(statement.execute(driver, row)[0] for row in rows)
+            return self._connection.execute(statement.statement, rows[0] if len(rows) == 1 else rows).rowcount
 
     def insert(self, table: Table) -> postgresql.Insert:
         """An INSERT that can say `on_conflict_do_update` or `on_conflict_do_nothing` on either database."""

@@ -19,6 +19,7 @@ from sqlalchemy import (
 )
 
 from kamu_assets.database.columns import DatasetIDColumn, EventTimeColumn, MultihashColumn
+from kamu_assets.database.frequent import Frequent
 from kamu_assets.database.tables import metadata
 from kamu_assets.database.transaction import Transaction
 from kamu_assets.datasets.block_rows import DATA_KINDS, from_row, to_values
@@ -66,16 +67,14 @@ Index(
 _SOURCE_KINDS = (int(EventKind.ADD_PUSH_SOURCE), int(EventKind.DISABLE_PUSH_SOURCE))
 PAGE = 200
 # Made once: every commit executes it.
-_INSERT = insert(blocks)
+_INSERT = Frequent(insert(blocks))
 
 
 class BlockIndex:
     """The block index of every dataset."""
 
     def add(self, tx: Transaction, dataset: DatasetID, new: Iterable[IndexedBlock]) -> None:
-        rows = [{"dataset_id": dataset, **to_values(block)} for block in new]
-        if rows:
-            tx.execute(_INSERT, rows)
+        tx.change(_INSERT, *({"dataset_id": dataset, **to_values(block)} for block in new))
 
     def remove(self, tx: Transaction, dataset: DatasetID) -> None:
         tx.execute(delete(blocks).where(blocks.c.dataset_id == dataset))

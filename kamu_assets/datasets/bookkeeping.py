@@ -58,7 +58,7 @@ class Bookkeeping:
         sealed, dataset = change.sealed, change.entry.id
         new = [block.indexed for block in sealed.blocks]
         self._index.add(tx, dataset, new)
-        self._statistics.save(tx, dataset, extend(self._statistics.get(tx, dataset), new))
+        self._statistics.add(tx, dataset, new)
         if any(isinstance(block.block.event, SetTransform) for block in sealed.blocks):
             self._set_inputs(tx, dataset, inputs_of(sealed.after), foreign=change.foreign)
         self._outbox.post(tx, _announcement(change))

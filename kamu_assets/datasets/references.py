@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from sqlalchemy import Column, Table, Text, bindparam, delete, insert, select, update
 
 from kamu_assets.database.columns import DatasetIDColumn, MultihashColumn
+from kamu_assets.database.frequent import Frequent
 from kamu_assets.database.tables import metadata
 from kamu_assets.database.transaction import Transaction
 from kamu_assets.datasets.errors import HeadMovedError
@@ -23,8 +24,8 @@ references = Table(
 
 # Made once: every commit executes these.
 _IS_HEAD = (references.c.dataset_id == bindparam("dataset")) & (references.c.name == HEAD)
-_SELECT_HEAD = select(references.c.block_hash).where(_IS_HEAD)
-_MOVE_HEAD = (
+_SELECT_HEAD = Frequent(select(references.c.block_hash).where(_IS_HEAD))
+_MOVE_HEAD = Frequent(
     update(references)
     .where(_IS_HEAD, references.c.block_hash == bindparam("expected"))
     .values(block_hash=bindparam("to"))
@@ -35,7 +36,8 @@ class References:
     """The references of every dataset."""
 
     def head(self, tx: Transaction, dataset: DatasetID) -> Multihash | None:
-        return tx.execute(_SELECT_HEAD, {"dataset": dataset}).scalar_one_or_none()
+        found: list[Multihash] = [row.block_hash for row in tx.find(_SELECT_HEAD, {"dataset": dataset})]
+        return found[0] if found else None
 
     def heads(self, tx: Transaction) -> Mapping[DatasetID, Multihash]:
         """The heads of all datasets."""
@@ -61,4 +63,4 @@ class References:
         return tx.execute(new.on_conflict_do_nothing()).rowcount == 1
 
     def _move(self, tx: Transaction, dataset: DatasetID, expected: Multihash, to: Multihash) -> bool:
-        return tx.execute(_MOVE_HEAD, {"dataset": dataset, "expected": expected, "to": to}).rowcount == 1
+        return tx.change(_MOVE_HEAD, {"dataset": dataset, "expected": expected, "to": to}) == 1

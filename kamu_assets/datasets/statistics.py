@@ -4,9 +4,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Row, Table, bindparam, delete, insert, select, update
+from sqlalchemy import BigInteger, Column, Row, Table, bindparam, case, delete, func, insert, select, update
 
 from kamu_assets.database.columns import DatasetIDColumn, EventTimeColumn
+from kamu_assets.database.frequent import Frequent
 from kamu_assets.database.tables import metadata
 from kamu_assets.database.transaction import Transaction
 from kamu_assets.datasets.model import DatasetStatistics, IndexedBlock, IndexedData
@@ -27,12 +28,28 @@ statistics = Table(
     Column("pulled_at", EventTimeColumn),
 )
 
-# Made once: every commit executes these.
-_SELECT = select(statistics).where(statistics.c.dataset_id == bindparam("dataset"))
-_INSERT = insert(statistics)
-_UPDATE = update(statistics).where(statistics.c.dataset_id == bindparam("dataset"))
 _SUMS = tuple(field.name for field in fields(DatasetStatistics))
-_DELETE = delete(statistics).where(statistics.c.dataset_id == bindparam("dataset"))
+_ADDED = ("blocks", "slices", "records", "data_size", "checkpoints_size")
+_OF = statistics.c.dataset_id == bindparam("dataset")
+
+
+_GIVEN = {name: bindparam(name, type_=statistics.c[name].type) for name in _SUMS}
+
+# Made once: every commit executes these.
+_SELECT = Frequent(select(statistics).where(_OF))
+_INSERT = Frequent(insert(statistics))
+_SAVE = Frequent(update(statistics).where(_OF).values({name: _GIVEN[name] for name in _SUMS}))
+_ADD = Frequent(
+    update(statistics)
+    .where(_OF)
+    .values(
+        {name: statistics.c[name] + _GIVEN[name] for name in _ADDED}
+        | {name: func.coalesce(_GIVEN[name], statistics.c[name]) for name in ("last_offset", "updated_at", "pulled_at")}
+        # Whatever moves `pulled_at` tells the watermark too.
+        | {"watermark": case((_GIVEN["pulled_at"].is_(None), statistics.c.watermark), else_=_GIVEN["watermark"])}
+    )
+)
+_DELETE = delete(statistics).where(_OF)
 
 
 def extend(sums: DatasetStatistics, blocks: Iterable[IndexedBlock]) -> DatasetStatistics:
@@ -63,16 +80,24 @@ class StatisticsStore:
     """The sums of every dataset."""
 
     def get(self, tx: Transaction, dataset: DatasetID) -> DatasetStatistics:
-        row = tx.execute(_SELECT, {"dataset": dataset}).one_or_none()
-        return _of(row) if row else DatasetStatistics()
+        for row in tx.find(_SELECT, {"dataset": dataset}):
+            return _of(row)
+        return DatasetStatistics()
 
     def all(self, tx: Transaction) -> Mapping[DatasetID, DatasetStatistics]:
         return {row.dataset_id: _of(row) for row in tx.execute(select(statistics))}
 
     def save(self, tx: Transaction, dataset: DatasetID, sums: DatasetStatistics) -> None:
+        self._write(tx, _SAVE, dataset, sums)
+
+    def add(self, tx: Transaction, dataset: DatasetID, new: Iterable[IndexedBlock]) -> None:
+        """Count blocks that were appended."""
+        self._write(tx, _ADD, dataset, extend(DatasetStatistics(), new))
+
+    def _write(self, tx: Transaction, change: Frequent, dataset: DatasetID, sums: DatasetStatistics) -> None:
         values = {name: getattr(sums, name) for name in _SUMS}
-        if tx.execute(_UPDATE, {"dataset": dataset, **values}).rowcount == 0:
-            tx.execute(_INSERT, {"dataset_id": dataset, **values})
+        if tx.change(change, {"dataset": dataset, **values}) == 0:
+            tx.change(_INSERT, {"dataset_id": dataset, **values})
 
     def remove(self, tx: Transaction, dataset: DatasetID) -> None:
         tx.execute(_DELETE, {"dataset": dataset})

@@ -13,6 +13,7 @@ from kamu_assets.database.columns import (
     DatasetNameColumn,
     EventTimeColumn,
 )
+from kamu_assets.database.frequent import Frequent
 from kamu_assets.database.tables import metadata
 from kamu_assets.database.transaction import Transaction
 from kamu_assets.datasets.errors import DatasetNotFoundError, NameCollisionError, NameTooLongError, RefCollisionError
@@ -42,9 +43,11 @@ datasets = Table(
 removals = Table("dataset_removals", metadata, Column("id", DatasetIDColumn, primary_key=True))
 
 # Made once: every commit executes these.
-_BY_ID = select(datasets).where(datasets.c.id == bindparam("dataset"))
-_BY_ALIAS = select(datasets).where(
-    datasets.c.folded_account == bindparam("account"), datasets.c.folded_name == bindparam("name")
+_BY_ID = Frequent(select(datasets).where(datasets.c.id == bindparam("dataset")))
+_BY_ALIAS = Frequent(
+    select(datasets).where(
+        datasets.c.folded_account == bindparam("account"), datasets.c.folded_name == bindparam("name")
+    )
 )
 
 
@@ -52,8 +55,9 @@ class DatasetStore:
     """The registry."""
 
     def find(self, tx: Transaction, dataset: DatasetID) -> DatasetEntry | None:
-        row = tx.execute(_BY_ID, {"dataset": dataset}).one_or_none()
-        return _entry(row) if row else None
+        for row in tx.find(_BY_ID, {"dataset": dataset}):
+            return _entry(row)
+        return None
 
     def get(self, tx: Transaction, dataset: DatasetID) -> DatasetEntry:
         entry = self.find(tx, dataset)
@@ -62,8 +66,9 @@ class DatasetStore:
         return entry
 
     def find_alias(self, tx: Transaction, account: AccountName, name: DatasetName) -> DatasetEntry | None:
-        row = tx.execute(_BY_ALIAS, {"account": account.folded, "name": name.folded}).one_or_none()
-        return _entry(row) if row else None
+        for row in tx.find(_BY_ALIAS, {"account": account.folded, "name": name.folded}):
+            return _entry(row)
+        return None
 
     def list(
         self, tx: Transaction, *, account: AccountName | None = None, limit: int | None = None, offset: int = 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from kamu_assets.database.database import Database
 from kamu_assets.datasets.block_index import BlockIndex
 from kamu_assets.datasets.model import DatasetStatistics, IndexedBlock, IndexedData
@@ -117,3 +119,26 @@ def test_sums_come_back_as_they_were(database: Database) -> None:
         assert STATISTICS.get(tx, A) == expected
         assert STATISTICS.all(tx) == {A: expected}
         assert STATISTICS.get(tx, B) == DatasetStatistics()
+
+
+def test_sums_grow_in_the_database_as_they_do_in_memory(database: Database) -> None:
+    rows = [
+        a_row(0, EventKind.SEED),
+        a_row(
+            1, EventKind.ADD_DATA, data=IndexedData(a_slice(), Checkpoint(physical_hash=a_hash("c"), size=7), None, FAR)
+        ),
+        replace(a_row(2, EventKind.SET_INFO), system_time=FAR),
+        a_row(3, EventKind.ADD_DATA, data=IndexedData(watermark=START)),
+        a_row(4, EventKind.ADD_DATA, data=IndexedData(a_slice(), watermark=None)),
+        a_row(5, EventKind.SET_LICENSE),
+    ]
+    with database.transaction() as tx:
+        STATISTICS.save(tx, B, DatasetStatistics(blocks=3))
+        for end in range(len(rows)):
+            STATISTICS.add(tx, A, rows[end : end + 1])
+            assert STATISTICS.get(tx, A) == extend(DatasetStatistics(), rows[: end + 1])
+        STATISTICS.add(tx, A, rows)
+
+    with database.reading() as tx:
+        assert STATISTICS.get(tx, A) == extend(DatasetStatistics(), [*rows, *rows])
+        assert STATISTICS.get(tx, B) == DatasetStatistics(blocks=3)
