@@ -13,7 +13,7 @@ from kamu_assets.odf.identity import DatasetAlias
 def adopt_directory(
     node: Node, directory: Path, alias: str | None, *, progress: ProgressLine, reads_rows: bool
 ) -> DatasetEntry:
-    """First the files are copied and hashed, then their rows."""
+    """The files are copied, then hashed, together with their rows where these are read."""
 
     def on_bytes(done: int, total: int) -> None:
         progress.update(done=done, total=total, note=f"files, {size_text(total)}")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kamu_assets.auth.model import Caller
-from kamu_assets.coordinator.verify.model import Fault, OnProgress, VerifyOptions, VerifyScope
+from kamu_assets.coordinator.verify.model import Fault, OnProgress, RemarkKind, VerifyOptions, VerifyScope
 from kamu_assets.coordinator.verify.service import Verification
 from kamu_assets.datasets.directory import OnProgress as OnBytes
 from kamu_assets.datasets.errors import DamagedDatasetError
@@ -27,8 +27,9 @@ class AdoptOptions:
     alias: DatasetAlias | None = None
     # Whether rows are read and compared with what blocks say of them, which takes as long as hashing them.
     reads_rows: bool = True
+    # Where rows are not read: how many bytes of the files are hashed.
     on_bytes: OnBytes = _tell_nobody
-    # Once the files are what their names say.
+    # Where they are, which hashes the files as well.
     on_rows: OnProgress | None = None
 
 
@@ -53,9 +54,13 @@ class VerifiedAdoption:
         asked = VerifyOptions(scope=VerifyScope.INTEGRITY, on_progress=on_rows)
 
         def examine(entry: DatasetEntry, chain: StoredChain) -> None:
-            fault = self.verification.examine(entry, chain, asked).first_fault
-            if fault is not None:
-                raise _refusal(fault)
+            report = self.verification.examine(entry, chain, asked)
+            if report.first_fault is not None:
+                raise _refusal(report.first_fault)
+            for remark in report.remarks:
+                # The file is not what its name says, whatever its rows are.
+                if remark.kind is RemarkKind.REENCODED:
+                    raise DamagedDatasetError(str(remark.place), f"{remark.kind}: {remark.message}")
 
         return examine
 

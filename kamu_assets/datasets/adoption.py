@@ -24,7 +24,7 @@ from kamu_assets.odf.dataset import Seed
 from kamu_assets.odf.identity import DatasetAlias
 from kamu_assets.storage.volumes import Volumes
 
-# Raises when somebody who knows more than names and hashes finds the files wrong.
+# Raises when somebody who knows more than names finds the files wrong: hashes them, and looks at rows.
 Examine = Callable[[DatasetEntry, StoredChain], None]
 
 
@@ -79,7 +79,7 @@ class Adoption:
         examine: Examine | None,
     ) -> None:
         in_place = source.lies_in(self._volumes.for_kind(entry.kind), entry.id)
-        chain = take_in(source, seed, self._volumes, on_progress=on_progress)
+        chain = take_in(source, seed, self._volumes, on_progress=on_progress if examine is None else None)
         try:
             if examine is not None:
                 examine(entry, chain)

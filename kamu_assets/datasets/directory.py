@@ -114,8 +114,10 @@ def alone(volume: ObjectStore, dataset: DatasetID) -> Iterator[None]:
         yield
 
 
-def take_in(source: DatasetDirectory, seed: Seed, volumes: Volumes, *, on_progress: OnProgress) -> StoredChain:
+def take_in(source: DatasetDirectory, seed: Seed, volumes: Volumes, *, on_progress: OnProgress | None) -> StoredChain:
     """Bring the files into their volume and check every block and object there.
+
+    Without `on_progress` objects are only looked for: somebody else is going to hash them.
 
     A directory that lies in the volume already is used in place. DamagedDatasetError and DanglingObjectError name
     the block or object that is wrong; what was copied is removed again.
@@ -135,11 +137,20 @@ def take_in(source: DatasetDirectory, seed: Seed, volumes: Volumes, *, on_progre
         raise
 
 
-def check(volumes: Volumes, seed: Seed, head: Multihash, *, on_progress: OnProgress) -> StoredChain:
-    """Read the whole chain in its volume and hash every object it names."""
+def check(volumes: Volumes, seed: Seed, head: Multihash, *, on_progress: OnProgress | None) -> StoredChain:
+    """Read the whole chain in its volume and hash, or look for, every object it names."""
     files = DatasetFiles(volumes.for_kind(seed.dataset_kind), seed.dataset_id)
     blocks = volumes.blocks(seed.dataset_kind)
     chain = read_chain(head, lambda name: blocks.get(seed.dataset_id, name))
+    if on_progress is None:
+        for block in chain.blocks:
+            files.check_objects(block)
+    else:
+        _hash_objects(files, chain, on_progress)
+    return chain
+
+
+def _hash_objects(files: DatasetFiles, chain: StoredChain, on_progress: OnProgress) -> None:
     total, done = sum(map(_named_bytes, chain.blocks)), 0
 
     def count(size: int) -> None:
@@ -149,7 +160,6 @@ def check(volumes: Volumes, seed: Seed, head: Multihash, *, on_progress: OnProgr
 
     for block in chain.blocks:
         files.check_contents(block, on_bytes=count)
-    return chain
 
 
 def _named_bytes(block: IndexedBlock) -> int:

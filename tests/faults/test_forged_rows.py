@@ -132,3 +132,16 @@ def test_what_a_real_kamu_wrote_is_adopted(
     assert entry.kind is kind
     assert told[-1].bytes_done == told[-1].bytes_total > 0
     assert coordinator.verify(ADMIN, entry.id, VerifyOptions(scope=VerifyScope.INTEGRITY)).is_valid
+
+
+def test_a_file_that_is_not_what_its_name_says_is_not_adopted(
+    coordinator: Coordinator, reference: Path, tmp_path: Path
+) -> None:
+    """Though the rows of a derivative are the right ones, so that verification only remarks upon it."""
+    recorded = reference / "odf" / "recorded" / "derivative-multi-level" / "datasets" / "lv.a"
+    theirs = Path(shutil.copytree(recorded, tmp_path / "theirs"))
+    slices = sorted((theirs / "data").iterdir())
+    slices[0].write_bytes(slices[0].read_bytes().replace(b"datafusion version", b"datafusion versiom"))
+
+    with pytest.raises(DamagedDatasetError, match=rf"^data/{slices[0].name} of block .*Reencoded"):
+        coordinator.adopt(ADMIN, theirs, AdoptOptions(TAKEN))

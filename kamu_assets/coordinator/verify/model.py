@@ -46,6 +46,8 @@ class VerdictKind(StrEnum):
     CHAIN_RULE_BROKEN = "ChainRuleBroken"
     DATA_OFFSETS_MISMATCH = "DataOffsetsMismatch"
     DATA_SCHEMA_MISMATCH = "DataSchemaMismatch"
+    # A row names something that cannot be one of the dataset's objects.
+    INVALID_LINK = "InvalidLink"
     TRANSFORM_NOT_DEFINED = "TransformNotDefined"
     INPUT_NOT_FOUND = "InputNotFound"
 

@@ -6,7 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 from kamu_assets.coordinator.verify.chain_walk import ChainWalk, WalkedBlock
 from kamu_assets.coordinator.verify.findings import FaultFoundError, Findings, Stage
+from kamu_assets.coordinator.verify.hashing import hashed
 from kamu_assets.coordinator.verify.input_chains import BrokenInputError, InputChains, InputPart
+from kamu_assets.coordinator.verify.linked_objects import LinkedObjects
 from kamu_assets.coordinator.verify.model import (
     Fault,
     Place,
@@ -82,7 +84,7 @@ class OneDataset:
     def _check_blocks(self, hashes: Sequence[Multihash], findings: Findings) -> None:
         width = os.cpu_count() or 1
         with ThreadPoolExecutor(width) as hashing, SideBySide(width, self._stop) as tasks:
-            slices = SliceChecks(self._entry, self._volume, self._pool, hashing, findings, self._stop)
+            slices = SliceChecks(self._entry, self._volume, self._pool, hashing, findings, self._stop, self._linked())
             replays = Replays(self._entry, self._volumes, self._engines, self._pool, findings, self._stop)
             is_asked = self._options.blocks.after is None
             last: WalkedBlock | None = None
@@ -95,6 +97,12 @@ class OneDataset:
                 findings.count(blocks=1)
                 last = walked
             self._check_transform(last, findings)
+
+    def _linked(self) -> LinkedObjects:
+        def hash_of(key: str, name: Multihash) -> Multihash:
+            return hashed(self._volume, key, name, on_chunk=lambda _: self._stop.check())
+
+        return LinkedObjects(self._entry, self._volume, hash_of)
 
     def _prepare_replay(self, walked: WalkedBlock, findings: Findings) -> Replay | None:
         event = walked.block.event

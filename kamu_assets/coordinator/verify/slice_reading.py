@@ -1,8 +1,8 @@
 """Reads a slice in a worker process: Parquet from elsewhere is hostile."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -10,11 +10,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from kamu_assets.coordinator.verify.linked_objects import unknown_links
 from kamu_assets.coordinator.verify.slice_schema import columns_without_nulls, embedded_schema, schema_fault
 from kamu_assets.engines.worker_process import report
 from kamu_assets.odf.arrow_schema import restore_arrow_types
 from kamu_assets.odf.data import DataSchema, DatasetVocabulary, OffsetInterval
 from kamu_assets.odf.data_hash import LogicalHasher
+from kamu_assets.odf.links import object_links
 from kamu_assets.odf.multihash import Multihash
 
 _BATCH_BYTES: Final = 64 << 20
@@ -46,6 +48,9 @@ class SliceAnswer:
     wrong_schema: str | None = None
     wrong_offsets: str | None = None
     max_event_millis: int | None = None
+    # What rows link, by column; each name once.
+    links: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    wrong_links: str | None = None
 
 
 def read_slice(question: SliceQuestion) -> SliceAnswer:
@@ -68,6 +73,9 @@ class _Reading:
         self._wrong_offsets: str | None = None
         self._nulls = dict.fromkeys(columns_without_nulls(self._schema, question.schema), 0)
         self._newest: int | None = None
+        kinds = object_links(question.schema)
+        self._wrong_links = unknown_links(kinds)
+        self._links: dict[str, set[str]] = {name: set() for name in kinds if name in self._schema.names}
 
     def answer(self) -> SliceAnswer:
         wrong = schema_fault(self._schema, self._question.schema, self._question.vocab)
@@ -82,6 +90,8 @@ class _Reading:
             wrong_schema=wrong or "; ".join(filled) or None,
             wrong_offsets=self._wrong_offsets,
             max_event_millis=self._newest,
+            links={name: sorted(found) for name, found in self._links.items()},
+            wrong_links=self._wrong_links,
         )
 
     def _hash(self, *, look: bool) -> tuple[Multihash, int]:
@@ -108,6 +118,8 @@ class _Reading:
             self._wrong_offsets = self._compare_offsets(batch.column(vocab.offset_column))
         for name in self._nulls:
             self._nulls[name] += batch.column(name).null_count
+        for name, found in self._links.items():
+            found.update(str(link) for link in batch.column(name).unique().drop_null().to_pylist())
         newest = _newest_millis(batch.column(vocab.event_time_column))
         self._newest = newest if self._newest is None else max(self._newest, newest or self._newest)
 

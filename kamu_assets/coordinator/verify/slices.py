@@ -1,6 +1,5 @@
 """Checks the slice and the checkpoint of one block against what the block says of them."""
 
-import hashlib
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -8,6 +7,8 @@ from dataclasses import dataclass
 from kamu_assets.coordinator.ingest.writer import schema_of
 from kamu_assets.coordinator.verify.chain_walk import WalkedBlock
 from kamu_assets.coordinator.verify.findings import Findings, Stage
+from kamu_assets.coordinator.verify.hashing import hashed
+from kamu_assets.coordinator.verify.linked_objects import LinkedObjects
 from kamu_assets.coordinator.verify.model import RESTORE, Fault, Place, Remark, RemarkKind, VerdictKind
 from kamu_assets.coordinator.verify.running import JobRunner, StopSignal, patiently
 from kamu_assets.coordinator.verify.slice_reading import SliceAnswer, SliceQuestion, read_slice
@@ -15,13 +16,11 @@ from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.engines.worker_limits import AbortedError, MemoryLimitError, TimeLimitError, WorkerDiedError
 from kamu_assets.odf.dataset import AddData, Checkpoint, DataSlice, ExecuteTransform
 from kamu_assets.odf.identity import DatasetKind
-from kamu_assets.odf.multihash import Multicodec, Multihash
+from kamu_assets.odf.multihash import Multihash
 from kamu_assets.odf.timestamp import Timestamp
 from kamu_assets.storage.errors import ObjectNotFoundError
 from kamu_assets.storage.layout import checkpoint_key, data_key
 from kamu_assets.storage.object_store import ObjectStore
-
-_HASHES = {Multicodec.SHA3_256: hashlib.sha3_256, Multicodec.SHA2_256: hashlib.sha256}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +34,7 @@ class SliceChecks:
     hashing: Executor
     findings: Findings
     stop: StopSignal
+    linked: LinkedObjects
 
     def check(self, walked: WalkedBlock, *, made_again: bool = False) -> None:
         """Everything that the block names; what is wrong goes to the findings.
@@ -76,6 +76,13 @@ class SliceChecks:
             yield Remark(RemarkKind.REENCODED, place, f"its bytes hash to {actual}, but its rows are the right ones")
         elif self.entry.kind is DatasetKind.ROOT:
             yield from _watermark_remark(place, watermark, answer)
+            yield from self._links(place, answer)
+
+    def _links(self, place: Place, answer: SliceAnswer) -> Iterator[Fault]:
+        if answer.wrong_links is not None:
+            yield Fault(VerdictKind.INVALID_LINK, place, answer.wrong_links)
+            return
+        yield from self.linked.faults(answer.links, place)
 
     def _checkpoint(self, walked: WalkedBlock, said: Checkpoint) -> Iterator[Fault]:
         name = said.physical_hash
@@ -97,12 +104,11 @@ class SliceChecks:
         return None
 
     def _hash(self, key: str, name: Multihash) -> Multihash:
-        digest = _HASHES.get(name.codec, hashlib.sha3_256)()
-        for chunk in self.volume.stream(key):
-            self.stop.check()
-            digest.update(chunk)
-            self.findings.count(bytes=len(chunk))
-        return Multihash(name.codec if name.codec in _HASHES else Multicodec.SHA3_256, digest.digest())
+        return hashed(self.volume, key, name, on_chunk=self._count)
+
+    def _count(self, size: int) -> None:
+        self.stop.check()
+        self.findings.count(bytes=size)
 
     def _read(self, walked: WalkedBlock, said: DataSlice) -> SliceAnswer:
         location = self.volume.location(data_key(self.entry.id, said.physical_hash))
