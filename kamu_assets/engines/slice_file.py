@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -10,12 +11,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pyarrow.types as pt
 
+from kamu_assets.engines.lane import Lane
 from kamu_assets.engines.storable import as_schema, file_schema, has_floats, schema_hint
 from kamu_assets.odf.data import DatasetVocabulary
 from kamu_assets.odf.multihash import Multicodec, Multihash
 
 GROUP_BYTES: Final = 64 << 20
 _GROUP_ROWS: Final = 1 << 20
+# Columns of many different values outgrow their dictionary anyway: the sooner, the less is spent on it in vain.
+_DICTIONARY_BYTES: Final = 512 << 10
+_UNHASHED_BYTES: Final = 8 << 20
 
 
 class Encodings(StrEnum):
@@ -36,6 +41,8 @@ class SliceFile:
         self._parquet = pq.ParquetWriter(self._file, self._file_schema, **options)
         self._group: list[pa.RecordBatch] = []
         self._group_rows = self._group_bytes = 0
+        # What the disk has while rows still come need not be waited for when the file is synced.
+        self._written_out = Lane("slice-write-out", self._file.write_out, limit_bytes=GROUP_BYTES)
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Add rows that have the slice's schema."""
@@ -44,16 +51,19 @@ class SliceFile:
         self._group_bytes += batch.nbytes
         if self._group_rows >= _GROUP_ROWS or self._group_bytes >= GROUP_BYTES:
             self._write_group()
+            self._written_out.put(self._file.size, GROUP_BYTES)
 
     def complete(self) -> None:
         """Write what is left and the footer."""
         self._write_group()
+        self._written_out.finish()
         self._parquet.add_key_value_metadata(schema_hint(self._schema))
         self._parquet.close()
         self._file.close()
 
     def give_up(self) -> None:
         """Close the file as it is."""
+        self._written_out.abandon()
         # Else the writer would complete the file when it is collected.
         with contextlib.suppress(Exception):
             self._parquet.close()
@@ -75,11 +85,12 @@ class SliceFile:
 
 
 class _HashingFile:
-    """What the Parquet writer needs of a file, with a hash of everything that passes."""
+    """What the Parquet writer needs of a file, with a hash of everything that passes, made beside the writing."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._hash = hashlib.sha3_256()
+        self._hashing: Lane[bytes] = Lane("slice-digest", self._hash.update, limit_bytes=_UNHASHED_BYTES)
         self.size = 0
 
     @property
@@ -88,9 +99,13 @@ class _HashingFile:
 
     def write(self, data: bytes) -> int:
         self._file.write(data)
-        self._hash.update(data)
+        self._hashing.put(data, len(data))
         self.size += len(data)
         return len(data)
+
+    def write_out(self, _size: int) -> None:
+        """Let the disk have what is written so far. Whoever syncs the file later is not told of what fails here."""
+        os.fdatasync(self._file.fileno())
 
     def tell(self) -> int:
         return self.size
@@ -99,6 +114,7 @@ class _HashingFile:
         self._file.flush()
 
     def close(self) -> None:
+        self._hashing.finish()
         self._file.close()
 
     def multihash(self) -> Multihash:
@@ -112,6 +128,7 @@ def _parquet_options(
         "version": "2.6",
         "data_page_version": "1.0",
         "compression": "snappy",
+        "dictionary_pagesize_limit": _DICTIONARY_BYTES,
         "store_schema": False,
         "sorting_columns": [pq.SortingColumn(schema.get_field_index(vocab.offset_column))],
     }

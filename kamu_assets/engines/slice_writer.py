@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pyarrow.types as pt
 
 from kamu_assets.engines.lane import Lane
-from kamu_assets.engines.slice_file import Encodings, SliceFile
+from kamu_assets.engines.slice_file import GROUP_BYTES, Encodings, SliceFile
 from kamu_assets.engines.storable import as_schema, has_structs, storable_schema
 from kamu_assets.odf.data import DatasetVocabulary
 from kamu_assets.odf.data_hash import UPSTREAM_BATCH_ROWS, LogicalHasher
@@ -28,6 +28,8 @@ __all__ = ["Encodings", "SliceStats", "SliceWriter", "write_slice"]
 
 # Enough for lanes to work side by side; more would only touch more fresh memory, which costs as much as hashing it.
 _AHEAD_BYTES: Final = 8 << 20
+# Rows are encoded a group at a time: meanwhile others must not stand still for want of room.
+_AHEAD_OF_GROUP_BYTES: Final = GROUP_BYTES // 2
 _MILLIS_PER_DAY: Final = 86_400_000
 
 
@@ -60,7 +62,7 @@ class SliceWriter:
         self._schema = storable_schema(schema)
         self._hasher = LogicalHasher(self._schema)
         self._file = SliceFile(path, self._schema, vocab=self._vocab, encodings=encodings)
-        self._encoding = Lane("slice-encode", self._file.write, limit_bytes=_AHEAD_BYTES)
+        self._encoding = Lane("slice-encode", self._file.write, limit_bytes=_AHEAD_OF_GROUP_BYTES)
         self._hashing: Lane[pa.RecordBatch] | None = None
         if not has_structs(self._schema):
             self._hashing = Lane("slice-hash", self._hasher.update, limit_bytes=_AHEAD_BYTES)

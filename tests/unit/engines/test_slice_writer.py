@@ -1,4 +1,6 @@
+import errno
 import hashlib
+import os
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -8,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from kamu_assets.engines import slice_file
 from kamu_assets.engines.slice_writer import Encodings, SliceStats, SliceWriter, write_slice
 from kamu_assets.odf.data_hash import logical_hash
 from kamu_assets.odf.timestamp import Timestamp
@@ -159,3 +162,45 @@ def test_memory_is_bounded_by_the_group_not_by_the_slice(tmp_path: Path) -> None
     assert stats.num_records == 240_000
     assert peak < 150 << 20, "240 MB of rows pass through"
     assert pq.ParquetFile(tmp_path / "slice").num_row_groups > 1
+
+
+def test_a_file_of_several_groups_is_hashed_and_written_out_on_the_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written_out: list[int] = []
+    monkeypatch.setattr(slice_file, "GROUP_BYTES", 1 << 20)
+    monkeypatch.setattr(os, "fdatasync", written_out.append)
+    table = rows(98_000, extra=pa.array([f"value {number}" for number in range(98_000)]))
+    path = tmp_path / "slice"
+
+    stats = write_slice(path, table.schema, table.to_batches(max_chunksize=5_000))
+
+    groups = pq.ParquetFile(path).num_row_groups
+    assert groups > 2
+    assert len(written_out) == groups - 1, "the last one is left to whoever syncs the file"
+    assert stats.physical_hash.digest == hashlib.sha3_256(path.read_bytes()).digest()
+    assert stats.logical_hash == logical_hash(table) == logical_hash(pq.read_table(path))
+
+
+def test_a_disk_that_fails_on_the_way_is_not_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_descriptor: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(slice_file, "GROUP_BYTES", 1 << 10)
+    monkeypatch.setattr(os, "fdatasync", fail)
+
+    with pytest.raises(OSError, match=os.strerror(errno.EIO)):
+        written(tmp_path / "slice", rows(200))
+
+    assert not (tmp_path / "slice").exists()
+
+
+def test_values_that_hardly_repeat_outgrow_their_dictionary_soon(tmp_path: Path) -> None:
+    table = rows(150_000, extra=pa.array([f"{number % 1000:04}" for number in range(150_000)]))
+
+    written(tmp_path / "slice", table)
+
+    group = pq.ParquetFile(tmp_path / "slice").metadata.row_group(0)
+    offsets, values = group.column(0), group.column(4)
+    assert offsets.data_page_offset - offsets.dictionary_page_offset < 600 << 10
+    assert values.encodings == group.column(1).encodings, "the dictionary holds them all"
