@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kamu_api.cli.options import AsJson, Dataset, Home, local_node
-from kamu_api.cli.output import print_json, print_rows, say, time_text
+from kamu_api.cli.output import print_json, print_rows, remark, say, short_text, time_text
 from kamu_assets.errors import InvalidError, NotFoundError
 
 if TYPE_CHECKING:
-    from kamu_assets.flows.model import Trigger, TriggerRule
+    from kamu_assets.flows.model import Flow, Trigger, TriggerRule
     from kamu_assets.node import Node
 
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
@@ -44,13 +44,19 @@ def set_trigger(
 
 
 def list_triggers(home: Home = None, as_json: AsJson = False) -> None:
-    """List all triggers, soonest first."""
+    """List all triggers, soonest first, and how their last runs ended."""
     with local_node(home) as node:
-        rows = [_facts(node, trigger) for trigger in node.flows.triggers(node.auth.admin_caller())]
+        caller = node.auth.admin_caller()
+        triggers = node.flows.triggers(caller)
+        latest = node.flows.latest(caller, [trigger.dataset_id for trigger in triggers])
+        rows = [{**_facts(node, each), "last": _ended(latest.get(each.dataset_id))} for each in triggers]
     if as_json:
         print_json(rows)
+    elif rows:
+        columns = ("dataset", "rule", "next run (UTC)", "last run (UTC)", "outcome")
+        print_rows([_shown(row) for row in rows], columns=columns)
     else:
-        print_rows([_shown(row) for row in rows], columns=("dataset", "rule", "next run (UTC)"))
+        remark("no triggers; `kamu-node trigger set <dataset> --every 1h` makes one")
 
 
 def pause(dataset: Dataset, home: Home = None, as_json: AsJson = False) -> None:
@@ -134,9 +140,22 @@ def _facts(node: "Node", trigger: "Trigger") -> dict[str, Any]:
     }
 
 
+def _ended(flow: "Flow | None") -> dict[str, Any] | None:
+    if flow is None or flow.outcome is None:
+        return None
+    message = flow.outcome.message
+    return {"outcome": flow.outcome.kind.value, "finishedAt": str(flow.finished_at), "message": message}
+
+
 def _shown(facts: dict[str, Any]) -> dict[str, Any]:
     due = "paused" if facts["paused"] else time_text(facts["nextDue"])
-    return {"dataset": facts["dataset"], "rule": facts["rule"], "next run (UTC)": due}
+    shown = {"dataset": facts["dataset"], "rule": facts["rule"], "next run (UTC)": due}
+    last = facts["last"]
+    if last is None:
+        return shown
+    outcome = last["outcome"].lower().replace("_", " ")
+    told = f"{outcome}: {short_text(last['message'])}" if last["message"] else outcome
+    return {**shown, "last run (UTC)": time_text(last["finishedAt"]), "outcome": told}
 
 
 def _name(node: "Node", trigger: "Trigger") -> str:

@@ -14,6 +14,7 @@ console = Console(soft_wrap=True)
 errors = Console(stderr=True, soft_wrap=True)
 
 _PIPE_WIDTH = 100_000
+_SHORT = 120
 _KIB = 1024
 _UNITS = ("KiB", "MiB", "GiB", "TiB")
 
@@ -41,6 +42,12 @@ def remark(text: str) -> None:
 def time_text(moment: str | None) -> str:
     """An RFC 3339 time in UTC for people, to the second."""
     return (moment or "").partition(".")[0].removesuffix("Z").replace("T", " ")
+
+
+def short_text(text: str) -> str:
+    """The beginning of a message, for a table; JSON has all of it."""
+    first = text.strip().partition("\n")[0]
+    return first if len(first) <= _SHORT else first[: _SHORT - 1] + "…"
 
 
 def size_text(size: int) -> str:

@@ -1,6 +1,6 @@
 """Use cases of flows: run now, cancel, standing triggers, and what workers tell of their runs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from uuid import uuid4
 
@@ -127,6 +127,13 @@ class FlowService:
         del caller  # Everybody may read.
         with self._database.reading() as tx:
             return self._triggers.list(tx)
+
+    def latest(self, caller: Caller, datasets: Sequence[DatasetID]) -> Mapping[DatasetID, Flow]:
+        """How the latest flow of each dataset ended, of those that had one."""
+        del caller  # Everybody may read.
+        with self._database.reading() as tx:
+            found = {dataset: self._flows.newest_finished(tx, dataset) for dataset in datasets}
+        return {dataset: flow for dataset, flow in found.items() if flow is not None}
 
     def run_started(self, flow_id: str | None, run_id: str, dataset: DatasetID) -> None:
         """A worker begins the run. Without a flow it came from Dagster's UI and becomes one, unless one runs."""

@@ -106,6 +106,12 @@ class FlowStore:
         latest: Timestamp | None = tx.execute(query).scalar_one()
         return latest
 
+    def newest_finished(self, tx: Transaction, dataset: DatasetID) -> Flow | None:
+        """The dataset's latest flow that has an outcome."""
+        query = select(flows).where(_of(dataset, FlowState.FINISHED)).order_by(flows.c.finished_at.desc(), flows.c.id)
+        row = tx.execute(query.limit(1)).first()
+        return _flow(row) if row else None
+
     def list(
         self, tx: Transaction, *, dataset: DatasetID | None = None, limit: int = 50, offset: int = 0
     ) -> Sequence[Flow]:

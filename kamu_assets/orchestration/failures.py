@@ -1,8 +1,12 @@
-"""Why a run failed, in one line."""
+"""Why a run failed, in one line, and at length where nobody expected it."""
+
+import sys
 
 from dagster import DagsterInstance
 from dagster._core.events import DagsterEvent, DagsterEventType
 from dagster_shared.error import SerializableErrorInfo
+
+from kamu_assets.errors import KamuError
 
 _LONGEST = 2000
 
@@ -19,11 +23,30 @@ def failure_message(instance: DagsterInstance, run_id: str) -> str | None:
 
 def message_of(event: DagsterEvent) -> str:
     """The innermost error's words: a user cares for our message, not for Dagster's wrapping."""
+    error = _innermost(event)
+    text = _words(error) if error is not None else event.message or "the run failed"
+    return text[:_LONGEST]
+
+
+def traceback_of(event: DagsterEvent) -> str | None:
+    """Where a bug is; None for expected failures, whose message says all."""
+    error = _innermost(event)
+    if error is None or _is_expected(error):
+        return None
+    return "".join(error.stack) + error.message.strip()
+
+
+def _innermost(event: DagsterEvent) -> SerializableErrorInfo | None:
     error = _error(event)
     while error is not None and error.cause is not None:
         error = error.cause
-    text = _words(error) if error is not None else event.message or "the run failed"
-    return text[:_LONGEST]
+    return error
+
+
+def _is_expected(error: SerializableErrorInfo) -> bool:
+    module, _, name = error.message.strip().partition(":")[0].rpartition(".")
+    kind = getattr(sys.modules.get(module), name, None)
+    return isinstance(kind, type) and issubclass(kind, KamuError)
 
 
 def _words(error: SerializableErrorInfo) -> str:

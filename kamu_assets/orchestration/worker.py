@@ -22,9 +22,9 @@ from kamu_assets.flows.service import FlowService
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.orchestration.catalog import Catalog
 from kamu_assets.orchestration.catalog_state import CatalogRow
-from kamu_assets.orchestration.failures import message_of
 from kamu_assets.orchestration.liveness import HEARTBEAT_SECONDS, own_identity
 from kamu_assets.orchestration.names import TAG_FLOW, TAG_LOST
+from kamu_assets.orchestration.run_log import RunLog
 from kamu_assets.orchestration.scoped import DefinitionsBuilder, ScopedJobs
 from kamu_assets.orchestration.warm_queue import CANCELS_TOPIC, RUNS_TOPIC, WarmQueue
 from kamu_assets.orchestration.warm_up import warm_up
@@ -41,15 +41,14 @@ _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 class _Seen:
     """What a run's events told."""
 
+    log: RunLog
     materialized: bool = False
     interrupted: bool = False
-    failure: str | None = None
 
     def note(self, event: DagsterEvent) -> None:
+        self.log.note(event)
         if event.event_type is DagsterEventType.ASSET_MATERIALIZATION:
             self.materialized = True
-        elif event.event_type in {DagsterEventType.STEP_FAILURE, DagsterEventType.RUN_FAILURE}:
-            self.failure = self.failure or message_of(event)
         if event.event_type is DagsterEventType.RUN_FAILURE and event.event_specific_data is not None:
             self.interrupted = event.job_failure_data.failure_reason is RunFailureReason.UNEXPECTED_TERMINATION
 
@@ -152,8 +151,8 @@ class WarmWorker:
         for dataset in datasets:
             self._flows.run_started(run.tags.get(TAG_FLOW), run.run_id, dataset)
         self._instance.report_engine_event(f"Picked up by warm worker {self._identity}", run)
-        seen = _Seen()
-        for event in execute_run_iterator(InMemoryJob(self._job(run, rows)), run, self._instance):
+        seen = _Seen(RunLog(run))
+        for event in execute_run_iterator(InMemoryJob(self._job(run, rows)), seen.log.quiet_run(), self._instance):
             seen.note(event)
         self._settle(run, seen, datasets)
 
@@ -169,8 +168,9 @@ class WarmWorker:
             # The node is stopping; the flow goes on with another attempt when it starts again.
             self._instance.add_run_tags(run.run_id, {TAG_LOST: "true"})
             return
-        status = self._final_status(run)
-        self._flows.run_finished(run.run_id, _outcome(status, seen), datasets=datasets)
+        outcome = _outcome(self._final_status(run), seen)
+        self._flows.run_finished(run.run_id, outcome, datasets=datasets)
+        seen.log.tell(outcome)
 
     def _final_status(self, run: DagsterRun) -> DagsterRunStatus:
         ended = self._instance.get_run_by_id(run.run_id)
@@ -232,7 +232,7 @@ def _outcome(status: DagsterRunStatus, seen: _Seen) -> FlowOutcome:
         case DagsterRunStatus.CANCELED:
             return FlowOutcome(OutcomeKind.ABORTED)
         case _:
-            return FlowOutcome(OutcomeKind.FAILED, seen.failure)
+            return FlowOutcome(OutcomeKind.FAILED, seen.log.failure)
 
 
 def resident_bytes() -> int:

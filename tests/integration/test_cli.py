@@ -18,6 +18,10 @@ import pytest
 import structlog
 
 from kamu_api.cli.main import main
+from kamu_assets.flows.model import FlowOutcome, OutcomeKind
+from kamu_assets.node import open_node
+from kamu_assets.odf.identity import DatasetName
+from kamu_assets.settings import load_settings
 from tests.faults.forgeries import blocks_of, sealed, slice_changed, write
 from tests.support.builders import a_logical_hash
 
@@ -239,10 +243,29 @@ def test_triggers_are_told_to_the_second(cities: Home) -> None:
     assert cities.ok("trigger", "list").splitlines()[1].rstrip().endswith("paused")
 
 
+def test_the_list_of_triggers_tells_how_their_last_runs_ended(cities: Home) -> None:
+    for dataset in ("cities", "polled", "large"):
+        cities.ok("trigger", "set", dataset, "--every", "1h")
+    with open_node(load_settings(cities.path / "home")) as node:
+        told = {entry.name: entry.id for entry in node.datasets.list(node.auth.admin_caller())}
+        node.flows.run_finished("a", FlowOutcome(OutcomeKind.UP_TO_DATE), datasets=[told[DatasetName("polled")]])
+        failed = FlowOutcome(OutcomeKind.FAILED, "source not found: file:///nope\nmore")
+        node.flows.run_finished("b", failed, datasets=[told[DatasetName("polled")]])
+        node.flows.run_finished("c", FlowOutcome(OutcomeKind.SUCCESS), datasets=[told[DatasetName("large")]])
+
+    rows = {line.split()[0]: line for line in cities.ok("trigger", "list").splitlines()}
+    assert rows["kamu/polled"].rstrip().endswith("failed: source not found: file:///nope")
+    assert re.search(r"  \d{4}-\d\d-\d\d \d\d:\d\d:\d\d  success", rows["kamu/large"])
+    assert re.search(r"every 1h  \S+ \S+$", rows["kamu/cities"].rstrip())
+    (last,) = [row["last"] for row in cities.json("trigger", "list") if row["dataset"] == "kamu/polled"]
+    assert (last["outcome"], last["message"]) == ("FAILED", failed.message)
+
+
 def test_nothing_to_show_is_said(home: Home) -> None:
     empty = home.run("list")
     assert (empty.code, empty.out) == (0, "")
     assert empty.told.startswith(f"(no datasets in {home.path / 'home'}; ")
+    assert home.run("trigger", "list").told.startswith("(no triggers; `kamu-node trigger set ")
     assert home.run("sql", "select 1 as x where false").told == "(no rows)\n"
     home.ok("add", home.write("root.yaml", ROOT.format(name="bare", source="AddPushSource", details="sourceName: a")))
     assert home.run("tail", "bare").told == "(no rows and no columns yet)\n"

@@ -11,6 +11,7 @@ import pytest
 from dagster import DagsterInstance, DagsterRun, DagsterRunStatus
 from dagster._core.events import DagsterEventType
 from dagster._core.storage.tags import PARENT_RUN_ID_TAG, ROOT_RUN_ID_TAG
+from structlog.testing import capture_logs
 
 from kamu_assets.clock import ManualClock
 from kamu_assets.datasets.model import DatasetEntry
@@ -316,6 +317,36 @@ def test_a_failure_is_told_in_the_words_of_its_error(adapter: Adapter) -> None:
     assert flow.outcome.message == f"{entry.name} is broken on purpose"
     assert adapter.run_of(entry).status is DagsterRunStatus.FAILURE
     assert f"{entry.name} is broken" in str(adapter.orchestrator.status(str(flow.run_id)).message)
+
+
+@pytest.mark.parametrize(("kind", "told_at_length"), [("broken", 0), ("buggy", 1)])
+def test_a_failure_is_logged_once_and_only_bugs_with_their_traceback(
+    adapter: Adapter, capfd: pytest.CaptureFixture[str], kind: str, told_at_length: int
+) -> None:
+    entry = adapter.parts.root(f"{kind}-{uuid4().hex[:12]}")
+    adapter.parts.flows.request_run(ADMIN, entry.id)
+
+    with capture_logs() as logs:
+        adapter.settle()
+
+    (told,) = [line for line in logs if line["event"] == "run_failed"]
+    assert told["assets"] == f"kamu/{entry.name}"
+    assert told["error"].startswith(str(entry.name))
+    assert told.get("exception", "").count("dagster_home.py") == told_at_length
+    assert "Stack Trace" not in "".join(capfd.readouterr())
+
+
+def test_a_run_that_ends_well_is_one_line_of_the_log(
+    adapter: Adapter, root: DatasetEntry, derivative: DatasetEntry
+) -> None:
+    adapter.parts.push(root.id)
+
+    with capture_logs() as logs:
+        adapter.settle()
+
+    (told,) = [line for line in logs if line["event"] == "run_ended"]
+    assert (told["assets"], told["outcome"]) == (f"kamu/{derivative.name}", "SUCCESS")
+    assert told["records_added"] > 0
 
 
 def test_a_dataset_that_was_deleted_before_its_run_fails_it(adapter: Adapter, root: DatasetEntry) -> None:

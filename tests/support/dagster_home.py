@@ -143,6 +143,8 @@ class StandInCoordinator:
         name = str(entry.name)
         if "broken" in name:
             raise InvalidError(f"{name} is broken on purpose")
+        if name.startswith("buggy"):
+            raise RuntimeError(f"{name} was not expected")
         if "slow" in name:
             time.sleep(30)
         if entry.kind is DatasetKind.DERIVATIVE:
