@@ -11,9 +11,11 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    bindparam,
     delete,
     func,
     insert,
+    or_,
     select,
     union_all,
 )
@@ -66,8 +68,20 @@ Index(
 
 _SOURCE_KINDS = (int(EventKind.ADD_PUSH_SOURCE), int(EventKind.DISABLE_PUSH_SOURCE))
 PAGE = 200
-# Made once: every commit executes it.
+# Made once: every commit executes the first, every plan of a derivative the others.
 _INSERT = Frequent(insert(blocks))
+_IN_CHAIN = blocks.c.dataset_id == bindparam("dataset")
+_SEQUENCE = Frequent(select(blocks.c.sequence_number).where(_IN_CHAIN, blocks.c.block_hash == bindparam("block")))
+_DATA_BETWEEN = Frequent(
+    select(blocks)
+    .where(
+        _IN_CHAIN,
+        or_(*(blocks.c.event_kind == int(kind) for kind in DATA_KINDS)),
+        blocks.c.sequence_number > bindparam("after"),
+        blocks.c.sequence_number <= bindparam("until"),
+    )
+    .order_by(blocks.c.sequence_number)
+)
 
 
 class BlockIndex:
@@ -81,8 +95,8 @@ class BlockIndex:
 
     def sequence_of(self, tx: Transaction, dataset: DatasetID, block: Multihash) -> int | None:
         """Where the block stands in the chain of `head`, if it does."""
-        query = select(blocks.c.sequence_number).where(_of(dataset), blocks.c.block_hash == block)
-        return tx.execute(query).scalar_one_or_none()
+        found = tx.find(_SEQUENCE, {"dataset": dataset, "block": block})
+        return int(found[0].sequence_number) if found else None
 
     def newest_by_kind(self, tx: Transaction, dataset: DatasetID) -> Sequence[IndexedBlock]:
         """The blocks whose events decide about the next one, oldest first: what a chain state is made of."""
@@ -132,11 +146,7 @@ class BlockIndex:
 
     def data_between(self, tx: Transaction, dataset: DatasetID, *, after: int, until: int) -> Sequence[IndexedBlock]:
         """AddData and ExecuteTransform blocks in `(after, until]`, oldest first."""
-        number = blocks.c.sequence_number
-        query = select(blocks).where(
-            _of(dataset), blocks.c.event_kind.in_([int(kind) for kind in DATA_KINDS]), number > after, number <= until
-        )
-        return [from_row(row) for row in tx.execute(query.order_by(number))]
+        return [from_row(row) for row in tx.find(_DATA_BETWEEN, {"dataset": dataset, "after": after, "until": until})]
 
 
 def _of(dataset: DatasetID) -> ColumnElement[bool]:
