@@ -19,16 +19,9 @@ from kamu_assets.odf.multihash import Multihash
 from kamu_assets.odf.serde.flatbuffers import decode_header
 from kamu_assets.settings import load_settings
 from tests.bench.subject import expect
+from tests.support.manifests import a_manifest
 
 LONG = DatasetAlias.parse("kamu/long")
-MANIFEST = """
-kind: DatasetSnapshot
-version: 1
-content:
-  name: long
-  kind: Root
-  metadata: []
-"""
 _LINK = struct.Struct("<32s")
 
 
@@ -49,7 +42,7 @@ class LongChain:
 def long_chain(folder: Path, *, length: int) -> Iterator[LongChain]:
     """Blocks of 200 commits each time, which is only quicker than one by one."""
     with open_node(load_settings(folder, storage={"durability": "fast"})) as node:
-        entry = node.datasets.create_from_snapshot(node.auth.admin_caller(), MANIFEST)
+        entry = node.datasets.create_from_snapshot(node.auth.admin_caller(), a_manifest("long", "Root"))
         made = node.chains.state(entry.id).sequence_number + 1
         for start in range(made, length, 200):
             append(node, entry.id, range(start, min(start + 200, length)))

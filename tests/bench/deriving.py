@@ -5,7 +5,6 @@ The slices are committed before the clock starts, and then shown to the derivati
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from kamu_assets.odf.timestamp import Timestamp
 from kamu_assets.settings import load_settings
 from kamu_assets.storage.layout import data_key
 from tests.bench.peers.followed import LATE_MILLIS, Followed, rate_rows, slice_rows
+from tests.support.manifests import derivative, pushed_root, reading
 
 _OUTPUT = DatasetAlias.parse("kamu/output")
 
@@ -88,7 +88,7 @@ def ready_to_derive(
         rates = rate_rows(rows)
         _commit(node, _root(node, "rates", rates.schema), _part(node, rates, end=part.watermark))
         _warm_up(node, engine)
-        node.datasets.create_from_snapshot(caller, _manifest("output", engine, query, inputs))
+        node.datasets.create_from_snapshot(caller, derivative("output", query, *inputs, engine=engine))
         yield Ready(node, caller, events, states)
 
 
@@ -117,9 +117,7 @@ def check_derived(derived: Derived, *, wanted: Followed) -> None:
 
 
 def _root(node: Node, name: str, schema: pa.Schema) -> DatasetEntry:
-    source = "{kind: AddPushSource, sourceName: default, read: {kind: Parquet}, merge: {kind: Append}}"
-    manifest = f"kind: DatasetSnapshot\nversion: 1\ncontent: {{name: {name}, kind: Root, metadata: [{source}]}}"
-    entry = node.datasets.create_from_snapshot(node.auth.admin_caller(), manifest)
+    entry = node.datasets.create_from_snapshot(node.auth.admin_caller(), pushed_root(name, reading(kind="Parquet")))
     described = SetDataSchema(schema_=describe_schema(schema, name=name))
     node.coordinator.commit_event(node.auth.admin_caller(), entry.id, described)
     return entry
@@ -136,7 +134,9 @@ def _warm_up(node: Node, engine: str) -> None:
     """A worker that has computed before, as in a node that runs."""
     node.engine_pool.warm_up()
     query = "select event_time, symbol from rates where rate > 100"
-    warm = node.datasets.create_from_snapshot(node.auth.admin_caller(), _manifest("warm", engine, query, ["rates"]))
+    warm = node.datasets.create_from_snapshot(
+        node.auth.admin_caller(), derivative("warm", query, "rates", engine=engine)
+    )
     node.coordinator.pull(node.auth.admin_caller(), warm.id)
 
 
@@ -147,11 +147,3 @@ def _commit(node: Node, entry: DatasetEntry, part: Part) -> ChainState:
         entry.id, expected_head=state.head, events=[added], files=[part.new], system_time=node.clock.now()
     )
     return node.chains.state(entry.id)
-
-
-def _manifest(name: str, engine: str, query: str, inputs: Sequence[str]) -> str:
-    transform = {"kind": "Sql", "engine": engine, "query": query}
-    read = [{"datasetRef": name, "alias": name} for name in inputs]
-    metadata = [{"kind": "SetTransform", "inputs": read, "transform": transform}]
-    content = {"name": name, "kind": "Derivative", "metadata": metadata}
-    return json.dumps({"kind": "DatasetSnapshot", "version": 1, "content": content})

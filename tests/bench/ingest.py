@@ -17,6 +17,7 @@ from kamu_assets.storage.layout import data_key
 from tests.bench import data
 from tests.bench.peers.sliced import Sliced, check_slice
 from tests.bench.subject import expect
+from tests.support.manifests import pushed_root, reading
 
 EVENTS = DatasetAlias.parse("kamu/events")
 
@@ -38,21 +39,21 @@ class Pushed:
 
 @contextmanager
 def ready_for_csv(folder: Path) -> Iterator[Ready]:
-    with _ready(folder, "{kind: Csv, header: true, ddlSchema: %s}") as node:
+    with _ready(folder, manifest("Csv", options="header: true")) as node:
         yield Ready(node, "Csv")
 
 
 @contextmanager
 def ready_for_ndjson(folder: Path) -> Iterator[Ready]:
-    with _ready(folder, "{kind: NdJson, ddlSchema: %s}") as node:
+    with _ready(folder, manifest("NdJson")) as node:
         yield Ready(node, "NdJson")
 
 
 @contextmanager
-def _ready(folder: Path, read: str) -> Iterator[Node]:
+def _ready(folder: Path, root: str) -> Iterator[Node]:
     # What a slice job imports in the node's own process is there once the coordinator is.
     with open_node(load_settings(folder)) as node:
-        node.datasets.create_from_snapshot(node.auth.admin_caller(), manifest(read))
+        node.datasets.create_from_snapshot(node.auth.admin_caller(), root)
         assert node.coordinator
         node.engine_pool.warm_up()
         yield node
@@ -83,17 +84,6 @@ def check_pushed(pushed: Pushed, rows: int, *, in_order: bool = True) -> None:
     check_slice(found, rows, in_order=in_order)
 
 
-def manifest(read: str) -> str:
-    columns = ", ".join(f'"{column}"' for column in data.DDL)
-    return f"""
-kind: DatasetSnapshot
-version: 1
-content:
-  name: events
-  kind: Root
-  metadata:
-    - kind: AddPushSource
-      sourceName: default
-      read: {read % f"[{columns}]"}
-      merge: {{kind: Append}}
-"""
+def manifest(kind: str, *, options: str = "") -> str:
+    """A root that is pushed events in a format."""
+    return pushed_root(str(EVENTS.name), reading(*data.DDL, kind=kind, options=options))

@@ -25,6 +25,7 @@ from tests.bench import data
 from tests.bench.ingest import EVENTS
 from tests.bench.merge_data import few
 from tests.bench.subject import expect
+from tests.support.manifests import pushed_root, reading
 
 _OTHER = DatasetAlias.parse("kamu/other")
 # Written once and never changed: runs of a node and the slices of a dataset.
@@ -43,7 +44,9 @@ def build_history(home: Path, merge: str, files: Sequence[Path]) -> None:
     """A node whose dataset has taken these files one after another."""
     with open_node(load_settings(home)) as node:
         for alias in (EVENTS, _OTHER):
-            node.datasets.create_from_snapshot(node.auth.admin_caller(), _manifest(alias, merge))
+            node.datasets.create_from_snapshot(
+                node.auth.admin_caller(), pushed_root(str(alias.name), reading(*data.DDL, kind="Parquet"), merge=merge)
+            )
         for file in files:
             push(node, file)
         push(node, few(0), _OTHER)
@@ -88,19 +91,3 @@ def _linked(source: str, target: str) -> None:
         os.link(source, target)
     else:
         shutil.copy2(source, target)
-
-
-def _manifest(alias: DatasetAlias, merge: str) -> str:
-    columns = ", ".join(f'"{column}"' for column in data.DDL)
-    return f"""
-kind: DatasetSnapshot
-version: 1
-content:
-  name: {alias.name}
-  kind: Root
-  metadata:
-    - kind: AddPushSource
-      sourceName: default
-      read: {{kind: Parquet, ddlSchema: [{columns}]}}
-      merge: {merge}
-"""

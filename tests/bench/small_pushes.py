@@ -100,7 +100,7 @@ def pushing(folder: Path, *, durability: str, count: int) -> Iterator[Pushing]:
 @contextmanager
 def _node(folder: Path, durability: str) -> Iterator[Node]:
     with open_node(load_settings(folder, storage={"durability": durability})) as node:
-        node.datasets.create_from_snapshot(node.auth.admin_caller(), manifest("{kind: NdJson, ddlSchema: %s}"))
+        node.datasets.create_from_snapshot(node.auth.admin_caller(), manifest("NdJson"))
         assert node.coordinator
         # The first push brings the schema with it, and starts what has to be started.
         Pushing(node, ()).push(ndjson(small_tables(1)[0]))

@@ -26,25 +26,13 @@ from kamu_assets.storage.layout import data_key
 from tests.bench import data
 from tests.bench.peers.floor import SLICE_SCHEMA
 from tests.bench.subject import expect
+from tests.support.manifests import a_manifest, derivative
 
 EVENTS, AMOUNTS = DatasetAlias.parse("kamu/events"), DatasetAlias.parse("kamu/amounts")
 QUERY = "select event_time, id, symbol, price * qty as amount from events where price > 50"
 INDEX = "slices.json"
 _SLICES = 10
-_MANIFESTS = (
-    "{kind: DatasetSnapshot, version: 1, content: {name: events, kind: Root, metadata: []}}",
-    f"""
-kind: DatasetSnapshot
-version: 1
-content:
-  name: amounts
-  kind: Derivative
-  metadata:
-    - kind: SetTransform
-      inputs: [{{datasetRef: events, alias: events}}]
-      transform: {{kind: Sql, engine: datafusion, query: "{QUERY}"}}
-""",
-)
+_MANIFESTS = (a_manifest("events", "Root"), derivative("amounts", QUERY, "events"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,40 +9,12 @@ from kamu_assets.coordinator.ingest.writer import schema_of
 from kamu_assets.coordinator.results import Updated, UpToDate
 from kamu_assets.coordinator.service import Coordinator
 from kamu_assets.odf.identity import DatasetAlias
-from kamu_assets.odf.serde.yaml import parse_snapshot
 from tests.support.coordination import a_coordinator
 from tests.support.heart import ADMIN, Heart, open_heart
+from tests.support.manifests import derivative, polled_root, reading
 from tests.support.replay_derivatives import InlineEngine
 
-ROOT = """
-kind: DatasetSnapshot
-version: 1
-content:
-  name: quotes
-  kind: Root
-  metadata:
-    - kind: SetPollingSource
-      fetch: {{kind: FilesGlob, path: {path}}}
-      read:
-        kind: {reader}
-        {options}
-        schema:
-          fields:
-            - {{name: symbol, type: {{kind: Option, inner: {{kind: String}}}}}}
-            - {{name: price, type: {{kind: Option, inner: {{kind: Float64}}}}}}
-      merge: {{kind: Append}}
-"""
-DERIVATIVE = """
-kind: DatasetSnapshot
-version: 1
-content:
-  name: copies
-  kind: Derivative
-  metadata:
-    - kind: SetTransform
-      inputs: [{datasetRef: kamu/quotes, alias: input}]
-      transform: {kind: Sql, engine: datafusion, query: "select event_time, symbol, price from input"}
-"""
+DERIVATIVE = derivative("copies", "select event_time, symbol, price from quotes", "kamu/quotes")
 QUOTES, COPIES = DatasetAlias.parse("kamu/quotes"), DatasetAlias.parse("kamu/copies")
 
 
@@ -74,9 +46,10 @@ def test_a_source_without_rows_has_a_schema(
 ) -> None:  # KD-05
     reader, options, content = source
     (tmp_path / "empty").write_text(content)
-    manifest = ROOT.format(path=tmp_path / "empty", reader=reader, options=options)
-    for text in (manifest, DERIVATIVE):
-        heart.datasets.create_from_snapshot(ADMIN, parse_snapshot(text), system_time=heart.clock.now())
+    read = reading("symbol STRING", "price DOUBLE", kind=reader, options=options)
+    root = polled_root("quotes", f"{{kind: FilesGlob, path: {tmp_path / 'empty'}}}", read)
+    for text in (root, DERIVATIVE):
+        heart.datasets.create_from_snapshot(ADMIN, text, system_time=heart.clock.now())
 
     updated = coordinator.pull(ADMIN, QUOTES)
     coordinator.pull(ADMIN, COPIES)

@@ -14,30 +14,10 @@ from kamu_assets.coordinator.service import PushData
 from kamu_assets.node import open_node
 from kamu_assets.query.model import QueryRequest
 from kamu_assets.settings import SettingsError, load_settings
+from tests.support.manifests import derivative, pushed_root, reading
 
-ROOT = """
-kind: DatasetSnapshot
-version: 1
-content:
-  name: readings
-  kind: Root
-  metadata:
-    - kind: AddPushSource
-      sourceName: default
-      read: {kind: NdJson, ddlSchema: ["event_time TIMESTAMP", "v INT"]}
-      merge: {kind: Append}
-"""
-DERIVATIVE = """
-kind: DatasetSnapshot
-version: 1
-content:
-  name: doubled
-  kind: Derivative
-  metadata:
-    - kind: SetTransform
-      inputs: [{datasetRef: readings, alias: r}]
-      transform: {kind: Sql, engine: spark, query: "select event_time, v * 2 as w from r"}
-"""
+ROOT = pushed_root("readings", reading("event_time TIMESTAMP", "v INT"))
+DERIVATIVE = derivative("doubled", "select event_time, v * 2 as w from readings", "readings", engine="spark")
 
 
 @contextmanager

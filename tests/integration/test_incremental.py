@@ -25,38 +25,9 @@ from kamu_assets.odf.timestamp import Timestamp
 from kamu_assets.settings import EngineSettings, load_settings
 from kamu_assets.storage.layout import data_key, dataset_folder
 from tests.integration.test_cli import Home
+from tests.support.manifests import derivative, pushed_root, reading
 from tests.support.verifier.dataset import verify
 
-ROOT = """
-kind: DatasetSnapshot
-version: 1
-content:
-  name: {name}
-  kind: Root
-  metadata:
-    - kind: AddPushSource
-      sourceName: default
-      read:
-        kind: NdJson
-        ddlSchema: [event_time TIMESTAMP, origin STRING, {column} DOUBLE]
-      merge:
-        kind: Append
-"""
-DERIVATIVE = """
-kind: DatasetSnapshot
-version: 1
-content:
-  name: {name}
-  kind: Derivative
-  metadata:
-    - kind: SetTransform
-      inputs: [{inputs}]
-      transform:
-        kind: Sql
-        engine: {engine}
-        {more}
-        query: {query}
-"""
 HOURLY = (
     "SELECT TUMBLE_START(event_time, INTERVAL '1' HOUR) AS event_time, origin, count(*) AS departures, "
     "avg(delay) AS delay FROM flights GROUP BY TUMBLE(event_time, INTERVAL '1' HOUR), origin"
@@ -76,20 +47,23 @@ LATERAL = (
 KEY = "temporalTables: [{name: weather, primaryKey: [origin]}]"
 
 
-def manifest(name: str, query: str, *inputs: str, engine: str = "flink", more: str = "") -> str:
-    listed = ", ".join(f"{{datasetRef: {each}, alias: {each}}}" for each in inputs)
-    return DERIVATIVE.format(name=name, query=json.dumps(query), inputs=listed, engine=engine, more=more)
+def a_root(name: str, column: str) -> str:
+    return pushed_root(name, reading("event_time TIMESTAMP", "origin STRING", f"{column} DOUBLE"))
 
 
-FLIGHTS, WEATHER = ROOT.format(name="flights", column="delay"), ROOT.format(name="weather", column="temp")
+def flink(name: str, query: str, *inputs: str, options: str = "") -> str:
+    return derivative(name, query, *inputs, engine="flink", options=options)
+
+
+FLIGHTS, WEATHER = a_root("flights", "delay"), a_root("weather", "temp")
 DERIVED = ("hourly", "daily", "met", "met.lateral")
 MANIFESTS = (
     FLIGHTS,
     WEATHER,
-    manifest("hourly", HOURLY, "flights"),
-    manifest("daily", DAILY, "hourly"),
-    manifest("met", MET, "flights", "weather"),
-    manifest("met.lateral", LATERAL, "flights", "weather", more=KEY),
+    flink("hourly", HOURLY, "flights"),
+    flink("daily", DAILY, "hourly"),
+    flink("met", MET, "flights", "weather"),
+    flink("met.lateral", LATERAL, "flights", "weather", options=KEY),
 )
 Departure = tuple[str, str, float]
 
@@ -224,7 +198,7 @@ def test_other_names_are_what_the_settings_say(tmp_path: Path) -> None:
     with open_node(settings) as node:
         story = Story(node)
         story.add(
-            FLIGHTS, manifest("hourly", HOURLY, "flights"), manifest("rising", HOURLY, "flights", engine="risingwave")
+            FLIGHTS, flink("hourly", HOURLY, "flights"), derivative("rising", HOURLY, "flights", engine="risingwave")
         )
         story.push("flights", ("01T08:10", "JFK", 5), ("01T09:10", "JFK", 5))
 
@@ -237,7 +211,7 @@ def test_other_names_are_what_the_settings_say(tmp_path: Path) -> None:
 
 def test_late_rows_are_told_to_people_and_scripts(tmp_path: Path) -> None:
     home = Home(tmp_path)
-    home.ok("add", "--stdin", stdin="---".join([FLIGHTS, manifest("hourly", HOURLY, "flights")]).encode())
+    home.ok("add", "--stdin", stdin="---\n".join([FLIGHTS, flink("hourly", HOURLY, "flights")]).encode())
     home.ok("ingest", "flights", "--stdin", stdin=lines("flights", ("01T08:10", "JFK", 5), ("01T09:05", "JFK", 1)))
     (first,) = home.json("pull", "hourly")
     home.ok("ingest", "flights", "--stdin", stdin=lines("flights", ("01T08:59", "JFK", 99)))

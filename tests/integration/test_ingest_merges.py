@@ -19,24 +19,11 @@ from kamu_assets.coordinator.ingest.errors import (
 )
 from kamu_assets.coordinator.results import Updated, UpToDate
 from kamu_assets.coordinator.service import Coordinator, PushData
-from kamu_assets.odf.serde.yaml import parse_snapshot
 from kamu_assets.storage.layout import data_key, dataset_folder
 from tests.support.coordination import a_coordinator
 from tests.support.heart import ADMIN, Heart, open_heart
-from tests.support.merging_roots import (
-    APPEND,
-    CHANGELOG,
-    LEDGER,
-    SNAPSHOT,
-    UPSERT,
-    Rows,
-    a_root,
-    a_root_of_sources,
-    changes_of,
-    data_blocks,
-    push,
-    rows_of,
-)
+from tests.support.manifests import APPEND, CHANGELOG, LEDGER, SNAPSHOT, UPSERT, polled_root, pushed_root, reading
+from tests.support.merging_roots import Rows, a_root, a_root_of_sources, changes_of, data_blocks, push, rows_of
 from tests.support.verifier.dataset import verify
 
 MANY = 300_000
@@ -161,19 +148,9 @@ def test_an_unchanged_file_polled_again_adds_no_rows(
     path = tmp_path / "rows.csv"
     table = pa.table({"id": [1, 2, 3], "v": ["a", "b", "c"]})
     pacsv.write_csv(table, path)
-    manifest = f"""
-kind: DatasetSnapshot
-version: 1
-content:
-  name: polled
-  kind: Root
-  metadata:
-    - kind: SetPollingSource
-      fetch: {{kind: Url, url: "file://{path}"}}
-      read: {{kind: Csv, header: true, ddlSchema: ["id BIGINT", "v STRING"]}}
-      merge: {merge}
-"""
-    entry = heart.datasets.create_from_snapshot(ADMIN, parse_snapshot(manifest))
+    read = reading("id BIGINT", "v STRING", kind="Csv", options="header: true")
+    root = polled_root("polled", f"{{kind: Url, url: 'file://{path}'}}", read, merge=merge)
+    entry = heart.datasets.create_from_snapshot(ADMIN, root)
     assert isinstance(coordinator.pull(ADMIN, entry.id), Updated)
 
     for _ in range(4):
@@ -224,19 +201,8 @@ def test_a_changelog_takes_operations_only(
 
 @pytest.mark.parametrize("merge", [CHANGELOG, UPSERT])
 def test_operations_in_words_are_refused(merge: str, heart: Heart, coordinator: Coordinator) -> None:
-    manifest = f"""
-kind: DatasetSnapshot
-version: 1
-content:
-  name: words
-  kind: Root
-  metadata:
-    - kind: AddPushSource
-      sourceName: default
-      read: {{kind: NdJson, ddlSchema: ["op STRING", "id BIGINT"]}}
-      merge: {merge}
-"""
-    entry = heart.datasets.create_from_snapshot(ADMIN, parse_snapshot(manifest))
+    root = pushed_root("words", reading("op STRING", "id BIGINT"), merge=merge)
+    entry = heart.datasets.create_from_snapshot(ADMIN, root)
 
     with pytest.raises(TypeMismatchError, match="`op` must be an integer"):
         coordinator.push(ADMIN, entry.id, PushData(b'{"op": "insert", "id": 1}\n', "rows"))

@@ -27,32 +27,12 @@ from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.engines.worker_limits import WorkerDiedError
 from kamu_assets.errors import DeniedError, KamuError
 from kamu_assets.odf.dataset import AddData
-from kamu_assets.odf.serde.yaml import parse_snapshot
 from kamu_assets.storage.layout import data_key
 from tests.support.coordination import InThisProcess, Req, Res, a_coordinator
 from tests.support.heart import ADMIN, Heart, open_heart
+from tests.support.manifests import APPEND, LEDGER, derivative, pushed_root, reading
 
-MANIFEST = """
-kind: DatasetSnapshot
-version: 1
-content:
-  name: {name}
-  kind: Root
-  metadata:
-    - kind: AddPushSource
-      sourceName: default
-      read:
-        kind: NdJson
-        schema:
-          fields:
-            - name: event_time
-              type: {{kind: Option, inner: {{kind: Timestamp}}}}
-            - name: id
-              type: {{kind: Option, inner: {{kind: Int64}}}}
-      merge: {merge}
-"""
-APPEND = "{kind: Append}"
-LEDGER = "{kind: Ledger, primaryKey: [id]}"
+READ = reading("event_time TIMESTAMP", "id BIGINT")
 
 
 class Gate(InThisProcess):
@@ -79,7 +59,7 @@ def heart(tmp_path: Path) -> Iterator[Heart]:
 
 
 def a_root(heart: Heart, merge: str = APPEND, name: str = "events") -> DatasetEntry:
-    return heart.datasets.create_from_snapshot(ADMIN, parse_snapshot(MANIFEST.format(name=name, merge=merge)))
+    return heart.datasets.create_from_snapshot(ADMIN, pushed_root(name, READ, merge=merge))
 
 
 def ndjson(*ids: int, day: int = 1) -> bytes:
@@ -239,9 +219,7 @@ def test_an_empty_push_brings_the_schema_once(heart: Heart, tmp_path: Path) -> N
 
 
 def test_a_refused_first_push_does_not_decide_the_schema(heart: Heart, tmp_path: Path) -> None:
-    manifest = MANIFEST.format(name="free", merge=APPEND)
-    manifest = manifest[: manifest.index("        schema:")] + manifest[manifest.index("      merge:") :]
-    entry = heart.datasets.create_from_snapshot(ADMIN, parse_snapshot(manifest))
+    entry = heart.datasets.create_from_snapshot(ADMIN, pushed_root("free", reading()))
 
     results = push_together(heart, entry, tmp_path, [b'{"a": 1}\n{"a": 2', b'{"b": [{"c": 1}]}', b'{"d": 4}'])
 
@@ -306,21 +284,11 @@ def test_refusals_before_any_byte_is_read(heart: Heart, tmp_path: Path) -> None:
 
 def test_a_derivative_takes_no_data(heart: Heart, tmp_path: Path) -> None:
     a_root(heart)
-    text = """
-kind: DatasetSnapshot
-version: 1
-content:
-  name: doubled
-  kind: Derivative
-  metadata:
-    - kind: SetTransform
-      inputs: [{datasetRef: events, alias: events}]
-      transform: {kind: Sql, engine: datafusion, query: "select event_time, id * 2 as id from events"}
-"""
-    derivative = heart.datasets.create_from_snapshot(ADMIN, parse_snapshot(text))
+    text = derivative("doubled", "select event_time, id * 2 as id from events", "events")
+    entry = heart.datasets.create_from_snapshot(ADMIN, text)
 
     with pytest.raises(NotRootError, match="derivative"):
-        a_coordinator(heart, base=tmp_path).push(ADMIN, derivative.id, PushData(ndjson(1)))
+        a_coordinator(heart, base=tmp_path).push(ADMIN, entry.id, PushData(ndjson(1)))
 
 
 def test_another_process_that_commits_first_is_merged_with(heart: Heart, tmp_path: Path) -> None:

@@ -28,18 +28,8 @@ from kamu_assets.odf.serde.yaml import event_from_json
 from kamu_assets.storage.layout import data_key
 from tests.support.coordination import InThisProcess, Req, Res, a_coordinator
 from tests.support.heart import ADMIN, Heart, open_heart
-from tests.support.merging_roots import (
-    APPEND,
-    LEDGER,
-    SNAPSHOT,
-    UPSERT,
-    Rows,
-    a_root,
-    a_root_of_sources,
-    changes_of,
-    push,
-    sidecars_of,
-)
+from tests.support.manifests import APPEND, LEDGER, SNAPSHOT, UPSERT
+from tests.support.merging_roots import Rows, a_root, a_root_of_sources, changes_of, push, sidecars_of
 
 MERGES = (LEDGER, SNAPSHOT, UPSERT)
 STEPS: tuple[Rows, ...] = (
@@ -254,7 +244,7 @@ def test_a_new_column_makes_a_new_sidecar(heart: Heart, coordinator: Coordinator
         },
     }
     source = next(iter(heart.chains.state(entry.id).push_sources.values())).model_dump(mode="json", by_alias=True)
-    source["read"]["schema"]["fields"].append({"name": "w", "type": {"kind": "Option", "inner": {"kind": "Int64"}}})
+    source["read"]["ddlSchema"].append("w BIGINT")
     for event in (wider, source):
         heart.committer.commit(
             entry.id,

@@ -13,22 +13,9 @@ from kamu_assets.errors import KamuError
 from kamu_assets.node import open_node
 from kamu_assets.odf.identity import parse_dataset_ref
 from kamu_assets.settings import load_settings
+from tests.support.manifests import polled_root, reading
 from tests.support.web_source import Route, WebSource, web_source
 from tests.unit.coordinator.archives import a_gzip, a_zip
-
-MANIFEST = """
-kind: DatasetSnapshot
-version: 1
-content:
-  name: numbers
-  kind: Root
-  metadata:
-    - kind: SetPollingSource
-      fetch: {{kind: Url, url: "{url}"}}
-      prepare: [{prepare}]
-      read: {{kind: Csv, ddlSchema: ["n BIGINT"]}}
-      merge: {{kind: Append}}
-"""
 
 
 @pytest.fixture
@@ -42,7 +29,9 @@ def pull(home: Path, url: str, *, prepare: str = "", **settings: Any) -> PullRes
     """The result of one pull in a node with these settings."""
     with open_node(load_settings(home, **settings)) as node:
         admin = node.auth.admin_caller()
-        node.datasets.create_from_snapshot(admin, MANIFEST.format(url=url, prepare=prepare))
+        read = reading("n BIGINT", kind="Csv")
+        root = polled_root("numbers", f"{{kind: Url, url: '{url}'}}", read, prepare=f"[{prepare}]")
+        node.datasets.create_from_snapshot(admin, root)
         return node.coordinator.pull(admin, parse_dataset_ref("numbers"))
 
 

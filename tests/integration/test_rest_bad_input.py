@@ -11,26 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.support.manifests import derivative, pushed_root, reading
 from tests.support.served_node import ServedNode, serving
 
-MANIFEST = """
-kind: DatasetSnapshot
-version: 1
-content:
-  name: alice/{name}
-  kind: Root
-  metadata:
-  - kind: AddPushSource
-    sourceName: default
-    read:
-      kind: {reader}
-      {options}
-      ddlSchema:
-      - station STRING
-      - level BIGINT
-    merge:
-      kind: Append
-"""
 GOOD = b'{"station":"s","level":1}\n'
 PARQUET = "application/vnd.apache.parquet"
 
@@ -45,21 +28,15 @@ def parquet(**columns: list[object]) -> bytes:
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedNode]:
     limits = {"max_body": 65_536, "group_limit": 16_384}
     with serving(tmp_path_factory.mktemp("node"), ingest=limits) as node:
-        for name, reader, options in (
-            ("log", "NdJson", ""),
-            ("csv", "Csv", "header: true"),
-            ("json", "Json", ""),
-            ("parquet", "Parquet", ""),
+        columns = ("station STRING", "level BIGINT")
+        for name, read in (
+            ("log", reading(*columns)),
+            ("csv", reading(*columns, kind="Csv", options="header: true")),
+            ("json", reading(*columns, kind="Json")),
+            ("parquet", reading(kind="Parquet")),
         ):
-            manifest = MANIFEST.format(name=name, reader=reader, options=options)
-            if reader == "Parquet":
-                manifest = manifest.partition("      ddlSchema")[0] + "    merge:\n      kind: Append\n"
-            node.create(manifest)
-        node.create(
-            "kind: DatasetSnapshot\nversion: 1\ncontent:\n  name: alice/sum\n  kind: Derivative\n  metadata:\n"
-            "  - kind: SetTransform\n    inputs:\n    - datasetRef: alice/log\n      alias: log\n"
-            "    transform:\n      kind: Sql\n      engine: datafusion\n      query: select * from log\n"
-        )
+            node.create(pushed_root(f"alice/{name}", read))
+        node.create(derivative("alice/sum", "select * from log", "alice/log"))
         assert node.push("alice/log", GOOD).status_code == 200
         assert node.push("alice/parquet", parquet(station=["s"], level=[1])).status_code == 200
         yield node

@@ -10,25 +10,9 @@ from contextlib import contextmanager
 
 import pytest
 
+from tests.support.manifests import pushed_root, reading
 from tests.support.served_node import ServedNode, serving
 
-MANIFEST = """
-kind: DatasetSnapshot
-version: 1
-content:
-  name: alice/log
-  kind: Root
-  metadata:
-  - kind: AddPushSource
-    sourceName: default
-    read:
-      kind: NdJson
-      ddlSchema:
-      - station STRING
-      - level BIGINT
-    merge:
-      kind: Append
-"""
 ROW = b'{"station":"s","level":1}\n'
 MAX_BODY = 65_536
 GROUP = 16_384
@@ -39,7 +23,7 @@ QUEUE = 24_576
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedNode]:
     limits = {"max_body": MAX_BODY, "group_limit": GROUP, "queue_limit": QUEUE}
     with serving(tmp_path_factory.mktemp("node"), ingest=limits) as node:
-        node.create(MANIFEST)
+        node.create(pushed_root("alice/log", reading("station STRING", "level BIGINT")))
         yield node
 
 

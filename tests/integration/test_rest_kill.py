@@ -19,19 +19,7 @@ import pytest
 from kamu_assets.node import open_node
 from kamu_assets.odf.identity import DatasetAlias
 from kamu_assets.settings import load_settings
-
-MANIFEST = """
-kind: DatasetSnapshot
-version: 1
-content:
-  name: log
-  kind: Root
-  metadata:
-  - kind: AddPushSource
-    sourceName: default
-    read: {kind: NdJson, ddlSchema: [n BIGINT]}
-    merge: {kind: Append}
-"""
+from tests.support.manifests import pushed_root, reading
 
 
 class Api:
@@ -77,7 +65,7 @@ class Api:
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     with open_node(load_settings(tmp_path)) as node:
-        node.datasets.create_from_snapshot(node.auth.admin_caller(), MANIFEST)
+        node.datasets.create_from_snapshot(node.auth.admin_caller(), pushed_root("log", reading("n BIGINT")))
     return tmp_path
 
 

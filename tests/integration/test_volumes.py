@@ -9,30 +9,10 @@ from kamu_assets.coordinator.service import PushData
 from kamu_assets.node import open_node
 from kamu_assets.query.model import QueryRequest
 from kamu_assets.settings import load_settings
+from tests.support.manifests import derivative, pushed_root, reading
 
-ROOT = """
-kind: DatasetSnapshot
-version: 1
-content:
-  name: readings
-  kind: Root
-  metadata:
-    - kind: AddPushSource
-      sourceName: default
-      read: {kind: NdJson, ddlSchema: [celsius DOUBLE]}
-      merge: {kind: Append}
-"""
-DERIVATIVE = """
-kind: DatasetSnapshot
-version: 1
-content:
-  name: warm
-  kind: Derivative
-  metadata:
-    - kind: SetTransform
-      inputs: [{datasetRef: kamu/readings, alias: readings}]
-      transform: {kind: Sql, engine: datafusion, query: 'select event_time, celsius from readings where celsius > 20'}
-"""
+ROOT = pushed_root("readings", reading("celsius DOUBLE"))
+DERIVATIVE = derivative("warm", "select event_time, celsius from readings where celsius > 20", "kamu/readings")
 
 
 def test_each_kind_of_dataset_stays_on_its_volume(tmp_path: Path) -> None:

@@ -13,27 +13,13 @@ from kamu_assets.coordinator.results import PushResult
 from kamu_assets.coordinator.service import Coordinator, PushData
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.odf.dataset import AddData
-from kamu_assets.odf.serde.yaml import parse_snapshot
 from kamu_assets.storage.layout import data_key, sidecar_folder
 from tests.support.heart import ADMIN, Heart
+from tests.support.manifests import a_manifest, push_source, reading
 
 Rows = list[dict[str, Any]]
 
-LEDGER = "{kind: Ledger, primaryKey: [id]}"
-SNAPSHOT = "{kind: Snapshot, primaryKey: [id]}"
-UPSERT = "{kind: UpsertStream, primaryKey: [id]}"
-CHANGELOG = "{kind: ChangelogStream, primaryKey: [id]}"
-APPEND = "{kind: Append}"
-_READ = """
-      read:
-        kind: {kind}
-        schema:
-          fields:
-            - {{name: event_time, type: {{kind: Option, inner: {{kind: Timestamp}}}}}}
-            - {{name: id, type: {{kind: Option, inner: {{kind: Int64}}}}}}
-            - {{name: v, type: {{kind: Option, inner: {{kind: String}}}}}}{more}
-"""
-_OP = "\n            - {name: op, type: {kind: Option, inner: {kind: Int32}}}"
+_COLUMNS = ("event_time TIMESTAMP", "id BIGINT", "v STRING")
 
 
 def a_root(heart: Heart, merge: str, *, name: str = "events", op: bool = False) -> DatasetEntry:
@@ -43,11 +29,11 @@ def a_root(heart: Heart, merge: str, *, name: str = "events", op: bool = False) 
 
 def a_root_of_sources(heart: Heart, sources: Mapping[str, tuple[str, bool]], *, name: str = "events") -> DatasetEntry:
     """The same with several sources, each with its merge and whether it brings operations."""
-    manifest = f"kind: DatasetSnapshot\nversion: 1\ncontent:\n  name: {name}\n  kind: Root\n  metadata:\n"
-    for source, (merge, op) in sources.items():
-        manifest += f"    - kind: AddPushSource\n      sourceName: {source}"
-        manifest += _READ.format(kind="NdJson", more=_OP if op else "") + f"      merge: {merge}\n"
-    return heart.datasets.create_from_snapshot(ADMIN, parse_snapshot(manifest))
+    events = [
+        push_source(source, reading(*_COLUMNS, *(["op INT"] if op else [])), merge=merge)
+        for source, (merge, op) in sources.items()
+    ]
+    return heart.datasets.create_from_snapshot(ADMIN, a_manifest(name, "Root", *events))
 
 
 def push(coordinator: Coordinator, entry: DatasetEntry, rows: Rows, *, source: str | None = None) -> PushResult:

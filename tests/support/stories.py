@@ -7,28 +7,28 @@ from collections.abc import Iterable
 
 from kamu_assets.flows.model import Flow, FlowState
 from kamu_assets.odf.identity import DatasetAlias
+from tests.support.manifests import a_manifest, polling_source, push_source, reading, transform
 from tests.support.running_node import RunningNode
 
-_READ = 'read: {kind: NdJson, ddlSchema: ["event_time TIMESTAMP", "n BIGINT"]}'
+_READ = reading("event_time TIMESTAMP", "n BIGINT")
+_INFO = "{kind: SetInfo, description: 'Numbers, as they are counted'}"
 
 
 def pushed_root(name: str) -> str:
     """A root that takes pushes and has nothing to poll."""
-    return _snapshot(name, "Root", f"kind: AddPushSource\n      sourceName: default\n      {_READ}\n      {_APPEND}")
+    return a_manifest(name, "Root", push_source("default", _READ), _INFO)
 
 
 def polled_root(name: str, url: str) -> str:
     """A root that reads a file or a page; each number counts once."""
-    fetch = f"fetch: {{kind: Url, url: '{url}'}}"
-    merge = "merge: {kind: Ledger, primaryKey: [n]}"
-    return _snapshot(name, "Root", f"kind: SetPollingSource\n      {fetch}\n      {_READ}\n      {merge}")
+    source = polling_source(f"{{kind: Url, url: '{url}'}}", _READ, merge="{kind: Ledger, primaryKey: [n]}")
+    return a_manifest(name, "Root", source, _INFO)
 
 
 def derivative(name: str, *, of: str) -> str:
     """Every record of its input, its number increased by one."""
-    transform = "transform: {kind: Sql, engine: datafusion, query: 'select event_time, n + 1 as n from input'}"
-    inputs = f"inputs: [{{datasetRef: kamu/{of}, alias: input}}]"
-    return _snapshot(name, "Derivative", f"kind: SetTransform\n      {inputs}\n      {transform}")
+    change = transform("select event_time, n + 1 as n from input", f"kamu/{of}", alias="input")
+    return a_manifest(name, "Derivative", change, _INFO)
 
 
 def records(numbers: Iterable[int]) -> str:
@@ -67,20 +67,3 @@ def live_flows(node: RunningNode) -> list[Flow]:
     with node.opened() as home:
         found = home.flows.list(home.auth.admin_caller(), limit=10_000)
     return [flow for flow in found if flow.state is not FlowState.FINISHED]
-
-
-def _snapshot(name: str, kind: str, event: str) -> str:
-    return f"""
-kind: DatasetSnapshot
-version: 1
-content:
-  name: {name}
-  kind: {kind}
-  metadata:
-    - {event}
-    - kind: SetInfo
-      description: Numbers, as they are counted
-"""
-
-
-_APPEND = "merge: {kind: Append}"

@@ -28,45 +28,12 @@ from kamu_assets.odf.multihash import Multihash
 from kamu_assets.odf.serde.flatbuffers import encode_block
 from kamu_assets.odf.timestamp import Timestamp
 from kamu_assets.storage.layout import dataset_folder
+from tests.support import manifests
 from tests.support.coordination import a_coordinator
 from tests.support.heart import ADMIN, Heart, open_heart
 from tests.support.replay_derivatives import InlineEngine
 
-ROOT = """
-kind: DatasetSnapshot
-version: 1
-content:
-  name: {name}
-  kind: Root
-  metadata:
-    - kind: AddPushSource
-      sourceName: default
-      read:
-        kind: NdJson
-        ddlSchema:
-          - event_time TIMESTAMP
-          - city STRING
-          - degrees DOUBLE
-      merge:
-        kind: {merge}
-"""
-
-DERIVATIVE = """
-kind: DatasetSnapshot
-version: 1
-content:
-  name: {name}
-  kind: Derivative
-  metadata:
-    - kind: SetTransform
-      inputs:
-        {inputs}
-      transform:
-        kind: Sql
-        engine: {engine}
-        query: |
-          {query}
-"""
+READ = manifests.reading("event_time TIMESTAMP", "city STRING", "degrees DOUBLE")
 
 
 @dataclass(frozen=True)
@@ -76,12 +43,11 @@ class VerifiedStory:
     heart: Heart
     coordinator: Coordinator
 
-    def root(self, name: str = "readings", *, merge: str = "Append") -> DatasetEntry:
-        return self.heart.datasets.create_from_snapshot(ADMIN, ROOT.format(name=name, merge=merge))
+    def root(self, name: str = "readings", *, merge: str = manifests.APPEND) -> DatasetEntry:
+        return self.heart.datasets.create_from_snapshot(ADMIN, manifests.pushed_root(name, READ, merge=merge))
 
     def derivative(self, name: str, query: str, *inputs: str, engine: str = "datafusion") -> DatasetEntry:
-        listed = "\n        ".join(f"- datasetRef: {each}\n          alias: {each}" for each in inputs)
-        text = DERIVATIVE.format(name=name, query=query, inputs=listed, engine=engine)
+        text = manifests.derivative(name, query, *inputs, engine=engine)
         return self.heart.datasets.create_from_snapshot(ADMIN, text)
 
     def push(self, entry: DatasetEntry, rows: Iterable[dict[str, Any]]) -> Multihash:

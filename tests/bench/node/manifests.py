@@ -2,47 +2,20 @@
 
 from __future__ import annotations
 
+from tests.support import manifests
+
+_READ = manifests.reading("event_time TIMESTAMP", "city STRING", "population BIGINT")
+
 
 def root(name: str) -> str:
     """A root that takes pushes of NDJSON."""
-    return f"""
-kind: DatasetSnapshot
-version: 1
-content:
-  name: {name}
-  kind: Root
-  metadata:
-    - kind: AddPushSource
-      sourceName: default
-      read:
-        kind: NdJson
-        ddlSchema: ["event_time TIMESTAMP", "city STRING", "population BIGINT"]
-      merge: {{kind: Append}}
-    - kind: SetInfo
-      description: Populations of cities, as they are counted
-"""
+    return manifests.pushed_root(name, _READ)
 
 
 def derivative(name: str, *, of: str) -> str:
     """What is computed from one root, record by record."""
-    return f"""
-kind: DatasetSnapshot
-version: 1
-content:
-  name: {name}
-  kind: Derivative
-  metadata:
-    - kind: SetTransform
-      inputs:
-        - datasetRef: kamu/{of}
-          alias: counted
-      transform:
-        kind: Sql
-        engine: datafusion
-        query: select event_time, city, population * 2 as doubled from counted
-    - kind: SetInfo
-      description: The same populations, doubled
-"""
+    query = "select event_time, city, population * 2 as doubled from counted"
+    return manifests.derivative(name, query, f"kamu/{of}", alias="counted")
 
 
 def rows(first: int, count: int) -> str:

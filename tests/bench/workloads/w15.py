@@ -86,7 +86,7 @@ class Home:
         (path / "node.yaml").write_text(json.dumps({"http": {"port": port}, "dagster": dagster}))
         with open_node(load_settings(path)) as node:
             admin = node.auth.admin_caller()
-            node.datasets.create_from_snapshot(admin, manifest("{kind: NdJson, ddlSchema: %s}"))
+            node.datasets.create_from_snapshot(admin, manifest("NdJson"))
             node.coordinator.push(admin, EVENTS, PushData(ndjson(events(ROWS))))
         return cls(path, port)
 
