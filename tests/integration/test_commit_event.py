@@ -17,7 +17,6 @@ from kamu_assets.odf.dataset import DatasetKind, MetadataEvent, SetInfo, SetTran
 from kamu_assets.odf.engine import SqlQueryStep, TransformInput, TransformSql
 from kamu_assets.odf.identity import DatasetID
 from tests.support.builders import a_dataset_id, a_schema, a_seed, some_data
-from tests.support.coordination import a_coordinator
 from tests.support.heart import ADMIN, Heart, account, open_heart
 
 INFO = SetInfo(description="tides")
@@ -31,11 +30,6 @@ def heart(tmp_path: Path) -> Iterator[Heart]:
         AccountStore().ensure(tx, STRANGER)
     yield heart
     heart.database.close()
-
-
-@pytest.fixture
-def coordinator(heart: Heart, tmp_path: Path) -> Coordinator:
-    return a_coordinator(heart, base=tmp_path)
 
 
 @pytest.fixture

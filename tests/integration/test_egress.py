@@ -26,12 +26,6 @@ LOCAL = EgressPolicy.allowing(["127.0.0.1"])
 
 
 @pytest.fixture
-def web() -> Iterator[WebSource]:
-    with web_source() as source:
-        yield source
-
-
-@pytest.fixture
 def other() -> Iterator[WebSource]:
     with web_source() as source:
         yield source

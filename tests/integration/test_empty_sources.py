@@ -1,6 +1,5 @@
 """A source without rows still says what its dataset looks like, and so do the datasets made of it."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,19 +9,12 @@ from kamu_assets.coordinator.results import Updated, UpToDate
 from kamu_assets.coordinator.service import Coordinator
 from kamu_assets.odf.identity import DatasetAlias
 from tests.support.coordination import a_coordinator
-from tests.support.heart import ADMIN, Heart, open_heart
+from tests.support.heart import ADMIN, Heart
 from tests.support.manifests import derivative, polled_root, reading
 from tests.support.replay_derivatives import InlineEngine
 
 DERIVATIVE = derivative("copies", "select event_time, symbol, price from quotes", "kamu/quotes")
 QUOTES, COPIES = DatasetAlias.parse("kamu/quotes"), DatasetAlias.parse("kamu/copies")
-
-
-@pytest.fixture
-def heart(tmp_path: Path) -> Iterator[Heart]:
-    found = open_heart(tmp_path)
-    yield found
-    found.database.close()
 
 
 @pytest.fixture

@@ -41,19 +41,12 @@ from kamu_assets.odf.serde.engine_messages import decode_transform_response, enc
 from kamu_assets.odf.timestamp import Timestamp
 from tests.support.builders import START, a_dataset_id
 from tests.support.coordination import InThisProcess, a_coordinator
-from tests.support.heart import ADMIN, Heart, open_heart
+from tests.support.heart import ADMIN, Heart
 from tests.support.idle_derivative import reading
 from tests.support.replay_derivatives import InlineEngine
 from tests.support.scripted_engine import Call, ScriptedEngine
 
 QUERY = 'select event_time, "offset" as place from a'
-
-
-@pytest.fixture
-def heart(tmp_path: Path) -> Iterator[Heart]:
-    heart = open_heart(tmp_path)
-    yield heart
-    heart.database.close()
 
 
 @pytest.fixture

@@ -18,9 +18,9 @@ from kamu_assets.odf.source import (
     PrepStepDecompress,
     ReadStepCsv,
 )
-from tests.support.heart import Heart, an_entry, open_heart
+from tests.support.heart import Heart, an_entry
 from tests.support.polled import NUMBERS, Polled
-from tests.support.web_source import Route, WebSource, web_source
+from tests.support.web_source import Route, WebSource
 from tests.unit.coordinator.archives import (
     a_gzip,
     a_zip,
@@ -46,21 +46,8 @@ def pool() -> Iterator[WorkerPool]:
 
 
 @pytest.fixture
-def heart(tmp_path: Path) -> Iterator[Heart]:
-    found = open_heart(tmp_path / "home")
-    yield found
-    found.database.close()
-
-
-@pytest.fixture
 def polled(heart: Heart, pool: WorkerPool, tmp_path: Path) -> Polled:
     return Polled(heart, tmp_path / "src", pool=pool)
-
-
-@pytest.fixture
-def web() -> Iterator[WebSource]:
-    with web_source() as source:
-        yield source
 
 
 def put(polled: Polled, data: bytes, name: str = "a.bin") -> None:

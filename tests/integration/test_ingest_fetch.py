@@ -1,7 +1,6 @@
 """Polling sources: files and a real web server, honest and not."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
@@ -38,23 +37,10 @@ from kamu_assets.odf.source import (
 from kamu_assets.odf.timestamp import Timestamp
 from tests.support.builders import START
 from tests.support.coordination import LOCAL_SERVERS, a_coordinator
-from tests.support.heart import ADMIN, Heart, an_entry, open_heart
-from tests.support.web_source import Route, WebSource, web_source
+from tests.support.heart import ADMIN, Heart, an_entry
+from tests.support.web_source import Route, WebSource
 
 NUMBERS = ReadStepCsv(schema_=DataSchema(fields=(DataField(name="n", type=Int64Type()),)))
-
-
-@pytest.fixture
-def web() -> Iterator[WebSource]:
-    with web_source() as source:
-        yield source
-
-
-@pytest.fixture
-def heart(tmp_path: Path) -> Iterator[Heart]:
-    found = open_heart(tmp_path / "home")
-    yield found
-    found.database.close()
 
 
 def get(

@@ -19,7 +19,7 @@ from kamu_assets.egress.policy import EgressDeniedError, EgressPolicy
 from kamu_assets.odf.source import EventTimeSourceFromPath, FetchStepUrl
 from tests.support.coordination import LOCAL_SERVERS
 from tests.support.ftp_source import FtpSource, ftp_source
-from tests.support.heart import Heart, open_heart
+from tests.support.heart import Heart
 from tests.support.polled import Polled
 
 
@@ -28,13 +28,6 @@ def ftp() -> Iterator[FtpSource]:
     with ftp_source() as source:
         source.files["d/n.csv"] = b"1\n2\n"
         yield source
-
-
-@pytest.fixture
-def heart(tmp_path: Path) -> Iterator[Heart]:
-    found = open_heart(tmp_path / "home")
-    yield found
-    found.database.close()
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Stories of merges as users tell them, through the coordinator."""
 
 import io
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,26 +19,13 @@ from kamu_assets.coordinator.ingest.errors import (
 from kamu_assets.coordinator.results import Updated, UpToDate
 from kamu_assets.coordinator.service import Coordinator, PushData
 from kamu_assets.storage.layout import data_key, dataset_folder
-from tests.support.coordination import a_coordinator
-from tests.support.heart import ADMIN, Heart, open_heart
+from tests.support.heart import ADMIN, Heart
 from tests.support.manifests import APPEND, CHANGELOG, LEDGER, SNAPSHOT, UPSERT, polled_root, pushed_root, reading
 from tests.support.merging_roots import Rows, a_root, a_root_of_sources, changes_of, data_blocks, push, rows_of
 from tests.support.verifier.dataset import verify
 
 MANY = 300_000
 FIVE: Rows = [{"id": number, "v": str(number)} for number in range(5)]
-
-
-@pytest.fixture
-def heart(tmp_path: Path) -> Iterator[Heart]:
-    found = open_heart(tmp_path)
-    yield found
-    found.database.close()
-
-
-@pytest.fixture
-def coordinator(heart: Heart, tmp_path: Path) -> Coordinator:
-    return a_coordinator(heart, base=tmp_path)
 
 
 @pytest.mark.parametrize("merge", [APPEND, LEDGER, SNAPSHOT])

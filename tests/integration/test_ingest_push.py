@@ -3,7 +3,7 @@
 import io
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -29,7 +29,7 @@ from kamu_assets.errors import DeniedError, KamuError
 from kamu_assets.odf.dataset import AddData
 from kamu_assets.storage.layout import data_key
 from tests.support.coordination import InThisProcess, Req, Res, a_coordinator
-from tests.support.heart import ADMIN, Heart, open_heart
+from tests.support.heart import ADMIN, Heart
 from tests.support.manifests import APPEND, LEDGER, derivative, pushed_root, reading
 
 READ = reading("event_time TIMESTAMP", "id BIGINT")
@@ -49,13 +49,6 @@ class Gate(InThisProcess):
             self.entered.set()
             assert self.open.wait(20)
         return super().run(job, request)
-
-
-@pytest.fixture
-def heart(tmp_path: Path) -> Iterator[Heart]:
-    found = open_heart(tmp_path)
-    yield found
-    found.database.close()
 
 
 def a_root(heart: Heart, merge: str = APPEND, name: str = "events") -> DatasetEntry:

@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
@@ -22,26 +21,13 @@ from kamu_assets.odf.source import FetchStepUrl, MergeStrategyAppend
 from kamu_assets.odf.timestamp import Timestamp
 from kamu_assets.storage.layout import savepoint_folder
 from tests.support.builders import START
-from tests.support.heart import ADMIN, Heart, open_heart
+from tests.support.heart import ADMIN, Heart
 from tests.support.polled import NUMBERS, Polled
-from tests.support.web_source import Route, WebSource, web_source
+from tests.support.web_source import Route, WebSource
 
 LATER = Timestamp.parse("2030-01-01T00:00:00Z")
 DATE = "Wed, 01 Jan 2020 10:00:00 GMT"
 NEXT_DATE = "Thu, 02 Jan 2020 10:00:00 GMT"
-
-
-@pytest.fixture
-def web() -> Iterator[WebSource]:
-    with web_source() as source:
-        yield source
-
-
-@pytest.fixture
-def heart(tmp_path: Path) -> Iterator[Heart]:
-    found = open_heart(tmp_path / "home")
-    yield found
-    found.database.close()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import logging
 import re
 import traceback
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -38,9 +37,9 @@ from kamu_assets.odf.source import (
     SourceCachingForever,
 )
 from tests.support.coordination import LOCAL_SERVERS
-from tests.support.heart import Heart, open_heart
+from tests.support.heart import Heart
 from tests.support.polled import Polled
-from tests.support.web_source import Route, WebSource, web_source
+from tests.support.web_source import Route, WebSource
 
 DATE = "Wed, 01 Jan 2020 10:00:00 GMT"
 ROWS = ReadStepNdJson(
@@ -49,19 +48,6 @@ ROWS = ReadStepNdJson(
     )
 )
 MERGES = (MergeStrategyLedger(primary_key=("id",)), MergeStrategySnapshot(primary_key=("id",)))
-
-
-@pytest.fixture
-def web() -> Iterator[WebSource]:
-    with web_source() as source:
-        yield source
-
-
-@pytest.fixture
-def heart(tmp_path: Path) -> Iterator[Heart]:
-    found = open_heart(tmp_path / "home")
-    yield found
-    found.database.close()
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import errno
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha3_256
 from pathlib import Path
@@ -27,7 +27,7 @@ from kamu_assets.odf.data import DatasetVocabulary
 from kamu_assets.odf.serde.yaml import event_from_json
 from kamu_assets.storage.layout import data_key
 from tests.support.coordination import InThisProcess, Req, Res, a_coordinator
-from tests.support.heart import ADMIN, Heart, open_heart
+from tests.support.heart import ADMIN, Heart
 from tests.support.manifests import APPEND, LEDGER, SNAPSHOT, UPSERT
 from tests.support.merging_roots import Rows, a_root, a_root_of_sources, changes_of, push, sidecars_of
 
@@ -40,18 +40,6 @@ STEPS: tuple[Rows, ...] = (
 # Each brings something new to any strategy.
 NEWS: tuple[Rows, ...] = tuple([{"id": number, "v": "a"}, {"id": number + 1, "v": "b"}] for number in range(6))
 Damage = Callable[[Path], None]
-
-
-@pytest.fixture
-def heart(tmp_path: Path) -> Iterator[Heart]:
-    found = open_heart(tmp_path)
-    yield found
-    found.database.close()
-
-
-@pytest.fixture
-def coordinator(heart: Heart, tmp_path: Path) -> Coordinator:
-    return a_coordinator(heart, base=tmp_path)
 
 
 def undisturbed(heart: Heart, coordinator: Coordinator, merge: str) -> list[Any]:

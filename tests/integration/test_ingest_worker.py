@@ -18,7 +18,7 @@ from kamu_assets.odf.source import FetchStepFilesGlob, MergeStrategyAppend, Read
 from kamu_assets.storage.errors import StorageFullError
 from tests.support.builders import START
 from tests.support.coordination import a_coordinator
-from tests.support.heart import ADMIN, Heart, an_entry, open_heart
+from tests.support.heart import ADMIN, Heart, an_entry
 
 MIB = 1 << 20
 READ = ReadStepCsv(
@@ -30,13 +30,6 @@ READ = ReadStepCsv(
         )
     )
 )
-
-
-@pytest.fixture
-def heart(tmp_path: Path) -> Iterator[Heart]:
-    found = open_heart(tmp_path)
-    yield found
-    found.database.close()
 
 
 @pytest.fixture

@@ -1,8 +1,6 @@
 """Trials of messy JSON."""
 
 import gzip
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,53 +12,32 @@ from kamu_assets.coordinator.ingest.errors import (
     UnsupportedColumnTypeError,
 )
 from kamu_assets.odf.data import DecimalType, Int64Type, ListType, OptionType, StringType
-from kamu_assets.odf.source import ReadStep, ReadStepNdJson
-from tests.support.coordination import a_coordinator
-from tests.support.heart import Heart, open_heart
-from tests.support.pushed import PushedRoot, columns
+from kamu_assets.odf.source import ReadStepNdJson
+from tests.support.pushed import NewRoot, columns
 
 FREE = ReadStepNdJson()
 LINE = b'{"n": 1}\n'
 LONG = b'{"s": "' + b"x" * 12_000_000 + b'", "n": 2}\n'
 
-Root = Callable[..., PushedRoot]
 
-
-@pytest.fixture(scope="module")
-def heart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Heart]:
-    found = open_heart(tmp_path_factory.mktemp("node"))
-    yield found
-    found.database.close()
-
-
-@pytest.fixture(scope="module")
-def root(heart: Heart) -> Root:
-    coordinator = a_coordinator(heart, base=Path())
-
-    def create(read: ReadStep, *, query: str | None = None) -> PushedRoot:
-        return PushedRoot.create(heart, coordinator, read, query=query)
-
-    return create
-
-
-def test_a_list_that_is_always_empty_must_be_declared(root: Root) -> None:  # JS-01
+def test_a_list_that_is_always_empty_must_be_declared(root: NewRoot) -> None:  # JS-01
     dataset = root(FREE)
 
     with pytest.raises(UnsupportedColumnTypeError, match=r"type of column `items` cannot be inferred.*declare it"):
         dataset.push(b'{"items": []}\n' * 2)
 
 
-def test_objects_without_keys_must_be_declared(root: Root) -> None:  # JS-01
+def test_objects_without_keys_must_be_declared(root: NewRoot) -> None:  # JS-01
     with pytest.raises(UnsupportedColumnTypeError, match=r"type of column `o` cannot be inferred.*declare it"):
         root(FREE).push(b'{"o": {}}\n' * 2)
 
 
-def test_a_negative_scale_is_refused(root: Root) -> None:
+def test_a_negative_scale_is_refused(root: NewRoot) -> None:
     with pytest.raises(UnsupportedColumnTypeError, match=r"column `v` has type .*; the scale must be between"):
         root(ReadStepNdJson(schema_=columns(v=DecimalType(precision=5, scale=-2)))).push(b'{"v": 100}\n')
 
 
-def test_a_declared_list_may_be_empty(root: Root) -> None:  # JS-01
+def test_a_declared_list_may_be_empty(root: NewRoot) -> None:  # JS-01
     items = ListType(item_type=OptionType(inner=Int64Type()))
     dataset = root(ReadStepNdJson(schema_=columns(items=items)))
 
@@ -69,7 +46,7 @@ def test_a_declared_list_may_be_empty(root: Root) -> None:  # JS-01
     assert dataset.rows() == [{"items": []}, {"items": []}, {"items": [1]}]
 
 
-def test_an_object_may_be_null_first(root: Root) -> None:  # JS-02
+def test_an_object_may_be_null_first(root: NewRoot) -> None:  # JS-02
     dataset = root(FREE)
 
     dataset.push(b'{"o": null}\n{"o": {"x": 1}}\n{"o": {"y": "z"}}\n')
@@ -80,7 +57,7 @@ def test_an_object_may_be_null_first(root: Root) -> None:  # JS-02
 
 @pytest.mark.parametrize("place", [0, 500, 1_000])
 @pytest.mark.parametrize("read", [FREE, ReadStepNdJson(schema_=columns(n=Int64Type(), s=StringType()))])
-def test_one_line_may_be_long(place: int, read: ReadStepNdJson, root: Root) -> None:  # JS-04
+def test_one_line_may_be_long(place: int, read: ReadStepNdJson, root: NewRoot) -> None:  # JS-04
     dataset = root(read)
 
     if place == 1_000 and read is FREE:
@@ -93,7 +70,7 @@ def test_one_line_may_be_long(place: int, read: ReadStepNdJson, root: Root) -> N
     assert len(dataset.rows()) == 1_001
 
 
-def test_a_packed_file_is_read_by_the_ending_of_its_name(root: Root) -> None:  # JS-04, KD-08
+def test_a_packed_file_is_read_by_the_ending_of_its_name(root: NewRoot) -> None:  # JS-04, KD-08
     dataset = root(ReadStepNdJson(schema_=columns(n=Int64Type(), s=StringType())))
 
     dataset.push(gzip.compress(LINE * 500 + LONG + LINE * 500), "data.ndjson.GZ")
@@ -101,12 +78,12 @@ def test_a_packed_file_is_read_by_the_ending_of_its_name(root: Root) -> None:  #
     assert len(dataset.rows()) == 1_001
 
 
-def test_a_line_beyond_the_limit_is_refused_with_its_number(root: Root) -> None:  # JS-04
+def test_a_line_beyond_the_limit_is_refused_with_its_number(root: NewRoot) -> None:  # JS-04
     with pytest.raises(TooLargeError, match="line 501: longer than 33554432 bytes"):
         root(FREE).push(LINE * 500 + LONG.replace(b"x" * 12_000_000, b"x" * 40_000_000))
 
 
-def test_a_change_of_type_is_refused_and_changes_nothing(root: Root) -> None:  # JS-06
+def test_a_change_of_type_is_refused_and_changes_nothing(root: NewRoot) -> None:  # JS-06
     dataset = root(FREE)
     dataset.push(b'{"foo": 1}\n')
 
@@ -119,7 +96,7 @@ def test_a_change_of_type_is_refused_and_changes_nothing(root: Root) -> None:  #
 PRICES = ReadStepNdJson(schema_=columns(price=DecimalType(precision=10, scale=2)))
 
 
-def test_a_price_may_be_text(root: Root) -> None:  # JS-08
+def test_a_price_may_be_text(root: NewRoot) -> None:  # JS-08
     dataset = root(PRICES)
 
     dataset.push(b'{"price": "12.50"}\n')
@@ -128,14 +105,14 @@ def test_a_price_may_be_text(root: Root) -> None:  # JS-08
 
 
 @pytest.mark.parametrize("price", ["n/a", "1,250.00", "1.250,00"])
-def test_a_price_that_is_none_is_refused_with_its_value(price: str, root: Root) -> None:  # JS-08
+def test_a_price_that_is_none_is_refused_with_its_value(price: str, root: NewRoot) -> None:  # JS-08
     with pytest.raises(TypeMismatchError) as refusal:
         root(PRICES).push(b'{"price": "12.50"}\n{"price": "%s"}\n' % price.encode())
 
     assert f'line 2, column `price`: "{price}" is not a valid DECIMAL(10, 2); correct it, or' in str(refusal.value)
 
 
-def test_a_query_may_tolerate_such_prices(root: Root) -> None:  # JS-08
+def test_a_query_may_tolerate_such_prices(root: NewRoot) -> None:  # JS-08
     query = "SELECT try_cast(replace(price, ',', '') AS DECIMAL(10, 2)) AS price FROM input"
     dataset = root(ReadStepNdJson(schema_=columns(price=StringType())), query=query)
 

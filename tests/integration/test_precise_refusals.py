@@ -1,8 +1,7 @@
 """What a refusal tells: file, line or row, column, value, expected type and what to do; and that nothing was stored."""
 
 import io
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pyarrow as pa
@@ -23,7 +22,6 @@ from kamu_assets.odf.data import (
     TimestampType,
 )
 from kamu_assets.odf.source import (
-    ReadStep,
     ReadStepCsv,
     ReadStepEsriShapefile,
     ReadStepGeoJson,
@@ -32,9 +30,7 @@ from kamu_assets.odf.source import (
     ReadStepNdJson,
     ReadStepParquet,
 )
-from tests.support.coordination import a_coordinator
-from tests.support.heart import Heart, open_heart
-from tests.support.pushed import PushedRoot, columns
+from tests.support.pushed import NewRoot, columns
 from tests.support.shapefiles import Writer, layer, zipped
 
 ADVICE = "declare the column as STRING and convert it in a preprocess query"
@@ -68,23 +64,6 @@ def parquet_of(good: str, bad: str) -> bytes:
     file = io.BytesIO()
     pq.write_table(pa.table({"v": [good] * 5_000 + [bad]}), file)
     return file.getvalue()
-
-
-@pytest.fixture(scope="module")
-def heart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Heart]:
-    found = open_heart(tmp_path_factory.mktemp("node"))
-    yield found
-    found.database.close()
-
-
-@pytest.fixture(scope="module")
-def root(heart: Heart) -> Callable[..., PushedRoot]:
-    coordinator = a_coordinator(heart, base=Path())
-
-    def create(read: ReadStep, *, query: str | None = None) -> PushedRoot:
-        return PushedRoot.create(heart, coordinator, read, query=query)
-
-    return create
 
 
 FORMATS: dict[str, tuple[type[Any], Callable[[str, str, str], bytes], str]] = {
@@ -122,9 +101,7 @@ PAIRS = [(format_, kind) for format_ in FORMATS for kind in VALUES if (format_, 
 
 
 @pytest.mark.parametrize(("format_", "kind"), PAIRS)
-def test_one_wrong_value_is_told_with_all_that_is_known(
-    format_: str, kind: str, root: Callable[..., PushedRoot]
-) -> None:  # CS-27
+def test_one_wrong_value_is_told_with_all_that_is_known(format_: str, kind: str, root: NewRoot) -> None:  # CS-27
     reader, write, place = FORMATS[format_]
     type_, bad, good = VALUES[kind]
     options = {"header": True} if reader is ReadStepCsv else {}
@@ -147,7 +124,7 @@ def test_one_wrong_value_is_told_with_all_that_is_known(
     ],
 )
 def test_a_missing_value_is_told_with_its_place(
-    read: type[Any], text: bytes, place: str, root: Callable[..., PushedRoot]
+    read: type[Any], text: bytes, place: str, root: NewRoot
 ) -> None:  # CS-27
     dataset = root(read(schema_=DataSchema(fields=(DataField(name="v", type=Int64Type()),))))
 
@@ -158,7 +135,7 @@ def test_a_missing_value_is_told_with_its_place(
     assert "let the schema of the read step allow nulls" in str(refusal.value)
 
 
-def test_a_missing_value_in_parquet_is_told_with_its_row(root: Callable[..., PushedRoot]) -> None:  # CS-27
+def test_a_missing_value_in_parquet_is_told_with_its_row(root: NewRoot) -> None:  # CS-27
     file = io.BytesIO()
     pq.write_table(pa.table({"v": [1] * 3_000 + [None]}), file)
     dataset = root(ReadStepParquet(schema_=DataSchema(fields=(DataField(name="v", type=Int64Type()),))))
@@ -167,7 +144,7 @@ def test_a_missing_value_in_parquet_is_told_with_its_row(root: Callable[..., Pus
         dataset.push(file.getvalue())
 
 
-def test_a_query_is_blamed_with_the_row_it_fails_on(root: Callable[..., PushedRoot]) -> None:  # CS-27
+def test_a_query_is_blamed_with_the_row_it_fails_on(root: NewRoot) -> None:  # CS-27
     query = "SELECT k, CAST(v AS BIGINT) AS v FROM input"
     dataset = root(ReadStepCsv(header=True), query=query)
 
@@ -179,14 +156,14 @@ def test_a_query_is_blamed_with_the_row_it_fails_on(root: Callable[..., PushedRo
     assert '`k` = "b", `v` = "12x"; correct it, or let the query tolerate it' in message
 
 
-def test_a_query_that_fails_on_all_rows_together_is_blamed_itself(root: Callable[..., PushedRoot]) -> None:
+def test_a_query_that_fails_on_all_rows_together_is_blamed_itself(root: NewRoot) -> None:
     query = "SELECT CAST(sum(CAST(v AS BIGINT)) AS TINYINT) AS v FROM input"
 
     with pytest.raises(SqlRuntimeError, match=r"^data: preprocess query: "):
         root(ReadStepCsv(header=True), query=query).push(b"v\n" + b"100\n" * 2)
 
 
-def test_an_event_time_that_is_none_is_told_with_its_row(root: Callable[..., PushedRoot]) -> None:  # CS-27
+def test_an_event_time_that_is_none_is_told_with_its_row(root: NewRoot) -> None:  # CS-27
     """Without a schema, event time is made of text; text that is no time must not become null."""
     with pytest.raises(TypeMismatchError, match='data, row 3, column `event_time`: "soon" is not a valid TIMESTAMP'):
         root(ReadStepCsv(header=True)).push(b"event_time,v\n2024-01-01,1\n2024-01-02,2\nsoon,3\n")
@@ -208,9 +185,7 @@ def fifty_thousand(format_: str) -> bytes:
 @pytest.mark.parametrize(
     ("read", "place"), [(ReadStepCsv, "line 50000"), (ReadStepNdJson, "line 49999"), (ReadStepParquet, "row 49999")]
 )
-def test_a_push_is_stored_whole_or_not_at_all(
-    read: type[Any], place: str, root: Callable[..., PushedRoot]
-) -> None:  # VC-05
+def test_a_push_is_stored_whole_or_not_at_all(read: type[Any], place: str, root: NewRoot) -> None:  # VC-05
     options = {"header": True} if read is ReadStepCsv else {}
     dataset = root(read(schema_=columns(v=Int64Type()), **options))
     head = dataset.heart.chains.head(dataset.entry.id)
@@ -222,7 +197,7 @@ def test_a_push_is_stored_whole_or_not_at_all(
     assert list(dataset.heart.volumes.root.staging().iterdir()) == []
 
 
-def test_a_number_for_text_comes_with_other_advice(root: Callable[..., PushedRoot]) -> None:
+def test_a_number_for_text_comes_with_other_advice(root: NewRoot) -> None:
     dataset = root(ReadStepNdJson(schema_=columns(v=StringType())))
 
     with pytest.raises(TypeMismatchError, match="declare the column with the type that its values have"):

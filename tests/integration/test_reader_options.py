@@ -1,8 +1,6 @@
 """Options of read steps: both ways to spell a schema, what each option may be, and what it does."""
 
 import io
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -20,17 +18,13 @@ from kamu_assets.odf.source import (
     ReadStepNdJson,
     ReadStepParquet,
 )
-from tests.support.coordination import a_coordinator
-from tests.support.heart import Heart, open_heart
-from tests.support.pushed import PushedRoot, columns
+from tests.support.pushed import NewRoot, columns
 from tests.support.shapefiles import Writer, layer, zipped
 
 DDL = ("n BIGINT", "s STRING", "f DOUBLE")
 SCHEMA = columns(n=Int64Type(), s=StringType(), f=Float64Type())
 ROW = '{"f": 1.5, "more": [true], "n": 7, "s": "x"}'
 FEATURE = f'{{"type": "Feature", "properties": {ROW}, "geometry": null}}'
-
-Root = Callable[[Any], PushedRoot]
 
 
 def _parquet() -> bytes:
@@ -58,22 +52,9 @@ READERS: dict[type[Any], bytes] = {
 }
 
 
-@pytest.fixture(scope="module")
-def heart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Heart]:
-    found = open_heart(tmp_path_factory.mktemp("node"))
-    yield found
-    found.database.close()
-
-
-@pytest.fixture(scope="module")
-def root(heart: Heart) -> Root:
-    coordinator = a_coordinator(heart, base=Path())
-    return lambda read: PushedRoot.create(heart, coordinator, read)
-
-
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize("schema", [{"ddl_schema": DDL}, {"schema_": SCHEMA}], ids=["ddl", "odf"])
-def test_a_schema_may_be_spelled_in_two_ways(reader: type[Any], schema: dict[str, Any], root: Root) -> None:
+def test_a_schema_may_be_spelled_in_two_ways(reader: type[Any], schema: dict[str, Any], root: NewRoot) -> None:
     dataset = root(reader(**schema))
 
     dataset.push(READERS[reader])
@@ -83,7 +64,7 @@ def test_a_schema_may_be_spelled_in_two_ways(reader: type[Any], schema: dict[str
 
 
 @pytest.mark.parametrize("reader", READERS)
-def test_ddl_that_is_none_is_refused_by_its_column(reader: type[Any], root: Root) -> None:
+def test_ddl_that_is_none_is_refused_by_its_column(reader: type[Any], root: NewRoot) -> None:
     with pytest.raises(UnsupportedSchemaError, match=rf"schema of the {reader.__name__[8:]} reader: .*SMALLINT"):
         root(reader(ddl_schema=("n SMALLINT",))).push(READERS[reader])
 
@@ -104,7 +85,7 @@ def test_ddl_that_is_none_is_refused_by_its_column(reader: type[Any], root: Root
         ({"infer_schema": True}, b"7,x,1.5\n"),
     ],
 )
-def test_csv_is_read_by_its_options(options: dict[str, Any], text: bytes, root: Root) -> None:
+def test_csv_is_read_by_its_options(options: dict[str, Any], text: bytes, root: NewRoot) -> None:
     dataset = root(ReadStepCsv(schema_=SCHEMA, **options))
 
     dataset.push(text)
@@ -124,7 +105,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("reader", "options"), REFUSED)
 def test_what_an_option_cannot_be_is_refused_by_its_name(
-    reader: type[Any], options: dict[str, Any], root: Root
+    reader: type[Any], options: dict[str, Any], root: NewRoot
 ) -> None:
     (option,) = options
     name = "".join(part.title() if place else part for place, part in enumerate(option.split("_")))
@@ -133,7 +114,7 @@ def test_what_an_option_cannot_be_is_refused_by_its_name(
         root(reader(**options)).push(READERS[reader])
 
 
-def test_records_of_an_array_are_found_below_a_path(root: Root) -> None:
+def test_records_of_an_array_are_found_below_a_path(root: NewRoot) -> None:
     dataset = root(ReadStepJson(sub_path="a.b", schema_=SCHEMA))
 
     dataset.push(f'{{"x": [[1]], "a": {{"b": [{ROW}]}}}}'.encode())
@@ -141,7 +122,7 @@ def test_records_of_an_array_are_found_below_a_path(root: Root) -> None:
     assert len(dataset.rows()) == 1
 
 
-def test_a_layer_is_chosen_by_its_path(root: Root) -> None:
+def test_a_layer_is_chosen_by_its_path(root: NewRoot) -> None:
     two = zipped({**layer(_layer, stem="x/a"), **layer(_layer, stem="y/b")})
     dataset = root(ReadStepEsriShapefile(sub_path="y/*", schema_=SCHEMA))
 

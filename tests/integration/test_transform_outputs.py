@@ -1,6 +1,5 @@
 """Columns that queries give: what a slice can hold is committed under its type, the rest is an ordinary error."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,16 +9,9 @@ from kamu_assets.errors import InvalidError
 from kamu_assets.odf import data
 from kamu_assets.odf.dataset import DatasetKind
 from tests.support.coordination import a_coordinator
-from tests.support.heart import ADMIN, Heart, open_heart
+from tests.support.heart import ADMIN, Heart
 from tests.support.idle_derivative import reading
 from tests.support.replay_derivatives import InlineEngine
-
-
-@pytest.fixture
-def heart(tmp_path: Path) -> Iterator[Heart]:
-    heart = open_heart(tmp_path)
-    yield heart
-    heart.database.close()
 
 
 def computed(heart: Heart, home: Path, query: str) -> DatasetEntry:

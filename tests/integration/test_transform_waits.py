@@ -1,9 +1,6 @@
 """A derivative waits for inputs that never got any data, and says for which."""
 
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from kamu_api.cli.pulling import pull_line
 from kamu_assets.coordinator.results import Updated, UpToDate
@@ -11,15 +8,8 @@ from kamu_assets.odf.dataset import DatasetKind, SetInfo, SetTransform
 from kamu_assets.odf.engine import SqlQueryStep, TransformInput, TransformSql
 from tests.support.builders import a_schema
 from tests.support.coordination import a_coordinator
-from tests.support.heart import ADMIN, Heart, open_heart
+from tests.support.heart import ADMIN, Heart
 from tests.support.replay_derivatives import InlineEngine
-
-
-@pytest.fixture
-def heart(tmp_path: Path) -> Iterator[Heart]:
-    heart = open_heart(tmp_path)
-    yield heart
-    heart.database.close()
 
 
 def test_it_names_every_input_without_schema_until_they_have_one(heart: Heart, tmp_path: Path) -> None:

@@ -1,9 +1,10 @@
 """Roots that data is pushed to, and what is in them then."""
 
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pyarrow.parquet as pq
 
@@ -16,6 +17,7 @@ from kamu_assets.odf.engine import TransformSql, normalize_transform
 from kamu_assets.odf.source import MergeStrategyAppend, ReadStep
 from kamu_assets.storage.layout import data_key
 from tests.support.builders import START
+from tests.support.coordination import a_coordinator
 from tests.support.heart import ADMIN, Heart, an_entry
 
 SYSTEM = ("offset", "op", "system_time", "event_time")
@@ -25,6 +27,16 @@ _NUMBERS = count()
 def columns(**types: DataType) -> DataSchema:
     """A schema of columns that may be null."""
     return DataSchema(fields=tuple(DataField(name=name, type=OptionType(inner=kind)) for name, kind in types.items()))
+
+
+class NewRoot(Protocol):
+    """Makes a root that is read like this."""
+
+    def __call__(self, read: ReadStep, *, query: str | None = None) -> "PushedRoot": ...
+
+
+def roots_of(heart: Heart) -> NewRoot:
+    return partial(PushedRoot.create, heart, a_coordinator(heart, base=Path()))
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,14 +12,7 @@ from kamu_assets.odf.source import MergeStrategyAppend, ReadStepNdJson
 from kamu_assets.orchestration.catalog import Catalog
 from kamu_assets.orchestration.catalog_state import CatalogColumn, dump_rows, load_rows
 from tests.support.builders import a_schema
-from tests.support.heart import Heart, open_heart
-
-
-@pytest.fixture
-def heart(tmp_path: Path) -> Iterator[Heart]:
-    heart = open_heart(tmp_path)
-    yield heart
-    heart.database.close()
+from tests.support.heart import Heart
 
 
 @pytest.fixture

@@ -1,20 +1,10 @@
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-
-import pytest
+from collections.abc import Sequence
 
 from kamu_assets.database.messages import Message
 from kamu_assets.orchestration.following import follow
-from tests.support.heart import Heart, open_heart
-
-
-@pytest.fixture
-def heart(tmp_path: Path) -> Iterator[Heart]:
-    heart = open_heart(tmp_path)
-    yield heart
-    heart.database.close()
+from tests.support.heart import Heart
 
 
 def test_messages_are_handled_once_when_nothing_fails(heart: Heart) -> None:

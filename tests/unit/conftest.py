@@ -1,3 +1,5 @@
+"""What unit tests share."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator

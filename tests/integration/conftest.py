@@ -1,0 +1,42 @@
+"""What many of these tests start from: datasets in a home, and the sources and callers around them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kamu_assets.coordinator.service import Coordinator
+from tests.support.coordination import a_coordinator
+from tests.support.heart import Heart, open_heart
+from tests.support.pushed import NewRoot, roots_of
+from tests.support.web_source import WebSource, web_source
+
+
+@pytest.fixture
+def heart(tmp_path: Path) -> Iterator[Heart]:
+    """Datasets in an empty home; the test's other files lie beside it."""
+    heart = open_heart(tmp_path / "home")
+    yield heart
+    heart.database.close()
+
+
+@pytest.fixture
+def coordinator(heart: Heart, tmp_path: Path) -> Coordinator:
+    return a_coordinator(heart, base=tmp_path)
+
+
+@pytest.fixture
+def web() -> Iterator[WebSource]:
+    """A server without pages."""
+    with web_source() as source:
+        yield source
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NewRoot]:
+    """Makes roots for tests that look at nothing else: those of a module share a home."""
+    heart = open_heart(tmp_path_factory.mktemp("node"))
+    yield roots_of(heart)
+    heart.database.close()
