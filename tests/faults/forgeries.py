@@ -62,6 +62,7 @@ FORGERIES = {
     "a hole": without(2),
     "a block twice": twice,
     "a sequence number again": changed(3, sequence_number=2),
+    "a sequence number of 32 bits": changed(3, sequence_number=1 << 31),
     "a huge sequence number": changed(3, sequence_number=HUGE),
     "a time before the last": changed(3, system_time=Timestamp.parse("1999-01-01T00:00:00Z")),
     "offsets that overlap": slice_changed(offset_interval=OffsetInterval(start=5, end=14)),

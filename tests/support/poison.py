@@ -1,8 +1,10 @@
 """Files that are broken, forged or meant to hurt, made by code; and what has to become of each.
 
-`HEAVY` ones take long to make or to refuse: only `make faults` feeds them.
+`HEAVY` ones take long to make or to refuse: only `make faults` feeds them. What is large is made when it is written:
+every process that runs tests knows all of them, and keeps what it has imported.
 """
 
+import multiprocessing
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +14,7 @@ from kamu_assets.odf.data import DataField, DataSchema, DataType, Int64Type, Opt
 from kamu_assets.odf.source import CompressionFormat, ReadStep
 
 MIB = 1 << 20
+Data = bytes | Callable[[], bytes]
 
 
 @dataclass(frozen=True)
@@ -32,13 +35,29 @@ class Poison:
     heavy: bool = False
 
 
-def content(data: bytes) -> Callable[[Path], None]:
+def content(data: Data) -> Callable[[Path], None]:
     """Writes these bytes."""
 
     def write(path: Path) -> None:
-        path.write_bytes(data)
+        path.write_bytes(data if isinstance(data, bytes) else data())
 
     return write
+
+
+def made_elsewhere(make: Callable[[], bytes]) -> Callable[[Path], None]:
+    """Writes what takes much memory to make, in a process that takes the memory with it."""
+
+    def write(path: Path) -> None:
+        maker = multiprocessing.get_context("forkserver").Process(target=_write, args=(make, path))
+        maker.start()
+        maker.join()
+        assert maker.exitcode == 0
+
+    return write
+
+
+def _write(make: Callable[[], bytes], path: Path) -> None:
+    path.write_bytes(make())
 
 
 def chunks(make: Callable[[], Iterator[bytes]]) -> Callable[[Path], None]:

@@ -9,8 +9,9 @@ from pathlib import Path
 from kamu_assets.coordinator.ingest.errors import BadArchiveError, BadInputError, TooLargeError
 from kamu_assets.odf.data import Int64Type, StringType
 from kamu_assets.odf.source import CompressionFormat, ReadStepCsv, ReadStepEsriShapefile
-from tests.support.poison import CITIES, MIB, Poison, chunks, columns, content
+from tests.support.poison import CITIES, MIB, Data, Poison, chunks, columns, content
 from tests.support.shapefiles import layer, two_points, zipped
+from tests.unit.coordinator.archives import a_zip_of_many
 
 SHAPES = ReadStepEsriShapefile()
 TYPED_SHAPES = ReadStepEsriShapefile(schema_=columns(NAME=StringType(), POP=Int64Type()))
@@ -47,7 +48,7 @@ def _bomb(files: Mapping[str, bytes], records: int) -> bytes:
     )
 
 
-def shapes(archive: bytes, words: str, *, error: type[BadInputError | TooLargeError] = BadInputError) -> Poison:
+def shapes(archive: Data, words: str, *, error: type[BadInputError | TooLargeError] = BadInputError) -> Poison:
     return Poison(SHAPES, content(archive), error, words)
 
 
@@ -76,9 +77,21 @@ def cases() -> Mapping[str, Poison]:
             zipped(_polygon_that_claims(files, parts=2**31 - 1, points=4)), "parts do not fit"
         ),
         "shapefile minus one part": shapes(zipped(_polygon_that_claims(files, parts=-1, points=4)), "parts do not fit"),
-        "shapefile of many empty records": Poison(TYPED_SHAPES, content(_bomb(files, 200_000)), None, records=200_000),
+        "shapefile of many empty records": Poison(
+            TYPED_SHAPES, content(lambda: _bomb(files, 200_000)), None, records=200_000
+        ),
         "shapefile bomb of zeros": shapes(
-            zipped({"layer.shp": bytes(200 * MIB), "layer.dbf": files["layer.dbf"]}), "no shapefile"
+            lambda: zipped({"layer.shp": bytes(200 * MIB), "layer.dbf": files["layer.dbf"]}), "no shapefile"
+        ),
+        "shapefile in a million entries": shapes(
+            lambda: a_zip_of_many(1_000_000), "the list of entries is longer", error=TooLargeError
+        ),
+        "zip of a million entries": Poison(
+            CSV,
+            content(lambda: a_zip_of_many(1_000_000)),
+            TooLargeError,
+            "ingest.max_archive_entries",
+            unpack=CompressionFormat.ZIP,
         ),
         "gzip bomb": Poison(
             CSV, _packed(2_000 * MIB), TooLargeError, "unpacks to more", unpack=CompressionFormat.GZIP, heavy=True
@@ -96,7 +109,7 @@ def cases() -> Mapping[str, Poison]:
         ),
         "zip bomb": Poison(
             CSV,
-            content(zipped({"a.csv": bytes(100 * MIB), "../../b.csv": bytes(100 * MIB)})),
+            content(lambda: zipped({"a.csv": bytes(100 * MIB), "../../b.csv": bytes(100 * MIB)})),
             TooLargeError,
             "unpacks to more",
             unpack=CompressionFormat.ZIP,

@@ -11,7 +11,7 @@ from kamu_assets.coordinator.ingest.errors import (
     UnsupportedColumnTypeError,
 )
 from kamu_assets.odf.source import ReadStep, ReadStepGeoJson, ReadStepJson, ReadStepNdGeoJson, ReadStepNdJson
-from tests.support.poison import CITIES, MIB, Poison, chunks, content
+from tests.support.poison import CITIES, MIB, Data, Poison, chunks, content
 
 READ = ReadStepNdJson(schema_=CITIES)
 FREE = ReadStepNdJson()
@@ -26,16 +26,16 @@ COLLECTION = b'{"type": "FeatureCollection", "features": [%s]}'
 
 
 def refused(
-    text: bytes, words: str, *, read: ReadStep = READ, error: type[IngestError] = BadInputError, heavy: bool = False
+    text: Data, words: str, *, read: ReadStep = READ, error: type[IngestError] = BadInputError, heavy: bool = False
 ) -> Poison:
     return Poison(read, content(text), error, words, heavy=heavy)
 
 
-def taken(text: bytes, records: int, *, read: ReadStep = READ) -> Poison:
+def taken(text: Data, records: int, *, read: ReadStep = READ) -> Poison:
     return Poison(read, content(text), None, records=records)
 
 
-def too_large(text: bytes, words: str, *, read: ReadStep = READ) -> Poison:
+def too_large(text: Data, words: str, *, read: ReadStep = READ) -> Poison:
     return refused(text, words, read=read, error=TooLargeError)
 
 
@@ -96,12 +96,12 @@ CASES = {
         b'{"population": 1, "country": "\\ud800"}\n', 'line 1, column `country`: "\\ud800" has half of a surrogate pair'
     ),
     "json lone surrogate as a key": refused(b'{"\\ud800": 1}\n', "", read=FREE),
-    "json key of 20 MB": taken(b'{"' + b"k" * 20 * MIB + b'": 1, "population": 1}\n', 1),
-    "json string of 40 MB": too_large(b'{"city": "' + b"x" * 40_000_000 + b'"}\n', "line 1: longer than"),
+    "json key of 20 MB": taken(lambda: b'{"' + b"k" * 20 * MIB + b'": 1, "population": 1}\n', 1),
+    "json string of 40 MB": too_large(lambda: b'{"city": "' + b"x" * 40_000_000 + b'"}\n', "line 1: longer than"),
     "json 200,000 columns": too_large(
-        b"{" + b",".join(b'"c%d":1' % n for n in range(200_000)) + b"}\n", "columns, more than 4096", read=FREE
+        lambda: b"{" + b",".join(b'"c%d":1' % n for n in range(200_000)) + b"}\n", "columns, more than 4096", read=FREE
     ),
-    "json other keys in each row": too_large(_other_keys_per_row(), "columns, more than 4096", read=FREE),
+    "json other keys in each row": too_large(_other_keys_per_row, "columns, more than 4096", read=FREE),
     "json wrong type at the end": refused(
         b'{"a": 1}\n' * 3_000 + b'{"a": {"b": [1]}}\n', "line 3001, column `a`", read=FREE, error=TypeMismatchError
     ),
@@ -121,7 +121,9 @@ CASES = {
     "json one record over 35 million lines": Poison(
         READ, chunks(_one_record_over_many_lines), None, records=1, heavy=True
     ),
-    "json record of brackets in an array": taken(b'[{"x": [' + b"[]," * (8 * MIB // 3) + b"1]}]", 1, read=ARRAY),
+    "json record of brackets in an array": taken(
+        lambda: b'[{"x": [' + b"[]," * (8 * MIB // 3) + b"1]}]", 1, read=ARRAY
+    ),
     "geojson 100,000 levels": too_large(
         COLLECTION % (FEATURE % (b'{"a": ' + b"[" * DEEP + b"]" * DEEP + b"}")), "nested deeper", read=GEO
     ),
@@ -129,7 +131,7 @@ CASES = {
         b'{"x": ' + b"[" * DEEP + b"]" * DEEP + b', "features": []}', "nested deeper", read=GEO
     ),
     "geojson geometry of 40 MB": too_large(
-        COLLECTION % (FEATURE % (b'{"a": "' + b"x" * 40_000_000 + b'"}')), "line 1: a value longer", read=GEO
+        lambda: COLLECTION % (FEATURE % (b'{"a": "' + b"x" * 40_000_000 + b'"}')), "line 1: a value longer", read=GEO
     ),
     "geojson without an end": refused(COLLECTION[:-2] % (FEATURE % b"null"), "the file ends", read=GEO),
     "geojson lone surrogate": refused(COLLECTION % (FEATURE % b'{"a": "\\udfff"}'), "surrogate", read=GEO),

@@ -3,6 +3,7 @@
 import io
 import struct
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,7 +12,7 @@ from kamu_assets.coordinator.ingest.errors import BadInputError, TooLargeError, 
 from kamu_assets.engines.worker_limits import MemoryLimitError
 from kamu_assets.errors import KamuError
 from kamu_assets.odf.source import ReadStepParquet
-from tests.support.poison import MIB, Poison, content
+from tests.support.poison import MIB, Data, Poison, content, made_elsewhere
 from tests.support.thrift import I32, Listing, Value, struct_of, varint, zigzag
 
 READ = ReadStepParquet()
@@ -23,7 +24,7 @@ _PAGE = b"\x2c\x15" + varint(zigzag(ROWS)) + b"\x15\x00"
 _TYPE_OF_B = b"\x19\x25\x06\x00\x19\x18\x01b"
 
 
-def refused(file: bytes, words: str = "", *, error: type[KamuError] = BadInputError, heavy: bool = False) -> Poison:
+def refused(file: Data, words: str = "", *, error: type[KamuError] = BadInputError, heavy: bool = False) -> Poison:
     return Poison(READ, content(file), error, words, heavy=heavy)
 
 
@@ -121,16 +122,16 @@ def cases() -> Mapping[str, Poison]:
         "parquet fewer rows than values": refused(_footer_replaced(good, rows, b"\x16" + _number(5), count=2)),
         "parquet negative rows": refused(_footer_replaced(good, rows, b"\x16" + _number(-1)), ""),
         "parquet 200,000 empty groups": refused(
-            forged(_flat(), rows=0, groups=[{1: Listing([]), 2: 0, 3: 1}] * 200_000)
+            lambda: forged(_flat(), rows=0, groups=[{1: Listing([]), 2: 0, 3: 1}] * 200_000)
         ),
         "parquet two billion groups claimed": refused(forged(_flat(), rows=0, groups=Listing([], claims=2**31 - 1))),
         "parquet two billion children": refused(forged([_element(b"schema", 2**31 - 1), _element(b"a")], rows=0)),
         "parquet minus five children": refused(forged([_element(b"schema", -5), _element(b"a")], rows=0)),
         "parquet 90 levels": refused(forged(_pit(90), rows=0), "nested deeper", error=TooLargeError),
         "parquet 1,000 levels": refused(forged(_pit(1_000), rows=0), "too deeply nested"),
-        "parquet 100,000 levels": refused(forged(_pit(100_000), rows=0), "too deeply nested"),
+        "parquet 100,000 levels": refused(lambda: forged(_pit(100_000), rows=0), "too deeply nested"),
         "parquet 200,000 columns": refused(
-            forged([_element(b"schema", 200_000), *[_element(b"c%d" % n) for n in range(200_000)]], rows=0),
+            lambda: forged([_element(b"schema", 200_000), *[_element(b"c%d" % n) for n in range(200_000)]], rows=0),
             "200000 columns",
             error=TooLargeError,
         ),
@@ -145,9 +146,13 @@ def cases() -> Mapping[str, Poison]:
             error=UnsupportedColumnTypeError,
         ),
         "parquet dictionary bomb": Poison(
-            READ, content(_dictionary_bomb(MIB, 100_000)), MemoryLimitError, "engine.memory_limit", heavy=True
+            READ,
+            made_elsewhere(partial(_dictionary_bomb, MIB, 100_000)),
+            MemoryLimitError,
+            "engine.memory_limit",
+            heavy=True,
         ),
         "parquet page bomb": Poison(
-            READ, content(_page_bomb(256 * MIB)), MemoryLimitError, "engine.memory_limit", heavy=True
+            READ, made_elsewhere(partial(_page_bomb, 256 * MIB)), MemoryLimitError, "engine.memory_limit", heavy=True
         ),
     }
