@@ -5,11 +5,16 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from kamu_api.cli.supervisor import ProcessSpec
+from kamu_api.cli.child import ProcessSpec
 from kamu_assets.errors import InvalidError
 
 if TYPE_CHECKING:
+    from kamu_assets.orchestration.processes import ProcessCommand
     from kamu_assets.settings import Settings
+
+
+# Clients wait for the API, nobody for what is done beside its start.
+_BESIDE_THE_API = 10
 
 
 def process_specs(settings: "Settings") -> list[ProcessSpec]:
@@ -19,11 +24,22 @@ def process_specs(settings: "Settings") -> list[ProcessSpec]:
 
     environment = {"KAMU_NODE_HOME": str(settings.home), "PYTHONUNBUFFERED": "1"}
     api = ProcessSpec("api", (sys.executable, "-m", "kamu_api.cli.main", "process", "api"), environment)
-    others = [
-        ProcessSpec(command.name, command.argv, {**environment, **command.env})
-        for command in dagster_commands(adapter_config(settings))
-    ]
-    return [api, *others]
+    return [api, *(_spec(settings, command) for command in dagster_commands(adapter_config(settings)))]
+
+
+def preparation_spec(settings: "Settings") -> ProcessSpec | None:
+    """What has to end before Dagster's processes begin; None where an earlier start has done it."""
+    from kamu_assets.orchestration.home import is_prepared
+    from kamu_assets.orchestration.processes import prepare_command
+    from kamu_assets.settings import adapter_config
+
+    config = adapter_config(settings)
+    return None if is_prepared(config) else _spec(settings, prepare_command(config), niceness=_BESIDE_THE_API)
+
+
+def _spec(settings: "Settings", command: "ProcessCommand", *, niceness: int = 0) -> ProcessSpec:
+    environment = {"KAMU_NODE_HOME": str(settings.home), "PYTHONUNBUFFERED": "1", **command.env}
+    return ProcessSpec(command.name, command.argv, environment, niceness)
 
 
 def run_process(name: str, settings: "Settings") -> None:
@@ -47,25 +63,10 @@ def _prepare(settings: "Settings") -> None:
 
 
 def _serve_api(settings: "Settings") -> None:
-    import uvicorn
+    from kamu_assets.query.early import workers_begun
 
-    from kamu_api.app import create_app
-    from kamu_assets.monitoring.logs import configure_logging
-    from kamu_assets.node import open_node
-    from kamu_gateway.edge.connections import BoundedConnection
+    # What workers load takes as long as what the API itself loads.
+    with workers_begun():
+        from kamu_api.serving import serve
 
-    configure_logging("api")
-    with open_node(settings) as node:
-        node.warm_up()
-        uvicorn.run(
-            create_app(node),
-            host=settings.http.host,
-            port=settings.http.port,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            http=BoundedConnection,
-            # Clients of Kamu take a ping for a protocol error.
-            ws_ping_interval=None,
-            timeout_graceful_shutdown=5,
-        )
+        serve(settings)

@@ -12,7 +12,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from kamu_api.cli.processes import process_specs
+from kamu_api.cli.processes import preparation_spec, process_specs
 from kamu_api.cli.supervisor import HomeLock, NodeLog, ProcessFailedError, Supervisor
 from kamu_assets.errors import UnavailableError
 from kamu_assets.settings import Settings
@@ -35,8 +35,7 @@ def run_node(settings: Settings) -> None:
     HomeLock(settings.home).acquire()
     _require_free_ports(settings)
     log = NodeLog(settings.log_path / "node.log", console=_write_line)
-    _prepare(settings)
-    supervisor = Supervisor(process_specs(settings), log=log)
+    supervisor = Supervisor(process_specs(settings), log=log, preparation=preparation_spec(settings))
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: supervisor.stop())
     ready = _ready_file(settings)
@@ -93,17 +92,12 @@ def address_lines(settings: Settings) -> list[str]:
     ]
 
 
-def _prepare(settings: Settings) -> None:
-    command = [sys.executable, "-m", "kamu_api.cli.main", "process", "prepare", "--home", str(settings.home)]
-    if subprocess.run(command, check=False, stdin=subprocess.DEVNULL).returncode:
-        raise ProcessFailedError("the node's home could not be prepared; the reason is above")
-
-
 def _started(settings: Settings, supervisor: Supervisor) -> bool:
     """Start the API, then the others; False if the node is stopped meanwhile."""
     health = f"http://{settings.http.host}:{settings.http.port}/system/health"
     dagster = f"http://{settings.dagster.host}:{settings.dagster.webserver_port}/server_info"
-    # Clients can be served long before Dagster's processes have loaded what they need.
+    # Clients can be served long before Dagster's processes have loaded what they need. The API makes the node's own
+    # tables, so that the others find them.
     supervisor.start_first()
     if not _answered([health], supervisor):
         return False
@@ -112,16 +106,17 @@ def _started(settings: Settings, supervisor: Supervisor) -> bool:
 
 
 def _answered(urls: list[str], supervisor: Supervisor) -> bool:
-    """Wait until each has answered; False if the node is stopped before."""
+    """Wait until each has answered and the preparation is done; False if the node is stopped before."""
     deadline = time.monotonic() + READY_PATIENCE
-    while urls:
+    while urls or not supervisor.is_prepared:
         supervisor.check()
         if time.monotonic() > deadline:
-            raise ProcessFailedError(f"no answer from {urls[0]} within {READY_PATIENCE:g} s")
+            waits_for = urls[0] if urls else "the preparation"
+            raise ProcessFailedError(f"no answer from {waits_for} within {READY_PATIENCE:g} s")
         if supervisor.is_stopping:
             return False
         urls = [url for url in urls if not _answers(url)]
-        time.sleep(0.1)
+        time.sleep(0.05)
     return True
 
 

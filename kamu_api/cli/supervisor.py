@@ -4,27 +4,21 @@ It imports nothing heavy, so that it costs little while the node runs for months
 """
 
 import contextlib
-import ctypes
 import errno
 import fcntl
 import os
-import signal
-import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from io import FileIO
 from pathlib import Path
 from typing import IO
 
+from kamu_api.cli.child import Child, ProcessSpec
 from kamu_assets.errors import ConflictError, UnavailableError
 
 STOP_PATIENCE = 15.0
-RESTART_DELAYS = (0.2, 1.0, 5.0, 15.0)
-HEALTHY_AFTER = 60.0
-_PR_SET_PDEATHSIG = 1
 
 
 class NodeRunningError(ConflictError):
@@ -36,24 +30,17 @@ class ProcessFailedError(UnavailableError):
     """A process of the node ended while the node was starting."""
 
 
-@dataclass(frozen=True)
-class ProcessSpec:
-    """What to start. Each process leads its own group, so that stopping it stops what it started."""
-
-    name: str
-    argv: Sequence[str]
-    env: Mapping[str, str] = field(default_factory=dict)
-
-
 class Supervisor:
     """Runs the given processes until `stop`; call `start` and `run` from the main thread only.
 
     The kernel ends the children with the thread that started them, so no kill of the supervisor leaves orphans.
     """
 
-    def __init__(self, specs: Sequence[ProcessSpec], *, log: "NodeLog") -> None:
+    def __init__(self, specs: Sequence[ProcessSpec], *, log: "NodeLog", preparation: ProcessSpec | None = None) -> None:
         self._log = log
-        self._children = [_Child(spec, log) for spec in specs]
+        self._children = [Child(spec, log) for spec in specs]
+        # Runs once, before all but the first.
+        self._preparation = Child(preparation, log) if preparation else None
         self._stopping = threading.Event()
 
     def stop(self) -> None:
@@ -65,21 +52,30 @@ class Supervisor:
         """Whether somebody has asked for the end."""
         return self._stopping.is_set()
 
+    @property
+    def is_prepared(self) -> bool:
+        """Whether the others may be started."""
+        return self._preparation is None or self._preparation.exit_code() == 0
+
     def start_first(self) -> None:
-        """Start the first process only, which has the machine for itself until `start`."""
+        """Start the first process, and beside it what prepares the others: they wait for `start`."""
         self._children[0].start()
+        if self._preparation is not None:
+            self._preparation.start()
 
     def start(self) -> None:
-        """Start every process that has not been started."""
+        """Start every process that has not been started, once `is_prepared`."""
+        # It is over; in months its number may be another process's.
+        self._preparation = None
         for child in self._children:
             if not child.is_started:
                 child.start()
 
     def check(self) -> None:
-        """Raise `ProcessFailedError` if a process has ended."""
-        for child in self._children:
+        """Raise `ProcessFailedError` if a process has ended that should go on, or if the preparation has failed."""
+        for child in self._all():
             code = child.exit_code()
-            if code is not None:
+            if code is not None and not (child is self._preparation and code == 0):
                 raise ProcessFailedError(
                     f"{child.spec.name} ended with code {code}; its last words are in {self._log.path}"
                 )
@@ -94,82 +90,14 @@ class Supervisor:
             self.end()
 
     def end(self) -> None:
-        for child in reversed(self._children):
+        for child in reversed(self._all()):
             child.terminate()
         deadline = time.monotonic() + STOP_PATIENCE
-        for child in reversed(self._children):
+        for child in reversed(self._all()):
             child.reap(deadline)
 
-
-class _Child:
-    def __init__(self, spec: ProcessSpec, log: "NodeLog") -> None:
-        self.spec = spec
-        self._log = log
-        self._process: subprocess.Popen[bytes] | None = None
-        self._started = 0.0
-        self._deaths = 0
-        self._next_start = 0.0
-
-    def start(self) -> None:
-        self._started = time.monotonic()
-        self._process = subprocess.Popen(
-            self.spec.argv,
-            env={**os.environ, **self.spec.env},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            preexec_fn=_prepare_child,  # noqa: PLW1509 - two system calls, made before any thread of ours matters
-        )
-        threading.Thread(target=self._log.follow, args=(self.spec.name, self._process.stdout), daemon=True).start()
-
-    @property
-    def is_started(self) -> bool:
-        return self._process is not None
-
-    def exit_code(self) -> int | None:
-        return self._process.poll() if self._process else None
-
-    def revive(self) -> None:
-        """Start the process again if it has ended, later each time it ends early."""
-        if self._process is not None:
-            code = self._process.poll()
-            if code is None:
-                return
-            self._note_death(code)
-        if time.monotonic() >= self._next_start:
-            self.start()
-
-    def _note_death(self, code: int) -> None:
-        now = time.monotonic()
-        self._deaths = 0 if now - self._started > HEALTHY_AFTER else self._deaths + 1
-        delay = RESTART_DELAYS[min(self._deaths, len(RESTART_DELAYS) - 1)]
-        self._log.say("supervisor", f"{self.spec.name} ended with code {code}; starting it again in {delay:g} s")
-        self._kill_group()
-        self._process = None
-        self._next_start = now + delay
-
-    def terminate(self) -> None:
-        if self._process is not None and self._process.poll() is None:
-            self._process.terminate()
-
-    def reap(self, deadline: float) -> None:
-        if self._process is None:
-            return
-        try:
-            self._process.wait(max(0.0, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            self._log.say("supervisor", f"{self.spec.name} does not stop; killing it")
-        self._kill_group()
-        self._process.wait()
-
-    def _kill_group(self) -> None:
-        if self._process is None:
-            return
-        try:
-            os.killpg(self._process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            return
+    def _all(self) -> list[Child]:
+        return [self._preparation, *self._children] if self._preparation is not None else self._children
 
 
 class NodeLog:
@@ -190,8 +118,9 @@ class NodeLog:
 
     def follow(self, name: str, stream: IO[bytes]) -> None:
         """Copy a process's output until it ends."""
-        for line in stream:
-            self.say(name, line.decode("utf-8", "replace").rstrip())
+        with stream:
+            for line in stream:
+                self.say(name, line.decode("utf-8", "replace").rstrip())
 
     def _write(self, text: str) -> None:
         """A full disk costs lines of the log, not the node: processes block when nobody reads what they say."""
@@ -262,12 +191,3 @@ class HomeLock:
             return None
         finally:
             os.close(descriptor)
-
-
-def _prepare_child() -> None:
-    """End with the parent. Hear interrupts even if the parent, started in the background, ignores them.
-
-    Dagster's processes handle SIGTERM as they handle SIGINT: ignoring one they would ignore both.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""The node's processes around Dagster: `python -m kamu_assets.definitions.process {prepare,scheduler,worker}`."""
+"""The node's processes around Dagster: `python -m kamu_assets.definitions.process {scheduler,worker}`."""
 
 import sys
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from kamu_assets.monitoring.logs import configure_logging
 from kamu_assets.node import Node, open_node
 from kamu_assets.orchestration import publisher, reporter
 from kamu_assets.orchestration.catalog import Catalog
-from kamu_assets.orchestration.instance import open_instance, prepare
+from kamu_assets.orchestration.instance import open_instance
 from kamu_assets.orchestration.materialization import Materializations
 from kamu_assets.orchestration.publisher import CatalogPublisher
 from kamu_assets.orchestration.reaper import Reaper
@@ -102,16 +102,12 @@ def run_worker(node: Node) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    settings = load_settings()
-    if arguments == ["prepare"]:
-        prepare(adapter_config(settings))
-        return 0
     roles: dict[str, Callable[[Node], None]] = {"scheduler": run_scheduler, "worker": run_worker}
     if len(arguments) != 1 or arguments[0] not in roles:
-        sys.stderr.write(f"usage: {__spec__.name} prepare|{'|'.join(roles)}\n")
+        sys.stderr.write(f"usage: {__spec__.name} {'|'.join(roles)}\n")
         return 2
     configure_logging(arguments[0])
-    with open_node(settings) as node:
+    with open_node(load_settings()) as node:
         roles[arguments[0]](node)
     return 0
 

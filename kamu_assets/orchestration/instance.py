@@ -5,18 +5,15 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from string import Template
 from typing import Any
 
-from dagster import DagsterInstance, __version__
+from dagster import DagsterInstance
 from dagster._config import Field
 from dagster._core.instance.ref import InstanceRef
 from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import QueuedRunCoordinatorDaemon
 
 from kamu_assets.orchestration.config import AdapterConfig
-from kamu_assets.orchestration.processes import TEMPLATES, WORKSPACE_FILE, prepared_mark
-
-INSTANCE_FILE = "dagster.yaml"
+from kamu_assets.orchestration.home import mark_prepared, write_files
 
 
 class NodeInstance(DagsterInstance):
@@ -41,13 +38,13 @@ def prepare(config: AdapterConfig) -> None:
     """
     config.dagster_home.mkdir(parents=True, exist_ok=True)
     with _alone(config.dagster_home / ".prepare.lock"):
-        for name in (INSTANCE_FILE, WORKSPACE_FILE):
-            _write(config.dagster_home / name, _rendered(name, config))
+        write_files(config)
         with open_instance(config) as instance:
             # Opening it creates the tables; a look makes sure that they can be used.
             instance.get_run_records(limit=1)
             instance.get_asset_keys(limit=1)
-        _write(config.dagster_home / prepared_mark(__version__), "")
+        # Closed, the storages are on the disk; only now may a later start trust the mark.
+        mark_prepared(config)
 
 
 @contextmanager
@@ -56,30 +53,6 @@ def open_instance(config: AdapterConfig) -> Iterator[DagsterInstance]:
     with DagsterInstance.from_ref(InstanceRef.from_dir(str(config.dagster_home))) as instance:
         instance.optimize_for_webserver(statement_timeout=60_000, pool_recycle=3_600, max_overflow=10)
         yield instance
-
-
-def _rendered(name: str, config: AdapterConfig) -> str:
-    values = {
-        "database_url": config.database_url,
-        "durability": config.durability,
-        "run_directory": str(config.run_directory),
-        "dagster_home": str(config.dagster_home),
-        "max_concurrent_runs": str(config.workers * 8),
-        "host": config.host,
-        "catalog_port": str(config.catalog_port),
-        "flows_port": str(config.flows_port),
-    }
-    # Values stand between single quotes of YAML.
-    quoted = {key: value.replace("'", "''") for key, value in values.items()}
-    return Template((TEMPLATES / name).read_text(encoding="utf-8")).substitute(quoted)
-
-
-def _write(path: Path, text: str) -> None:
-    if path.is_file() and path.read_text(encoding="utf-8") == text:
-        return
-    pending = path.with_name(f".{path.name}.pending")
-    pending.write_text(text, encoding="utf-8")
-    pending.replace(path)
 
 
 @contextmanager

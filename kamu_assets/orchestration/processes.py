@@ -26,7 +26,7 @@ class ProcessCommand:
 
 def prepare_command(config: AdapterConfig) -> ProcessCommand:
     """To be run to its end before the others are started."""
-    return _python("prepare", config, "-m", _OWN, "prepare")
+    return _python("prepare", config, "-m", "kamu_assets.definitions.prepare")
 
 
 def scheduler_command(config: AdapterConfig) -> ProcessCommand:
@@ -64,11 +64,6 @@ def dagster_commands(config: AdapterConfig) -> list[ProcessCommand]:
     workers = [worker_command(config, number) for number in range(1, config.workers + 1)]
     servers = [catalog_command(config), flows_command(config)]
     return [scheduler_command(config), *workers, *servers, daemon_command(config), webserver_command(config)]
-
-
-def prepared_mark(version: str) -> str:
-    """Name of the file that tells a home was prepared by this version of Dagster."""
-    return f".prepared-{version}"
 
 
 def _code_server(config: AdapterConfig, name: str, port: int) -> ProcessCommand:

@@ -1,0 +1,64 @@
+"""The files that Dagster's processes find in their home. Imports nothing heavy: the supervisor looks here, too."""
+
+from importlib.metadata import version
+from pathlib import Path
+from string import Template
+
+from kamu_assets.orchestration.config import AdapterConfig
+from kamu_assets.orchestration.processes import TEMPLATES, WORKSPACE_FILE
+
+INSTANCE_FILE = "dagster.yaml"
+# In the templates: where the storages keep their files.
+_HISTORY = "history"
+
+
+def is_prepared(config: AdapterConfig) -> bool:
+    """Whether the home is as this version of Dagster and these settings want it."""
+    return _mark(config).is_file() and all(_is(path, text) for path, text in _files(config).items())
+
+
+def write_files(config: AdapterConfig) -> None:
+    """Write the configuration, as far as it is not there."""
+    for path, text in _files(config).items():
+        _write(path, text)
+
+
+def mark_prepared(config: AdapterConfig) -> None:
+    """Remember that the storages have their tables. The mark lies beside them, to be lost with them."""
+    _write(_mark(config), "")
+
+
+def _mark(config: AdapterConfig) -> Path:
+    return config.dagster_home / _HISTORY / f".prepared-{version('dagster')}"
+
+
+def _files(config: AdapterConfig) -> dict[Path, str]:
+    return {config.dagster_home / name: _rendered(name, config) for name in (INSTANCE_FILE, WORKSPACE_FILE)}
+
+
+def _rendered(name: str, config: AdapterConfig) -> str:
+    values = {
+        "database_url": config.database_url,
+        "durability": config.durability,
+        "run_directory": str(config.run_directory),
+        "dagster_home": str(config.dagster_home),
+        "max_concurrent_runs": str(config.workers * 8),
+        "host": config.host,
+        "catalog_port": str(config.catalog_port),
+        "flows_port": str(config.flows_port),
+    }
+    # Values stand between single quotes of YAML.
+    quoted = {key: value.replace("'", "''") for key, value in values.items()}
+    return Template((TEMPLATES / name).read_text(encoding="utf-8")).substitute(quoted)
+
+
+def _is(path: Path, text: str) -> bool:
+    return path.is_file() and path.read_text(encoding="utf-8") == text
+
+
+def _write(path: Path, text: str) -> None:
+    if _is(path, text):
+        return
+    pending = path.with_name(f".{path.name}.pending")
+    pending.write_text(text, encoding="utf-8")
+    pending.replace(path)

@@ -1,0 +1,91 @@
+"""The supervisor's order of starting: the first process, what prepares the others, the others."""
+
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from kamu_api.cli.child import ProcessSpec
+from kamu_api.cli.supervisor import NodeLog, ProcessFailedError, Supervisor
+from tests.support.process_tree import all_processes
+from tests.support.running_node import wait_until
+
+FIRST = ProcessSpec("first", ("sleep", "300"))
+SECOND = ProcessSpec("second", ("sleep", "301"))
+
+
+def preparation(program: str, *, niceness: int = 0) -> ProcessSpec:
+    return ProcessSpec("prepare", (sys.executable, "-c", program), niceness=niceness)
+
+
+@contextmanager
+def supervised(folder: Path, prepare: ProcessSpec | None) -> Iterator[Supervisor]:
+    log = NodeLog(folder / "node.log")
+    supervisor = Supervisor((FIRST, SECOND), log=log, preparation=prepare)
+    try:
+        yield supervisor
+    finally:
+        supervisor.end()
+        log._file.close()
+
+
+def told(folder: Path) -> str:
+    return (folder / "node.log").read_text(encoding="utf-8")
+
+
+def children() -> Sequence[int]:
+    return [stat.pid for stat in all_processes() if stat.parent == os.getpid()]
+
+
+def test_others_may_start_when_the_preparation_has_ended(tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    program = f"import pathlib, time\nwhile not pathlib.Path({str(gate)!r}).exists(): time.sleep(0.01)"
+    before = len(children())
+    with supervised(tmp_path, preparation(program)) as supervisor:
+        supervisor.start_first()
+        supervisor.check()
+        assert not supervisor.is_prepared
+        assert len(children()) == before + 2
+
+        gate.touch()
+        wait_until(lambda: supervisor.is_prepared)
+        supervisor.check()
+        supervisor.start()
+        assert len(children()) == before + 2
+    assert len(children()) == before
+
+
+def test_nothing_is_waited_for_where_nothing_is_to_prepare(tmp_path: Path) -> None:
+    with supervised(tmp_path, None) as supervisor:
+        supervisor.start_first()
+        assert supervisor.is_prepared
+
+
+def test_a_failed_preparation_is_told_with_its_code(tmp_path: Path) -> None:
+    with supervised(tmp_path, preparation("raise SystemExit('no space left')")) as supervisor:
+        supervisor.start_first()
+
+        with pytest.raises(ProcessFailedError, match=r"^prepare ended with code 1; its last words are in .*node\.log$"):
+            wait_until(supervisor.check)
+        assert not supervisor.is_prepared
+        wait_until(lambda: "prepare    | no space left" in told(tmp_path))
+
+
+def test_a_preparation_is_ended_with_the_node(tmp_path: Path) -> None:
+    before = len(children())
+    with supervised(tmp_path, preparation("import time; time.sleep(300)")) as supervisor:
+        supervisor.start_first()
+        began = time.monotonic()
+    assert time.monotonic() - began < 300
+    assert len(children()) == before
+
+
+def test_a_preparation_stands_back(tmp_path: Path) -> None:
+    program = "import os; print('niceness', os.nice(0))"
+    with supervised(tmp_path, preparation(program, niceness=7)) as supervisor:
+        supervisor.start_first()
+        wait_until(lambda: f"niceness {os.nice(0) + 7}" in told(tmp_path))
