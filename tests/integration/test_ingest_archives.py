@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from kamu_assets.odf.source import (
     ReadStepCsv,
 )
 from tests.support.heart import Heart, an_entry
+from tests.support.poison import Data, made
 from tests.support.polled import NUMBERS, Polled
 from tests.support.web_source import Route, WebSource
 from tests.unit.coordinator.archives import (
@@ -82,13 +84,13 @@ def test_joined_gzip_files_give_the_rows_of_all(polled: Polled) -> None:
         (a_zip_with_a_link("a", "/etc/passwd"), ZIP, "symbolic link"),
         (a_zip_with_twins("a.csv"), ZIP, "two entries"),
         (a_zip_with_two_names("a.csv", "b.csv"), ZIP, "differ in its name"),
-        (a_zip_of_many(1_000_000), ZIP, "ingest.max_archive_entries"),
-        (a_zip({"a": bytes(100 * MIB)}), ZIP, "ingest.max_unpack_ratio"),
-        (zeros_gzip(100), GZIP, "ingest.max_unpack_ratio"),
+        (partial(a_zip_of_many, 1_000_000), ZIP, "ingest.max_archive_entries"),
+        (lambda: a_zip({"a": bytes(100 * MIB)}), ZIP, "ingest.max_unpack_ratio"),
+        (partial(zeros_gzip, 100), GZIP, "ingest.max_unpack_ratio"),
     ],
 )
-def test_hostile_archives_change_nothing(polled: Polled, data: bytes, step: PrepStepDecompress, words: str) -> None:
-    put(polled, data)
+def test_hostile_archives_change_nothing(polled: Polled, data: Data, step: PrepStepDecompress, words: str) -> None:
+    put(polled, made(data))
     polled.create(FetchStepFilesGlob(path="*"), prepare=(step,))
     head, files = polled.head, outside(polled)
 

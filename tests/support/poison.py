@@ -35,11 +35,16 @@ class Poison:
     heavy: bool = False
 
 
+def made(data: Data) -> bytes:
+    """The bytes."""
+    return data if isinstance(data, bytes) else data()
+
+
 def content(data: Data) -> Callable[[Path], None]:
     """Writes these bytes."""
 
     def write(path: Path) -> None:
-        path.write_bytes(data if isinstance(data, bytes) else data())
+        path.write_bytes(made(data))
 
     return write
 

@@ -1,6 +1,8 @@
 """Prepare steps on honest, broken and hostile archives."""
 
 import zipfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -156,15 +158,27 @@ def test_a_damaged_archive_gives_the_right_bytes_or_none(tmp_path: Path, place: 
 @pytest.mark.parametrize(
     ("data", "step", "limits", "setting"),
     [
-        (zeros_gzip(80), GZIP, PrepareLimits(), "more than 250 times its .* ingest.max_unpack_ratio"),
-        (a_zip({"x": bytes(80 << 20)}), ZIP, PrepareLimits(), "ingest.max_unpack_ratio"),
-        (zeros_gzip(3), GZIP, PrepareLimits(max_bytes=2 << 20), "more than 2097152 bytes .*ingest.max_unpacked"),
-        (a_zip_of_many(1_000_000), ZIP, PrepareLimits(), "1000000 entries, more than 100000 .*max_archive_entries"),
+        (partial(zeros_gzip, 80), GZIP, PrepareLimits(), "more than 250 times its .* ingest.max_unpack_ratio"),
+        (lambda: a_zip({"x": bytes(80 << 20)}), ZIP, PrepareLimits(), "ingest.max_unpack_ratio"),
+        (
+            partial(zeros_gzip, 3),
+            GZIP,
+            PrepareLimits(max_bytes=2 << 20),
+            "more than 2097152 bytes .*ingest.max_unpacked",
+        ),
+        (
+            partial(a_zip_of_many, 1_000_000),
+            ZIP,
+            PrepareLimits(),
+            "1000000 entries, more than 100000 .*max_archive_entries",
+        ),
     ],
 )
-def test_bombs_end_at_a_limit(tmp_path: Path, data: bytes, step: PrepStep, limits: PrepareLimits, setting: str) -> None:
+def test_bombs_end_at_a_limit(
+    tmp_path: Path, data: Callable[[], bytes], step: PrepStep, limits: PrepareLimits, setting: str
+) -> None:
     with pytest.raises(TooLargeError, match=setting):
-        prepared(tmp_path, data, step, limits=limits)
+        prepared(tmp_path, data(), step, limits=limits)
 
     assert sum(path.stat().st_size for path in (tmp_path / "out").iterdir()) <= 65 << 20
 
