@@ -8,13 +8,14 @@ from kamu_assets.auth.model import Caller
 from kamu_assets.clock import Clock
 from kamu_assets.coordinator.adoption import AdoptOptions, VerifiedAdoption
 from kamu_assets.coordinator.errors import WatermarkOnDerivativeError
-from kamu_assets.coordinator.ingest.errors import NotRootError
-from kamu_assets.coordinator.ingest.ingestion import Ingestion, JobRunner
+from kamu_assets.coordinator.ingest.errors import NotRootError, PushSourceNotFoundError
+from kamu_assets.coordinator.ingest.ingestion import Ingestion
 from kamu_assets.coordinator.ingest.limits import IngestLimits
 from kamu_assets.coordinator.ingest.poll import Poller, PollOptions, PollRules
 from kamu_assets.coordinator.ingest.push.group_commit import GroupCommit
 from kamu_assets.coordinator.ingest.push.queue import GROUP_BYTES, QUEUE_BYTES, Push, PushQueue
 from kamu_assets.coordinator.ingest.push.source import select_push_source
+from kamu_assets.coordinator.ingest.running import JobRunner
 from kamu_assets.coordinator.ingest.writer import plan_watermark
 from kamu_assets.coordinator.metadata_events import MetadataEvents
 from kamu_assets.coordinator.moments import next_system_time
@@ -93,6 +94,7 @@ class Coordinator:
             committer=committer,
             volumes=volumes,
             pool=ingest_pool,
+            engines=engines,
             limits=config.ingest,
             encodings=config.encodings,
         )
@@ -154,7 +156,12 @@ class Coordinator:
         """Add data to a root; gives when it is durable and readable. Concurrent pushes share blocks."""
         entry = self._writable_root(caller, dataset)
         # Known mistakes need not wait in the queue.
-        select_push_source(self._chains.state(entry.id), source_name)
+        chain = self._chains.state(entry.id)
+        if chain.polling_source is not None and not chain.push_sources:
+            raise PushSourceNotFoundError(
+                f"{entry.alias} polls its source and takes no pushes: use `kamu-node pull {entry.alias}`"
+            )
+        select_push_source(chain, source_name)
         push = Push(data.content, data.name, source_name, media_type, source_event_time)
         with bad_slices_blamed(lambda: self._slices(caller, entry)):
             return self._queue.push(entry.id, push)
@@ -210,5 +217,5 @@ class Coordinator:
     def _writable_root(self, caller: Caller, dataset: DatasetRef) -> DatasetEntry:
         entry = self._datasets.resolve(caller, dataset, action=Action.WRITE)
         if entry.kind is not DatasetKind.ROOT:
-            raise NotRootError(f"{entry.alias} is a derivative dataset: it is computed and takes no data from outside")
+            raise NotRootError(f"{entry.alias} is a derivative dataset: push to its inputs, it is computed from them")
         return entry

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from kamu_assets.coordinator.ingest.ingestion import JobRunner
 from kamu_assets.coordinator.ingest.limits import IngestLimits
 from kamu_assets.coordinator.ingest.poll import PollRules
+from kamu_assets.coordinator.ingest.running import JobRunner
 from kamu_assets.coordinator.service import Coordinator, CoordinatorConfig
 from kamu_assets.coordinator.verify.running import JobRunner as VerifyRunner
 from kamu_assets.egress.policy import EgressPolicy

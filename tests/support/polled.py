@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kamu_assets.coordinator.ingest.ingestion import JobRunner
 from kamu_assets.coordinator.ingest.poll import PollRules
+from kamu_assets.coordinator.ingest.running import JobRunner
 from kamu_assets.coordinator.results import PullResult
 from kamu_assets.coordinator.service import Coordinator
 from kamu_assets.datasets.model import DatasetEntry

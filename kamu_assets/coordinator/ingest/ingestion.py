@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
 
 import structlog
 
+from kamu_assets.coordinator.ingest.engine_preprocess import EnginePreprocess
 from kamu_assets.coordinator.ingest.limits import IngestLimits
+from kamu_assets.coordinator.ingest.running import JobRunner
 from kamu_assets.coordinator.ingest.sidecars.errors import SidecarUnusableError
 from kamu_assets.coordinator.ingest.sidecars.planning import HistoryPlan, HistoryPlanner
 from kamu_assets.coordinator.ingest.slice_request import SliceInput, SliceRequest, SliceResult
@@ -16,6 +17,7 @@ from kamu_assets.coordinator.ingest.writer import NewData, plan_events, schema_o
 from kamu_assets.datasets.chains import Chains
 from kamu_assets.datasets.commit import Committer
 from kamu_assets.datasets.model import CommitResult, DatasetEntry, NewSlice
+from kamu_assets.engines.registry import EngineRegistry
 from kamu_assets.engines.slice_writer import Encodings, SliceStats
 from kamu_assets.engines.worker_limits import WorkerDiedError
 from kamu_assets.odf.chain_state import ChainState
@@ -27,17 +29,6 @@ from kamu_assets.storage.volumes import Volumes
 from kamu_assets.storage.workplaces import workplace
 
 log = structlog.get_logger(__name__)
-
-Req = TypeVar("Req")
-Res = TypeVar("Res")
-
-
-class JobRunner(Protocol):
-    """Runs a job elsewhere: a worker pool."""
-
-    def run(self, job: Callable[[Req], Res], request: Req, *, on_progress: Callable[[Any], None] | None = None) -> Res:
-        """The result of `job(request)`; told on the way how far it is."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +62,7 @@ class Ingestion:
         committer: Committer,
         volumes: Volumes,
         pool: JobRunner,
+        engines: EngineRegistry,
         limits: IngestLimits | None = None,
         encodings: Encodings = Encodings.KAMU,
     ) -> None:
@@ -79,6 +71,7 @@ class Ingestion:
         self._pool = pool
         self._limits = limits or IngestLimits()
         self._encodings = encodings
+        self._preprocess = EnginePreprocess(engines, pool, self._limits)
         self._planner = HistoryPlanner(chains=chains, volumes=volumes)
 
     def ingest(self, entry: DatasetEntry, chain: ChainState, work: Work) -> Ingested:
@@ -103,7 +96,8 @@ class Ingestion:
             workplace(staging, "ingest") as folder,
         ):
             target = folder / "slice"
-            request = self._request(chain, work, target, plan)
+            done = [self._preprocess.apply(one, folder / str(number)) for number, one in enumerate(work.inputs)]
+            request = self._request(chain, replace(work, inputs=tuple(done)), target, plan)
             result = self._pool.run(write_slice, request, on_progress=work.on_rows)
             return Ingested(result, self._commit(entry, chain, work, result, target))
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 from datafusion import DataFrame
 
 from kamu_assets.coordinator.ingest.columns import check_input_columns, fit_schema, slice_schema
-from kamu_assets.coordinator.ingest.errors import IngestError, SourceUnreachableError, TooLargeError
+from kamu_assets.coordinator.ingest.errors import IngestError, TooLargeError
 from kamu_assets.coordinator.ingest.event_runs import sorted_by_time
 from kamu_assets.coordinator.ingest.explain.blame import blame_input
 from kamu_assets.coordinator.ingest.explain.guilty_record import general_error
@@ -18,8 +18,8 @@ from kamu_assets.coordinator.ingest.limits import MIB, IngestLimits
 from kamu_assets.coordinator.ingest.merge.keys import check_columns, takes_operations
 from kamu_assets.coordinator.ingest.merge.strategies import Merge, operation_field
 from kamu_assets.coordinator.ingest.preprocess import Preprocessing
-from kamu_assets.coordinator.ingest.read.input_file import InputFile
-from kamu_assets.coordinator.ingest.read.steps import ReadFrame, check_header, read_input
+from kamu_assets.coordinator.ingest.read.opening import open_input
+from kamu_assets.coordinator.ingest.read.steps import ReadFrame
 from kamu_assets.coordinator.ingest.session import Bench, EngineFailureError, open_bench
 from kamu_assets.coordinator.ingest.sidecars.history import History
 from kamu_assets.coordinator.ingest.sidecars.seen import SeenKeys
@@ -64,12 +64,9 @@ class InputRows:
         """Plan everything that can be known before the rows are read; None when there is nothing to read."""
         bench = open_bench(around.limits, scratch)
         try:
-            file = _as_file(one, scratch)
-            source = read_input(bench, one.read, file)
+            source = open_input(bench, one)
             if source is None:
                 return None
-            if one.checks_header:
-                check_header(source, one.read, around.limits)
             rows = cls(bench, one, source)
             rows._plan(around)
         except EngineFailureError as error:
@@ -126,15 +123,3 @@ class InputRows:
         except IngestError as error:
             return error
         return preprocess_error(self._bench, self._source, self._preprocessing, reason=reason)
-
-
-def _as_file(one: SliceInput, scratch: Path) -> InputFile:
-    if isinstance(one.content, Path):
-        try:
-            one.content.open("rb").close()
-        except OSError as error:
-            raise SourceUnreachableError(f"{one.name}: cannot be read: {error.strerror}") from error
-        return InputFile(one.content, one.name)
-    path = scratch / "input"
-    path.write_bytes(one.content)
-    return InputFile(path, one.name)

@@ -8,9 +8,10 @@ from kamu_assets.clock import Clock
 from kamu_assets.coordinator.ingest.fetch.model import Fetched, FetchRequest
 from kamu_assets.coordinator.ingest.fetch.savepoints import DatasetSavepoint, SavepointLimits
 from kamu_assets.coordinator.ingest.fetch.steps import fetch
-from kamu_assets.coordinator.ingest.ingestion import Ingestion, JobRunner, Work
+from kamu_assets.coordinator.ingest.ingestion import Ingestion, Work
 from kamu_assets.coordinator.ingest.limits import FetchLimits, PrepareLimits
 from kamu_assets.coordinator.ingest.prepare.steps import Prepared, PrepareRequest, check_prepare, prepare_file
+from kamu_assets.coordinator.ingest.running import JobRunner
 from kamu_assets.coordinator.ingest.slice_request import SliceInput
 from kamu_assets.coordinator.moments import next_system_time
 from kamu_assets.coordinator.results import NothingToPoll, PullResult, Updated, UpToDate

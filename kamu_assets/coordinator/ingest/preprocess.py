@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.types as pt
 from datafusion import DataFrame
 
-from kamu_assets.coordinator.ingest.errors import BadSqlError, UnknownEngineError
+from kamu_assets.coordinator.ingest.errors import BadSqlError
 from kamu_assets.coordinator.ingest.session import Bench, engine_failures, quoted
 from kamu_assets.engines.sql_guard import plan_query
 from kamu_assets.errors import InvalidError
@@ -14,7 +14,6 @@ from kamu_assets.odf.data import DatasetVocabulary
 from kamu_assets.odf.engine import TransformSql, normalize_transform
 
 INPUT = "input"
-ENGINE = "datafusion"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +35,6 @@ class Preprocessing:
 
 def run_queries(bench: Bench, frame: DataFrame, transform: TransformSql, *, name: str) -> DataFrame:
     """Chain the queries as views over `input`; the last one gives the rows."""
-    if transform.engine != ENGINE:
-        raise UnknownEngineError(f"preprocess engine `{transform.engine}` is not supported here; use `{ENGINE}`")
     bench.session.register_view(INPUT, frame)
     taken = {INPUT}
     result = frame

@@ -30,6 +30,15 @@ class SliceInput:
 
 
 @dataclass(frozen=True, slots=True)
+class RowsRequest:
+    """An input whose rows are to be a Parquet file, in a folder of their own."""
+
+    input: SliceInput
+    target: Path
+    limits: IngestLimits = field(default_factory=IngestLimits)
+
+
+@dataclass(frozen=True, slots=True)
 class SliceRequest:
     """Everything a slice depends on."""
 

@@ -1,6 +1,6 @@
 """What ingest has worker processes do. Importing this module loads no engine: a job loads what it needs."""
 
-from kamu_assets.coordinator.ingest.slice_request import SliceRequest, SliceResult
+from kamu_assets.coordinator.ingest.slice_request import RowsRequest, SliceRequest, SliceResult
 
 
 def write_slice(request: SliceRequest) -> SliceResult:
@@ -8,3 +8,10 @@ def write_slice(request: SliceRequest) -> SliceResult:
     from kamu_assets.coordinator.ingest.slice_job import make_slice
 
     return make_slice(request)
+
+
+def write_rows(request: RowsRequest) -> bool:
+    """Read an input and write its rows as a Parquet file; False when there is nothing to read."""
+    from kamu_assets.coordinator.ingest.rows_job import make_rows
+
+    return make_rows(request)
