@@ -29,7 +29,7 @@ from kamu_assets.odf.identity import AccountName, DatasetAlias, DatasetID, Datas
 from kamu_assets.odf.multihash import Multihash
 from kamu_assets.odf.names import DatasetName
 from kamu_assets.odf.timestamp import Timestamp
-from kamu_assets.storage.layout import checkpoint_key, data_key, dataset_folder
+from kamu_assets.storage.layout import data_key, dataset_folder
 from kamu_assets.storage.volumes import Volumes
 
 
@@ -197,7 +197,3 @@ class Datasets:
         head = self._chains.head(entry.id)
         for piece in self._chains.slices(entry.id, after=None, until=head) if head else ():
             yield StoredSlice(entry.alias, piece.physical_hash, self.slice_location(entry, piece.physical_hash))
-
-    def checkpoint_location(self, entry: DatasetEntry, physical_hash: Multihash) -> str:
-        """Where an engine opens a checkpoint."""
-        return self._volumes.for_kind(entry.kind).location(checkpoint_key(entry.id, physical_hash))

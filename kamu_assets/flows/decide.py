@@ -45,10 +45,6 @@ def first_due(rule: TriggerRule, now: Timestamp, last_finished: Timestamp | None
             return now if last_finished is None else max(now, next_due(rule, last_finished))
 
 
-def is_due(trigger: Trigger, now: Timestamp) -> bool:
-    return not trigger.paused and trigger.next_due <= now
-
-
 def fired(trigger: Trigger, now: Timestamp) -> Trigger:
     """The trigger after it fired: times missed while the node was down are not caught up."""
     return replace(trigger, next_due=next_due(trigger.rule, now))

@@ -48,18 +48,6 @@ def unknown_variant(given: object, allowed: tuple[str, ...]) -> PydanticCustomEr
 class OdfEnum(StrEnum):
     """A closed set of words; its order of declaration is the numbering of the binary form."""
 
-    @property
-    def code(self) -> int:
-        """Number of this value in FlatBuffers."""
-        return list(type(self)).index(self)
-
-    @classmethod
-    def from_code(cls, code: int) -> Self:
-        """The value of a FlatBuffers number; IndexError when there is none."""
-        if code < 0:
-            raise IndexError(code)
-        return list(cls)[code]
-
     @classmethod
     def __get_pydantic_core_schema__(cls, _source: object, _handler: GetCoreSchemaHandler) -> CoreSchema:
         names = tuple(str(member) for member in cls)

@@ -7,7 +7,6 @@ from dagster import AssetKey
 from kamu_assets.odf.identity import DatasetAlias, DatasetID
 
 CATALOG_LOCATION = "catalog"
-FLOWS_LOCATION = "flows"
 ASSET_JOB = "__ASSET_JOB"
 # The check that every dataset's asset has.
 CHECK_VERIFY = "verify"

@@ -10,7 +10,6 @@ from kamu_assets.orchestration.config import AdapterConfig
 from kamu_assets.orchestration.names import ASSET_JOB, CATALOG_LOCATION, REPOSITORY
 
 CATALOG_MODULE = "kamu_assets.definitions.catalog"
-FLOWS_MODULE = "kamu_assets.definitions.flows"
 
 
 def remote_job_origin(config: AdapterConfig) -> RemoteJobOrigin:

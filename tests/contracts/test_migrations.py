@@ -1,21 +1,47 @@
 """Migrations lead to exactly the tables of the code, once, however many processes run them."""
 
+import importlib
 import multiprocessing
+import pkgutil
 import re
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import CheckConstraint, UniqueConstraint, inspect, text
+from sqlalchemy import CheckConstraint, MetaData, UniqueConstraint, inspect, text
 
+import kamu_assets
+from kamu_assets.database import tables
 from kamu_assets.database.database import Database
 from kamu_assets.database.errors import DatabaseNewerError, DatabaseOutdatedError
 from kamu_assets.database.migrations import state
 from kamu_assets.database.migrations.state import revisions
-from kamu_assets.database.tables import load_tables
 from kamu_assets.durability import Durability
 from tests.contracts.conftest import opened
+
+
+def all_tables() -> MetaData:
+    """Those of every area: imports the modules that name the collection, and no others."""
+    for module in modules_with_tables():
+        importlib.import_module(module)
+    return tables.metadata
+
+
+def modules_with_tables() -> Iterator[str]:
+    for module in pkgutil.walk_packages(kamu_assets.__path__, f"{kamu_assets.__name__}."):
+        if not module.ispkg and ".migrations." not in module.name and declares_tables(module.name):
+            yield module.name
+
+
+def declares_tables(module: str) -> bool:
+    spec = find_spec(module)
+    return bool(
+        spec and spec.origin and f"from {tables.__name__} import" in Path(spec.origin).read_text(encoding="utf-8")
+    )
 
 
 def differences(database: Database) -> list[Any]:
@@ -23,7 +49,7 @@ def differences(database: Database) -> list[Any]:
         context = MigrationContext.configure(
             tx._connection, opts={"compare_type": True, "compare_server_default": True}
         )
-        return list(compare_metadata(context, load_tables()))
+        return list(compare_metadata(context, all_tables()))
 
 
 def test_migrations_make_the_tables_of_the_code(database: Database) -> None:
@@ -33,7 +59,7 @@ def test_migrations_make_the_tables_of_the_code(database: Database) -> None:
 def test_migrations_make_the_keys_and_partial_indexes_of_the_code(database: Database) -> None:
     with database.reading() as tx:
         inspector = inspect(tx._connection)
-        for table in load_tables().sorted_tables:
+        for table in all_tables().sorted_tables:
             assert inspector.get_pk_constraint(table.name)["constrained_columns"] == [
                 column.name for column in table.primary_key.columns
             ], table.name

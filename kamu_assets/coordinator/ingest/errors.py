@@ -87,12 +87,6 @@ class UnsupportedSchemaError(IngestError):
     kind = "unsupported-schema"
 
 
-class UnsupportedMergeError(IngestError):
-    """The merge strategy is known to ODF, but not yet to this node."""
-
-    kind = "unsupported-merge"
-
-
 class UnsupportedStepError(IngestError):
     """A fetch or prepare step is known to ODF, but not yet to this node."""
 

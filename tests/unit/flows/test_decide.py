@@ -8,7 +8,6 @@ from kamu_assets.flows.decide import (
     check_rule,
     fired,
     first_due,
-    is_due,
     judge,
     next_due,
 )
@@ -68,14 +67,6 @@ def test_a_rule_names_the_first_time_after_a_moment(rule: TriggerRule, after: st
 def test_a_rule_without_times_is_refused(rule: TriggerRule) -> None:
     with pytest.raises(InvalidTriggerError):
         check_rule(rule)
-
-
-def test_a_paused_trigger_is_never_due() -> None:
-    trigger = Trigger(a_dataset_id(), Interval(60), next_due=NOON)
-
-    assert is_due(trigger, NOON)
-    assert not is_due(trigger, Timestamp(NOON.ns - 1))
-    assert not is_due(Trigger(a_dataset_id(), Interval(60), next_due=NOON, paused=True), NOON)
 
 
 def test_times_missed_while_the_node_was_down_fire_once() -> None:

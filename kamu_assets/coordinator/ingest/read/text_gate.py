@@ -23,12 +23,6 @@ _FOREIGN_BOMS = (
 )
 
 
-def has_bom(path: Path) -> bool:
-    """Whether the file starts with the UTF-8 byte-order mark."""
-    with path.open("rb") as file:
-        return file.read(len(_BOM)) == _BOM
-
-
 def check_csv(path: Path, dialect: CsvDialect, *, name: str, limits: IngestLimits) -> None:
     """Refuse a CSV file that is no UTF-8 text, has an endless record or a quote that never closes."""
     size = _RecordSize(quote=dialect.quote.encode())
