@@ -98,7 +98,7 @@ def sql(
 ) -> None:
     """Ask in SQL (DataFusion's dialect); datasets are tables named "account/name" or "name"."""
     from kamu_api.cli.answers import known_format, print_answer, query_text, tell_if_cut
-    from kamu_assets.query.early import workers_begun
+    from kamu_assets.query.eager_workers import workers_begun
     from kamu_assets.query.model import DataFormat, QueryRequest
 
     form = known_format(format_, as_json=as_json)
@@ -123,7 +123,7 @@ def tail(
     """Print the newest rows of a dataset."""
     from kamu_api.cli.answers import known_format, print_answer
     from kamu_assets.odf.identity import parse_dataset_ref
-    from kamu_assets.query.early import workers_begun
+    from kamu_assets.query.eager_workers import workers_begun
     from kamu_assets.query.model import DataFormat
 
     form = known_format(format_, as_json=as_json)

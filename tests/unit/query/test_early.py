@@ -8,7 +8,7 @@ import pytest
 from kamu_assets.engines.nursery import Nursery, NurseryError
 from tests.unit.engines import jobs
 
-_LOADED = "import sys; import kamu_assets.query.service, kamu_assets.query.early; print(*sys.modules)"
+_LOADED = "import sys; import kamu_assets.query.service, kamu_assets.query.eager_workers; print(*sys.modules)"
 
 
 def test_asking_loads_no_engine() -> None:
