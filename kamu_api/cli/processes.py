@@ -63,7 +63,7 @@ def _prepare(settings: "Settings") -> None:
 
 
 def _serve_api(settings: "Settings") -> None:
-    from kamu_assets.query.early import workers_begun
+    from kamu_assets.query.eager_workers import workers_begun
 
     # What workers load takes as long as what the API itself loads.
     with workers_begun():
