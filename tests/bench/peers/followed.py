@@ -1,15 +1,19 @@
 """What must happen at least to follow a dataset slice by slice, and one query over everything at once.
 
-The floor of a window: group the new slice, add what was open, keep what is not closed in one Arrow file. Of a join:
-look up the newest earlier version of each row. Of a filter: filter. Each writes its slices with both hashes, and for
-each slice a block and a reference, synced, as the least that a commit can be.
+The floor of a window: group the new slice, add what was open, keep what is not closed. Of a join: look up the newest
+earlier version of each row, keep rows that wait and the versions they may meet. Of a filter: filter. Each writes its
+slices with both hashes, and for each slice a block and a reference, synced, as the least that a commit can be.
+
+What is kept is a checkpoint (ODF: Checkpoint): a file of its own after each slice, hashed and synced as its block names
+it, and all that the next step knows; an input is read once. Not in the floor, as no rule asks for them: finding rows
+that are late, and an order of rows of one event time that holds for every cut.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,20 +87,15 @@ def kept_slices(rows: int, slices: int) -> list[Path]:
 
 def windows(folder: Path, *, sources: list[Path]) -> pa.Table:
     """The floor of hourly windows."""
-    state, output, checkpoint = None, [], folder / "checkpoint"
+    output = []
     for number, source in enumerate(sources):
         groups = _grouped({"s": source}, _GROUP)
-        if checkpoint.exists():
-            with pa.ipc.open_file(checkpoint) as file:
-                state = file.read_all()
+        if number:
+            (state,) = _carried(folder / f"{number - 1}", 1)
             groups = _grouped({"a": state, "b": groups}, _MERGE)
         closed = pc.less_equal(pc.multiply(pc.add(groups["w"], 1), HOUR), watermark_after(source))
-        output.append(
-            _write(folder / f"{number}", groups.filter(closed).sort_by([("w", "ascending"), ("symbol", "ascending")]))
-        )
-        left = groups.filter(pc.invert(closed)).combine_chunks()
-        with pa.ipc.new_file(checkpoint, left.schema) as file:
-            file.write_table(left)
+        rows = groups.filter(closed).sort_by([("w", "ascending"), ("symbol", "ascending")])
+        output.append(_write(folder / f"{number}", rows, carried=[groups.filter(pc.invert(closed))]))
     return pa.concat_tables(output)
 
 
@@ -104,21 +103,27 @@ def joins(folder: Path, *, sources: list[Path]) -> pa.Table:
     """The floor of a temporal join."""
     import polars as pl
 
-    rates = pl.from_arrow(rate_rows(_count(sources)).select(["event_time", "symbol", "rate"]))
-    waiting, output = None, []
-    assert isinstance(rates, pl.DataFrame)
-    rates = rates.set_sorted("event_time")
+    output = []
     for number, source in enumerate(sources):
         rows = pq.read_table(source, columns=["event_time", "symbol", "qty", "price"])
-        rows = rows if waiting is None else pa.concat_tables([waiting, rows])
-        decided = pc.less(rows["event_time"].cast(pa.int64()), watermark_after(source))
-        waiting = rows.filter(pc.invert(decided)).combine_chunks()
-        stream = pl.from_arrow(rows.filter(decided))
+        if number:
+            waiting, versions = _carried(folder / f"{number - 1}", 2)
+            rows = pa.concat_tables([waiting, rows])
+        else:
+            versions = pq.read_table(kept_rates(_count(sources)), columns=["event_time", "symbol", "rate"])
+        moment = watermark_after(source)
+        decided = pc.less(rows["event_time"].cast(pa.int64()), moment)
+        stream, rates = pl.from_arrow(rows.filter(decided)), pl.from_arrow(versions)
         assert isinstance(stream, pl.DataFrame)
+        assert isinstance(rates, pl.DataFrame)
+        rates = rates.set_sorted("event_time")
         found = stream.sort("event_time").join_asof(rates, on="event_time", by="symbol", check_sortedness=False)
         found = found.select("event_time", "symbol", "qty", (pl.col("price") * pl.col("rate")).alias("amount"))
-        result = found.to_arrow().cast(pa.schema(list(_plain(found.to_arrow().schema))))
-        output.append(_write(folder / f"{number}", result))
+        is_past = pl.col("event_time").cast(pl.Int64) <= moment
+        valid = rates.filter(is_past).unique("symbol", keep="last", maintain_order=True)
+        needed = pl.concat([valid, rates.filter(~is_past)])
+        left = [rows.filter(pc.invert(decided)), _as_plain(needed.to_arrow())]
+        output.append(_write(folder / f"{number}", _as_plain(found.to_arrow()), carried=left))
     return pa.concat_tables(output)
 
 
@@ -132,6 +137,14 @@ def filters(folder: Path, *, sources: list[Path]) -> pa.Table:
     return pa.concat_tables(output)
 
 
+def kept_rates(events: int) -> Path:
+    """The rates as a Parquet file, made once."""
+    path = data.FOLDER / f"rates-{events}.parquet"
+    if not path.exists():
+        pq.write_table(rate_rows(events), path)
+    return path
+
+
 def one_shot(folder: Path, *, sources: list[Path], query: str) -> pa.Table:
     """One plain query over all rows, its result written like a slice; `s` are the events, `t` the rates."""
     import datafusion
@@ -140,7 +153,7 @@ def one_shot(folder: Path, *, sources: list[Path], query: str) -> pa.Table:
     context.register_parquet("s", str(sources[0].parent))
     context.register_record_batches("t", [rate_rows(_count(sources)).to_batches()])
     found = context.sql(query).to_arrow_table()
-    return _write(folder / "all", found.cast(pa.schema(list(_plain(found.schema)))))
+    return _write(folder / "all", _as_plain(found))
 
 
 def check_rows(table: pa.Table, *, wanted: Followed) -> None:
@@ -185,8 +198,11 @@ def _grouped(tables: dict[str, Any], query: str) -> pa.Table:
             context.register_parquet(name, str(table))
         else:
             context.register_record_batches(name, [table.to_batches()])
-    found = context.sql(query).to_arrow_table()
-    return found.cast(pa.schema(list(_plain(found.schema))))
+    return _as_plain(context.sql(query).to_arrow_table())
+
+
+def _as_plain(table: pa.Table) -> pa.Table:
+    return table.cast(pa.schema(list(_plain(table.schema))))
 
 
 def _plain(schema: pa.Schema) -> Iterator[pa.Field]:
@@ -195,7 +211,13 @@ def _plain(schema: pa.Schema) -> Iterator[pa.Field]:
         yield pa.field(field.name, pa.string() if is_text else field.type)
 
 
-def _write(path: Path, table: pa.Table) -> pa.Table:
+def _carried(path: Path, tables: int) -> list[pa.Table]:
+    """What the step before kept."""
+    with path.with_suffix(".checkpoint").open("rb") as file:
+        return [pa.ipc.open_stream(file).read_all() for _ in range(tables)]
+
+
+def _write(path: Path, table: pa.Table, *, carried: Sequence[pa.Table] = ()) -> pa.Table:
     count = table.num_rows
     moments = pa.array(np.zeros(count, np.int64), data.MILLIS)
     system = {"offset": np.arange(count), "op": np.zeros(count, np.int32), "system_time": moments}
@@ -204,12 +226,24 @@ def _write(path: Path, table: pa.Table) -> pa.Table:
     for batch in full.to_batches():
         digest.update(batch)
     pq.write_table(full, path)
-    with path.open("rb") as file:
-        physical = hashlib.file_digest(file, "sha3_256").hexdigest()
-        os.fsync(file.fileno())
+    names = [digest.hexdigest(), _synced(path)]
+    if carried:
+        checkpoint = path.with_suffix(".checkpoint")
+        with checkpoint.open("wb") as file:
+            for part in carried:
+                with pa.ipc.new_stream(file, part.schema) as stream:
+                    stream.write_table(part.combine_chunks())
+        names.append(_synced(checkpoint))
     for name in ("block", "reference"):
         with path.with_suffix(f".{name}").open("w") as file:
-            file.write(f"{digest.hexdigest()} {physical}")
+            file.write(" ".join(names))
             file.flush()
             os.fsync(file.fileno())
     return table
+
+
+def _synced(path: Path) -> str:
+    """The physical hash of a file that stays."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+        return hashlib.file_digest(file, "sha3_256").hexdigest()

@@ -15,7 +15,7 @@ from tests.bench.deriving import check_derived, derive, ready_to_derive
 from tests.bench.measurement import Detail, Measurement
 from tests.bench.pairs import Subject, compare
 from tests.bench.peers import followed
-from tests.bench.peers.followed import HOUR, Followed, check_rows, kept_slices, one_shot
+from tests.bench.peers.followed import HOUR, Followed, check_rows, kept_rates, kept_slices, one_shot
 
 ROWS, SLICES, PAIRS = 2_000_000, 10, 3
 FLOOR, ONE_SHOT = 1.5, 4.0
@@ -55,6 +55,7 @@ class Case:
 
 def measure() -> Iterator[Measurement]:
     sources = kept_slices(ROWS, SLICES)
+    kept_rates(ROWS)
     end = followed.watermark_after(sources[-1])
     places = {"end": end, "windows": end - end % HOUR, "first_rate": followed.FIRST_RATE, "hour": HOUR}
     cases = {
