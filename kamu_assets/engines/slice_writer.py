@@ -17,7 +17,8 @@ import pyarrow.parquet as pq
 import pyarrow.types as pt
 
 from kamu_assets.engines.lane import Lane
-from kamu_assets.engines.slice_file import GROUP_BYTES, Encodings, SliceFile
+from kamu_assets.engines.slice_encoding import Encodings
+from kamu_assets.engines.slice_file import GROUP_BYTES, SliceFile
 from kamu_assets.engines.storable import as_schema, has_structs, storable_schema
 from kamu_assets.odf.data import DatasetVocabulary
 from kamu_assets.odf.data_hash import UPSTREAM_BATCH_ROWS, LogicalHasher
