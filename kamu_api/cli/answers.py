@@ -31,9 +31,7 @@ def query_text(argument: str | None) -> str:
 
 def print_answer(answer: QueryResponse, form: str) -> None:
     """Rows (as arrays) in one of `FORMATS`."""
-    import pyarrow as pa
-
-    names = pa.ipc.read_schema(pa.py_buffer(answer.schema)).names
+    names = list(answer.columns)
     rows: list[list[Any]] = answer.rows()
     if form == "csv":
         writer = csv.writer(sys.stdout, lineterminator="\n")

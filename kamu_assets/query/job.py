@@ -61,7 +61,7 @@ def _answer(frame: datafusion.DataFrame, shape: AnswerShape) -> JobAnswer:
     except BaseException as error:  # noqa: BLE001 - a panic of the library is a BaseException
         refuse_panic(error)
         raise QueryFailedError(_LOCATION.sub(r"\1", plain_text(error))) from None
-    return JobAnswer(rows.data, ipc_schema(schema), rows.num_records)
+    return JobAnswer(rows.data, ipc_schema(schema), tuple(schema.names), rows.num_records)
 
 
 def _of_rows(frame: datafusion.DataFrame, shape: AnswerShape) -> Iterator[pa.RecordBatch]:

@@ -61,11 +61,12 @@ class PinnedDataset:
 
 @dataclass(frozen=True)
 class QueryResponse:
-    """`data` is JSON text, ready to be sent; `schema` the Arrow schema as IPC bytes."""
+    """`data` is JSON text, ready to be sent; `schema` the Arrow schema as IPC bytes, `columns` the names in it."""
 
     data: bytes
     data_format: DataFormat
     schema: bytes
+    columns: tuple[str, ...]
     num_records: int
     limit: int
     datasets: tuple[PinnedDataset, ...]

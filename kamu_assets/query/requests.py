@@ -42,4 +42,5 @@ class TailJob:
 class JobAnswer:
     data: bytes
     schema: bytes
+    columns: tuple[str, ...]
     num_records: int

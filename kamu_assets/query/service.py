@@ -102,6 +102,7 @@ def _response(answer: JobAnswer, shape: AnswerShape, pinned: tuple[PinnedDataset
         data=answer.data,
         data_format=shape.data_format,
         schema=answer.schema,
+        columns=answer.columns,
         num_records=answer.num_records,
         limit=shape.limit,
         datasets=pinned,
