@@ -12,6 +12,7 @@ from kamu_api.cli import (
     node_commands,
     verify_commands,
 )
+from kamu_api.cli.failures import failure_text
 from kamu_api.cli.output import complain
 from kamu_assets.errors import KamuError
 
@@ -40,7 +41,7 @@ def run() -> None:
     try:
         app()
     except KamuError as error:
-        complain(str(error))
+        complain(failure_text(error))
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -6,11 +6,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kamu_api.cli.options import AsJson, Dataset, Home, local_node
-from kamu_api.cli.output import complain, print_json, print_rows, progress_bar, remark, say, size_text, time_text, warn
+from kamu_api.cli.output import (
+    complain,
+    has_room,
+    print_json,
+    print_rows,
+    progress_bar,
+    remark,
+    say,
+    size_text,
+    time_text,
+    warn,
+)
 
 if TYPE_CHECKING:
     from kamu_assets.datasets.chains import ChainBlock
     from kamu_assets.datasets.model import DatasetSummary
+
+# Columns that a terminal needs for the watermark beside the others.
+_WIDE = 110
 
 Manifests = Annotated[list[Path] | None, typer.Argument(help="files with DatasetSnapshot manifests")]
 
@@ -47,7 +61,11 @@ def add(
         raise typer.Exit(1)
 
 
-def list_datasets(home: Home = None, as_json: AsJson = False) -> None:
+def list_datasets(
+    wide: Annotated[bool, typer.Option("--wide", "-w", help="all columns, also where they do not fit")] = False,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
     """List all datasets."""
     with local_node(home) as node:
         summaries = node.datasets.summaries(node.auth.admin_caller())
@@ -57,7 +75,8 @@ def list_datasets(home: Home = None, as_json: AsJson = False) -> None:
         remark(f"no datasets in {node.settings.home}; --home or KAMU_NODE_HOME names another node")
     else:
         columns = ("name", "kind", "records", "size", "head", "updated")
-        print_rows([_shown(summary) for summary in summaries], columns=columns)
+        more = ("watermark",) if wide or has_room(_WIDE) else ()
+        print_rows([_shown(summary) for summary in summaries], columns=(*columns, *more))
 
 
 def log(
@@ -130,6 +149,7 @@ def _shown(summary: "DatasetSummary") -> dict[str, Any]:
         "size": size_text(facts["size"]),
         "head": summary.head.short,
         "updated": time_text(facts["updated"]),
+        "watermark": time_text(facts["watermark"]),
     }
 
 

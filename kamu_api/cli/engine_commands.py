@@ -1,4 +1,4 @@
-"""Engines of ours for other coordinators."""
+"""Engines: what they compute, and how other coordinators use ours."""
 
 from typing import Annotated, Literal
 
@@ -7,7 +7,7 @@ import typer
 from kamu_api.cli.options import Home
 from kamu_api.cli.output import say
 
-engine = typer.Typer(help="Engines for other ODF coordinators.", no_args_is_help=True)
+engine = typer.Typer(no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
@@ -16,7 +16,20 @@ def register(app: typer.Typer) -> None:
 
 @engine.callback()
 def group() -> None:
-    """Engines for other ODF coordinators."""
+    """What engines compute, and how to serve one.
+
+    The setting engine.names says which of them runs what a manifest names.
+
+    datafusion: any query of DataFusion's SQL, over the records that are new.
+
+    incremental: keeps state between runs, and reads the SQL of Flink, RisingWave and Spark. It computes
+    SELECT … WHERE of one input;
+    GROUP BY TUMBLE(<event time>, INTERVAL …), or over TABLE(TUMBLE(…)), with count, sum, min, max, avg,
+    first_value and last_value;
+    LEFT or inner JOIN … FOR SYSTEM_TIME AS OF, or LATERAL TABLE(…), with a temporal table.
+
+    grpc://host:port: another process that speaks ODF's engine protocol, such as `kamu-node engine serve`.
+    """
 
 
 @engine.command()

@@ -58,6 +58,11 @@ def size_text(size: int) -> str:
     return f"{size / _KIB**power:.1f} {_UNITS[power - 1]}"
 
 
+def has_room(columns: int) -> bool:
+    """Whether lines of so many characters stay lines; files and pipes have room for all."""
+    return not console.is_terminal or console.width >= columns
+
+
 def print_json(value: Any) -> None:
     """One JSON document on standard output."""
     sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")

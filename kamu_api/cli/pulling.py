@@ -43,21 +43,34 @@ class Pulling:
         coordinator = self._node.coordinator
         try:
             if self._watermark is not None:
-                result: PullResult = coordinator.set_watermark(self._caller, entry.id, self._watermark)
-            else:
-                result = coordinator.pull(
-                    self._caller, entry.id, fetch_uncacheable=self._fetch_uncacheable, on_progress=tell
-                )
+                return {"dataset": str(entry.alias), **self._set_watermark(entry, self._watermark)}
+            result = coordinator.pull(
+                self._caller, entry.id, fetch_uncacheable=self._fetch_uncacheable, on_progress=tell
+            )
         except KamuError as error:
             return {"dataset": str(entry.alias), "result": "failed", "message": str(error)}
         return {"dataset": str(entry.alias), **_facts(result)}
+
+    def _set_watermark(self, entry: DatasetEntry, wanted: Timestamp) -> dict[str, Any]:
+        facts = _facts(self._node.coordinator.set_watermark(self._caller, entry.id, wanted))
+        found = self._node.datasets.summary(self._caller, entry.id).statistics.watermark
+        return {**facts, "wanted": str(wanted), "watermark": None if found is None else str(found)}
 
 
 def pull_line(row: dict[str, Any]) -> str:
     """The row for people."""
     match row["result"]:
         case "failed":
-            told = row["message"]
+            message: str = row["message"]
+            # Many name the dataset themselves.
+            if message.startswith(row["dataset"]):
+                return message
+            told = message
+        case "updated" if "watermark" in row:
+            told = f"0 new record(s) in {row['blocks']} block(s), its watermark is now {row['watermark']}"
+        case _ if "watermark" in row:
+            told = f"up to date, its watermark is {row['watermark']} already"
+            told += "" if row["wanted"] == row["watermark"] else f", which is later than {row['wanted']}"
         case "updated":
             told = f"{row['records']:,} new record(s) in {row['blocks']} block(s)"
             told += f"; {row['lateRows']:,} late record(s) of its inputs left out" if row["lateRows"] else ""

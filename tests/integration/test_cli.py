@@ -174,8 +174,21 @@ def test_a_watermark_is_set_by_hand(cities: Home) -> None:
     def set_to(moment: str) -> Done:
         return cities.run("pull", "cities", "--set-watermark", moment)
 
-    assert "0 new record(s) in 1 block(s)" in set_to("2024-02-01T00:00:00Z").out
-    assert "up to date" in set_to("2024-01-31T00:00:00Z").out
+    assert set_to("2024-02-01T00:00:00Z").out == (
+        "kamu/cities: 0 new record(s) in 1 block(s), its watermark is now 2024-02-01T00:00:00Z\n"
+    )
+    assert set_to("2024-01-31T00:00:00Z").out == (
+        "kamu/cities: up to date, its watermark is 2024-02-01T00:00:00Z already,"
+        " which is later than 2024-01-31T00:00:00Z\n"
+    )
+    assert set_to("2024-02-01T00:00:00Z").out.endswith("is 2024-02-01T00:00:00Z already\n")
+    assert cities.json("pull", "cities", "--set-watermark", "2024-01-01T00:00:00Z")[0]["watermark"].startswith(
+        "2024-02"
+    )
+    assert "2024-02-01 00:00:00" in cities.ok("list")
+    assert cities.refusal("pull", "large", "--set-watermark", "2024-02-01T00:00:00Z") == (
+        "kamu/large: a derivative's watermark is that of its inputs: set theirs"
+    )
     assert "2024-02-01" in cities.run("log", "cities", "--limit", "1").out
     assert set_to("in February").code == 1
     assert cities.run("pull", "--all", "--set-watermark", "2024-02-01T00:00:00Z").code == 1
@@ -209,7 +222,7 @@ def test_the_list_is_for_people_and_for_scripts(cities: Home) -> None:
     ]
     assert all(row["id"].startswith("did:odf:fed01") and row["head"].startswith("f1620") for row in rows)
     table = cities.ok("list").splitlines()
-    assert table[0].split() == ["name", "kind", "records", "size", "head", "updated"]
+    assert table[0].split() == ["name", "kind", "records", "size", "head", "updated", "watermark"]
     assert table[1].split()[:3] == ["cities", "Root", "0"]
 
 
@@ -327,7 +340,7 @@ def test_a_home_that_is_no_folder_is_told(home: Home) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("log", "nope"), "dataset nope does not exist"),
+        (("log", "nope"), "dataset nope does not exist; `kamu-node list` shows what there is"),
         (("tail", "../etc"), "is not a valid"),
         (("pull", "nope"), "dataset nope does not exist"),
         (("pull",), "name datasets, or use --all"),
@@ -338,8 +351,12 @@ def test_a_home_that_is_no_folder_is_told(home: Home) -> None:
         (("ingest", "cities", "--stdin", "--input-format", "xml"), "there are csv, json"),
         (("ingest", "cities", "--stdin", "--source-name", "nope"), "Source 'nope' not found"),
         (("ingest", "large", "--stdin"), "is a derivative dataset"),
+        (
+            ("ingest", "polled", "--stdin"),
+            "kamu/polled polls its source and takes no pushes: use `kamu-node pull kamu/",
+        ),
         (("sql", "selec 1"), "sql parser error"),
-        (("sql", "select * from nope"), "table 'kamu.kamu.nope' not found"),
+        (("sql", "select * from nope"), "table 'kamu.kamu.nope' not found; `kamu-node list` shows"),
         (("sql", "select 1", "--format", "xml"), "unknown format 'xml'"),
         (("add",), "name manifest files"),
         (("add", "nope.yaml"), "nope.yaml: No such file"),

@@ -2,18 +2,12 @@
 
 from kamu_assets.engines.sql_guard import InvalidQueryError
 
-SHAPES = (
-    "it runs SELECT … WHERE of one input, GROUP BY TUMBLE(<event time>, INTERVAL …) or TABLE(TUMBLE(…)) with count, "
-    "sum, min, max, avg, first_value and last_value, and a [LEFT] JOIN … FOR SYSTEM_TIME AS OF or LATERAL TABLE(…) "
-    "with a temporal table"
-)
-
 
 class UnsupportedConstructError(InvalidQueryError):
     """Correct SQL perhaps, but none that can be computed exactly from state and news."""
 
     def __init__(self, found: str) -> None:
-        super().__init__(f"{found} is not supported; {SHAPES}")
+        super().__init__(f"{found} is not supported by this engine: `kamu-node engine --help` tells what is")
         self.found = found
 
 
