@@ -105,7 +105,7 @@ def test_floats_are_printed_as_by_the_reference(value: float, text: str, tmp_pat
         ('{"type": "FeatureCollection"}', "has no member `features`"),
         ('{"type": "FeatureCollection", "features": {}}', "line 1: expected an array of features"),
         ('{"type": "FeatureCollection", "features": [], "features": []}', "a second member `features`"),
-        ("[]", "expected a FeatureCollection"),
+        ("[]", "expected an object of type FeatureCollection"),
         ('{"type": "FeatureCollection", "features": [\n1]}', "line 2, feature 1: expected an object of type Feature"),
         (f'{{"features": [{feature()}, {feature("null")}]}}', "feature 2: `properties` must be an object"),
         (f'{{"features": [{feature()}', "the file ends in the middle"),
@@ -139,3 +139,41 @@ def test_features_are_refused_precisely(document: str, words: str, tmp_path: Pat
 def test_a_property_must_not_hide_the_geometry(tmp_path: Path) -> None:
     with pytest.raises(DuplicateColumnError, match="a property is named `geometry`"):
         features(feature('{"geometry": 1}'), tmp_path)
+
+
+@pytest.mark.parametrize("read", [collection, features])
+@pytest.mark.parametrize(
+    ("document", "found"),
+    [
+        ("city,n\nA,1\n", 'found "city,n"; the reader for what looks like it is Csv'),
+        ("2024-01-01;5\r\n2024-01-02;6", 'found "2024-01-01;5"; the reader for what looks like it is Csv'),
+        ('\n"city","n"\n', 'found \'"city","n"\'; the reader for what looks like it is Csv'),
+        ("[{}, {}]", 'found "[{}, {}]"; the reader for what looks like it is Json'),
+        ("PAR1...", 'found "PAR1..."; the reader for what looks like it is Parquet'),
+        ("<html>", 'found "<html>"'),
+        ("null", 'found "null"'),
+    ],
+)
+def test_something_else_is_told_by_what_it_looks_like(
+    tmp_path: Path, read: Callable[[str, Path], list[Any]], document: str, found: str
+) -> None:
+    with pytest.raises(IngestError) as refused:
+        read(document, tmp_path)
+
+    wanted = "FeatureCollection" if read is collection else "Feature"
+    assert f": expected an object of type {wanted}, {found}" in str(refused.value)
+    assert str(refused.value).endswith(found)
+
+
+@pytest.mark.parametrize(
+    ("properties", "found"), [('"properties": null, ', '"null"'), ("", "nothing"), ('"properties": [1], ', '"[1]"')]
+)
+def test_features_without_an_object_of_properties_are_refused_as_upstream_does(
+    tmp_path: Path, properties: str, found: str
+) -> None:
+    """RFC 7946 allows null there, kamu does not (`neg-geojson-null-properties`): what to write instead is told."""
+    with pytest.raises(IngestError, match="`properties` must be an object") as refused:
+        features(f'{{"type": "Feature", {properties}{POINT}}}', tmp_path)
+
+    assert f"found {found}: they are the columns; `{{}}` says there are none" in str(refused.value)
+    assert features(f'{{"type": "Feature", "properties": {{}}, {POINT}}}', tmp_path)

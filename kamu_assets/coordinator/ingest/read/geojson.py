@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kamu_assets.coordinator.ingest.errors import BadInputError, DuplicateColumnError
+from kamu_assets.coordinator.ingest.explain.guilty_record import shown
 from kamu_assets.coordinator.ingest.limits import IngestLimits
 from kamu_assets.coordinator.ingest.read.json_floats import json_float
 from kamu_assets.coordinator.ingest.read.json_scanner import DECODER, JsonText, JsonValue
@@ -17,6 +18,11 @@ from kamu_assets.coordinator.ingest.read.json_text import json_text, one_line
 GEOMETRY = "geometry"
 _PROPERTIES = '"properties"'
 _COLON_AND_BLANKS = ": \t\r\n"
+_LOOKS = {
+    "Parquet": re.compile("PAR1"),
+    "Json": re.compile(r"\["),
+    "Csv": re.compile(r"[^<>{}\[\]]*[,;\t]"),
+}
 _FLOAT_OR_STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"|-?\d+(?:\.\d+)?e[+-]?\d+')
 
 
@@ -33,14 +39,13 @@ def features_to_ndjson(path: Path, *, target: Path, name: str, limits: IngestLim
     with json_text(path, name=name, limits=limits) as text, target.open("w", encoding="utf-8", newline="") as file:
         features = _Features(text, name, limits)
         while text.peek():
+            _check_opening(text, "an object of type Feature", f"{name}, line {text.line}, feature {features.count + 1}")
             file.write(features.next())
 
 
 def _collection(features: "_Features") -> Iterator[str]:
     text, name = features.text, features.name
-    if text.peek() != "{":
-        text.skip()
-        raise BadInputError(f"{name}: expected a FeatureCollection; a GeoJSON document is an object")
+    _check_opening(text, "an object of type FeatureCollection", f"{name}, line {text.line}")
     kind, seen = None, False
     for key in text.members():
         if key == "features":
@@ -75,14 +80,18 @@ class _Features:
         found = self.text.value()
         where = f"{self.name}, line {found.line}, feature {self.count}"
         if not isinstance(found.value, dict):
-            raise BadInputError(f"{where}: expected an object of type Feature")
+            raise BadInputError(f"{where}: expected an object of type Feature, found {shown(found.text)}")
         _check_type(found.value.get("type"), "Feature", where)
         return self._flattened(found, where)
 
     def _flattened(self, feature: JsonValue, where: str) -> str:
         properties, geometry = feature.value.get("properties"), feature.value.get(GEOMETRY)
         if not isinstance(properties, dict):
-            raise BadInputError(f"{where}: `properties` must be an object: they are the columns")
+            said = shown(json.dumps(properties)) if "properties" in feature.value else "nothing"
+            raise BadInputError(
+                f"{where}: `properties` must be an object, found {said}: they are the columns; "
+                "`{}` says there are none"
+            )
         if GEOMETRY not in feature.value:
             raise BadInputError(f"{where}: `geometry` is missing; a feature without a place has `null` there")
         if not (geometry is None or isinstance(geometry, dict)):
@@ -111,6 +120,16 @@ class _Features:
             value = text.value().text
             found = value if key == "properties" else found
         return found
+
+
+def _check_opening(text: JsonText, wanted: str, where: str) -> None:
+    """Tell what a file looks like that is something else from its first character on."""
+    if text.peek() in ("{", ""):
+        return
+    line = text.ahead()
+    looks = next((reader for reader, pattern in _LOOKS.items() if pattern.match(line)), None)
+    advice = f"; the reader for what looks like it is {looks}" if looks else ""
+    raise BadInputError(f"{where}: expected {wanted}, found {shown(line)}{advice}")
 
 
 def _check_type(found: object, wanted: str, where: str) -> None:

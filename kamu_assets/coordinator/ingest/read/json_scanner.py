@@ -15,6 +15,7 @@ _WINDOW = 1 << 20
 _BLANK = re.compile(r"[ \t\r\n]*")
 # An error so close to the end of what was read may be one of not having read on.
 _NEAR = 16
+_SHOWN = 60
 _UNENDED = "Unterminated string"
 _OF_NUMBERS = "0123456789.eE+-"
 
@@ -60,6 +61,11 @@ class JsonText:
             self._go_to(match.end() if match else self._place)
             if self._place < len(self._text) or not self._read_on():
                 return self._text[self._place : self._place + 1]
+
+    def ahead(self) -> str:
+        """What comes next, as far as it is worth showing, up to the end of the line."""
+        self.peek()
+        return self._text[self._place : self._place + _SHOWN].split("\n", 1)[0].rstrip("\r")
 
     def take(self, characters: str, what: str) -> str:
         """Step over one of some characters."""
