@@ -172,7 +172,9 @@ class Coordinator:
         """Declare that a root's data is complete up to an event time; an earlier one than before changes nothing."""
         entry = self._datasets.resolve(caller, dataset, action=Action.WRITE)
         if entry.kind is DatasetKind.DERIVATIVE:
-            raise WatermarkOnDerivativeError(f"{entry.alias}: a derivative's watermark is that of its inputs: set theirs")
+            raise WatermarkOnDerivativeError(
+                f"{entry.alias}: a derivative's watermark is that of its inputs: set theirs"
+            )
         for _ in range(_ATTEMPTS - 1):
             try:
                 return self._set_watermark(entry, watermark, run_id)
