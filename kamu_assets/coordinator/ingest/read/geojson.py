@@ -39,13 +39,13 @@ def features_to_ndjson(path: Path, *, target: Path, name: str, limits: IngestLim
     with json_text(path, name=name, limits=limits) as text, target.open("w", encoding="utf-8", newline="") as file:
         features = _Features(text, name, limits)
         while text.peek():
-            _check_opening(text, "an object of type Feature", f"{name}, line {text.line}, feature {features.count + 1}")
+            _check_opening(features, "Feature")
             file.write(features.next())
 
 
 def _collection(features: "_Features") -> Iterator[str]:
     text, name = features.text, features.name
-    _check_opening(text, "an object of type FeatureCollection", f"{name}, line {text.line}")
+    _check_opening(features, "FeatureCollection")
     kind, seen = None, False
     for key in text.members():
         if key == "features":
@@ -122,14 +122,15 @@ class _Features:
         return found
 
 
-def _check_opening(text: JsonText, wanted: str, where: str) -> None:
+def _check_opening(features: "_Features", wanted: str) -> None:
     """Tell what a file looks like that is something else from its first character on."""
-    if text.peek() in ("{", ""):
+    if features.text.peek() in ("{", ""):
         return
-    line = text.ahead()
+    line = features.text.ahead()
     looks = next((reader for reader, pattern in _LOOKS.items() if pattern.match(line)), None)
     advice = f"; the reader for what looks like it is {looks}" if looks else ""
-    raise BadInputError(f"{where}: expected {wanted}, found {shown(line)}{advice}")
+    where = f"{features.name}, line {features.text.line}"
+    raise BadInputError(f"{where}: expected an object of type {wanted}, found {shown(line)}{advice}")
 
 
 def _check_type(found: object, wanted: str, where: str) -> None:
