@@ -1,4 +1,8 @@
-"""The one collection of tables: each area declares its own on `metadata`, in the module that queries them."""
+"""The one collection of tables: each area declares its own on `metadata`, in the module that queries them.
+
+Conditions of partial indexes are told once, as `sqlite_where`: every database that a table mentions is loaded with it.
+The migrations, which make the indexes, mention all.
+"""
 
 from sqlalchemy import MetaData
 

@@ -1,16 +1,19 @@
 """What a store is given: statements that succeed or fail together."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 import structlog
 from sqlalchemy import Connection, CursorResult, Executable, Table, func, inspect, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 
 from kamu_assets.database.errors import told_plainly
 from kamu_assets.database.frequent import Frequent
 from kamu_assets.database.sessions import Session
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
 
 log = structlog.get_logger(__name__)
 
@@ -60,10 +63,13 @@ class Transaction:
                 return sum(statement.execute(driver, row)[0] for row in rows)
             return self._connection.execute(statement.statement, rows[0] if len(rows) == 1 else rows).rowcount
 
-    def insert(self, table: Table) -> postgresql.Insert:
+    def insert(self, table: Table) -> "postgresql.Insert":
         """An INSERT that can say `on_conflict_do_update` or `on_conflict_do_nothing` on either database."""
         if self.is_sqlite:
             return sqlite.insert(table)  # type: ignore[return-value] # both say ON CONFLICT in the same words
+        # Loaded with its driver, and not where there is none.
+        from sqlalchemy.dialects import postgresql
+
         return postgresql.insert(table)
 
     def has_table(self, name: str) -> bool:

@@ -63,7 +63,6 @@ Index(
     blocks.c.event_kind,
     blocks.c.sequence_number,
     sqlite_where=_HAS_SUBJECT,
-    postgresql_where=_HAS_SUBJECT,
 )
 
 _SOURCE_KINDS = (int(EventKind.ADD_PUSH_SOURCE), int(EventKind.DISABLE_PUSH_SOURCE))

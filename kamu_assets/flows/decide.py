@@ -3,14 +3,14 @@
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
-from croniter import croniter
-
 from kamu_assets.errors import InvalidError
 from kamu_assets.flows.model import Cron, Flow, FlowOutcome, Interval, OutcomeKind, Trigger, TriggerRule
 from kamu_assets.flows.orchestrator import RunState, RunStatus
 from kamu_assets.odf.timestamp import NANOS_PER_SECOND, Timestamp
 
 MAX_ATTEMPTS = 3
+# Minute to weekday.
+_CRON_FIELDS = 5
 
 
 class InvalidTriggerError(InvalidError):
@@ -22,8 +22,22 @@ def check_rule(rule: TriggerRule) -> None:
     match rule:
         case Interval(seconds) if seconds < 1:
             raise InvalidTriggerError(f"an interval has at least one second, not {seconds}")
-        case Cron(expression) if len(expression.split()) != 5 or not croniter.is_valid(expression):  # noqa: PLR2004 - minute to weekday
+        case Cron(expression) if not _is_cron(expression):
             raise InvalidTriggerError(f"{expression!r} is not a cron expression of five fields")
+
+
+def _is_cron(expression: str) -> bool:
+    # Loaded only where it is needed: most commands of the command line know no time.
+    from croniter import croniter
+
+    return len(expression.split()) == _CRON_FIELDS and croniter.is_valid(expression)
+
+
+def _next_cron(expression: str, after: Timestamp) -> Timestamp:
+    from croniter import croniter
+
+    next_second = croniter(expression, after.ns // NANOS_PER_SECOND).get_next(float)
+    return Timestamp(int(next_second) * NANOS_PER_SECOND)
 
 
 def next_due(rule: TriggerRule, after: Timestamp) -> Timestamp:
@@ -32,8 +46,7 @@ def next_due(rule: TriggerRule, after: Timestamp) -> Timestamp:
         case Interval(seconds):
             return Timestamp(after.ns + seconds * NANOS_PER_SECOND)
         case Cron(expression):
-            next_second = croniter(expression, after.ns // NANOS_PER_SECOND).get_next(float)
-            return Timestamp(int(next_second) * NANOS_PER_SECOND)
+            return _next_cron(expression, after)
 
 
 def first_due(rule: TriggerRule, now: Timestamp, last_finished: Timestamp | None) -> Timestamp:

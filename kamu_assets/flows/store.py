@@ -49,7 +49,7 @@ flows = Table(
 # At most one of each per dataset, whoever races.
 for _state in (FlowState.WAITING, FlowState.RUNNING):
     _live = flows.c.state == _state.value
-    Index(f"uq_flows_{_state.lower()}", flows.c.dataset_id, unique=True, sqlite_where=_live, postgresql_where=_live)
+    Index(f"uq_flows_{_state.lower()}", flows.c.dataset_id, unique=True, sqlite_where=_live)
 
 
 class FlowNotFoundError(NotFoundError):

@@ -34,7 +34,7 @@ warm_runs = Table(
     Column("cancel_requested", Boolean, nullable=False),
 )
 _claimed = warm_runs.c.owner.is_not(None)
-Index("uq_warm_runs_subject", warm_runs.c.subject, unique=True, sqlite_where=_claimed, postgresql_where=_claimed)
+Index("uq_warm_runs_subject", warm_runs.c.subject, unique=True, sqlite_where=_claimed)
 
 warm_workers = Table(
     "warm_workers",

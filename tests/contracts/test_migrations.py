@@ -74,7 +74,7 @@ def test_migrations_make_the_keys_and_partial_indexes_of_the_code(database: Data
                 index["name"]: index.get("dialect_options", {}).get(f"{dialect}_where") is not None
                 for index in inspector.get_indexes(table.name)
                 if "duplicates_constraint" not in index
-            } == {index.name: index.dialect_options[dialect]["where"] is not None for index in table.indexes}, (
+            } == {index.name: index.dialect_options["sqlite"]["where"] is not None for index in table.indexes}, (
                 table.name
             )
 
