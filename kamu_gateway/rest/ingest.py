@@ -25,6 +25,12 @@ def media_type_of(content_type: Annotated[str | None, Header()] = None) -> str |
     raise UnsupportedMediaTypeError(f"unsupported media type {content_type!r}")
 
 
+def check_encoding(content_encoding: Annotated[str, Header()] = "identity") -> None:
+    """Nothing is unpacked here (RFC 9110, 15.5.16): taken as it is, it would be data that nobody meant."""
+    if content_encoding.strip().lower() not in {"", "identity"}:
+        raise MessageAnswerError(415, f"Unsupported content encoding {content_encoding!r}: send the data unpacked")
+
+
 def event_time_of(odf_event_time: Annotated[str | None, Header()] = None) -> Timestamp | None:
     """When the data happened, for rows that do not say so themselves."""
     if odf_event_time is None:
@@ -41,7 +47,7 @@ async def intake_of(request: Request) -> Intake:
     return intake
 
 
-@router.post(f"{DATASET}/ingest")
+@router.post(f"{DATASET}/ingest", dependencies=[Depends(check_encoding)])
 async def ingest(
     *,
     request: Request,
