@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from uuid import uuid4
 
 import pytest
-from dagster import DagsterInstance, DagsterRun, DagsterRunStatus
+from dagster import DagsterRunStatus
 from dagster._core.events import DagsterEventType
 from dagster._core.storage.tags import PARENT_RUN_ID_TAG, ROOT_RUN_ID_TAG
 from structlog.testing import capture_logs
 
 from kamu_assets.clock import ManualClock
 from kamu_assets.datasets.model import DatasetEntry
-from kamu_assets.definitions.builder import NodeDefinitions
-from kamu_assets.defs.updater import NodeUpdater
-from kamu_assets.defs.verifier import NodeVerifier
-from kamu_assets.flows.model import CauseKind, Flow, FlowCause, FlowOutcome, FlowState, FlowType, OutcomeKind
-from kamu_assets.flows.scheduler import FlowScheduler
-from kamu_assets.odf.identity import DatasetID
+from kamu_assets.flows.model import CauseKind, FlowState, OutcomeKind
 from kamu_assets.odf.timestamp import Timestamp
 from kamu_assets.orchestration.names import (
     METADATA_HEAD,
@@ -31,103 +24,9 @@ from kamu_assets.orchestration.names import (
     key_of,
 )
 from kamu_assets.orchestration.reaper import Reaper
-from kamu_assets.orchestration.reporter import CONSUMER, Reporter
-from kamu_assets.orchestration.runs import DagsterOrchestrator
-from kamu_assets.orchestration.scoped import ScopedJobs
-from kamu_assets.orchestration.worker import WarmWorker
-from tests.support.builders import START, a_schema
-from tests.support.coordination import a_coordinator
-from tests.support.dagster_home import DagsterHome, Parts, StandInCoordinator, dagster_home
+from tests.support.dagster_adapter import Adapter, an_adapter, definitions_of
+from tests.support.dagster_home import DagsterHome, dagster_home
 from tests.support.heart import ADMIN
-
-
-@dataclass
-class Adapter:
-    """The node's processes as objects: each step happens when the test says so."""
-
-    parts: Parts
-    instance: DagsterInstance
-    scheduler: FlowScheduler
-    orchestrator: DagsterOrchestrator
-    worker: WarmWorker
-    reaper: Reaper
-    reporter: Reporter
-
-    def settle(self) -> None:
-        """Schedule and execute until nothing is left to do."""
-        while True:
-            self.scheduler.step()
-            if not self.work():
-                return
-
-    def work(self) -> int:
-        """Execute what is queued; tells how many runs."""
-        before = self.worker._max_runs
-        self.worker._drain()
-        return before - self.worker._max_runs
-
-    def events(self, run: DagsterRun, kind: DagsterEventType) -> int:
-        return len(self.instance.get_records_for_run(run.run_id, of_type=kind).records)
-
-    def run_of(self, entry: DatasetEntry) -> DagsterRun:
-        flow = self.parts.flow_of(entry.id)
-        assert flow is not None
-        run = self.instance.get_run_by_id(str(flow.run_id))
-        assert run is not None
-        return run
-
-    def materializations(self, entry: DatasetEntry) -> list[dict[str, object]]:
-        """Metadata, newest first."""
-        records = self.instance.fetch_materializations(key_of(entry.alias), limit=50).records
-        found = [record.asset_materialization for record in records]
-        return [{name: value.value for name, value in each.metadata.items()} for each in found if each]
-
-    def ui_run(self, *entries: DatasetEntry) -> DagsterRun:
-        """A run as Dagster's UI creates it: without any of our tags, but for the one our coordinator adds."""
-        rows = [self.parts.catalog.row(entry.id) for entry in entries]
-        scoped = ScopedJobs(_builder(self.parts)).of(rows)
-        flow = _no_flow(self.parts, entries[0])
-        origin = self.orchestrator._create(flow).remote_job_origin
-        self.instance.delete_run(str(flow.run_id))
-        run = self.instance.create_run(
-            job_name="__ASSET_JOB",
-            run_id=str(uuid4()),
-            run_config={},
-            status=DagsterRunStatus.NOT_STARTED,
-            tags={"kamu/runtime": "warm"},
-            root_run_id=None,
-            parent_run_id=None,
-            step_keys_to_execute=None,
-            execution_plan_snapshot=scoped.plan_snapshot,
-            job_snapshot=scoped.job_snapshot,
-            parent_job_snapshot=None,
-            asset_selection=frozenset(key_of(entry.alias) for entry in entries),
-            asset_check_selection=None,
-            resolved_op_selection=None,
-            op_selection=None,
-            remote_job_origin=origin,
-            job_code_origin=None,
-            asset_graph=scoped.job.asset_layer.asset_graph,
-        )
-        return self.instance.launch_run(run.run_id, workspace=None)  # type: ignore[arg-type] # only the UI has one
-
-
-def _no_flow(parts: Parts, entry: DatasetEntry) -> Flow:
-    return Flow(
-        id="none",
-        dataset_id=entry.id,
-        type=FlowType.INGEST,
-        cause=FlowCause(CauseKind.MANUAL),
-        state=FlowState.RUNNING,
-        created_at=parts.clock.now(),
-        run_id=str(uuid4()),
-    )
-
-
-def _builder(parts: Parts) -> NodeDefinitions:
-    updater = NodeUpdater(coordinator=StandInCoordinator(parts), caller=ADMIN, materializations=parts.materializations)
-    verifier = NodeVerifier(coordinator=a_coordinator(parts.heart, base=parts.home), caller=ADMIN)
-    return NodeDefinitions(updater=updater, verifier=verifier, examiner=parts.heart.doctor)
 
 
 @pytest.fixture(scope="module")
@@ -139,52 +38,12 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DagsterHome]:
 
 @pytest.fixture
 def adapter(home: DagsterHome) -> Iterator[Adapter]:
-    parts = home.parts
-    with home.instance() as instance:
-        reporter = Reporter(
-            instance=instance,
-            database=parts.database,
-            outbox=parts.outbox,
-            chains=parts.chains,
-            materializations=parts.materializations,
-        )
-        orchestrator = DagsterOrchestrator(
-            instance=instance,
-            config=home.config,
-            catalog=parts.catalog,
-            jobs=ScopedJobs(_builder(parts)),
-            queue=parts.queue,
-            tell=reporter.report,
-        )
-        scheduler = FlowScheduler(
-            database=parts.database,
-            outbox=parts.outbox,
-            flows=parts.flows,
-            orchestrator=orchestrator,
-            clock=parts.clock,
-            max_running=8,
-        )
-        worker = WarmWorker(
-            instance=instance,
-            queue=parts.queue,
-            catalog=parts.catalog,
-            builder=_builder(parts),
-            flows=parts.flows,
-            max_runs=1000,
-            # This process has run other tests before and is none to replace.
-            max_memory=sys.maxsize,
-        )
-        parts.queue.beat(worker._identity)
-        reaper = Reaper(instance=instance, queue=parts.queue, clock=parts.clock)
-        adapter = Adapter(parts, instance, scheduler, orchestrator, worker, reaper, reporter)
-        adapter.settle()
-        while reporter.step():
-            pass
+    with an_adapter(home) as adapter:
         yield adapter
 
 
 @pytest.fixture
-def root(adapter: Adapter, request: pytest.FixtureRequest) -> DatasetEntry:
+def root(adapter: Adapter) -> DatasetEntry:
     return adapter.parts.root(f"{uuid4().hex[:12]}-root")
 
 
@@ -240,8 +99,7 @@ def test_a_materialization_names_the_data_of_its_inputs_even_if_dagster_was_not_
     head = str(adapter.parts.push(root.id))
     adapter.settle()
 
-    while adapter.reporter.step():
-        pass
+    adapter.report()
 
     versions = [adapter.instance.get_latest_data_version_record(key_of(each.alias)) for each in (root, derivative)]
     told, read = (record.event_log_entry.tags for record in versions if record)
@@ -279,7 +137,7 @@ def test_a_root_that_is_only_pushed_to_has_nothing_to_poll(adapter: Adapter, roo
 
 
 def test_one_run_from_the_ui_may_update_several_datasets(adapter: Adapter) -> None:
-    polled = [adapter.parts.root(f"polled-{uuid4().hex[:12]}") for _ in range(2)]
+    polled = [adapter.polled_root() for _ in range(2)]
 
     adapter.ui_run(*polled)
     adapter.work()
@@ -290,7 +148,7 @@ def test_one_run_from_the_ui_may_update_several_datasets(adapter: Adapter) -> No
 
 
 def test_submitting_again_starts_nothing_again(adapter: Adapter) -> None:
-    entry = adapter.parts.root(f"polled-{uuid4().hex[:12]}")
+    entry = adapter.polled_root()
     adapter.parts.flows.request_run(ADMIN, entry.id)
     adapter.scheduler.step()
     flow = adapter.parts.flow_of(entry.id)
@@ -361,7 +219,7 @@ def test_a_dataset_that_was_deleted_before_its_run_fails_it(adapter: Adapter, ro
 
 
 def test_a_queued_run_is_taken_back_when_canceled(adapter: Adapter) -> None:
-    entry = adapter.parts.root(f"polled-{uuid4().hex[:12]}")
+    entry = adapter.polled_root()
     flow = adapter.parts.flows.request_run(ADMIN, entry.id)
     adapter.scheduler.step()
 
@@ -378,7 +236,7 @@ def test_a_queued_run_is_taken_back_when_canceled(adapter: Adapter) -> None:
 
 
 def test_a_run_of_a_dead_worker_fails_and_its_flow_tries_again(adapter: Adapter) -> None:
-    entry = adapter.parts.root(f"polled-{uuid4().hex[:12]}")
+    entry = adapter.polled_root()
     adapter.parts.flows.request_run(ADMIN, entry.id)
     adapter.scheduler.step()
     first = adapter.run_of(entry)
@@ -398,7 +256,7 @@ def test_a_run_of_a_dead_worker_fails_and_its_flow_tries_again(adapter: Adapter)
 
 
 def test_a_run_whose_launcher_died_half_way_is_queued_after_all(home: DagsterHome, adapter: Adapter) -> None:
-    entry = adapter.parts.root(f"polled-{uuid4().hex[:12]}")
+    entry = adapter.polled_root()
     run = adapter.ui_run(entry)
     adapter.parts.queue.done(run.run_id)
     later = ManualClock(Timestamp(adapter.parts.clock.now().ns + 60_000_000_000))
@@ -412,7 +270,7 @@ def test_a_run_whose_launcher_died_half_way_is_queued_after_all(home: DagsterHom
 
 
 def test_a_run_is_queued_for_the_daemon_when_its_dataset_is_busy(adapter: Adapter) -> None:
-    entry = adapter.parts.root(f"polled-{uuid4().hex[:12]}")
+    entry = adapter.polled_root()
     busy = str(uuid4())
     adapter.parts.queue.put(busy, subject=str(entry.id))
     adapter.parts.flows.request_run(ADMIN, entry.id)
@@ -425,135 +283,8 @@ def test_a_run_is_queued_for_the_daemon_when_its_dataset_is_busy(adapter: Adapte
     adapter.work()
 
 
-def test_a_push_is_reported_once(adapter: Adapter, root: DatasetEntry) -> None:
-    head = adapter.parts.push(root.id, records=3)
-
-    assert adapter.reporter.step()
-    while adapter.reporter.step():
-        pass
-
-    (said,) = adapter.materializations(root)
-    assert said[METADATA_HEAD] == str(head)
-    assert (said["dagster/row_count"], said["records_added"]) == (3, 3)
-
-
-def test_a_report_before_a_crash_is_not_repeated_after_it(adapter: Adapter, root: DatasetEntry) -> None:
-    adapter.parts.push(root.id)
-    adapter.reporter.step()
-
-    with adapter.parts.database.transaction() as tx:
-        adapter.parts.outbox.advance(tx, CONSUMER, 0)
-    while adapter.reporter.step():
-        pass
-
-    assert len(adapter.materializations(root)) == 1
-
-
-def test_pushes_that_come_fast_are_reported_together(adapter: Adapter, root: DatasetEntry) -> None:
-    for _ in range(3):
-        adapter.parts.push(root.id)
-
-    adapter.reporter.step()
-
-    (said,) = adapter.materializations(root)
-    assert (said["records_added"], said["offsets"]) == (30, "[0, 29]")
-
-
-def test_what_a_run_tells_itself_is_not_reported(
-    adapter: Adapter, root: DatasetEntry, derivative: DatasetEntry
-) -> None:
-    adapter.parts.push(root.id)
-    adapter.settle()
-
-    while adapter.reporter.step():
-        pass
-
-    assert len(adapter.materializations(derivative)) == 1
-
-
-def test_a_commit_whose_run_died_is_reported(adapter: Adapter) -> None:
-    entry = adapter.parts.root(f"polled-{uuid4().hex[:12]}")
-    run = adapter.ui_run(entry)
-    adapter.parts.queue.claim("dead-host:1:1")
-    StandInCoordinator(adapter.parts).pull(ADMIN, entry.id, run_id=run.run_id)
-    adapter.reaper.bury_lost()
-
-    while adapter.reporter.step():
-        pass
-
-    (said,) = adapter.materializations(entry)
-    assert said["records_added"] == 10
-
-
-def test_a_commit_whose_run_died_is_reported_before_the_next_attempt_tells_of_its_own(adapter: Adapter) -> None:
-    entry = adapter.parts.root(f"polled-{uuid4().hex[:12]}")
-    adapter.parts.flows.request_run(ADMIN, entry.id)
-    adapter.scheduler.step()
-    adapter.parts.queue.claim("dead-host:1:1")
-    StandInCoordinator(adapter.parts).pull(ADMIN, entry.id, run_id=adapter.run_of(entry).run_id)
-    while adapter.reporter.step():
-        pass
-    assert adapter.materializations(entry) == []
-
-    adapter.reaper.bury_lost()
-    adapter.scheduler.reconcile()
-    adapter.work()
-    while adapter.reporter.step():
-        pass
-
-    assert [said["offsets"] for said in adapter.materializations(entry)] == ["[10, 19]", "[0, 9]"]
-
-
-def test_the_end_of_a_flow_is_not_taken_for_what_the_next_run_is_about_to_tell(adapter: Adapter) -> None:
-    entry = adapter.parts.root(f"polled-{uuid4().hex[:12]}")
-    adapter.parts.push(entry.id)
-    first = adapter.ui_run(entry)
-    adapter.parts.queue.claim("dead-host:1:1")
-    adapter.parts.flows.run_finished(first.run_id, FlowOutcome(OutcomeKind.ABORTED), datasets=[entry.id])
-    second = adapter.ui_run(entry)
-    adapter.parts.queue.claim("dead-host:1:1")
-    StandInCoordinator(adapter.parts).pull(ADMIN, entry.id, run_id=second.run_id)
-
-    while adapter.reporter.step():
-        pass
-
-    assert [said["offsets"] for said in adapter.materializations(entry)] == ["[0, 9]"]
-    adapter.reaper.bury_lost()
-
-
-def test_a_report_leaves_out_what_a_run_is_about_to_tell(adapter: Adapter) -> None:
-    entry = adapter.parts.root(f"polled-{uuid4().hex[:12]}")
-    run = adapter.ui_run(entry)
-    adapter.parts.queue.claim("dead-host:1:1")
-    pushed = adapter.parts.push(entry.id)
-    StandInCoordinator(adapter.parts).pull(ADMIN, entry.id, run_id=run.run_id)
-
-    while adapter.reporter.step():
-        pass
-
-    (said,) = adapter.materializations(entry)
-    assert (said[METADATA_HEAD], said["records_added"]) == (str(pushed), 10)
-    adapter.reaper.bury_lost()
-
-
-def test_a_dataset_of_the_same_name_starts_afresh(adapter: Adapter) -> None:
-    name = f"{uuid4().hex[:12]}-again"
-    first = adapter.parts.root(name)
-    adapter.parts.push(first.id)
-    adapter.reporter.step()
-    adapter.parts.datasets.delete(ADMIN, first.id)
-    again = replace(first, id=DatasetID.seeded(f"{name} again".encode()))
-    adapter.parts.committer.create(again, (a_schema(),), system_time=START)
-    adapter.parts.push(again.id)
-
-    while adapter.reporter.step():
-        pass
-
-    assert len(adapter.materializations(again)) == 2
-
-
 def test_the_job_of_the_node_runs_on_a_worker(adapter: Adapter, home: DagsterHome) -> None:
-    job = _builder(adapter.parts).job("check_node")
+    job = definitions_of(adapter.parts).job("check_node")
     run = adapter.instance.create_run_for_job(job, tags={"kamu/runtime": "warm"})
     adapter.instance.launch_run(run.run_id, workspace=None)  # type: ignore[arg-type] # only the UI has one
 
@@ -575,7 +306,7 @@ def test_a_run_for_an_unknown_place_fails_with_the_reason(adapter: Adapter, root
 
 def test_a_worker_is_replaced_after_so_many_runs(adapter: Adapter) -> None:
     for _ in range(2):
-        adapter.ui_run(adapter.parts.root(f"polled-{uuid4().hex[:12]}"))
+        adapter.ui_run(adapter.polled_root())
     adapter.worker._max_runs = 1
 
     adapter.worker._drain()

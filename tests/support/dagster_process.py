@@ -6,50 +6,22 @@ import os
 import sys
 from pathlib import Path
 
-from kamu_assets.definitions.builder import ListedDefinitions, NodeDefinitions
-from kamu_assets.defs.updater import NodeUpdater
-from kamu_assets.defs.verifier import NodeVerifier
-from kamu_assets.flows.scheduler import FlowScheduler
+from kamu_assets.definitions.builder import ListedDefinitions
 from kamu_assets.orchestration.instance import open_instance
 from kamu_assets.orchestration.publisher import CatalogPublisher
 from kamu_assets.orchestration.reaper import Reaper
-from kamu_assets.orchestration.reporter import Reporter
-from kamu_assets.orchestration.runs import DagsterOrchestrator
 from kamu_assets.orchestration.scheduler_process import SchedulerProcess
-from kamu_assets.orchestration.scoped import ScopedJobs
-from kamu_assets.orchestration.worker import WarmWorker
-from tests.support.coordination import a_coordinator
-from tests.support.dagster_home import Parts, StandInCoordinator, config_of
-from tests.support.heart import ADMIN
+from tests.support.dagster_adapter import orchestrator_of, reporter_of, scheduler_of, worker_of
+from tests.support.dagster_home import Parts, config_of
 
 
 def run_scheduler(parts: Parts) -> None:
     with open_instance(parts.config) as instance:
-        reporter = Reporter(
-            instance=instance,
-            database=parts.database,
-            outbox=parts.outbox,
-            chains=parts.chains,
-            materializations=parts.materializations,
-        )
-        orchestrator = DagsterOrchestrator(
-            instance=instance,
-            config=parts.config,
-            catalog=parts.catalog,
-            jobs=ScopedJobs(ListedDefinitions()),
-            queue=parts.queue,
-            tell=reporter.report,
-        )
+        reporter = reporter_of(parts, instance)
+        orchestrator = orchestrator_of(parts, instance, reporter, ListedDefinitions())
         orchestrator.warm_up()
         SchedulerProcess(
-            scheduler=FlowScheduler(
-                database=parts.database,
-                outbox=parts.outbox,
-                flows=parts.flows,
-                orchestrator=orchestrator,
-                clock=parts.clock,
-                max_running=4,
-            ),
+            scheduler=scheduler_of(parts, orchestrator),
             reaper=Reaper(instance=instance, queue=parts.queue, clock=parts.clock),
             catalog=CatalogPublisher(
                 instance=instance,
@@ -65,21 +37,8 @@ def run_scheduler(parts: Parts) -> None:
 
 
 def run_worker(parts: Parts) -> None:
-    updater = NodeUpdater(
-        coordinator=StandInCoordinator(parts),
-        caller=ADMIN,
-        materializations=parts.materializations,
-    )
-    verifier = NodeVerifier(coordinator=a_coordinator(parts.heart, base=parts.home), caller=ADMIN)
     with open_instance(parts.config) as instance:
-        WarmWorker(
-            instance=instance,
-            queue=parts.queue,
-            catalog=parts.catalog,
-            builder=NodeDefinitions(updater=updater, verifier=verifier, examiner=parts.heart.doctor),
-            flows=parts.flows,
-            max_runs=1000,
-        ).main()
+        worker_of(parts, instance).main()
 
 
 if __name__ == "__main__":

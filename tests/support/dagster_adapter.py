@@ -1,0 +1,197 @@
+"""The node's side of Dagster as objects in this process: each step happens when a test says so."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from uuid import uuid4
+
+from dagster import DagsterInstance, DagsterRun, DagsterRunStatus
+from dagster._core.events import DagsterEventType
+
+from kamu_assets.datasets.model import DatasetEntry
+from kamu_assets.definitions.builder import NodeDefinitions
+from kamu_assets.defs.updater import NodeUpdater
+from kamu_assets.defs.verifier import NodeVerifier
+from kamu_assets.flows.model import CauseKind, Flow, FlowCause, FlowState, FlowType
+from kamu_assets.flows.scheduler import FlowScheduler
+from kamu_assets.orchestration.names import key_of
+from kamu_assets.orchestration.reaper import Reaper
+from kamu_assets.orchestration.reporter import Reporter
+from kamu_assets.orchestration.runs import DagsterOrchestrator
+from kamu_assets.orchestration.scoped import DefinitionsBuilder, ScopedJobs
+from kamu_assets.orchestration.worker import WarmWorker
+from tests.support.coordination import a_coordinator
+from tests.support.dagster_home import DagsterHome, Parts, StandInCoordinator
+from tests.support.heart import ADMIN
+
+
+@dataclass
+class Adapter:
+    """The node's processes as objects: each step happens when the test says so."""
+
+    parts: Parts
+    instance: DagsterInstance
+    scheduler: FlowScheduler
+    orchestrator: DagsterOrchestrator
+    worker: WarmWorker
+    reaper: Reaper
+    reporter: Reporter
+
+    def settle(self) -> None:
+        """Schedule and execute until nothing is left to do."""
+        while True:
+            self.scheduler.step()
+            if not self.work():
+                return
+
+    def report(self) -> None:
+        """Report until nothing is left to tell."""
+        while self.reporter.step():
+            pass
+
+    def polled_root(self) -> DatasetEntry:
+        """A new root whose source has more records whenever it is asked."""
+        return self.parts.root(f"polled-{uuid4().hex[:12]}")
+
+    def work(self) -> int:
+        """Execute what is queued; tells how many runs."""
+        before = self.worker._max_runs
+        self.worker._drain()
+        return before - self.worker._max_runs
+
+    def events(self, run: DagsterRun, kind: DagsterEventType) -> int:
+        return len(self.instance.get_records_for_run(run.run_id, of_type=kind).records)
+
+    def run_of(self, entry: DatasetEntry) -> DagsterRun:
+        flow = self.parts.flow_of(entry.id)
+        assert flow is not None
+        run = self.instance.get_run_by_id(str(flow.run_id))
+        assert run is not None
+        return run
+
+    def materializations(self, entry: DatasetEntry) -> list[dict[str, object]]:
+        """Metadata, newest first."""
+        records = self.instance.fetch_materializations(key_of(entry.alias), limit=50).records
+        found = [record.asset_materialization for record in records]
+        return [{name: value.value for name, value in each.metadata.items()} for each in found if each]
+
+    def ui_run(self, *entries: DatasetEntry) -> DagsterRun:
+        """A run as Dagster's UI creates it: without any of our tags, but for the one our coordinator adds."""
+        rows = [self.parts.catalog.row(entry.id) for entry in entries]
+        scoped = ScopedJobs(definitions_of(self.parts)).of(rows)
+        flow = _no_flow(self.parts, entries[0])
+        origin = self.orchestrator._create(flow).remote_job_origin
+        self.instance.delete_run(str(flow.run_id))
+        run = self.instance.create_run(
+            job_name="__ASSET_JOB",
+            run_id=str(uuid4()),
+            run_config={},
+            status=DagsterRunStatus.NOT_STARTED,
+            tags={"kamu/runtime": "warm"},
+            root_run_id=None,
+            parent_run_id=None,
+            step_keys_to_execute=None,
+            execution_plan_snapshot=scoped.plan_snapshot,
+            job_snapshot=scoped.job_snapshot,
+            parent_job_snapshot=None,
+            asset_selection=frozenset(key_of(entry.alias) for entry in entries),
+            asset_check_selection=None,
+            resolved_op_selection=None,
+            op_selection=None,
+            remote_job_origin=origin,
+            job_code_origin=None,
+            asset_graph=scoped.job.asset_layer.asset_graph,
+        )
+        return self.instance.launch_run(run.run_id, workspace=None)  # type: ignore[arg-type] # only the UI has one
+
+
+def _no_flow(parts: Parts, entry: DatasetEntry) -> Flow:
+    return Flow(
+        id="none",
+        dataset_id=entry.id,
+        type=FlowType.INGEST,
+        cause=FlowCause(CauseKind.MANUAL),
+        state=FlowState.RUNNING,
+        created_at=parts.clock.now(),
+        run_id=str(uuid4()),
+    )
+
+
+def definitions_of(parts: Parts) -> NodeDefinitions:
+    """As a worker has them."""
+    updater = NodeUpdater(coordinator=StandInCoordinator(parts), caller=ADMIN, materializations=parts.materializations)
+    verifier = NodeVerifier(coordinator=a_coordinator(parts.heart, base=parts.home), caller=ADMIN)
+    return NodeDefinitions(updater=updater, verifier=verifier, examiner=parts.heart.doctor)
+
+
+@contextmanager
+def an_adapter(home: DagsterHome) -> Iterator[Adapter]:
+    """On a home where nothing is left to do."""
+    parts = home.parts
+    with home.instance() as instance:
+        reporter = reporter_of(parts, instance)
+        orchestrator = orchestrator_of(parts, instance, reporter, definitions_of(parts))
+        worker = worker_of(parts, instance)
+        parts.queue.beat(worker._identity)
+        adapter = Adapter(
+            parts=parts,
+            instance=instance,
+            scheduler=scheduler_of(parts, orchestrator),
+            orchestrator=orchestrator,
+            worker=worker,
+            reaper=Reaper(instance=instance, queue=parts.queue, clock=parts.clock),
+            reporter=reporter,
+        )
+        adapter.settle()
+        adapter.report()
+        yield adapter
+
+
+def reporter_of(parts: Parts, instance: DagsterInstance) -> Reporter:
+    return Reporter(
+        instance=instance,
+        database=parts.database,
+        outbox=parts.outbox,
+        chains=parts.chains,
+        materializations=parts.materializations,
+    )
+
+
+def orchestrator_of(
+    parts: Parts, instance: DagsterInstance, reporter: Reporter, builder: DefinitionsBuilder
+) -> DagsterOrchestrator:
+    return DagsterOrchestrator(
+        instance=instance,
+        config=parts.config,
+        catalog=parts.catalog,
+        jobs=ScopedJobs(builder),
+        queue=parts.queue,
+        tell=reporter.report,
+    )
+
+
+def scheduler_of(parts: Parts, orchestrator: DagsterOrchestrator) -> FlowScheduler:
+    return FlowScheduler(
+        database=parts.database,
+        outbox=parts.outbox,
+        flows=parts.flows,
+        orchestrator=orchestrator,
+        clock=parts.clock,
+        max_running=8,
+    )
+
+
+def worker_of(parts: Parts, instance: DagsterInstance) -> WarmWorker:
+    return WarmWorker(
+        instance=instance,
+        queue=parts.queue,
+        catalog=parts.catalog,
+        builder=definitions_of(parts),
+        flows=parts.flows,
+        max_runs=1000,
+        # A process that has run other tests before is none to replace.
+        max_memory=sys.maxsize,
+    )
