@@ -12,7 +12,6 @@ from kamu_api.cli import (
     node_commands,
     verify_commands,
 )
-from kamu_api.cli.failures import failure_text
 from kamu_api.cli.output import complain
 from kamu_assets.errors import KamuError
 
@@ -41,6 +40,9 @@ def run() -> None:
     try:
         app()
     except KamuError as error:
+        # It knows errors of the heart, which no command loads before it needs them.
+        from kamu_api.cli.failures import failure_text
+
         complain(failure_text(error))
         sys.exit(1)
     except KeyboardInterrupt:

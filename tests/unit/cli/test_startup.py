@@ -5,7 +5,10 @@ import sys
 
 import pytest
 
-HEAVY = ("pyarrow", "numpy", "datafusion", "dagster", "sqlalchemy", "fastapi", "polars", "boto3", "strawberry")
+HEAVY = (
+    *("pyarrow", "numpy", "datafusion", "dagster", "sqlalchemy", "pydantic"),
+    *("fastapi", "polars", "boto3", "strawberry"),
+)
 _PROGRAM = """
 import sys
 sys.argv = ["kamu-node", *{arguments!r}]
