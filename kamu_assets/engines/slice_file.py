@@ -3,8 +3,10 @@
 import contextlib
 import hashlib
 import os
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,16 +25,39 @@ from kamu_assets.odf.multihash import Multicodec, Multihash
 GROUP_BYTES: Final = 64 << 20
 _GROUP_ROWS: Final = 1 << 20
 _UNHASHED_BYTES: Final = 8 << 20
+# So much is made in memory and written at once: a Parquet writer comes with many small pieces.
+_SMALL_BYTES: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class FileFormat:
+    """How rows of one schema become a file."""
+
+    schema: pa.Schema
+    # The types under which rows go to the Parquet writer, and the entry in the metadata that tells their own.
+    written: pa.Schema
+    hint: Mapping[str, str]
+    vocab: DatasetVocabulary
+    encodings: Encodings
+    # As long as rows are too few to choose by.
+    options: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, schema: pa.Schema, vocab: DatasetVocabulary, encodings: Encodings) -> Self:
+        """For a storable schema."""
+        options = parquet_options(schema, vocab, encodings, diverse=frozenset())
+        return cls(schema, file_schema(schema), schema_hint(schema), vocab, encodings, options)
+
+    def options_for(self, first: pa.RecordBatch) -> Mapping[str, Any]:
+        """Chosen by the first of many rows."""
+        return parquet_options(self.schema, self.vocab, self.encodings, diverse=diverse_columns(first))
 
 
 class SliceFile:
     """A new file at `path`. Rows are held until they fill a row group."""
 
-    def __init__(self, path: Path, schema: pa.Schema, *, vocab: DatasetVocabulary, encodings: Encodings) -> None:
-        self._schema = schema
-        self._file_schema = file_schema(schema)
-        self._vocab = vocab
-        self._encodings = encodings
+    def __init__(self, path: Path, file_format: FileFormat) -> None:
+        self._format = file_format
         self._file = _HashingFile(path.open("xb"))
         self._parquet: pq.ParquetWriter | None = None
         self._group: list[pa.RecordBatch] = []
@@ -42,7 +67,7 @@ class SliceFile:
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Add rows that have the slice's schema."""
-        self._group.append(as_schema(batch, self._file_schema))
+        self._group.append(as_schema(batch, self._format.written))
         self._group_rows += batch.num_rows
         self._group_bytes += batch.nbytes
         if self._group_rows >= _GROUP_ROWS or self._group_bytes >= GROUP_BYTES:
@@ -51,11 +76,12 @@ class SliceFile:
 
     def complete(self) -> None:
         """Write what is left and the footer."""
-        self._write_group()
-        self._written_out.finish()
-        parquet = self._opened()
-        parquet.add_key_value_metadata(schema_hint(self._schema))
-        parquet.close()
+        if self._parquet is None and self._group_bytes <= _SMALL_BYTES:
+            content = pa.BufferOutputStream()
+            self._end(self._begin(content))
+            self._file.write(content.getvalue().to_pybytes())
+        else:
+            self._end(self._parquet or self._begin(self._file))
         self._file.close()
 
     def give_up(self) -> None:
@@ -75,19 +101,25 @@ class SliceFile:
         """The hash of all bytes so far."""
         return self._file.multihash()
 
+    def _begin(self, sink: Any) -> pq.ParquetWriter:
+        """How columns are encoded is decided when the first rows are there."""
+        many = self._group_rows >= WORTH_A_SAMPLE_ROWS
+        options = self._format.options_for(self._group[0]) if many else self._format.options
+        self._parquet = pq.ParquetWriter(sink, self._format.written, **options)
+        return self._parquet
+
+    def _end(self, parquet: pq.ParquetWriter) -> None:
+        self._write_group()
+        self._written_out.finish()
+        parquet.add_key_value_metadata(self._format.hint)
+        parquet.close()
+
     def _write_group(self) -> None:
         if self._group:
-            self._opened().write_table(pa.Table.from_batches(self._group), row_group_size=_GROUP_ROWS)
+            parquet = self._parquet or self._begin(self._file)
+            parquet.write_table(pa.Table.from_batches(self._group), row_group_size=_GROUP_ROWS)
             self._group.clear()
             self._group_rows = self._group_bytes = 0
-
-    def _opened(self) -> pq.ParquetWriter:
-        """The writer; how it encodes the columns is decided when the first rows are there."""
-        if self._parquet is None:
-            diverse = diverse_columns(self._group[0]) if self._group_rows >= WORTH_A_SAMPLE_ROWS else frozenset()
-            options = parquet_options(self._schema, self._vocab, self._encodings, diverse=diverse)
-            self._parquet = pq.ParquetWriter(self._file, self._file_schema, **options)
-        return self._parquet
 
 
 class _HashingFile:

@@ -19,9 +19,10 @@ import pyarrow.types as pt
 from kamu_assets.engines.lane import Lane
 from kamu_assets.engines.slice_encoding import Encodings
 from kamu_assets.engines.slice_file import GROUP_BYTES, SliceFile
-from kamu_assets.engines.storable import as_schema, has_structs, storable_schema
+from kamu_assets.engines.slice_plan import plan_slice
+from kamu_assets.engines.storable import as_schema
 from kamu_assets.odf.data import DatasetVocabulary
-from kamu_assets.odf.data_hash import UPSTREAM_BATCH_ROWS, LogicalHasher
+from kamu_assets.odf.data_hash import UPSTREAM_BATCH_ROWS
 from kamu_assets.odf.multihash import Multihash
 from kamu_assets.odf.timestamp import Timestamp
 
@@ -60,12 +61,13 @@ class SliceWriter:
     ) -> None:
         self._path = path
         self._vocab = vocab or DatasetVocabulary()
-        self._schema = storable_schema(schema)
-        self._hasher = LogicalHasher(self._schema)
-        self._file = SliceFile(path, self._schema, vocab=self._vocab, encodings=encodings)
+        plan = plan_slice(schema, self._vocab, encodings)
+        self._schema = plan.schema
+        self._hasher = plan.hasher.copy()
+        self._file = SliceFile(path, plan.file_format)
         self._encoding = Lane("slice-encode", self._file.write, limit_bytes=_AHEAD_OF_GROUP_BYTES)
         self._hashing: Lane[pa.RecordBatch] | None = None
-        if not has_structs(self._schema):
+        if not plan.has_structs:
             self._hashing = Lane("slice-hash", self._hasher.update, limit_bytes=_AHEAD_BYTES)
         self._rows = 0
         self._first_offset: int | None = None
@@ -160,4 +162,4 @@ def _millis(time: pa.Scalar) -> int:
         return int(time.cast(pa.int32()).as_py()) * _MILLIS_PER_DAY
     if pt.is_timestamp(time.type) and time.type.unit != "ms":
         time = time.cast(pa.timestamp("ms", time.type.tz), safe=False)
-    return int(time.cast(pa.int64()).as_py())
+    return int(time.value)

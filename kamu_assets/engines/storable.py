@@ -31,6 +31,8 @@ def schema_hint(schema: pa.Schema) -> dict[str, str]:
 
 def as_schema(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     """The same rows as `schema` has them; no copy where the types agree already."""
+    if batch.schema.equals(schema, check_metadata=True):
+        return batch
     columns = [
         column if column.type == field.type else column.cast(field.type)
         for column, field in zip(batch.columns, schema, strict=True)

@@ -8,6 +8,7 @@ import hashlib
 import struct
 from collections.abc import Iterator
 from concurrent.futures import Executor
+from copy import copy
 from typing import Any, Final
 
 import pyarrow as pa
@@ -65,6 +66,12 @@ class LogicalHasher:
         for _ in self._map(_update_column, self._columns, batch.columns):
             pass
 
+    def copy(self) -> "LogicalHasher":
+        """Another one that has seen the same rows."""
+        other = copy(self)
+        other._columns = [column.copy() for column in self._columns]  # noqa: SLF001 - our own class
+        return other
+
     def digest(self) -> Multihash:
         """The hash of the rows so far; more may follow."""
         total = self._header.copy()
@@ -90,8 +97,9 @@ def _signature(schema: pa.Schema) -> tuple[bytes, ...]:
 
 def _column(field: pa.Field, struct_batch_rows: int | None) -> "_Leaf | _Struct":
     if pt.is_struct(storage_type(field.type)):
-        return _Struct(field, batch_rows=struct_batch_rows)
-    return _Leaf(field)
+        leaves = _leaves(field.type, field.name)
+        return _Struct([hashlib.sha3_256(type_tag(leaf, path)) for path, leaf in leaves], batch_rows=struct_batch_rows)
+    return _Leaf(hashlib.sha3_256(type_tag(field.type, field.name)))
 
 
 def _update_column(column: "_Leaf | _Struct", values: "pa.Array | pa.ChunkedArray") -> None:
@@ -102,11 +110,14 @@ def _update_column(column: "_Leaf | _Struct", values: "pa.Array | pa.ChunkedArra
 class _Leaf:
     """A column of plain values or lists of them: one hasher."""
 
-    def __init__(self, field: pa.Field) -> None:
-        self._hasher = hashlib.sha3_256(type_tag(field.type, field.name))
+    def __init__(self, hasher: "hashlib._Hash") -> None:
+        self._hasher = hasher
 
     def update(self, values: pa.Array) -> None:
         update_hasher(self._hasher, values)
+
+    def copy(self) -> "_Leaf":
+        return _Leaf(self._hasher.copy())
 
     def digests(self) -> Iterator[bytes]:
         yield self._hasher.digest()
@@ -115,8 +126,8 @@ class _Leaf:
 class _Struct:
     """A column of structs: one hasher for every leaf below. Rows wait until a batch of them is complete."""
 
-    def __init__(self, field: pa.Field, *, batch_rows: int | None) -> None:
-        self._hashers = [hashlib.sha3_256(type_tag(leaf, path)) for path, leaf in _leaves(field.type, field.name)]
+    def __init__(self, hashers: "list[hashlib._Hash]", *, batch_rows: int | None) -> None:
+        self._hashers = hashers
         self._batch_rows = batch_rows
         self._waiting: list[pa.Array] = []
 
@@ -129,6 +140,11 @@ class _Struct:
                 _hash_structs(self._hashers, self._waiting)
                 self._waiting = []
             values = values.slice(missing)
+
+    def copy(self) -> "_Struct":
+        other = _Struct([hasher.copy() for hasher in self._hashers], batch_rows=self._batch_rows)
+        other._waiting = list(self._waiting)
+        return other
 
     def digests(self) -> Iterator[bytes]:
         hashers = [hasher.copy() for hasher in self._hashers]

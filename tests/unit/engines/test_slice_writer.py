@@ -220,3 +220,42 @@ def dictionaries(path: Path) -> set[str]:
     group = pq.ParquetFile(path).metadata.row_group(0)
     columns = [group.column(index) for index in range(group.num_columns)]
     return {column.path_in_schema for column in columns if column.has_dictionary_page}
+
+
+@pytest.mark.parametrize("count", [0, 1, 250])
+def test_a_small_slice_has_the_bytes_that_a_stream_would_give_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    small = written(tmp_path / "small", rows(count))
+    monkeypatch.setattr(slice_file, "_SMALL_BYTES", -1)
+    streamed = written(tmp_path / "streamed", rows(count))
+
+    assert small == streamed
+    assert (tmp_path / "small").read_bytes() == (tmp_path / "streamed").read_bytes()
+
+
+def test_slices_of_schemas_that_differ_only_in_metadata_keep_their_own(tmp_path: Path) -> None:
+    def with_metadata(note: str | None) -> pa.Table:
+        metadata = {"note": note} if note else None
+        table = rows(3)
+        field = table.schema.field("value").with_metadata(metadata)
+        return table.cast(table.schema.set(table.schema.get_field_index("value"), field).with_metadata(metadata))
+
+    found = []
+    for number, note in enumerate([None, "first", "second", None, "first"]):
+        path = tmp_path / str(number)
+        written(path, with_metadata(note))
+        schema = pq.read_schema(path)
+        found.append(((schema.metadata or {}).get(b"note"), (schema.field("value").metadata or {}).get(b"note")))
+
+    assert found == [(note, note) for note in (None, b"first", b"second", None, b"first")]
+
+
+def test_slices_of_one_schema_do_not_know_each_other(tmp_path: Path) -> None:
+    table = rows(5)
+    first = SliceWriter(tmp_path / "first", table.schema)
+    second = SliceWriter(tmp_path / "second", table.schema)
+    for batch in table.to_batches():
+        first.write(batch)
+        second.write(batch)
+    assert first.finish().logical_hash == second.finish().logical_hash == logical_hash(table)

@@ -167,6 +167,20 @@ def test_an_executor_changes_the_time_only() -> None:
         assert logical_hash(table, executor=executor) == logical_hash(table)
 
 
+def test_a_copy_goes_its_own_way() -> None:
+    table = pa.table({"a": [1, 2, 3], "s": [{"x": 1}, None, {"x": None}]})
+    head, tail = table.slice(0, 2), table.slice(2)
+    hasher = LogicalHasher(table.schema)
+    hasher.update(head)
+    other = hasher.copy()
+    other.update(tail)
+
+    assert hasher.digest() == logical_hash(head)
+    assert other.digest() == logical_hash(table)
+    hasher.update(tail)
+    assert hasher.digest() == logical_hash(table)
+
+
 def test_a_digest_may_be_taken_on_the_way() -> None:
     table = pa.table({"s": pa.array([{"x": 1, "y": "a"}, None], STRUCT)})
     hasher = LogicalHasher(table.schema)
