@@ -9,10 +9,8 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from kamu_api.cli.supervisor import NodeLog
+from kamu_api.cli.node_log import NodeLog
 
 RESTART_DELAYS = (0.2, 1.0, 5.0, 15.0)
 HEALTHY_AFTER = 60.0
@@ -34,7 +32,7 @@ class ProcessSpec:
 class Child:
     """Runs while the node runs; call `start` and `revive` from the main thread only."""
 
-    def __init__(self, spec: ProcessSpec, log: "NodeLog") -> None:
+    def __init__(self, spec: ProcessSpec, log: NodeLog) -> None:
         self.spec = spec
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None

@@ -12,8 +12,10 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+from kamu_api.cli.home_lock import HomeLock
+from kamu_api.cli.node_log import NodeLog
 from kamu_api.cli.processes import preparation_spec, process_specs
-from kamu_api.cli.supervisor import HomeLock, NodeLog, ProcessFailedError, Supervisor
+from kamu_api.cli.supervisor import ProcessFailedError, Supervisor
 from kamu_assets.errors import UnavailableError
 from kamu_assets.settings import Settings
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kamu_api.cli.supervisor import NodeLog
+from kamu_api.cli.node_log import NodeLog
 
 
 class FullDisk(io.FileIO):

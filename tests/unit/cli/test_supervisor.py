@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from kamu_api.cli.child import ProcessSpec
-from kamu_api.cli.supervisor import NodeLog, ProcessFailedError, Supervisor
+from kamu_api.cli.node_log import NodeLog
+from kamu_api.cli.supervisor import ProcessFailedError, Supervisor
 from tests.support.process_tree import all_processes
 from tests.support.running_node import wait_until
 

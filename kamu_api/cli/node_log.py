@@ -1,0 +1,68 @@
+"""One readable log of all processes of a node."""
+
+import contextlib
+import errno
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from io import FileIO
+from pathlib import Path
+from typing import IO
+
+
+class NodeLog:
+    """One readable log of all processes: `<time> <process> | <line>`, in the file and on a console if there is one."""
+
+    def __init__(self, path: Path, *, console: Callable[[str], None] | None = None, max_bytes: int = 64 << 20) -> None:
+        self.path = path
+        self._console = console
+        self._max_bytes = max_bytes
+        self._lock = threading.Lock()
+        self._lost = 0
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = self._opened()
+
+    def say(self, name: str, line: str) -> None:
+        with self._lock:
+            self._write(_stamped(name, line))
+
+    def follow(self, name: str, stream: IO[bytes]) -> None:
+        """Copy a process's output until it ends."""
+        with stream:
+            for line in stream:
+                self.say(name, line.decode("utf-8", "replace").rstrip())
+
+    def _write(self, text: str) -> None:
+        """A full disk costs lines of the log, not the node: processes block when nobody reads what they say."""
+        if self._console:
+            with contextlib.suppress(OSError):
+                self._console(text)
+        try:
+            self._rotate()
+            if self._lost:
+                self._append("\n" + _stamped("supervisor", f"{self._lost} lines are lost: the disk took none"))
+                self._lost = 0
+            self._append(text)
+        except OSError:
+            self._lost += 1
+
+    def _append(self, text: str) -> None:
+        line = f"{text}\n".encode()
+        if self._file.write(line) < len(line):
+            raise OSError(errno.ENOSPC, "only a part of a line was written")
+
+    def _rotate(self) -> None:
+        if self._file.tell() < self._max_bytes:
+            return
+        with contextlib.suppress(FileNotFoundError):
+            self.path.replace(self.path.with_suffix(".log.1"))
+        full, self._file = self._file, self._opened()
+        full.close()
+
+    def _opened(self) -> FileIO:
+        return self.path.open("ab", buffering=0)
+
+
+def _stamped(name: str, line: str) -> str:
+    moment = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
+    return f"{moment}Z {name:<10} | {line}"
