@@ -5,11 +5,14 @@ Nothing below this module reads the environment.
 """
 
 import json
+import math
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import yaml
 from pydantic import BaseModel, ByteSize, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
@@ -25,6 +28,10 @@ from yaml import YAMLError
 from kamu_assets.egress.policy import BadEgressRuleError, EgressPolicy
 from kamu_assets.errors import InvalidError
 from kamu_assets.orchestration.config import AdapterConfig
+
+_PREFIX = "KAMU_NODE__"
+# Of a URL.
+_PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@/\s]*(?=@)")
 
 MIB = 1024 * 1024
 GIB = 1024 * MIB
@@ -156,7 +163,7 @@ class Settings(BaseSettings):
     """The node's configuration, whole and checked."""
 
     model_config = SettingsConfigDict(
-        env_prefix="KAMU_NODE__", env_nested_delimiter="__", frozen=True, extra="forbid", env_ignore_empty=True
+        env_prefix=_PREFIX, env_nested_delimiter="__", frozen=True, extra="forbid", env_ignore_empty=True
     )
 
     home: Path = Field(description="the node's folder: datasets, database, keys, logs")
@@ -240,8 +247,7 @@ def _file_of(init_settings: PydanticBaseSettingsSource) -> Path:
 
 def _unknown_variables() -> list[str]:
     known = {name.upper() for name in Settings.model_fields}
-    prefix = "KAMU_NODE__"
-    given = {name: name.removeprefix(prefix).split("__")[0].upper() for name in os.environ if name.startswith(prefix)}
+    given = {name: name.removeprefix(_PREFIX).split("__")[0].upper() for name in os.environ if name.startswith(_PREFIX)}
     return [f"{name}: no such setting" for name, section in given.items() if section not in known]
 
 
@@ -266,24 +272,64 @@ class SettingRow(BaseModel):
     """One setting as an operator sees it."""
 
     key: str
+    # As YAML, on one line.
     value: str
+    source: Literal["default", "node.yaml", "environment", "command"]
     meaning: str
 
 
 def describe_settings(settings: Settings) -> list[SettingRow]:
-    """Every key with its value in force and its meaning, from the model itself."""
+    """Every key with its value in force, where that was said and its meaning, from the model itself."""
+    file = _content_of(settings.home / "node.yaml")
     rows = []
     for name, top in type(settings).model_fields.items():
         value = getattr(settings, name)
         if isinstance(value, Section):
             rows += [
-                _row(f"{name}.{key}", getattr(value, key), field) for key, field in type(value).model_fields.items()
+                _row((name, key), getattr(value, key), field, file) for key, field in type(value).model_fields.items()
             ]
         else:
-            rows.append(_row(name, value, top))
+            rows.append(_row((name,), value, top, file))
     return rows
 
 
-def _row(key: str, value: object, field: FieldInfo) -> SettingRow:
-    shown = value.human_readable() if isinstance(value, ByteSize) else str(value)
-    return SettingRow(key=key, value=shown, meaning=field.description or "")
+def _row(path: tuple[str, ...], value: object, field: FieldInfo, file: Mapping[str, Any]) -> SettingRow:
+    text = yaml.safe_dump(_plain(value), default_flow_style=True, allow_unicode=True, width=math.inf)
+    return SettingRow(
+        key=".".join(path),
+        value=text.removesuffix("...\n").strip(),
+        source="command" if path == ("home",) else _source(path, file),
+        meaning=field.description or "",
+    )
+
+
+def _plain(value: object) -> object:
+    match value:
+        case ByteSize():
+            return value.human_readable()
+        case Path() | SecretStr():
+            return str(value)
+        case str():
+            return _PASSWORD.sub(r"\1***", value)
+        case Mapping():
+            return {key: _plain(each) for key, each in value.items()}
+        case tuple():
+            return [_plain(each) for each in value]
+        case _:
+            return value
+
+
+def _source(path: tuple[str, ...], file: Mapping[str, Any]) -> Literal["default", "node.yaml", "environment"]:
+    variable = _PREFIX + "__".join(path).upper()
+    section, key = path
+    for name, value in os.environ.items():
+        whole = name.upper() == _PREFIX + section.upper() and key in value
+        if value and (whole or f"{name.upper()}__".startswith(f"{variable}__")):
+            return "environment"
+    part = file.get(section)
+    return "node.yaml" if isinstance(part, Mapping) and key in part else "default"
+
+
+def _content_of(file: Path) -> Mapping[str, Any]:
+    found = yaml.safe_load(file.read_text(encoding="utf-8")) if file.exists() else None
+    return found if isinstance(found, Mapping) else {}

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from kamu_api.cli.options import AsJson, Home, local_node
-from kamu_api.cli.output import console, print_json, print_rows, progress_bar, say
+from kamu_api.cli.output import console, print_json, print_rows, progress_bar, remark, say
 
 
 def register(app: typer.Typer) -> None:
@@ -49,12 +49,27 @@ def init(home: Home = None) -> None:
         console.print(f"The admin token is in {node.settings.keys_path / 'admin.token'}", markup=False, highlight=False)
 
 
-def show_settings(home: Home = None, as_json: AsJson = False) -> None:
-    """Print every setting: key, value, meaning. KAMU_NODE__HTTP__PORT or node.yaml in the home sets `http.port`."""
-    from kamu_assets.settings import describe_settings, load_settings
+def show_settings(
+    key: Annotated[str | None, typer.Argument(help="say at length what this key, or those below it, mean")] = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print every setting: key, value, where it was said.
 
-    rows = describe_settings(load_settings(home))
-    print_rows([{"key": row.key, "value": row.value, "meaning": row.meaning} for row in rows], as_json=as_json)
+    KAMU_NODE__HTTP__PORT in the environment, or node.yaml in the home, sets `http.port`.
+    """
+    from kamu_api.cli.setting_rows import chosen_settings, setting_facts, setting_text
+    from kamu_assets.settings import load_settings
+
+    rows = chosen_settings(load_settings(home), key)
+    if as_json:
+        print_json([setting_facts(row) for row in rows])
+    elif key is not None:
+        for row in rows:
+            say(setting_text(row))
+    else:
+        print_rows([{"key": row.key, "from": row.source, "value": row.value} for row in rows])
+        remark("`kamu-node settings http` tells what the keys of `http` mean, and so for others")
 
 
 def migrate(home: Home = None) -> None:

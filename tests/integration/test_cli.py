@@ -274,6 +274,19 @@ def test_the_list_of_triggers_tells_how_their_last_runs_ended(cities: Home) -> N
     assert (last["outcome"], last["message"]) == ("FAILED", failed.message)
 
 
+def test_settings_fit_a_terminal_and_are_told_at_length_where_asked(home: Home) -> None:
+    home.write("home/node.yaml", "http: {port: 18999}\n")
+
+    lines = home.ok("settings").splitlines()
+    assert max(len(line.rstrip()) for line in lines if not line.startswith("home ")) <= 100
+    assert ["http.port", "node.yaml", "18999"] in [line.split() for line in lines]
+    assert home.ok("settings", "http.port") == "http.port: 18999  (node.yaml)\n  port of REST and the API\n"
+    rows = {row["key"]: row for row in home.json("settings")}
+    assert rows["http.port"]["value"] == 18999
+    assert rows["engine.names"]["value"]["flink"] == "incremental"
+    assert "`kamu-node settings` shows" in home.refusal("settings", "htpp")
+
+
 def test_nothing_to_show_is_said(home: Home) -> None:
     empty = home.run("list")
     assert (empty.code, empty.out) == (0, "")

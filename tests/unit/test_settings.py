@@ -125,3 +125,22 @@ def test_a_variable_has_a_name(tmp_path: Path) -> None:
 
     with pytest.raises(SettingsError, match=r"ingest\.variables"):
         load_settings(tmp_path)
+
+
+def test_every_setting_is_told_as_yaml_with_where_it_was_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "node.yaml").write_text("http: {port: 9000}\negress: {allow: ['::1']}\nstorage: {root_path: /data}\n")
+    monkeypatch.setenv("KAMU_NODE__HTTP__PORT", "9001")
+    monkeypatch.setenv("KAMU_NODE__DATABASE", '{"url": "postgresql://node:s3cr3t@db/node"}')
+    monkeypatch.setenv("KAMU_NODE__QUERY__WORKERS", "")
+
+    rows = {row.key: (row.value, row.source) for row in describe_settings(load_settings(tmp_path))}
+
+    assert rows["http.port"] == ("9001", "environment")
+    assert rows["database.url"] == ("postgresql://node:***@db/node", "environment")
+    assert rows["egress.allow"] == ("['::1']", "node.yaml")
+    assert rows["storage.root_path"] == ("/data", "node.yaml")
+    assert rows["storage.derivative_path"] == ("null", "default")
+    assert rows["engine.names"] == ("{datafusion: datafusion, flink: incremental}", "default")
+    assert rows["query.memory_limit"] == ("1.0GiB", "default")
+    assert rows["query.workers"] == ("2", "default")
+    assert rows["home"] == (str(tmp_path), "command")
