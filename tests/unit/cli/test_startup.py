@@ -6,7 +6,7 @@ import sys
 import pytest
 
 HEAVY = (
-    *("pyarrow", "numpy", "datafusion", "dagster", "sqlalchemy", "pydantic"),
+    *("pyarrow", "numpy", "datafusion", "dagster", "sqlalchemy", "kamu_assets.odf.identity"),
     *("fastapi", "polars", "boto3", "strawberry"),
 )
 _PROGRAM = """
