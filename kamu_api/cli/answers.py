@@ -5,7 +5,7 @@ import json
 import sys
 from typing import Any
 
-from kamu_api.cli.output import print_json, print_rows, remark
+from kamu_api.cli.output import number_text, print_json, print_rows, remark
 from kamu_assets.errors import InvalidError
 from kamu_assets.query.model import QueryResponse
 
@@ -17,6 +17,11 @@ def known_format(text: str, *, as_json: bool) -> str:
     if text not in FORMATS:
         raise InvalidError(f"unknown format {text!r}; there are {', '.join(FORMATS)}")
     return "json" if as_json else text
+
+
+def is_for_people(form: str) -> bool:
+    """Whether numbers that JSON does not have can be shown."""
+    return form in ("table", "csv")
 
 
 def query_text(argument: str | None) -> str:
@@ -64,4 +69,6 @@ def _print_structs(names: list[str], rows: list[list[Any]], form: str) -> None:
 
 def _csv_cell(value: Any) -> Any:
     """Numbers and texts as they are, truth and nested values as JSON."""
+    if isinstance(value, float):
+        return number_text(value)
     return json.dumps(value, ensure_ascii=False) if isinstance(value, bool | list | dict) else value

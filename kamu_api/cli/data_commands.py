@@ -97,7 +97,7 @@ def sql(
     as_json: AsJson = False,
 ) -> None:
     """Ask in SQL (DataFusion's dialect); datasets are tables named "account/name" or "name"."""
-    from kamu_api.cli.answers import known_format, print_answer, query_text, tell_if_cut
+    from kamu_api.cli.answers import is_for_people, known_format, print_answer, query_text, tell_if_cut
     from kamu_assets.query.eager_workers import workers_begun
     from kamu_assets.query.model import DataFormat, QueryRequest
 
@@ -105,7 +105,7 @@ def sql(
     text = query_text(query)
     with workers_begun(), local_node(home) as node:
         wanted = node.settings.query.max_rows if limit is None else limit
-        request = QueryRequest(text, limit=wanted, data_format=DataFormat.JSON_AOA)
+        request = QueryRequest(text, limit=wanted, data_format=DataFormat.JSON_AOA, keeps_nan=is_for_people(form))
         answer = node.query.query(node.auth.admin_caller(), request)
     print_answer(answer, form)
     tell_if_cut(answer)
@@ -121,7 +121,7 @@ def tail(
     as_json: AsJson = False,
 ) -> None:
     """Print the newest rows of a dataset."""
-    from kamu_api.cli.answers import known_format, print_answer
+    from kamu_api.cli.answers import is_for_people, known_format, print_answer
     from kamu_assets.odf.identity import parse_dataset_ref
     from kamu_assets.query.eager_workers import workers_begun
     from kamu_assets.query.model import DataFormat
@@ -134,5 +134,6 @@ def tail(
             skip=skip,
             limit=count,
             data_format=DataFormat.JSON_AOA,
+            keeps_nan=is_for_people(form),
         )
     print_answer(answer, form)

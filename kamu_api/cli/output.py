@@ -84,10 +84,17 @@ def print_rows(
     (console if console.is_terminal else Console(width=_PIPE_WIDTH)).print(table)
 
 
+def number_text(value: float) -> str:
+    """The shortest text that means the number; `NaN`, `inf` and `-inf` as kamu shows them."""
+    return repr(value).replace("nan", "NaN")
+
+
 def cell_text(value: Any) -> str:
     """A value as one table cell; markup of the data stays text."""
     if value is None:
         return ""
+    if isinstance(value, float):
+        return number_text(value)
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     return text.replace("[", "\\[")
 

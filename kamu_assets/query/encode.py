@@ -1,14 +1,17 @@
 """Rows as JSON text in three shapes, batch by batch, up to a limit."""
 
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import pyarrow as pa
 
 from kamu_assets.errors import InvalidError
 from kamu_assets.query.model import DataFormat
+from kamu_assets.query.requests import AnswerShape
 from kamu_assets.query.values import json_values
 
 _SLICE_ROWS: Final = 1024
@@ -28,11 +31,9 @@ class EncodedRows:
     num_records: int
 
 
-def encode_rows(
-    schema: pa.Schema, batches: Iterable[pa.RecordBatch], *, data_format: DataFormat, sort_keys: bool, limit_bytes: int
-) -> EncodedRows:
+def encode_rows(schema: pa.Schema, batches: Iterable[pa.RecordBatch], shape: AnswerShape) -> EncodedRows:
     """Keys in alphabetical order, as REST gives them, or in the order of the columns."""
-    columns = _Columns(schema, sort_keys=sort_keys)
+    columns, data_format = _Columns(schema, shape), shape.data_format
     parts: list[list[str]] = [[] for _ in schema] if data_format is DataFormat.JSON_SOA else [[]]
     size = rows = 0
     for batch in batches:
@@ -40,8 +41,8 @@ def encode_rows(
             piece = batch.slice(start, _SLICE_ROWS)
             texts = columns.texts(piece, data_format)
             size += sum(len(text) for text in texts)
-            if size > limit_bytes:
-                raise AnswerTooLargeError(limit_bytes)
+            if size > shape.limit_bytes:
+                raise AnswerTooLargeError(shape.limit_bytes)
             for part, text in zip(parts, texts, strict=True):
                 part.append(text)
             rows += piece.num_rows
@@ -50,9 +51,10 @@ def encode_rows(
 
 
 class _Columns:
-    def __init__(self, schema: pa.Schema, *, sort_keys: bool) -> None:
+    def __init__(self, schema: pa.Schema, shape: AnswerShape) -> None:
         self._names = schema.names
-        self._sort_keys = sort_keys
+        self._sort_keys = shape.sort_keys
+        self._keeps_nan = shape.keeps_nan
 
     def texts(self, batch: pa.RecordBatch, data_format: DataFormat) -> list[str]:
         """Items without brackets: of the rows, or of each column."""
@@ -75,4 +77,21 @@ class _Columns:
         return self._json(values)[1:-1]
 
     def _json(self, value: object) -> str:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=self._sort_keys)
+        text = partial(json.dumps, ensure_ascii=False, separators=(",", ":"), sort_keys=self._sort_keys)
+        try:
+            return text(value, allow_nan=self._keeps_nan)
+        except ValueError:
+            return text(_without_nan(value))
+
+
+def _without_nan(value: Any) -> Any:
+    """JSON has no such numbers: they are null."""
+    match value:
+        case float():
+            return value if math.isfinite(value) else None
+        case list():
+            return [_without_nan(item) for item in value]
+        case dict():
+            return {key: _without_nan(item) for key, item in value.items()}
+        case _:
+            return value

@@ -55,9 +55,7 @@ def _answer(frame: datafusion.DataFrame, shape: AnswerShape) -> JobAnswer:
     try:
         schema = frame.schema()
         batches = _of_plan(frame, shape) if about_plan else _of_rows(frame, shape)
-        rows = encode_rows(
-            schema, batches, data_format=shape.data_format, sort_keys=shape.sort_keys, limit_bytes=shape.limit_bytes
-        )
+        rows = encode_rows(schema, batches, shape)
     except BaseException as error:  # noqa: BLE001 - a panic of the library is a BaseException
         refuse_panic(error)
         raise QueryFailedError(_LOCATION.sub(r"\1", plain_text(error))) from None

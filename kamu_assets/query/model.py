@@ -48,6 +48,8 @@ class QueryRequest:
     limit: int | None = None
     data_format: DataFormat = DataFormat.JSON_AOS
     sort_keys: bool = True
+    # NaN and infinities as such, which are no JSON, rather than as null: for readers of `QueryResponse.rows` only.
+    keeps_nan: bool = False
 
 
 @dataclass(frozen=True)

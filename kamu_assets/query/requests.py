@@ -18,6 +18,7 @@ class AnswerShape:
     data_format: DataFormat
     sort_keys: bool
     limit_bytes: int
+    keeps_nan: bool = False
 
 
 @dataclass(frozen=True)

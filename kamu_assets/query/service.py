@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Final
 
 from kamu_assets.auth.model import Caller
@@ -48,6 +49,7 @@ class QueryService:
     def query(self, caller: Caller, request: QueryRequest, *, cancel: threading.Event | None = None) -> QueryResponse:
         """Run SQL over the datasets the caller may read, each as of its head when the query is planned."""
         shape = self._shape(request.skip, request.limit, request.data_format, sort_keys=request.sort_keys)
+        shape = replace(shape, keeps_nan=request.keeps_nan)
         catalog = QueryCatalog(caller, datasets=self._datasets, chains=self._chains)
         job = QueryJob(request.sql, shape, self._memory_bytes)
         with bad_slices_blamed(lambda: self._slices(catalog.read)):
@@ -62,6 +64,7 @@ class QueryService:
         skip: int = 0,
         limit: int | None = None,
         data_format: DataFormat = DataFormat.JSON_AOS,
+        keeps_nan: bool = False,
         cancel: threading.Event | None = None,
     ) -> QueryResponse:
         """The newest rows but `skip`, in offset order. Reads only the slices that hold them."""
@@ -72,7 +75,7 @@ class QueryService:
         last = state.next_offset - 1 - skip
         first = max(0, last - shape.limit + 1)
         table = table_spec(entry, state, datasets=self._datasets, chains=self._chains, offsets=(first, last))
-        whole = AnswerShape(0, shape.limit, data_format, sort_keys=False, limit_bytes=self._max_answer_bytes)
+        whole = replace(shape, skip=0, keeps_nan=keeps_nan)
         job = TailJob(table, first, last, whole, self._memory_bytes)
         with bad_slices_blamed(lambda: self._slices([entry])):
             answer = self._pool.run(run_tail, job, cancel=cancel)

@@ -1,10 +1,9 @@
 """Arrow values as JSON values, as Kamu's clients know them.
 
 Decimals are text, times RFC 3339 with `Z` (none without a zone) and no needless fraction, 64-bit integers are written
-in full, binary is hexadecimal, NaN and infinities are null.
+in full, binary is hexadecimal. NaN and infinities stay what they are: whoever writes JSON makes them null.
 """
 
-import math
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -75,14 +74,10 @@ def _duration(nanos: int) -> str:
     return f"{'-' if nanos < 0 else ''}PT{seconds}{digits}S"
 
 
-def _floats(array: pa.Array) -> list[Any]:
-    return [value if value is not None and math.isfinite(value) else None for value in array.to_pylist()]
-
-
 def _short_floats(array: pa.Array) -> list[Any]:
     """The shortest text that means the same 16 or 32 bits."""
     narrow = np.float16 if pt.is_float16(array.type) else np.float32
-    return [None if value is None else float(str(narrow(value))) for value in _floats(array)]
+    return [None if value is None else float(str(narrow(value))) for value in array.to_pylist()]
 
 
 def _decimals(array: pa.Array) -> list[Any]:
@@ -146,8 +141,8 @@ def _interval(months: int, days: int, nanos: int) -> str:
 
 
 _CONVERSIONS: Final[tuple[tuple[Callable[[Any], bool], Callable[[Any], list[Any]]], ...]] = (
-    (pt.is_float64, _floats),
-    (pt.is_floating, _short_floats),
+    (pt.is_float16, _short_floats),
+    (pt.is_float32, _short_floats),
     (pt.is_timestamp, _timestamps),
     (pt.is_date, _dates),
     (pt.is_time, _times),

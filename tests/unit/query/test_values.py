@@ -1,4 +1,6 @@
 import json
+import re
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -7,7 +9,10 @@ import pytest
 
 from kamu_assets.query.encode import encode_rows
 from kamu_assets.query.model import DataFormat, UnknownFormatError
+from kamu_assets.query.requests import AnswerShape
 from kamu_assets.query.values import json_values
+
+SHAPE = AnswerShape(0, 100, DataFormat.JSON_AOS, sort_keys=True, limit_bytes=1000)
 
 
 @pytest.mark.parametrize(
@@ -16,7 +21,7 @@ from kamu_assets.query.values import json_values
         (pa.array([2**63 - 1, None]), [2**63 - 1, None]),
         (pa.array([2**64 - 1], pa.uint64()), [2**64 - 1]),
         (pa.array([True, None]), [True, None]),
-        (pa.array([0.1, float("nan"), float("inf"), None]), [0.1, None, None, None]),
+        (pa.array([0.1, float("inf"), None]), [0.1, float("inf"), None]),
         (pa.array([0.1], pa.float32()), [0.1]),
         (pa.array([Decimal("1.25"), Decimal("-0.01"), None], pa.decimal128(10, 2)), ["1.25", "-0.01", None]),
         (pa.array([Decimal(10) ** 20], pa.decimal256(50, 0)), ["100000000000000000000"]),
@@ -50,9 +55,33 @@ def test_values_are_what_clients_expect(array: pa.Array, values: list[Any]) -> N
 def test_slices_of_arrays_give_their_own_values() -> None:
     batch = pa.record_batch({"l": pa.array([[1], [2, 3], None]), "s": pa.array([{"a": 1}, {"a": 2}, None])}).slice(1)
 
-    rows = encode_rows(batch.schema, [batch], data_format=DataFormat.JSON_AOS, sort_keys=True, limit_bytes=1000)
+    rows = encode_rows(batch.schema, [batch], SHAPE)
 
     assert json.loads(rows.data) == [{"l": [2, 3], "s": {"a": 2}}, {"l": None, "s": None}]
+
+
+@pytest.mark.parametrize("data_format", DataFormat)
+def test_numbers_that_json_does_not_have_are_null_unless_they_are_wanted(data_format: DataFormat) -> None:
+    floats = [0.5, float("nan"), float("inf"), float("-inf"), None]
+    batch = pa.record_batch(
+        {
+            "d": pa.array(floats),
+            "h": pa.array(floats, pa.float16()),
+            "l": pa.array([[one] for one in floats]),
+            "s": pa.array([{"x": one} for one in floats]),
+        }
+    )
+    shape = replace(SHAPE, data_format=data_format)
+
+    plain = encode_rows(batch.schema, [batch], shape).data
+    special = encode_rows(batch.schema, [batch], replace(shape, keeps_nan=True)).data
+
+    assert json.loads(plain, parse_constant=pytest.fail)
+    assert (
+        special.decode().replace("-Infinity", "null").replace("Infinity", "null").replace("NaN", "null").encode()
+        == plain
+    )
+    assert [special.count(word) for word in (b"NaN", b"Infinity", b"-Infinity")] == [4, 8, 4]
 
 
 @pytest.mark.parametrize(
