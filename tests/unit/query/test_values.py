@@ -77,10 +77,7 @@ def test_numbers_that_json_does_not_have_are_null_unless_they_are_wanted(data_fo
     special = encode_rows(batch.schema, [batch], replace(shape, keeps_nan=True)).data
 
     assert json.loads(plain, parse_constant=pytest.fail)
-    assert (
-        special.decode().replace("-Infinity", "null").replace("Infinity", "null").replace("NaN", "null").encode()
-        == plain
-    )
+    assert re.sub(b"NaN|-?Infinity", b"null", special) == plain
     assert [special.count(word) for word in (b"NaN", b"Infinity", b"-Infinity")] == [4, 8, 4]
 
 
