@@ -13,6 +13,7 @@ from kamu_assets.monitoring.logs import configure_logging
 from kamu_assets.node import Node, open_node
 from kamu_assets.orchestration import publisher, reporter
 from kamu_assets.orchestration.catalog import Catalog
+from kamu_assets.orchestration.execution import RunExecutor
 from kamu_assets.orchestration.instance import open_instance
 from kamu_assets.orchestration.materialization import Materializations
 from kamu_assets.orchestration.publisher import CatalogPublisher
@@ -94,9 +95,12 @@ def run_worker(node: Node) -> None:
         WarmWorker(
             instance=instance,
             queue=_queue(node),
-            catalog=Catalog(database=node.database, chains=node.chains),
-            builder=NodeDefinitions(updater=updater, verifier=verifier, examiner=node.doctor),
-            flows=node.flows,
+            runs=RunExecutor(
+                instance=instance,
+                catalog=Catalog(database=node.database, chains=node.chains),
+                builder=NodeDefinitions(updater=updater, verifier=verifier, examiner=node.doctor),
+                flows=node.flows,
+            ),
             max_runs=config.worker_max_runs,
         ).main()
 

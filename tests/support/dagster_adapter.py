@@ -17,6 +17,7 @@ from kamu_assets.defs.updater import NodeUpdater
 from kamu_assets.defs.verifier import NodeVerifier
 from kamu_assets.flows.model import CauseKind, Flow, FlowCause, FlowState, FlowType
 from kamu_assets.flows.scheduler import FlowScheduler
+from kamu_assets.orchestration.execution import RunExecutor
 from kamu_assets.orchestration.names import key_of
 from kamu_assets.orchestration.reaper import Reaper
 from kamu_assets.orchestration.reporter import Reporter
@@ -188,9 +189,7 @@ def worker_of(parts: Parts, instance: DagsterInstance) -> WarmWorker:
     return WarmWorker(
         instance=instance,
         queue=parts.queue,
-        catalog=parts.catalog,
-        builder=definitions_of(parts),
-        flows=parts.flows,
+        runs=RunExecutor(instance=instance, catalog=parts.catalog, builder=definitions_of(parts), flows=parts.flows),
         max_runs=1000,
         # A process that has run other tests before is none to replace.
         max_memory=sys.maxsize,
