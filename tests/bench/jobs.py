@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import json
+import math
 import os
 import pickle
 import select
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -23,6 +27,7 @@ PEERS_PYTHON = ROOT / ".venv-peers" / "bin" / "python"
 TIMEOUT_SECONDS = 900.0
 MB = 1_000_000
 _LOOK_SECONDS = 0.05
+_KEPT_BYTES = 64_000_000
 
 
 class MissingSubjectError(Exception):
@@ -44,7 +49,7 @@ class Ran:
 def run_job(subject: Subject) -> Ran:
     """Run it once."""
     python = _python(subject)
-    with tempfile.TemporaryDirectory(prefix="kamu-bench-") as folder, _Child.start(python, folder) as child:
+    with _place() as folder, _Child.start(python, folder) as child:
         child.send(pickle.dumps(subject))
         peak = child.watch()
         told = child.hear()
@@ -53,6 +58,30 @@ def run_job(subject: Subject) -> Ran:
     if "failed" in told:
         raise FailedJobError(f"{subject.name}: {told['failed']}")
     return Ran(Run(**told["took"], rss_mb=peak), told["versions"])
+
+
+@contextlib.contextmanager
+def _place() -> Iterator[str]:
+    """A folder for one job. A small one is removed after the last job.
+
+    On some file systems (ext4 without a journal) making files takes longer for minutes after many were removed.
+    """
+    folder = tempfile.mkdtemp(prefix="kamu-bench-")
+    try:
+        yield folder
+    finally:
+        if _size(Path(folder)) < _KEPT_BYTES:
+            atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _size(folder: Path) -> float:
+    try:
+        return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    except FileNotFoundError:
+        # A worker that has outlived the job still clears up.
+        return math.inf
 
 
 def _python(subject: Subject) -> str:

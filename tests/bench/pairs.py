@@ -23,6 +23,15 @@ CLOCKS = ("cpu", "wall")
 RunJob = Callable[[Subject], Ran]
 
 
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """One of our subjects, what it is held against, and what is judged."""
+
+    ours: Subject
+    against: Sequence[Subject]
+    limits: Mapping[str, float] = field(default_factory=dict)
+
+
 def compare(
     workload: str,
     ours: Subject,
@@ -33,16 +42,30 @@ def compare(
     run: RunJob = run_job,
 ) -> Iterator[Measurement]:
     """One measurement per peer and clock, and one of our memory."""
-    _check_limits(limits, against)
-    series = _Series(ours, against, run)
+    yield from compare_all(workload, [Contest(ours, against, limits)], pairs=pairs, run=run)
+
+
+def compare_all(
+    workload: str, contests: Sequence[Contest], *, pairs: int, run: RunJob = run_job
+) -> Iterator[Measurement]:
+    """The same for several of ours: whoever is in more than one contest runs once a round."""
+    for contest in contests:
+        _check_limits(contest.limits, contest.against)
+    series = _Series([one for contest in contests for one in (contest.ours, *contest.against)], run)
     for number in range(pairs):
         series.round(number)
+    for contest in contests:
+        yield from _results(workload, series, contest)
+
+
+def _results(workload: str, series: _Series, contest: Contest) -> Iterator[Measurement]:
+    ours = contest.ours
     if ours.name in series.failures:
         yield _without_ratio(workload, ours, ours, failure=series.failures[ours.name])
         return
-    for theirs in against:
-        yield from _measurements(workload, series, theirs, limits)
-    yield _memory(workload, series, limits)
+    for theirs in contest.against:
+        yield from _measurements(workload, series, contest, theirs)
+    yield _memory(workload, series, contest)
 
 
 def _check_limits(limits: Mapping[str, float], against: Sequence[Subject]) -> None:
@@ -55,8 +78,7 @@ def _check_limits(limits: Mapping[str, float], against: Sequence[Subject]) -> No
 class _Series:
     """All runs of a comparison."""
 
-    ours: Subject
-    against: Sequence[Subject]
+    subjects: Sequence[Subject]
     run: RunJob
     runs: dict[str, dict[int, Run]] = field(default_factory=dict)
     versions: dict[str, Mapping[str, str]] = field(default_factory=dict)
@@ -67,7 +89,7 @@ class _Series:
 
     def round(self, number: int) -> None:
         """Each subject once, in an order that turns from round to round."""
-        subjects = [self.ours, *self.against]
+        subjects = list({subject.name: subject for subject in self.subjects}.values())
         turn = number % len(subjects)
         for subject in subjects[turn:] + subjects[:turn]:
             if subject.name not in self.missing and subject.name not in self.failures:
@@ -85,11 +107,9 @@ class _Series:
             self.runs.setdefault(subject.name, {})[number] = ran.run
             self.versions[subject.name] = ran.versions
 
-    def ratios(self, theirs: Subject, clock: str) -> list[float]:
-        ours, others = self.runs[self.ours.name], self.runs[theirs.name]
-        return [
-            _seconds(ours[number], clock) / _seconds(others[number], clock) for number in ours.keys() & others.keys()
-        ]
+    def ratios(self, ours: Subject, theirs: Subject, clock: str) -> list[float]:
+        own, others = self.runs[ours.name], self.runs[theirs.name]
+        return [_seconds(own[number], clock) / _seconds(others[number], clock) for number in own.keys() & others.keys()]
 
     def middle(self, subject: Subject) -> dict[str, float]:
         runs = self.runs[subject.name].values()
@@ -101,44 +121,44 @@ def _seconds(run: Run, clock: str) -> float:
     return max(run.cpu_s if clock == "cpu" else run.wall_s, 0.001)
 
 
-def _measurements(
-    workload: str, series: _Series, theirs: Subject, limits: Mapping[str, float]
-) -> Iterator[Measurement]:
+def _measurements(workload: str, series: _Series, contest: Contest, theirs: Subject) -> Iterator[Measurement]:
+    ours = contest.ours
     missing, failure = series.missing.get(theirs.name), series.failures.get(theirs.name)
     if missing or failure:
-        yield _without_ratio(workload, series.ours, theirs, missing=missing, failure=failure)
+        yield _without_ratio(workload, ours, theirs, missing=missing, failure=failure)
         return
     for clock in CLOCKS:
-        limit = limits.get(theirs.name if clock == "cpu" else f"{theirs.name} wall")
-        ratios = series.ratios(theirs, clock)
+        limit = contest.limits.get(theirs.name if clock == "cpu" else f"{theirs.name} wall")
+        ratios = series.ratios(ours, theirs, clock)
         yield Measurement(
-            f"{workload}: {series.ours.name} / {theirs.name}, {clock}",
+            f"{workload}: {ours.name} / {theirs.name}, {clock}",
             statistics.median(ratios),
             "x",
             series.machine,
             limit=limit,
             by_clock=clock == "wall",
             details={
-                **_names(workload, series.ours, theirs, limit),
+                **_names(workload, ours, theirs, limit),
                 "clock": clock,
                 "ratio": statistics.median(ratios),
                 "min": min(ratios),
                 "max": max(ratios),
                 "pairs": len(ratios),
-                **series.middle(series.ours),
+                **series.middle(ours),
                 "theirs": series.middle(theirs),
                 "peer_versions": dict(series.versions[theirs.name]),
             },
         )
 
 
-def _memory(workload: str, series: _Series, limits: Mapping[str, float]) -> Measurement:
-    most = max(run.rss_mb for run in series.runs[series.ours.name].values())
-    limit = limits.get(RSS)
-    names = {"workload": workload, "subject": series.ours.name, "guard": limit}
-    details = {**names, **series.middle(series.ours)}
+def _memory(workload: str, series: _Series, contest: Contest) -> Measurement:
+    ours = contest.ours
+    most = max(run.rss_mb for run in series.runs[ours.name].values())
+    limit = contest.limits.get(RSS)
+    names = {"workload": workload, "subject": ours.name, "guard": limit}
+    details = {**names, **series.middle(ours)}
     return Measurement(
-        f"{workload}: {series.ours.name}, memory",
+        f"{workload}: {ours.name}, memory",
         most,
         "MB",
         series.machine,

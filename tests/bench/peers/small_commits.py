@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -43,7 +42,9 @@ def slice_rows(rows: pa.Table, offset: int, system_millis: int) -> pa.Table:
     return pa.table(list((system | own).values()), schema=pa.schema(fields))
 
 
-def bare_commits(folder: Path, *, tables: Sequence[pa.Table], synced: bool) -> Table:
+def bare_commits(
+    folder: Path, *, tables: Sequence[pa.Table], synced: bool, on_commit: Callable[[], object] = int
+) -> Table:
     """Parquet and both hashes in memory, then three files: slice, block, reference. No rules, no database."""
     for name in ("data", "blocks", "refs"):
         (folder / name).mkdir()
@@ -64,17 +65,16 @@ def bare_commits(folder: Path, *, tables: Sequence[pa.Table], synced: bool) -> T
         _put(folder / "blocks" / head.hexdigest(), block + bytes(150), synced=synced)
         _put(folder / "refs" / "head", head.hexdigest().encode(), synced=synced)
         previous = head.digest()
+        on_commit()
     return Table(folder / "data", offset, len(tables))
 
 
-def delta_commits(folder: Path, *, tables: Sequence[pa.Table], kept_open: bool = False) -> Table:
-    """By the table's address, or with the table kept open."""
-    from deltalake import DeltaTable, write_deltalake
+def delta_commits(folder: Path, *, tables: Sequence[pa.Table]) -> Table:
+    """By the table's address, one commit after another."""
+    from deltalake import write_deltalake
 
-    place: Any = str(folder / "delta")
+    place = str(folder / "delta")
     write_deltalake(place, tables[0])
-    if kept_open:
-        place = DeltaTable(place)
     for rows in tables[1:]:
         write_deltalake(place, rows, mode="append")
     return Table(folder / "delta", sum(rows.num_rows for rows in tables), len(tables))

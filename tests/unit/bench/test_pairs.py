@@ -8,7 +8,7 @@ import pytest
 
 from tests.bench.jobs import FailedJobError, MissingSubjectError, Ran
 from tests.bench.measurement import Machine, Measurement
-from tests.bench.pairs import compare
+from tests.bench.pairs import Contest, compare, compare_all
 from tests.bench.report import report, verdict
 from tests.bench.subject import Run, Subject
 from tests.unit.bench import subjects
@@ -60,6 +60,18 @@ def test_subjects_take_turns() -> None:
     compared(runs, pairs=4)
 
     assert runs.order == ["ours", "floor", "floor", "ours"] * 2
+
+
+def test_whoever_is_in_several_contests_runs_once_a_round() -> None:
+    runs = MadeUp(ours=[1.0, 2.0], floor=[1.0, 4.0], peer=[2.0, 2.0])
+    contests = [Contest(OURS, [PEER], {"peer": 0.6}), Contest(FLOOR, [PEER], {"peer": 0.6})]
+
+    found = {measurement.workload: measurement for measurement in compare_all("w0", contests, pairs=2, run=runs)}
+
+    assert runs.order == ["ours", "peer", "floor", "peer", "floor", "ours"]
+    cpu = [found[f"w0: {name} / peer, cpu"] for name in ("ours", "floor")]
+    assert [(one.value, one.within_guard) for one in cpu] == [(0.75, False), (1.25, False)]
+    assert cpu[1].details["subject"] == "floor"
 
 
 def test_limits_judge_the_clock_they_name() -> None:
