@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect
 
 from kamu_gateway.edge.errors import MessageAnswerError
 from kamu_gateway.edge.growing_body import GrowingBody
+from kamu_gateway.edge.unpacking import Unpacked, Unpacking
 
 SILENCE_SECONDS = 60.0
 _MIB = 1 << 20
@@ -32,16 +33,26 @@ class Intake:
         self._held = 0
 
     @asynccontextmanager
-    async def take(self, request: Request) -> AsyncIterator[bytes | Path]:
-        """The whole body: bytes, or a file that is gone when the block ends."""
+    async def take(self, request: Request, *, packed: Unpacking | None = None) -> AsyncIterator[bytes | Path]:
+        """The content of the whole body: bytes, or a file that is gone when the block ends.
+
+        Limits hold for what comes in and for what comes out.
+        """
+        packed = packed or Unpacked()
         self._check_size(declared_size(request))
         body = GrowingBody(self._folder, self._in_memory, hold=self._hold, release=self._release)
         try:
-            size = 0
+            sent = size = 0
             async for chunk in self._chunks(request):
-                size += len(chunk)
-                self._check_size(size)
-                await body.add(chunk)
+                sent += len(chunk)
+                self._check_size(sent)
+                for piece in packed.pieces(chunk):
+                    size += len(piece)
+                    self._check_size(size)
+                    await body.add(piece)
+                    # Much may come out of little: others are served in between.
+                    await asyncio.sleep(0)
+            packed.end()
             yield body.content()
         finally:
             body.discard()

@@ -14,6 +14,7 @@ from kamu_gateway.edge.datasets import DATASET, Admitted, DatasetRoute
 from kamu_gateway.edge.errors import MessageAnswerError
 from kamu_gateway.edge.node import CurrentNode
 from kamu_gateway.edge.threads import in_lane, lanes_of
+from kamu_gateway.edge.unpacking import Unpacking, unpacking
 
 router = APIRouter(route_class=DatasetRoute)
 
@@ -25,10 +26,9 @@ def media_type_of(content_type: Annotated[str | None, Header()] = None) -> str |
     raise UnsupportedMediaTypeError(f"unsupported media type {content_type!r}")
 
 
-def check_encoding(content_encoding: Annotated[str, Header()] = "identity") -> None:
-    """Nothing is unpacked here (RFC 9110, 15.5.16): taken as it is, it would be data that nobody meant."""
-    if content_encoding.strip().lower() not in {"", "identity"}:
-        raise MessageAnswerError(415, f"Unsupported content encoding {content_encoding!r}: send the data unpacked")
+def unpacking_of(content_encoding: Annotated[str, Header()] = "identity") -> Unpacking:
+    """How the body is unpacked; what is not known is refused before it is read (RFC 9110, 15.5.16)."""
+    return unpacking(content_encoding)
 
 
 def event_time_of(odf_event_time: Annotated[str | None, Header()] = None) -> Timestamp | None:
@@ -47,13 +47,14 @@ async def intake_of(request: Request) -> Intake:
     return intake
 
 
-@router.post(f"{DATASET}/ingest", dependencies=[Depends(check_encoding)])
+@router.post(f"{DATASET}/ingest")
 async def ingest(
     *,
     request: Request,
     admitted: Admitted,
     node: CurrentNode,
     intake: Annotated[Intake, Depends(intake_of)],
+    packed: Annotated[Unpacking, Depends(unpacking_of)],
     media_type: Annotated[str | None, Depends(media_type_of)],
     event_time: Annotated[Timestamp | None, Depends(event_time_of)],
     source_name: Annotated[str | None, Query(alias="sourceName")] = None,
@@ -61,7 +62,7 @@ async def ingest(
 ) -> Response:
     if upload_token is not None:
         raise MessageAnswerError(400, "this node does not offer uploads yet: send the data as the body")
-    async with intake.take(request) as content:
+    async with intake.take(request, packed=packed) as content:
         await in_lane(
             lanes_of(request).pushes,
             node.coordinator.push,

@@ -72,18 +72,61 @@ def test_a_body_that_says_it_is_too_large_is_refused_before_it_is_sent(served: S
     assert b'{"message":"Content too large: the limit is 65536 bytes (setting ingest.max_body)"}' in answer
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "GZIP", "deflate", "br", "identity, gzip"])
-def test_a_packed_body_is_refused_unread(served: ServedNode, encoding: str) -> None:
+@pytest.mark.parametrize("encoding", ["gzip", "GZIP", "x-gzip", "identity, gzip"])
+def test_a_packed_body_is_unpacked(served: ServedNode, encoding: str) -> None:
+    before = records(served)
+
+    answer = served.push("alice/log", gzip.compress(ROW) + gzip.compress(ROW * 2), **{"content-encoding": encoding})
+
+    assert answer.status_code == 200, answer.text
+    assert records(served) == before + 3
+
+
+@pytest.mark.parametrize("encoding", ["deflate", "br", "zstd", "gzip, gzip", "gzip, br"])
+def test_an_encoding_that_is_not_known_is_refused_unread_with_those_that_are(served: ServedNode, encoding: str) -> None:
+    before = served.head("alice/log")
+
+    refused = served.push("alice/log", ROW, **{"content-encoding": encoding})
+
+    assert refused.status_code == 415
+    assert refused.json() == {
+        "message": f"Unsupported content encoding {encoding!r}; known are gzip, identity, each once"
+    }
+    assert refused.headers["accept-encoding"] == "gzip, identity"
+    assert served.head("alice/log") == before
+    assert served.push("alice/log", ROW, **{"content-encoding": "identity"}).status_code == 200
+
+
+def test_a_bomb_is_refused_when_it_reaches_the_limit(served: ServedNode) -> None:
     before = served.head("alice/log")
     bomb = gzip.compress(bytes(60 << 20))
     assert len(bomb) < MAX_BODY
 
-    refused = served.push("alice/log", bomb, **{"content-encoding": encoding})
+    refused = served.push("alice/log", bomb, **{"content-encoding": "gzip"})
 
-    assert refused.status_code == 415
-    assert "send the data unpacked" in refused.text
+    assert refused.status_code == 413
     assert served.head("alice/log") == before
-    assert served.push("alice/log", ROW, **{"content-encoding": "identity"}).status_code == 200
+    wait_for_no_uploads(served)
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (ROW, "damaged"),
+        (gzip.compress(ROW)[:-3], "it is cut off"),
+        (gzip.compress(ROW) + b"\0" * 20, "damaged"),
+        (gzip.compress(ROW)[:-5] + b"\0" + gzip.compress(ROW)[-4:], "damaged"),
+        (b"", "it is cut off"),
+    ],
+)
+def test_a_body_that_is_not_packed_as_it_says_is_refused(served: ServedNode, body: bytes, reason: str) -> None:
+    before = served.head("alice/log")
+
+    refused = served.push("alice/log", body, **{"content-encoding": "gzip"})
+
+    assert refused.status_code == 400
+    assert refused.json() == {"message": f"The body is not what Content-Encoding: gzip says: {reason}"}
+    assert served.head("alice/log") == before
 
 
 def test_packed_data_that_does_not_say_so_is_no_data(served: ServedNode) -> None:

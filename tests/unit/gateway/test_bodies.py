@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
+import random
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from starlette.types import Message
 
 from kamu_gateway.edge.bodies import Intake
 from kamu_gateway.edge.errors import MessageAnswerError
+from kamu_gateway.edge.unpacking import Gunzip, unpacking
 
 DISCONNECT: Message = {"type": "http.disconnect"}
 
@@ -112,3 +115,26 @@ def test_a_disk_that_takes_nothing_is_told(tmp_path: Path) -> None:
         taken(an_intake(tmp_path / "gone"), a_request([b"x" * 50], end=END))
 
     assert refusal.value.status == 503
+
+
+@pytest.mark.parametrize("size", [1, 7, 64, 100_000])
+def test_a_packed_body_is_the_same_however_it_is_cut(tmp_path: Path, size: int) -> None:
+    content = random.Random(8).randbytes(20_000) + bytes(2 << 20)
+    packed = gzip.compress(content[:30_000]) + gzip.compress(b"") + gzip.compress(content[30_000:])
+    pieces = [packed[start : start + size] for start in range(0, len(packed), size)]
+    intake = an_intake(tmp_path, in_memory=4 << 20, budget=4 << 20, max_body=4 << 20)
+
+    async def take() -> bytes | Path:
+        async with intake.take(a_request(pieces, end=END), packed=unpacking("gzip")) as found:
+            return found
+
+    assert asyncio.run(take()) == content
+
+
+def test_pieces_of_a_bomb_are_small() -> None:
+    bomb = gzip.compress(bytes(30 << 20))
+
+    sizes = [len(piece) for piece in Gunzip().pieces(bomb)]
+
+    assert sum(sizes) == 30 << 20
+    assert max(sizes) <= 256 << 10
