@@ -138,8 +138,10 @@ def dagster_address(settings: Settings) -> str:
 
 
 def environment() -> dict[str, str]:
-    """Ours without settings of a node that somebody works with."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("KAMU_NODE_")}
+    """Ours without settings of a node that somebody works with, and with bytecode, as people start it."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("KAMU_NODE_")}
+    ours.pop("PYTHONDONTWRITEBYTECODE", None)
+    return ours
 
 
 def wait_until(look: Callable[[], T | None], *, patience: float = PATIENCE, every: float = 0.02) -> T:

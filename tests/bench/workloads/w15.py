@@ -46,7 +46,7 @@ def measure() -> Iterator[Measurement]:
 def _repeated(
     name: str, run: Callable[[], float], limit: float | None, *, by_clock: bool = True, rounds: int = ROUNDS
 ) -> Measurement:
-    """The first run is not counted: it reads files that the others find in memory."""
+    """The first run is not counted: it reads files that the others find in memory, and writes bytecode."""
     run()
     machine = Machine.now()
     took = [run() for _ in range(rounds)]
