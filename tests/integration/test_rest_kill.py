@@ -57,6 +57,10 @@ class Api:
     def token(self) -> str:
         return (self.home / "keys" / "admin.token").read_text().strip()
 
+    def resident_bytes(self) -> int:
+        fields = Path(f"/proc/{self._process.pid}/statm").read_text(encoding="ascii").split()
+        return int(fields[1]) * os.sysconf("SC_PAGE_SIZE")
+
     def kill(self) -> None:
         self._process.send_signal(signal.SIGKILL)
         self._process.wait()
