@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from kamu_assets.engines.registry import EngineRegistry
     from kamu_assets.engines.slice_writer import Encodings
     from kamu_assets.engines.workers import WorkerPool
+    from kamu_assets.odf.engine import TransformSql
     from kamu_assets.query.service import QueryService
 
 log = structlog.get_logger(__name__)
@@ -87,6 +88,7 @@ class Node:
             outbox=self.outbox,
             access=self.access,
             clock=self.clock,
+            check_transform=self._check_transform,
         )
         self.doctor = Doctor(
             database=self.database,
@@ -171,6 +173,13 @@ class Node:
             config=config,
             variables={name: value.get_secret_value() for name, value in self.settings.ingest.variables.items()},
         )
+
+    def _check_transform(self, transform: "TransformSql") -> None:
+        """What an engine of ours refuses whatever the data is."""
+        if self.settings.engine.names.get(transform.engine) == "incremental":
+            from kamu_assets.engines.incremental.beforehand import check_beforehand
+
+            check_beforehand(transform)
 
     def _engines(self, encodings: "Encodings", pool: "WorkerPool") -> "EngineRegistry":
         """The implementation for each name that a manifest may give."""

@@ -37,6 +37,7 @@ class MetadataEvents:
         if isinstance(event, SetTransform):
             _require_derivative(entry)
             self._require_inputs(caller, event)
+            self._datasets.check_transform(event.transform)
         if expected_head is not None:
             return self._append(entry, event, expected_head)
         for _ in range(_ATTEMPTS - 1):

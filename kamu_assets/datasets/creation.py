@@ -14,10 +14,14 @@ from kamu_assets.datasets.lookup import DEFAULT_ACCOUNT, Lookup
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.datasets.snapshots import in_order, resolved_events
 from kamu_assets.governance.access import Access
-from kamu_assets.odf.dataset import DatasetSnapshot
+from kamu_assets.odf.dataset import DatasetSnapshot, SetTransform
+from kamu_assets.odf.engine import TransformSql
 from kamu_assets.odf.identity import AccountName, DatasetID, DatasetRef
 from kamu_assets.odf.snapshot import normalize_snapshot
 from kamu_assets.odf.timestamp import Timestamp
+
+# Raises when it is plain that a query will never be computed here.
+CheckTransform = Callable[[TransformSql], None]
 
 
 def random_dataset_id() -> DatasetID:
@@ -37,6 +41,7 @@ class Creation:
         access: Access,
         clock: Clock,
         new_dataset_id: Callable[[], DatasetID] = random_dataset_id,
+        check_transform: CheckTransform | None = None,
     ) -> None:
         self._database = database
         self._committer = committer
@@ -45,6 +50,7 @@ class Creation:
         self._lookup = Lookup(access)
         self._clock = clock
         self._new_dataset_id = new_dataset_id
+        self._check_transform = check_transform
 
     def create(
         self,
@@ -56,6 +62,9 @@ class Creation:
     ) -> DatasetEntry:
         """A dataset of the account that the name states, or `account`, or the caller's."""
         snapshot = normalize_snapshot(snapshot)
+        for event in snapshot.metadata:
+            if isinstance(event, SetTransform) and self._check_transform is not None:
+                self._check_transform(event.transform)
         now = system_time or self._clock.now()
         with self._database.reading() as tx:
             owner = self._owner(tx, caller, snapshot.name.account or account)

@@ -12,7 +12,7 @@ from kamu_assets.datasets.adoption import Adoption, Examine
 from kamu_assets.datasets.chains import ChainBlock, Chains
 from kamu_assets.datasets.changes import Changes
 from kamu_assets.datasets.commit import Committer
-from kamu_assets.datasets.creation import Creation, random_dataset_id
+from kamu_assets.datasets.creation import CheckTransform, Creation, random_dataset_id
 from kamu_assets.datasets.damaged_slices import StoredSlice
 from kamu_assets.datasets.directory import OnProgress
 from kamu_assets.datasets.head_files import HeadFiles
@@ -25,6 +25,7 @@ from kamu_assets.datasets.statistics import StatisticsStore
 from kamu_assets.datasets.store import DatasetStore
 from kamu_assets.governance.access import Access, Action
 from kamu_assets.odf.dataset import DatasetSnapshot
+from kamu_assets.odf.engine import TransformSql
 from kamu_assets.odf.identity import AccountName, DatasetAlias, DatasetID, DatasetRef
 from kamu_assets.odf.multihash import Multihash
 from kamu_assets.odf.names import DatasetName
@@ -59,6 +60,7 @@ class Datasets:
         access: Access,
         clock: Clock,
         new_dataset_id: Callable[[], DatasetID] = random_dataset_id,
+        check_transform: CheckTransform | None = None,
     ) -> None:
         self._database = database
         self._volumes = volumes
@@ -80,7 +82,9 @@ class Datasets:
             access=access,
             clock=clock,
             new_dataset_id=new_dataset_id,
+            check_transform=check_transform,
         )
+        self._check_transform = check_transform
         self._adoption = Adoption(
             database=database, volumes=volumes, outbox=outbox, accounts=accounts, access=access, clock=clock
         )
@@ -106,6 +110,11 @@ class Datasets:
     ) -> list[DatasetEntry]:
         """New datasets, those first that others of them read."""
         return self._creation.create_all(caller, snapshots, account=account, system_time=system_time)
+
+    def check_transform(self, transform: TransformSql) -> None:
+        """Raise when it is plain that the query will never be computed here; an InvalidError says why."""
+        if self._check_transform is not None:
+            self._check_transform(transform)
 
     def adopt(
         self,

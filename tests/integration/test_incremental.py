@@ -17,9 +17,11 @@ from kamu_assets.coordinator.results import PullResult, Updated
 from kamu_assets.coordinator.service import PushData
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.engines.registry import UnknownEngineError
+from kamu_assets.engines.sql_guard import InvalidQueryError
 from kamu_assets.node import Node, open_node
 from kamu_assets.odf.chain_state import ChainState
-from kamu_assets.odf.engine import normalize_transform
+from kamu_assets.odf.dataset import SetTransform
+from kamu_assets.odf.engine import TransformSql, normalize_transform
 from kamu_assets.odf.identity import parse_dataset_ref
 from kamu_assets.odf.timestamp import Timestamp
 from kamu_assets.settings import EngineSettings, load_settings
@@ -220,3 +222,41 @@ def test_late_rows_are_told_to_people_and_scripts(tmp_path: Path) -> None:
 
     assert first["lateRows"] == 0
     assert told == "kamu/hourly: 0 new record(s) in 1 block(s); 1 late record(s) of its inputs left out\n"
+
+
+@pytest.mark.parametrize(
+    ("query", "construct"),
+    [
+        (HOURLY.replace("GROUP BY TUMBLE", "GROUP BY HOP"), "HOP(…) is not supported"),
+        (HOURLY.replace("'1' HOUR", "'1' MONTH"), "a window of INTERVAL 1 MONTH (not so many"),
+        ("SELECT event_time, now() AS seen FROM flights", "now(), which is not the same on every run,"),
+    ],
+)
+def test_what_no_data_makes_computable_is_refused_when_it_is_added(tmp_path: Path, query: str, construct: str) -> None:
+    with open_node(load_settings(tmp_path)) as node:
+        admin = node.auth.admin_caller()
+        node.datasets.create_from_snapshot(admin, FLIGHTS)
+        sound = node.datasets.create_from_snapshot(admin, flink("sound", HOURLY, "flights"))
+        event = next(
+            found.block.event for found in node.chains.blocks(sound.id) if isinstance(found.block.event, SetTransform)
+        )
+        transform = normalize_transform(TransformSql(engine="flink", query=query))
+
+        with pytest.raises(InvalidQueryError) as refused:
+            node.datasets.create_from_snapshot(admin, flink("hopping", query, "flights"))
+        with pytest.raises(InvalidQueryError):
+            node.coordinator.commit_event(admin, sound.id, event.model_copy(update={"transform": transform}))
+
+        assert str(refused.value).startswith(f"engine 'flink': {construct}")
+        assert [str(entry.name) for entry in node.datasets.list(admin)] == ["flights", "sound"]
+        # Of `datafusion` nothing is known before it has run.
+        node.datasets.create_from_snapshot(admin, derivative("stateless", query, "flights"))
+
+
+def test_other_implementations_of_the_name_may_know_more(tmp_path: Path) -> None:
+    settings = load_settings(tmp_path, engine=EngineSettings(names={"flink": "grpc://127.0.0.1:1"}))
+    with open_node(settings) as node:
+        admin = node.auth.admin_caller()
+        node.datasets.create_from_snapshot(admin, FLIGHTS)
+
+        node.datasets.create_from_snapshot(admin, flink("hopping", HOURLY.replace("TUMBLE(", "HOP("), "flights"))
