@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kamu_assets.coordinator.ingest.sidecars import building
 from kamu_assets.coordinator.ingest.sidecars.building import RunBuilder, Workshop
 from kamu_assets.coordinator.ingest.sidecars.equality import distinct
 from kamu_assets.coordinator.ingest.sidecars.key_hash import key_hashes, tells_all
@@ -102,6 +103,25 @@ def test_a_run_of_many_batches_is_searched_as_one(tmp_path: Path) -> None:
 
     assert len(run.batch_notes) > 1
     assert found == {number: str(number) for number in (0, 262_143, 262_144, 599_999)}
+
+
+@pytest.mark.parametrize(("chunk_rows", "touches_disk"), [(100, False), (99, True), (10, True)])
+def test_a_run_for_oneself_touches_the_disk_only_if_it_is_large(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk_rows: int, *, touches_disk: bool
+) -> None:
+    monkeypatch.setattr(building, "CHUNK_ROWS", chunk_rows)
+    payload = pa.schema([("key", pa.int64()), ("value", pa.string())])
+    builder = RunBuilder(Workshop(tmp_path, key=["key"], payload=payload, seed=5), for_others=False)
+    for start in range(0, 99, 33):
+        keys = [number % 50 for number in range(start, start + 33)]
+        builder.add(pa.record_batch([pa.array(keys), pa.array([f"{start} {key}" for key in keys])], schema=payload))
+
+    run = builder.finish()
+
+    assert run is not None
+    assert run.rows == 50
+    assert _found(run, [0, 32, 49]) == {0: "33 0", 32: "66 32", 49: "33 49"}, "of each key the newest row"
+    assert bool(list(tmp_path.iterdir())) is touches_disk
 
 
 def _run(folder: Path, rows: list[tuple[int, str]]) -> Run:

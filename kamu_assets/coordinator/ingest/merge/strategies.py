@@ -111,7 +111,7 @@ class Merge:
         merge = UpsertMerge(LatestState(history), self._comparison(strategy, schema), operation=self._operation)
         rows = self._fitted(batches, schema, history)
         payload = _fitted_schema(schema, history, self._operation)
-        return merge.changes(rows, RunBuilder(history.workshop(self._bench.scratch, payload)))
+        return merge.changes(rows, RunBuilder(history.workshop(self._bench.scratch, payload), for_others=False))
 
     def _no_history(self, strategy: MergeStrategyUpsertStream, schema: pa.Schema) -> History:
         # Rows are picked out of runs, which Arrow cannot do where texts are views.

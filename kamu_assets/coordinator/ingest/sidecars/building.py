@@ -72,10 +72,11 @@ class Workshop:
 
 
 class RunBuilder:
-    """`add` rows in order of time, then `finish`."""
+    """`add` rows in order of time, then `finish`. What is not kept for others touches the disk only if it is large."""
 
-    def __init__(self, workshop: Workshop) -> None:
+    def __init__(self, workshop: Workshop, *, for_others: bool = True) -> None:
         self._workshop = workshop
+        self._for_others = for_others
         self._pending: list[pa.RecordBatch] = []
         self._rows = self._bytes = 0
         self._chunks: list[Run] = []
@@ -90,6 +91,8 @@ class RunBuilder:
 
     def finish(self) -> Run | None:
         """All rows as one run; None when there were none."""
+        if self._rows and not self._for_others and not self._chunks:
+            return Run.in_memory(list(in_batches([self._taken()])))
         self._flush()
         if len(self._chunks) < 2:  # noqa: PLR2004 - one is merged already
             return self._chunks[0] if self._chunks else None
@@ -100,11 +103,16 @@ class RunBuilder:
     def _flush(self) -> None:
         if not self._rows:
             return
+        rows = self._taken()
+        self._chunks.append(self._workshop.keep(lambda: in_batches([rows])))
+
+    def _taken(self) -> pa.RecordBatch:
+        """What is pending, in order."""
         workshop = self._workshop
         rows = sorted_rows(one_batch(self._pending), workshop.schema, key=workshop.key, seed=workshop.seed)
-        self._chunks.append(workshop.keep(lambda: in_batches([rows])))
         self._pending = []
         self._rows = self._bytes = 0
+        return rows
 
 
 def _tail(runs: Sequence[Run]) -> int:
