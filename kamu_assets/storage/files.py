@@ -38,6 +38,30 @@ def pending_path(folder: Path) -> Path:
     return folder / f"{PENDING_PREFIX}{secrets.token_hex(_RANDOM_BYTES)}"
 
 
+def write_pending(folder: Path, content: bytes, *, modified: int, synced: bool) -> Path:
+    """A new file that is whole, last modified at that many nanoseconds, and on disk if that is wanted; or none."""
+    path = pending_path(folder)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        _write_all(descriptor, content)
+        os.utime(descriptor, ns=(modified, modified))
+        if synced:
+            sync_content(descriptor)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            path.unlink()
+        raise
+    finally:
+        os.close(descriptor)
+    return path
+
+
+def _write_all(descriptor: int, content: bytes) -> None:
+    left = memoryview(content)
+    while left:
+        left = left[os.write(descriptor, left) :]
+
+
 def sync_folder(folder: Path) -> None:
     """Make the names in a folder durable."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -51,9 +75,14 @@ def sync_file(path: Path) -> None:
     """Make the content of a file durable, whoever wrote it."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        sync_content(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sync_content(descriptor: int) -> None:
+    """The same for a file that is open."""
+    os.fsync(descriptor)
 
 
 def replace_unsynced(file: Path, target: Path) -> None:

@@ -24,6 +24,7 @@ from kamu_assets.storage.files import (
     sync_file,
     sync_folder,
     told_plainly,
+    write_pending,
 )
 from kamu_assets.storage.keys import check_key, check_prefix
 from kamu_assets.storage.local_pending import LocalPendingObject
@@ -73,11 +74,18 @@ class LocalObjectStore:
 
     def put(self, key: str, data: bytes, *, condition: Condition | None = None, lasting: bool = True) -> ObjectInfo:
         """Write atomically."""
-        check_key(key)
-        with self.writer(key.rpartition("/")[0]) as pending:
-            pending.write(data)
-            pending.close()
-            return self._place(pending.path, key, condition, synced=self._synced and lasting)
+        target = self._path(key)
+        synced = self._synced and lasting
+        pending = self._in_folder(
+            target.parent, key, lambda: write_pending(target.parent, data, modified=time.time_ns(), synced=synced)
+        )
+        try:
+            return self._rename_in_folder(pending, target, key, condition, synced=synced)
+        except BaseException:
+            # Whoever is told of a failure would think that nothing was stored.
+            with contextlib.suppress(OSError):
+                pending.unlink()
+            raise
 
     def writer(self, prefix: str) -> LocalPendingObject:
         """Start an object in the folder `prefix`."""
@@ -89,7 +97,7 @@ class LocalObjectStore:
     def put_file(self, path: Path, key: str) -> ObjectInfo:
         """Take over a file: moved on the same file system, else copied."""
         staging = self.staging()
-        if path.stat().st_dev == staging.stat().st_dev:
+        if path.parent == staging or path.stat().st_dev == staging.stat().st_dev:
             return self._adopt(path, key)
         copy = pending_path(staging)
         try:
@@ -158,7 +166,7 @@ class LocalObjectStore:
                 info = self._keep(target, key)
                 file.unlink()
                 return info
-        return self._place(file, key, None, synced=self._synced)
+        return self._place(file, target, key)
 
     def _keep(self, target: Path, key: str) -> ObjectInfo:
         """Make durable what somebody else has named and may not have come to syncing: that one may have died."""
@@ -168,14 +176,18 @@ class LocalObjectStore:
             sync_folder(target.parent)
         return local_listing.describe(key, target.stat())
 
-    def _place(self, file: Path, key: str, condition: Condition | None, *, synced: bool) -> ObjectInfo:
+    def _place(self, file: Path, target: Path, key: str) -> ObjectInfo:
         """Move a finished file to its name, content first."""
-        target = self._path(key)
         with told_plainly(target.parent):
             # Makes the etag unique: two files never have both inode and this time in common.
             os.utime(file, ns=(time.time_ns(),) * 2)
-            if synced:
+            if self._synced:
                 sync_file(file)
+        return self._rename_in_folder(file, target, key, None, synced=self._synced)
+
+    def _rename_in_folder(
+        self, file: Path, target: Path, key: str, condition: Condition | None, *, synced: bool
+    ) -> ObjectInfo:
         return self._in_folder(target.parent, key, lambda: self._rename(file, target, key, condition, synced=synced))
 
     def _rename(self, file: Path, target: Path, key: str, condition: Condition | None, *, synced: bool) -> ObjectInfo:

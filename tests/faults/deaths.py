@@ -22,6 +22,7 @@ from typing import Any
 import structlog
 
 from kamu_assets.datasets.commit import CommitStep
+from kamu_assets.storage import files as storage_files
 
 OnStep = Callable[[CommitStep], None]
 Work = Callable[[Path, OnStep], None]
@@ -74,6 +75,14 @@ class FaultPoints:
             sync(descriptor)
 
         os.fsync = fsync  # type: ignore[assignment] # ours are called with descriptors only
+        exchange = storage_files._exchanged
+
+        def exchanged(one: Path, other: Path) -> bool:
+            self.passes(f"exchange {_place(other)}")
+            return exchange(one, other)
+
+        # No call of Python, so nothing else tells of it.
+        storage_files._exchanged = exchanged
 
     def passes(self, point: str) -> None:
         if getattr(self._inside, "busy", False):
@@ -171,6 +180,6 @@ def _place(path: Path) -> str:
 
 def _writes(arguments: tuple[Any, ...]) -> bool:
     path, mode, flags = arguments
-    if not isinstance(path, str):
+    if not isinstance(path, str | os.PathLike):
         return False
     return bool(flags & (os.O_WRONLY | os.O_RDWR)) if mode is None else any(letter in mode for letter in "wxa+")

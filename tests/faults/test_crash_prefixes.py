@@ -23,7 +23,7 @@ from kamu_assets.storage.layout import data_key
 from kamu_assets.storage.local import LocalObjectStore
 from tests.faults.aftermath import violation_in
 from tests.faults.crash_states import CrashState, crash_states
-from tests.faults.tape import Event, Sync, Tape
+from tests.faults.tape import Event, Names, Sync, Tape
 from tests.integration.test_commit_kill import BlocksAfterHead, HeadFirst, a_checkpoint
 from tests.support.builders import START
 from tests.support.heart import ADMIN, Heart, an_entry, open_heart, that_adds
@@ -154,7 +154,7 @@ def test_a_head_that_moves_too_early_is_noticed(scene: Scene, wrong: type[Commit
 
 
 @pytest.mark.parametrize(
-    "sync", [(local_store, "sync_file"), (local_store, "sync_folder"), (storage_files, "sync_folder")]
+    "sync", [(storage_files, "sync_content"), (local_store, "sync_folder"), (storage_files, "sync_folder")]
 )
 def test_a_store_that_does_not_sync_is_noticed(scene: Scene, sync: tuple[object, str]) -> None:
     scene.monkeypatch.setattr(*sync, lambda _: None)
@@ -172,6 +172,15 @@ def test_each_sync_of_an_append_is_needed(scene: Scene) -> None:
 
     # Not `refs/head`: it is repaired from SQL at the next start.
     assert kinds == {"data/*": True, "data": True, "blocks/*": True, "blocks": True, "node.db-wal": True}
+
+
+def test_heads_that_change_places_are_on_the_tape(scene: Scene) -> None:
+    tape = scene.play(append)
+
+    names = [event.changes for event in tape.events if isinstance(event, Names)]
+    exchanged = [changes for changes in names if len(changes) == 2 and all(number is not None for _, number in changes)]
+    assert [sorted(name.partition("-")[0] for name, _ in changes) for changes in exchanged] == [[".pending", "head"]]
+    assert all(set(changes) != {("head", None)} for changes in names), "at no moment there is no head"
 
 
 def _kind(name: str) -> str:
