@@ -3,8 +3,12 @@
 State is what a function holds after some rows. To add rows, the state goes before them as one more row and the fold
 function runs over all. That continues exactly the left-to-right computation of a run over all rows: also sums of
 floating point numbers come out bit by bit the same, wherever the input is cut. It needs one partition and no spilling.
+
+Where it makes no difference (whole numbers, the smallest and the largest value) new rows are folded among themselves
+first: that takes no copy of them.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
@@ -13,6 +17,7 @@ import datafusion
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pt
+from datafusion import functions
 
 from kamu_assets.engines.incremental.errors import UnsupportedConstructError
 from kamu_assets.engines.incremental.types import plain
@@ -20,6 +25,11 @@ from kamu_assets.engines.incremental.types import plain
 FUNCTIONS: Final = ("count", "sum", "min", "max", "avg", "first_value", "last_value")
 _IGNORE, _RESPECT = " IGNORE NULLS", " RESPECT NULLS"
 _MAX_DIGITS: Final = 38
+_FOLDS: Final[Mapping[str, Callable[[datafusion.Expr], datafusion.Expr]]] = {
+    "sum({})": functions.sum,
+    "min({})": functions.min,
+    "max({})": functions.max,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +39,15 @@ class Partial:
     argument: datafusion.Expr
     fold: str
     type: pa.DataType
+
+    @property
+    def can_regroup(self) -> bool:
+        """Whether some rows may be folded before they are added (of floating point numbers: if none is NaN)."""
+        return self.fold in _FOLDS and (self.fold != "sum({})" or pt.is_integer(self.type))
+
+    def folded(self, column: datafusion.Expr) -> datafusion.Expr:
+        """The fold of a column of rows, where it can regroup them."""
+        return _FOLDS[self.fold](column)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,8 @@ from typing import Final
 import datafusion
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.types as pt
+from datafusion import functions
 
 from kamu_assets.engines.incremental.errors import EdgeOfTimeError
 from kamu_assets.engines.incremental.order import sort_rows
@@ -25,33 +27,57 @@ def state_schema(query: WindowQuery) -> pa.Schema:
     return pa.schema([pa.field(_WINDOW, pa.int64()), *keys, *parts])
 
 
-def additions(query: WindowQuery, rows: datafusion.DataFrame) -> list[pa.RecordBatch]:
-    """What these rows add to the state."""
-    schema = state_schema(query)
+def additions(query: WindowQuery, rows: datafusion.DataFrame) -> pa.Table:
+    """What these rows add to the state: one row each, or folded among themselves where that is the same."""
+    found = _regrouped(query, rows) if all(partial.can_regroup for _, _, partial in query.partials) else None
+    if found is None:
+        schema = state_schema(query)
+        frame = _columns(query, rows)
+        # In the plan, so that rows are copied once.
+        frame = frame.select(*(datafusion.col(quoted(field.name)).cast(field.type) for field in schema))
+        batches = [pa.RecordBatch.from_arrays(batch.columns, schema=schema) for batch in frame.collect()]
+        found = pa.Table.from_batches(batches, schema=schema)
+    _check_not_wrapped(found[_WINDOW], query.tumble.millis)
+    return found
+
+
+def _columns(query: WindowQuery, rows: datafusion.DataFrame) -> datafusion.DataFrame:
+    names = state_schema(query).names[1:]
     start = datafusion.col(quoted(query.tumble.start)).cast(pa.int64()).alias(_WINDOW)
-    keys = [
-        query.groups[index].cast(schema.field(name).type).alias(name)
-        for index, name in zip(query.keys, schema.names[1:], strict=False)
+    keys = [query.groups[index].alias(name) for index, name in zip(query.keys, names, strict=False)]
+    return rows.select(start, *keys, *(partial.argument.alias(name) for name, _, partial in query.partials))
+
+
+def _regrouped(query: WindowQuery, rows: datafusion.DataFrame) -> pa.Table | None:
+    """The rows folded among themselves; None if there is a NaN, of which what comes before it matters."""
+    schema = state_schema(query)
+    groups = [datafusion.col(quoted(name)) for name in schema.names[: 1 + len(query.keys)]]
+    columns = {name: datafusion.col(quoted(name)) for name in schema.names[len(groups) :]}
+    folds = [partial.folded(columns[name]).alias(name) for name, _, partial in query.partials]
+    nans = [
+        functions.bool_or(functions.isnan(columns[name])).alias(f"nan {name}")
+        for name, _, partial in query.partials
+        if pt.is_floating(partial.type)
     ]
-    parts = [partial.argument.alias(name) for name, _, partial in query.partials]
-    found = rows.select(start, *keys, *parts).collect()
-    _check_not_wrapped([batch.column(0) for batch in found], query.tumble.millis)
-    return [pa.RecordBatch.from_arrays(batch.columns, schema=schema) for batch in found]
+    frame = _columns(query, rows).aggregate(groups, [*folds, *nans])
+    found = pa.Table.from_batches(frame.collect(), schema=frame.schema())
+    if any(pc.any(column).as_py() for column in found.columns[len(schema) :]):
+        return None
+    return found.select(schema.names).cast(schema)
 
 
-def _check_not_wrapped(starts: list[pa.Array], size: int) -> None:
+def _check_not_wrapped(starts: pa.ChunkedArray, size: int) -> None:
     """A start before the first of all times comes out among the last ones, whose ends cannot be told either."""
-    newest = pc.max(pa.chunked_array(starts, pa.int64())).as_py()
+    newest = pc.max(starts).as_py()
     if newest is not None and newest > _LAST - size:
         raise EdgeOfTimeError(window_millis=size)
 
 
-def fold(
-    query: WindowQuery, context: datafusion.SessionContext, state: pa.Table, added: list[pa.RecordBatch]
-) -> pa.Table:
+def fold(query: WindowQuery, context: datafusion.SessionContext, state: pa.Table, added: pa.Table) -> pa.Table:
     """The state after these rows."""
     schema = state_schema(query)
-    context.register_record_batches(quoted(_FOLD), [[*state.to_batches(), *added] or [empty_batch(schema)]])
+    rows = [*state.to_batches(), *added.to_batches()]
+    context.register_record_batches(quoted(_FOLD), [rows or [empty_batch(schema)]])
     groups = ", ".join(quoted(name) for name in schema.names[: 1 + len(query.keys)])
     folds = [f"{partial.fold.format(quoted(name))} AS {quoted(name)}" for name, _, partial in query.partials]
     frame = context.sql(f"SELECT {', '.join([groups, *folds])} FROM {quoted(_FOLD)} GROUP BY {groups}")
