@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from kamu_api.cli.failures import failure_text
 from kamu_assets.auth.service import ADMIN
 from kamu_assets.datasets.errors import NameCollisionError
 from kamu_assets.datasets.snapshots import in_order
@@ -30,5 +31,5 @@ def _add(node: Node, snapshot: DatasetSnapshot) -> dict[str, Any]:
     except NameCollisionError:
         return {"dataset": name, "result": "skipped", "message": "Already exists"}
     except KamuError as error:
-        return {"dataset": name, "result": "failed", "message": str(error)}
+        return {"dataset": name, "result": "failed", "message": failure_text(error)}
     return {"dataset": name, "result": "added", "id": str(entry.id)}

@@ -1,16 +1,47 @@
-"""What the command line says of a failure: the words of its error, and the command that helps."""
+"""What the command line says of a failure: the words of its error, and what to do next."""
 
 import re
 
-from kamu_assets.datasets.errors import DatasetNotFoundError
 from kamu_assets.errors import KamuError
 
 _NO_TABLE = re.compile(r"table '[^']*' not found")
+_SEE_LIST = "`kamu-node list` shows what there is"
 
 
 def failure_text(error: KamuError) -> str:
     """One message, as people at this machine can use it."""
     text = str(error)
-    if isinstance(error, DatasetNotFoundError) or _NO_TABLE.match(text):
-        return f"{text}; `kamu-node list` shows what there is"
-    return text
+    step = _SEE_LIST if _NO_TABLE.match(text) else _next_step(error)
+    # Many say it themselves.
+    return text if step is None or "`kamu-node " in text else f"{text}; {step}"
+
+
+def _next_step(error: KamuError) -> str | None:
+    return next((step for kind, step in _steps().items() if isinstance(error, kind)), None)
+
+
+def _steps() -> dict[type[KamuError], str]:
+    """Imported when something has failed, not by every command."""
+    from kamu_assets.coordinator.ingest import errors as ingest
+    from kamu_assets.datasets import errors as datasets
+    from kamu_assets.flows.decide import InvalidTriggerError
+    from kamu_assets.node import UnusableFolderError
+    from kamu_assets.storage import errors as storage
+
+    return {
+        datasets.DatasetNotFoundError: _SEE_LIST,
+        datasets.NameCollisionError: "choose another name, for `adopt` with --alias",
+        datasets.MissingInputsError: "add them first, or together with what reads them",
+        datasets.CyclicDependencyError: "take one of them out of the inputs of the next",
+        datasets.BeingAdoptedError: "wait until that is done",
+        datasets.HeadMovedError: "do it again",
+        datasets.DanglingObjectError: "copy the directory again, whole",
+        ingest.PushSourceNotFoundError: "`kamu-node log <dataset>` shows its sources, --source-name chooses one",
+        ingest.PushSourceAmbiguousError: "choose one with --source-name",
+        ingest.UnsupportedMediaTypeError: "say what it is with --input-format",
+        ingest.SourceUnreachableError: "try again later",
+        storage.DamagedBlockError: "`kamu-node verify %` says what is left",
+        storage.ObjectNotFoundError: "`kamu-node verify %` says what is left",
+        InvalidTriggerError: "write --every 1h, or --cron '0 3 * * *' for 03:00 UTC every day",
+        UnusableFolderError: "--home or KAMU_NODE_HOME names another",
+    }

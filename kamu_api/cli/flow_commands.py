@@ -123,7 +123,7 @@ def _trigger_of(node: "Node", dataset: str) -> "Trigger":
     entry = node.datasets.resolve(caller, parse_dataset_ref(dataset))
     found = [trigger for trigger in node.flows.triggers(caller) if trigger.dataset_id == entry.id]
     if not found:
-        raise NotFoundError(f"dataset {entry.alias} has no trigger")
+        raise NotFoundError(f"{entry.alias} has no trigger: `kamu-node trigger set {entry.alias} --every 1h` makes one")
     return found[0]
 
 

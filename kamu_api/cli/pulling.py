@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from graphlib import TopologicalSorter
 from typing import Any
 
+from kamu_api.cli.failures import failure_text
 from kamu_api.cli.output import ProgressLine
 from kamu_assets.coordinator.results import NothingToPoll, PullResult, Updated, UpToDate
 from kamu_assets.datasets.model import DatasetEntry
@@ -48,7 +49,7 @@ class Pulling:
                 self._caller, entry.id, fetch_uncacheable=self._fetch_uncacheable, on_progress=tell
             )
         except KamuError as error:
-            return {"dataset": str(entry.alias), "result": "failed", "message": str(error)}
+            return {"dataset": str(entry.alias), "result": "failed", "message": failure_text(error)}
         return {"dataset": str(entry.alias), **_facts(result)}
 
     def _set_watermark(self, entry: DatasetEntry, wanted: Timestamp) -> dict[str, Any]:

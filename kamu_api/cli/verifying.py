@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from kamu_api.cli.failures import failure_text
 from kamu_api.cli.output import ProgressLine
 from kamu_assets.coordinator.verify.model import (
     Fault,
@@ -62,7 +63,7 @@ class Verifying:
         try:
             report = self._node.coordinator.verify(self._caller, entry.id, options)
         except KamuError as error:
-            return _failed(str(entry.alias), str(error))
+            return _failed(str(entry.alias), failure_text(error))
         return _row(report)
 
 

@@ -26,14 +26,14 @@ class DatabaseBusyError(DatabaseUnavailableError):
     """Another transaction has been in the way for too long."""
 
     def __init__(self) -> None:
-        super().__init__("database busy: another transaction has been in the way for too long")
+        super().__init__("database busy: another transaction has been in the way for too long; try again")
 
 
 class DatabaseFullError(DatabaseUnavailableError):
     """There is no room for more rows."""
 
     def __init__(self) -> None:
-        super().__init__("database unavailable: no space left on its disk")
+        super().__init__("database unavailable: no space left on its disk; free some and try again")
 
 
 class DatabaseOutdatedError(DatabaseUnavailableError):

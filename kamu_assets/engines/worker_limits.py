@@ -47,7 +47,7 @@ class ResultLimitError(InvalidError):
     """The job's answer is larger than the parent is willing to hold."""
 
     def __init__(self, pool: str, limit_bytes: int) -> None:
-        super().__init__(f"{pool} gives a result of more than {limit_bytes // MIB} MiB")
+        super().__init__(f"{pool} gives a result of more than {limit_bytes // MIB} MiB: ask for less at a time")
         self.limit_bytes = limit_bytes
 
 
@@ -55,7 +55,7 @@ class WorkerDiedError(UnavailableError):
     """The child process went away in the middle of the job."""
 
     def __init__(self, pool: str, cause: str) -> None:
-        super().__init__(f"{pool} worker died in the middle of a job: {cause}")
+        super().__init__(f"{pool} worker died in the middle of a job: {cause}; try again")
         self.cause = cause
 
 

@@ -7,7 +7,7 @@ from fastapi import Depends, Request
 from kamu_assets.auth.errors import InvalidTokenError
 from kamu_assets.auth.model import ANONYMOUS, Caller
 from kamu_assets.node import Node
-from kamu_gateway.edge.errors import TextAnswerError
+from kamu_gateway.edge.errors import ASK_FOR_ANOTHER, TextAnswerError
 from kamu_gateway.edge.node import CurrentNode
 
 
@@ -27,7 +27,9 @@ def known_caller(node: Node, header: str | None) -> Caller:
     try:
         return node.auth.caller_from_token(bearer_token(header))
     except InvalidTokenError as error:
-        raise TextAnswerError(401, "Authentication token invalid", media_type=None) from error
+        raise TextAnswerError(
+            401, "Authentication token invalid", media_type=None, challenge=ASK_FOR_ANOTHER
+        ) from error
 
 
 def lenient_caller(request: Request, node: CurrentNode) -> Caller:

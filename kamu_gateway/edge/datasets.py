@@ -1,7 +1,8 @@
 """Routes of one dataset: who is asking and which dataset is settled before anything else is looked at.
 
 A dataset that the caller may not read does not exist (404), one that may only be read refuses writes (403), both
-without a word. Whatever is not GET or HEAD counts as a write, known to the route or not.
+without a word, but for a header that asks nobody for a token. Whatever is not GET or HEAD counts as a write, known to
+the route or not.
 """
 
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from kamu_assets.node import Node
 from kamu_assets.odf.identity import AccountName, DatasetAlias
 from kamu_assets.odf.names import DatasetName, InvalidNameError
 from kamu_gateway.edge.caller import known_caller
-from kamu_gateway.edge.errors import EmptyAnswerError, TextAnswerError
+from kamu_gateway.edge.errors import ASK_FOR_ACCOUNT, EmptyAnswerError, TextAnswerError
 from kamu_gateway.edge.threads import in_thread
 
 # The path of every route below a dataset starts so.
@@ -53,7 +54,7 @@ def _admit(node: Node, request: Request) -> Admission:
     except DatasetNotFoundError as error:
         raise EmptyAnswerError(404) from error
     except DeniedError as error:
-        raise EmptyAnswerError(403) from error
+        raise EmptyAnswerError(403, challenge=ASK_FOR_ACCOUNT if caller.account is None else None) from error
 
 
 def _alias(request: Request) -> DatasetAlias:

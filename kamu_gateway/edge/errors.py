@@ -40,22 +40,34 @@ _KNOWN_TEXTS: Mapping[type[KamuError], str] = {
 _RETRY_AFTER = {429: "1", 503: "5"}
 
 
-class EmptyAnswerError(Exception):
-    """End the request with this status and no body."""
+# How to authenticate, where the body is known to clients of Kamu as it is (RFC 6750, section 3).
+ASK_FOR_ACCOUNT = (
+    'Bearer realm="kamu-node", error_description="send the header Authorization: Bearer with an access token;'
+    ' keys/admin.token in the home of the node holds one"'
+)
+ASK_FOR_ANOTHER = 'Bearer realm="kamu-node", error="invalid_token", error_description="this access token is unknown"'
 
-    def __init__(self, status: int) -> None:
+
+class EmptyAnswerError(Exception):
+    """End the request with this status and no body; `challenge` tells how to come back with a token."""
+
+    def __init__(self, status: int, *, challenge: str | None = None) -> None:
         super().__init__(str(status))
         self.status = status
+        self.headers = _challenging(challenge)
 
 
 class TextAnswerError(Exception):
     """End the request with this status and a line of text; what the guards at the door say has no content type."""
 
-    def __init__(self, status: int, text: str, *, media_type: str | None = "text/plain") -> None:
+    def __init__(
+        self, status: int, text: str, *, media_type: str | None = "text/plain", challenge: str | None = None
+    ) -> None:
         super().__init__(text)
         self.status = status
         self.text = text
         self.media_type = media_type
+        self.headers = _challenging(challenge)
 
 
 class MessageAnswerError(Exception):
@@ -77,6 +89,10 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _refuse_route)
 
 
+def _challenging(challenge: str | None) -> dict[str, str] | None:
+    return None if challenge is None else {"www-authenticate": challenge}
+
+
 def status_of(error: KamuError) -> int:
     return next((status for family, status in STATUS_BY_FAMILY if isinstance(error, family)), 500)
 
@@ -90,12 +106,12 @@ async def _refuse(_: Request, error: Exception) -> Response:
 
 async def _answer_empty(_: Request, error: Exception) -> Response:
     assert isinstance(error, EmptyAnswerError)  # noqa: S101 - registered for it
-    return Response(status_code=error.status)
+    return Response(status_code=error.status, headers=error.headers)
 
 
 async def _answer_text(_: Request, error: Exception) -> Response:
     assert isinstance(error, TextAnswerError)  # noqa: S101 - registered for it
-    return Response(error.text, error.status, media_type=error.media_type)
+    return Response(error.text, error.status, media_type=error.media_type, headers=error.headers)
 
 
 async def _answer_message(_: Request, error: Exception) -> Response:

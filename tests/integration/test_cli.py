@@ -244,7 +244,9 @@ def test_triggers_are_set_paused_and_removed(cities: Home) -> None:
     assert cities.json("trigger", "resume", "polled")["paused"] is False
     assert cities.json("trigger", "remove", "polled") == {"dataset": "kamu/polled", "result": "removed"}
     assert cities.json("trigger", "list") == []
-    assert cities.refusal("trigger", "pause", "polled") == "dataset kamu/polled has no trigger"
+    assert cities.refusal("trigger", "pause", "polled").startswith(
+        "kamu/polled has no trigger: `kamu-node trigger set "
+    )
 
 
 def test_triggers_are_told_to_the_second(cities: Home) -> None:
@@ -347,7 +349,8 @@ def test_the_doctor_tells_of_a_head_that_it_repairs(cities: Home, says: str | No
 def test_a_home_that_is_no_folder_is_told(home: Home) -> None:
     home.write("home", "a file")
 
-    assert home.refusal("list").endswith("cannot be used as a folder of the node: it is no folder")
+    told = home.refusal("list")
+    assert "cannot be used as a folder of the node: it is no folder; --home or KAMU_NODE_HOME names another" in told
 
 
 @pytest.mark.parametrize(
@@ -362,7 +365,7 @@ def test_a_home_that_is_no_folder_is_told(home: Home) -> None:
         (("ingest", "cities", "nope.csv"), "nope.csv is not a file"),
         (("ingest", "cities", "--stdin", "--event-time", "yesterday"), "yesterday"),
         (("ingest", "cities", "--stdin", "--input-format", "xml"), "there are csv, json"),
-        (("ingest", "cities", "--stdin", "--source-name", "nope"), "Source 'nope' not found"),
+        (("ingest", "cities", "--stdin", "--source-name", "nope"), "Source 'nope' not found; `kamu-node log <"),
         (("ingest", "large", "--stdin"), "is a derivative dataset"),
         (
             ("ingest", "polled", "--stdin"),
@@ -379,6 +382,7 @@ def test_a_home_that_is_no_folder_is_told(home: Home) -> None:
         (("trigger", "set", "polled"), "say when"),
         (("trigger", "set", "polled", "--every", "soon"), "is not an interval"),
         (("trigger", "set", "polled", "--cron", "soon"), "cron"),
+        (("trigger", "set", "polled", "--every", "0s"), "not 0; write --every 1h, or"),
         (("trigger", "set", "nope", "--every", "1h"), "dataset nope does not exist"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",

@@ -159,6 +159,18 @@ def test_a_push_needs_a_good_token(served: ServedNode, authorization: str | None
     assert "content-type" not in answer.headers
 
 
+def test_whoever_pushes_without_a_token_is_told_how_to_send_one(served: ServedNode) -> None:
+    nobody = served.request("POST", "/alice/log/ingest", as_=None, content=GOOD)
+    stranger = served.request("POST", "/alice/log/ingest", as_="bob", content=GOOD)
+    forged = served.request("POST", "/alice/log/ingest", as_=None, headers={"authorization": "Bearer nope"})
+
+    # The bodies are those that clients of Kamu know.
+    assert (nobody.status_code, nobody.content) == (403, b"")
+    assert "Authorization: Bearer" in nobody.headers["www-authenticate"]
+    assert "www-authenticate" not in stranger.headers
+    assert 'error="invalid_token"' in forged.headers["www-authenticate"]
+
+
 def test_only_the_owner_pushes(served: ServedNode) -> None:
     assert served.request("POST", "/alice/log/ingest", as_="bob", content=GOOD).status_code == 403
     assert served.request("DELETE", "/alice/log/tail", as_="bob").status_code == 403

@@ -1,0 +1,31 @@
+"""Failures end with what to do next."""
+
+import pytest
+
+from kamu_api.cli.failures import failure_text
+from kamu_assets.coordinator.ingest.errors import PushSourceNotFoundError, TypeMismatchError
+from kamu_assets.database.errors import DatabaseBusyError, DatabaseOutdatedError
+from kamu_assets.datasets.errors import DatasetNotFoundError, MissingInputsError
+from kamu_assets.engines.sql_guard import InvalidQueryError
+from kamu_assets.errors import KamuError
+from kamu_assets.odf.identity import DatasetAlias
+
+NOPE = DatasetAlias.parse("kamu/nope")
+
+
+@pytest.mark.parametrize(
+    ("error", "end"),
+    [
+        (DatasetNotFoundError(NOPE), "does not exist; `kamu-node list` shows what there is"),
+        (InvalidQueryError("table 'kamu.kamu.nope' not found"), "not found; `kamu-node list` shows what there is"),
+        (MissingInputsError(["nope"]), "nope; add them first, or together with what reads them"),
+        (DatabaseBusyError(), "for too long; try again"),
+        # Those that say it themselves are left alone.
+        (DatabaseOutdatedError("1", "2"), "run `kamu-node migrate`"),
+        (PushSourceNotFoundError("use `kamu-node pull kamu/x`"), "use `kamu-node pull kamu/x`"),
+        (TypeMismatchError("rows.csv, line 4"), "rows.csv, line 4"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, KamuError) else "",
+)
+def test_a_failure_says_what_to_do_next(error: KamuError, end: str) -> None:
+    assert failure_text(error).endswith(end)
