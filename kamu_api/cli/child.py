@@ -1,5 +1,6 @@
 """One process of the node, as the supervisor keeps it: start, watch, start again, end."""
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -9,6 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 from kamu_api.cli.node_log import NodeLog
 
@@ -116,4 +118,8 @@ def _prepare_child(niceness: int) -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    os.nice(niceness)
+    if niceness:
+        os.nice(niceness)
+        # Where each session is a group of its own, only the group's niceness counts (sched(7)).
+        with contextlib.suppress(OSError):
+            Path("/proc/self/autogroup").write_text(str(niceness), encoding="ascii")

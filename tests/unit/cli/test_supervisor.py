@@ -2,7 +2,6 @@
 
 import os
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -80,13 +79,14 @@ def test_a_preparation_is_ended_with_the_node(tmp_path: Path) -> None:
     before = len(children())
     with supervised(tmp_path, preparation("import time; time.sleep(300)")) as supervisor:
         supervisor.start_first()
-        began = time.monotonic()
-    assert time.monotonic() - began < 300
+        assert len(children()) == before + 2
     assert len(children()) == before
 
 
 def test_a_preparation_stands_back(tmp_path: Path) -> None:
-    program = "import os; print('niceness', os.nice(0))"
+    program = "import os; print('niceness', os.nice(0)); print(open('/proc/self/autogroup').read())"
     with supervised(tmp_path, preparation(program, niceness=7)) as supervisor:
         supervisor.start_first()
-        wait_until(lambda: f"niceness {os.nice(0) + 7}" in told(tmp_path))
+        wait_until(lambda: f"niceness {os.nice(0) + 7}\n" in told(tmp_path))
+        if Path("/proc/self/autogroup").exists():
+            wait_until(lambda: "nice 7\n" in told(tmp_path))
