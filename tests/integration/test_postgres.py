@@ -76,9 +76,8 @@ def _gone(url: str) -> bool:
 def test_a_server_that_cannot_start_is_reported_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("KAMU_TEST_POSTGRES_URL", raising=False)
     monkeypatch.setitem(postgres.SETTINGS, "no_such_setting", "on")
-    started = time.monotonic()
+    # Waiting for it would last longer than a test may.
+    monkeypatch.setattr(postgres, "START_SECONDS", 3600.0)
 
     with pytest.raises(postgres.NoPostgresError, match="no_such_setting"), postgres.postgres_server():
         pass
-
-    assert time.monotonic() - started < postgres.START_SECONDS

@@ -127,11 +127,9 @@ def test_other_processes_are_tapped(request: pytest.FixtureRequest, place: str) 
     process.start()
     assert ours.recv() == "listening"
 
-    before = time.monotonic()
     Wakeups(folder).notify("outbox")
 
     assert ours.recv() is True
-    assert time.monotonic() - before < 5
     process.join()
 
 
