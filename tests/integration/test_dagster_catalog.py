@@ -19,8 +19,10 @@ from kamu_assets.orchestration.instance import open_instance, prepare
 from kamu_assets.orchestration.origins import remote_job_origin
 from kamu_assets.orchestration.processes import catalog_command, flows_command
 from kamu_assets.orchestration.publisher import CatalogPublisher
-from tests.support.dagster_home import DagsterHome, config_of, dagster_home, free_port, wait_until
+from tests.support.dagster_home import DagsterHome, config_of, dagster_home
 from tests.support.heart import ADMIN
+from tests.support.ports import free_port
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,9 @@ from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.flows.model import Flow, OutcomeKind
 from kamu_assets.orchestration.names import TAG_ATTEMPT, key_of
 from kamu_assets.orchestration.processes import daemon_command
-from tests.support.dagster_home import DagsterHome, dagster_home, wait_until
+from tests.support.dagster_home import DagsterHome, dagster_home
 from tests.support.heart import ADMIN
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture(scope="module")

@@ -14,10 +14,11 @@ from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.orchestration.names import CHECK_VERIFY
 from kamu_assets.orchestration.processes import catalog_command, flows_command, webserver_command
 from kamu_assets.storage.layout import dataset_folder
-from tests.support.dagster_home import DagsterHome, dagster_home, wait_until
+from tests.support.dagster_home import DagsterHome, dagster_home
 from tests.support.dagster_ui import CheckSeen, DagsterUi
 from tests.support.heart import ADMIN
 from tests.support.verified import flip
+from tests.support.waiting import wait_until
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ from kamu_assets.storage.layout import data_key
 from tests.support.coordination import InThisProcess, Req, Res, a_coordinator
 from tests.support.heart import ADMIN, Heart
 from tests.support.manifests import APPEND, LEDGER, derivative, pushed_root, reading
+from tests.support.waiting import wait_until
 
 READ = reading("event_time TIMESTAMP", "id BIGINT")
 
@@ -103,22 +104,13 @@ def push_together(
         others = []
         for place, body in enumerate(bodies[1:], start=1):
             others.append(threads.submit(push, body))
-            wait_for(partial(_are_waiting, coordinator, place))
+            wait_until(partial(_are_waiting, coordinator, place))
         gate.open.set()
         return [one.result(60) for one in (first, *others)]
 
 
 def _are_waiting(coordinator: Coordinator, pushes: int) -> bool:
     return sum(len(lane.waiting) for lane in coordinator._queue._lanes.values()) == pushes
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    pause = threading.Event()
-    for _ in range(2000):
-        if condition():
-            return
-        pause.wait(0.005)
-    raise AssertionError("it never happened")
 
 
 def test_pushes_that_wait_share_one_block_in_order_of_arrival(heart: Heart, tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from tests.bench.node.manifests import root, rows
 from tests.support.process_tree import stat_of
-from tests.support.running_node import NodeFailedError, running_node, wait_until
+from tests.support.running_node import NodeFailedError, running_node
+from tests.support.waiting import wait_until
 
 PROCESSES = {"api", "scheduler", "worker", "catalog", "flows", "daemon", "webserver"}
 

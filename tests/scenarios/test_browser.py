@@ -9,8 +9,9 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.support.browser import a_page
-from tests.support.running_node import RunningNode, running_node, wait_until
+from tests.support.running_node import RunningNode, running_node
 from tests.support.stories import add, derivative, flows, live_flows, polled_root, pushed_root, records
+from tests.support.waiting import wait_until
 
 PATIENCE = 150.0
 PATIENCE_MILLISECONDS = 120_000

@@ -18,9 +18,10 @@ import pytest
 from kamu_assets.flows.model import OutcomeKind
 from tests.support.dagster_ui import MaterializationSeen
 from tests.support.process_tree import stat_of
-from tests.support.running_node import RunningNode, running_node, wait_until
+from tests.support.running_node import RunningNode, running_node
 from tests.support.steady_pushes import SteadyPushes
 from tests.support.stories import add, derivative, flows, live_flows, numbers, pushed_root
+from tests.support.waiting import wait_until
 
 PATIENCE = 200.0
 PROCESSES = ("api", "scheduler", "worker", "catalog", "flows", "daemon", "webserver")

@@ -10,8 +10,9 @@ from uuid import uuid4
 import pytest
 
 from kamu_assets.flows.model import CauseKind, Flow, FlowOutcome, OutcomeKind
-from tests.support.running_node import RunningNode, running_node, wait_until
+from tests.support.running_node import RunningNode, running_node
 from tests.support.stories import add, derivative, flows, numbers, polled_root, pushed_root, records
+from tests.support.waiting import wait_until
 from tests.support.web_source import Route, WebSource, web_source
 
 PATIENCE = 150.0

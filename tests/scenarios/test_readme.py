@@ -21,7 +21,9 @@ import pytest
 
 from tests.support import readme
 from tests.support.dagster_ui import DagsterUi
-from tests.support.running_node import environment, free_ports, wait_until
+from tests.support.ports import free_ports
+from tests.support.running_node import environment
+from tests.support.waiting import wait_until
 
 PORTS = ("HTTP__PORT", "DAGSTER__WEBSERVER_PORT", "DAGSTER__CATALOG_PORT", "DAGSTER__FLOWS_PORT")
 # What the demo says of itself: three minutes on two cores that have nothing else to do.

@@ -13,8 +13,9 @@ import pytest
 
 from kamu_assets.flows.model import CauseKind
 from kamu_assets.odf.timestamp import Timestamp
-from tests.support.running_node import RunningNode, running_node, wait_until
+from tests.support.running_node import RunningNode, running_node
 from tests.support.stories import add, derivative, flows, numbers, polled_root, pushed_root, records
+from tests.support.waiting import wait_until
 
 PATIENCE = 200.0
 PUSHES = 24

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.support.running_node import environment, free_ports, running_node
+from tests.support.ports import free_ports
+from tests.support.running_node import environment, running_node
 
 COMMAND = (sys.executable, "-m", "kamu_api.cli.main")
 PORTS = ("http.port", "dagster.webserver_port", "dagster.catalog_port", "dagster.flows_port")

@@ -8,13 +8,11 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
 from dagster import DagsterInstance
 
@@ -48,17 +46,10 @@ from kamu_assets.orchestration.processes import ProcessCommand
 from kamu_assets.orchestration.warm_queue import WarmQueue
 from tests.support.builders import a_schema
 from tests.support.heart import Heart, an_entry, open_heart
+from tests.support.ports import free_ports
+from tests.support.waiting import wait_until
 
-T = TypeVar("T")
-
-PATIENCE = 60.0
 RECORDS = 10
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass
@@ -261,7 +252,8 @@ class DagsterHome:
 
 @contextlib.contextmanager
 def dagster_home(folder: Path) -> Iterator[DagsterHome]:
-    config = config_of(folder, catalog=free_port(), flows=free_port(), webserver=free_port())
+    catalog, flows, webserver = free_ports(3)
+    config = config_of(folder, catalog=catalog, flows=flows, webserver=webserver)
     parts = Parts(folder, config)
     prepare(config)
     home = DagsterHome(parts)
@@ -282,16 +274,6 @@ def config_of(folder: Path, *, catalog: int, flows: int, webserver: int) -> Adap
         flows_port=flows,
         webserver_port=webserver,
     )
-
-
-def wait_until(look: Callable[[], T | None], *, patience: float = PATIENCE) -> T:
-    deadline = time.monotonic() + patience
-    while time.monotonic() < deadline:
-        found = look()
-        if found:
-            return found
-        time.sleep(0.02)
-    raise AssertionError(f"{getattr(look, '__qualname__', look)} did not come true in {patience} s")
 
 
 def _ports(config: AdapterConfig) -> tuple[str, ...]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import socket
 import stat
 import subprocess
 import tempfile
@@ -18,6 +17,8 @@ from pathlib import Path
 
 import psycopg2
 from sqlalchemy.engine import make_url
+
+from tests.support.ports import free_port
 
 START_ATTEMPTS = 3
 START_SECONDS = 60
@@ -192,7 +193,7 @@ def _initialise(home: Home) -> None:
 def _running(home: Home) -> Iterator[str]:
     log = home.folder / "log"
     for _ in range(START_ATTEMPTS):
-        port = _free_port()
+        port = free_port()
         with _process(home, port, log) as alive:
             url = f"postgresql://kamu@127.0.0.1:{port}/postgres"
             if _answers(url, alive):
@@ -225,9 +226,3 @@ def _answers(url: str, alive: Callable[[], bool]) -> bool:
             return True
         time.sleep(0.05)
     return False
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -6,14 +6,13 @@ import contextlib
 import ctypes
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
 import yaml
@@ -22,14 +21,12 @@ from kamu_api.cli.processes import process_specs
 from kamu_assets.node import Node, open_node
 from kamu_assets.settings import Settings, load_settings
 from tests.support.dagster_ui import DagsterUi
+from tests.support.ports import free_ports
 from tests.support.process_tree import all_processes, arguments_of, descendants
-
-T = TypeVar("T")
 
 SUPERVISOR = "supervisor"
 START_SECONDS = 150.0
 STOP_SECONDS = 40.0
-PATIENCE = 60.0
 _PORTS = (("http", "port"), ("dagster", "webserver_port"), ("dagster", "catalog_port"), ("dagster", "flows_port"))
 _PR_SET_PDEATHSIG = 1
 _COMMAND = (sys.executable, "-m", "kamu_api.cli.main")
@@ -142,23 +139,6 @@ def environment() -> dict[str, str]:
     ours = {name: value for name, value in os.environ.items() if not name.startswith("KAMU_NODE_")}
     ours.pop("PYTHONDONTWRITEBYTECODE", None)
     return ours
-
-
-def wait_until(look: Callable[[], T | None], *, patience: float = PATIENCE, every: float = 0.02) -> T:
-    """What `look` finds, once it finds something."""
-    deadline = time.monotonic() + patience
-    while not (found := look()):
-        assert time.monotonic() < deadline, f"{look} did not come true in {patience} s"
-        time.sleep(every)
-    return found
-
-
-def free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as held:
-        probes = [held.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
 
 
 def _write_settings(home: Path, settings: dict[str, Any]) -> None:

@@ -9,8 +9,9 @@ from typing import Self
 
 import httpx
 
-from tests.support.running_node import RunningNode, wait_until
+from tests.support.running_node import RunningNode
 from tests.support.stories import records
+from tests.support.waiting import wait_until
 
 BATCH = 7
 PAUSE_SECONDS = 0.1

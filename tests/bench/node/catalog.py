@@ -9,7 +9,8 @@ import time
 
 from tests.bench.measurement import Machine, Measurement
 from tests.support.process_tree import stat_of
-from tests.support.running_node import RunningNode, environment, wait_until
+from tests.support.running_node import RunningNode, environment
+from tests.support.waiting import wait_until
 
 LIMIT = 10.0
 DATASETS = 1000

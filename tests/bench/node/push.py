@@ -11,7 +11,8 @@ from kamu_assets.odf.multihash import Multihash
 from tests.bench.measurement import Machine, Measurement, median_of
 from tests.bench.node.manifests import derivative, root, rows
 from tests.bench.node.runs import ended_run, first_of, run_ids
-from tests.support.running_node import RunningNode, wait_until
+from tests.support.running_node import RunningNode
+from tests.support.waiting import wait_until
 
 LIMIT = 1.0
 WARM_UPS = 3

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from kamu_assets.odf.identity import DatasetID
 from tests.support.dagster_ui import RunEvent, RunSeen
-from tests.support.running_node import RunningNode, wait_until
+from tests.support.running_node import RunningNode
+from tests.support.waiting import wait_until
 
 # The webserver shares the processors with what is measured: it is not asked often.
 LOOK_SECONDS = 0.2

@@ -11,7 +11,8 @@ from kamu_assets.odf.identity import DatasetAlias
 from tests.bench.measurement import Machine, Measurement, median_of
 from tests.bench.node.runs import LOOK_SECONDS, ended_run, first_of
 from tests.support.dagster_ui import RunSeen
-from tests.support.running_node import RunningNode, wait_until
+from tests.support.running_node import RunningNode
+from tests.support.waiting import wait_until
 
 LIMIT = 0.5
 WARM_UPS = 3

@@ -23,7 +23,9 @@ from tests.bench.ingest import EVENTS, manifest
 from tests.bench.measurement import Machine, Measurement, spread
 from tests.bench.small_pushes import ndjson
 from tests.bench.subject import expect
-from tests.support.running_node import environment, free_ports, wait_until
+from tests.support.ports import free_ports
+from tests.support.running_node import environment
+from tests.support.waiting import wait_until
 
 COMMAND = (sys.executable, "-m", "kamu_api.cli.main")
 ROUNDS = 5

@@ -12,7 +12,7 @@ from kamu_api.cli.child import ProcessSpec
 from kamu_api.cli.node_log import NodeLog
 from kamu_api.cli.supervisor import ProcessFailedError, Supervisor
 from tests.support.process_tree import all_processes
-from tests.support.running_node import wait_until
+from tests.support.waiting import wait_until
 
 FIRST = ProcessSpec("first", ("sleep", "300"))
 SECOND = ProcessSpec("second", ("sleep", "301"))

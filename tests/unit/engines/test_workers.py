@@ -24,6 +24,7 @@ from kamu_assets.engines.worker_limits import (
 )
 from kamu_assets.engines.workers import WorkerLimits, WorkerPool
 from kamu_assets.errors import InvalidError
+from tests.support.waiting import wait_until
 from tests.unit.engines import jobs
 
 MIB = 1 << 20
@@ -52,15 +53,6 @@ def is_gone(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except (FileNotFoundError, ProcessLookupError):
         return True
-
-
-def eventually(condition: Callable[[], bool], seconds: float = 10) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 def test_a_job_gets_its_request_and_gives_its_result(pool: WorkerPool) -> None:
@@ -122,7 +114,7 @@ def test_an_abort_is_told_with_the_limit(pool: WorkerPool) -> None:
 def test_a_worker_that_died_while_idle_is_not_noticed(pool: WorkerPool) -> None:
     worker = pool.run(jobs.pid, None)
     os.kill(worker, signal.SIGKILL)
-    assert eventually(lambda: is_gone(worker))
+    wait_until(lambda: is_gone(worker))
 
     assert pool.run(jobs.double, 4) == 8
 
@@ -136,7 +128,8 @@ def test_an_endless_job_is_killed_at_its_deadline(pool: WorkerPool, tmp_path: Pa
 
     with pytest.raises(TimeLimitError):
         pool.run(jobs.spawn_and_spin, marker, limits=WorkerLimits(LIMITS.memory_bytes, 1.5))
-    assert all(eventually(lambda pid=pid: is_gone(int(pid))) for pid in marker.read_text().split())  # type: ignore[misc]  # mypy cannot infer a lambda with a default
+    children = [int(pid) for pid in marker.read_text().split()]
+    wait_until(lambda: all(map(is_gone, children)))
 
 
 def test_a_memory_bomb_is_killed_at_its_limit(pool: WorkerPool) -> None:
@@ -197,12 +190,12 @@ def test_a_job_nobody_waits_for_is_killed(pool: WorkerPool, tmp_path: Path) -> N
     cancel, marker = threading.Event(), tmp_path / "pid"
     with ThreadPoolExecutor(1) as threads:
         running = threads.submit(pool.run, jobs.note_and_spin, marker, cancel=cancel)
-        assert eventually(marker.exists)
+        wait_until(marker.exists)
 
         cancel.set()
 
         assert isinstance(running.exception(timeout=5), JobCancelledError)
-    assert eventually(lambda: is_gone(int(marker.read_text())))
+    wait_until(lambda: is_gone(int(marker.read_text())))
 
 
 def test_secrets_of_the_node_are_not_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -236,7 +229,7 @@ def test_callers_beyond_the_size_wait_and_beyond_the_queue_are_refused() -> None
     pool = a_pool(size=2, max_waiting=1)
     with ThreadPoolExecutor(3) as threads:
         running = [threads.submit(pool.run, jobs.sleep, 1.0) for _ in range(3)]
-        assert eventually(lambda: pool._places._waiting == 1)
+        wait_until(lambda: pool._places._waiting == 1)
 
         with pytest.raises(PoolBusyError, match="all query workers are busy and 1 callers wait"):
             pool.run(jobs.double, 1)
@@ -254,7 +247,7 @@ def test_an_idle_pool_shrinks() -> None:
     pool = a_pool(size=3, min_idle=1, idle_seconds=0.1)
     pool.warm_up(3)
 
-    assert eventually(lambda: len(pool._idle) == 1)
+    wait_until(lambda: len(pool._idle) == 1)
     pool.close()
 
 
@@ -262,7 +255,7 @@ def test_used_workers_are_renewed_in_a_pause() -> None:
     pool = a_pool(size=2, min_idle=1, idle_seconds=0.1)
     used = pool.run(jobs.pid, None)
 
-    assert eventually(lambda: [worker.is_fresh for worker in pool._idle] == [True])
+    wait_until(lambda: [worker.is_fresh for worker in pool._idle] == [True])
     assert pool._idle[0].pid != used
     pool.close()
 
@@ -273,7 +266,7 @@ def test_a_closed_pool_leaves_nothing_and_refuses() -> None:
 
     pool.close()
 
-    assert eventually(lambda: is_gone(worker))
+    wait_until(lambda: is_gone(worker))
     with pytest.raises(PoolClosedError):
         pool.run(jobs.double, 1)
 
@@ -284,7 +277,8 @@ def test_a_dead_nursery_is_replaced() -> None:
     nursery = pool._nursery._process
     assert nursery is not None
     os.kill(nursery.pid, signal.SIGKILL)
-    assert eventually(lambda: is_gone(worker)), "workers end with their nursery"
+    # Workers end with their nursery.
+    wait_until(lambda: is_gone(worker))
 
     assert pool.run(jobs.double, 2) == 4
     pool.close()
@@ -300,7 +294,7 @@ def test_the_nursery_forks_without_threads_and_as_often_as_it_takes() -> None:
 
     worker = pool.run(jobs.pid, None)
     os.kill(worker, signal.SIGKILL)
-    assert eventually(lambda: is_gone(worker))
+    wait_until(lambda: is_gone(worker))
     assert pool.run(jobs.pid, None) != worker
     assert pool._nursery._process is nursery, "a new worker needs no new nursery, which would load everything again"
     pool.close()
@@ -314,10 +308,10 @@ def test_no_orphan_survives_a_killed_parent(tmp_path: Path) -> None:
         f"test_workers.a_pool().run(jobs.note_and_spin, Path({str(marker)!r}))\n"
     )
     with subprocess.Popen([sys.executable, "-c", program]) as parent:
-        assert eventually(lambda: marker.exists() and marker.read_text() != "", 30)
+        wait_until(lambda: marker.exists() and marker.read_text() != "")
         parent.kill()
 
-    assert eventually(lambda: is_gone(int(marker.read_text())))
+    wait_until(lambda: is_gone(int(marker.read_text())))
 
 
 def test_long_jobs_give_way_to_short_ones() -> None:
