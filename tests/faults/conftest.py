@@ -1,4 +1,7 @@
-"""Figures that tests note with `record_property` are added up and told at the end, as a table and as a line of JSON."""
+"""Figures that tests note with `record_property` are told at the end, as a table and as a line of JSON.
+
+They are added up; of those that are called `most …`, the largest counts.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         if report.when == "call":
             # A test may note one figure several times.
             for name, value in report.user_properties:
-                figures[name] += value if isinstance(value, int) else 0
+                if isinstance(value, int):
+                    figures[name] = max(figures[name], value) if name.startswith("most ") else figures[name] + value
     if not figures:
         return
     terminalreporter.section("figures of the fault matrix")

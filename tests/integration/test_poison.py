@@ -3,8 +3,10 @@
 What ends a job that would go on for ever is the limit of the pool; a test that hangs fails by its own time-out.
 """
 
+import math
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,6 +142,7 @@ def test_a_pushed_file_hurts_nobody(name: str, node: Bystanders, tmp_path: Path,
         entry,
         poison,
         lambda: node.coordinator.push(ADMIN, entry.id, PushData(tmp_path / "data", "data")).records or 0,
+        record_property,
     )
 
 
@@ -156,16 +159,19 @@ def test_a_polled_file_hurts_nobody(name: str, node: Bystanders, tmp_path: Path,
     )
     entry = node.dataset(f"polled-{list(CORPUS).index(name)}", source)
 
-    judged(node, entry, poison, lambda: _records(node.coordinator.pull(ADMIN, entry.id)))
+    judged(node, entry, poison, lambda: _records(node.coordinator.pull(ADMIN, entry.id)), record_property)
 
     if poison.refusal is not None:
         # The next pull looks at the same file again.
         assert node.heart.chains.state(entry.id).last_data is None
 
 
-def judged(node: Bystanders, entry: DatasetEntry, poison: Poison, feed: Callable[[], int]) -> None:
+def judged(
+    node: Bystanders, entry: DatasetEntry, poison: Poison, feed: Callable[[], int], record_property: Record
+) -> None:
     head = node.heart.chains.head(entry.id)
     node.pool.peak = 0
+    began = time.monotonic()
 
     if poison.refusal is None:
         assert feed() == poison.records
@@ -177,6 +183,8 @@ def judged(node: Bystanders, entry: DatasetEntry, poison: Poison, feed: Callable
         assert len(str(refusal.value)) < 1_000
         assert node.heart.chains.head(entry.id) == head
 
+    record_property("most seconds for a poison file", math.ceil(time.monotonic() - began))
+    record_property("most MB for a poison file, above idle", (node.pool.peak - node.pool.idle) // MIB)
     assert node.staged() == []
     assert node.pool.peak <= node.pool.idle + MEMORY + SLACK
     assert node.push_for_somebody_else() == 1
