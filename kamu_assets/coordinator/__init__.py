@@ -1,1 +1,1 @@
-"""What is done to a dataset: ingest and transform."""
+"""What is done to a dataset: ingest, transform, verify, adopt, and what nodes say to each other about one."""

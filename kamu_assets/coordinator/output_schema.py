@@ -1,4 +1,4 @@
-"""Whether what a transform made fits its dataset (ODF-FACTS 5.4)."""
+"""Whether what a transform made fits its dataset (ODF: SetDataSchema)."""
 
 from pathlib import Path
 

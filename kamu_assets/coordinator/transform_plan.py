@@ -1,4 +1,4 @@
-"""What the next ExecuteTransform of a derivative reads: pure (ODF-FACTS 9.1)."""
+"""What the next ExecuteTransform of a derivative reads: pure (ODF: ExecuteTransform)."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""From a snapshot to the events of a new dataset (ODF-FACTS: Snapshot → dataset)."""
+"""From a snapshot to the events of a new dataset (ODF: DatasetSnapshot)."""
 
 from collections.abc import Callable, Iterable, Sequence
 

@@ -1,1 +1,1 @@
-"""Dagster's view of the node: assets, jobs and what they show. Definitions translate; they decide nothing."""
+"""Dagster's view of the node: assets, checks, jobs and what they show. Definitions translate; they decide nothing."""

@@ -1,1 +1,1 @@
-"""How the node is watched: logs and health."""
+"""How the node is watched: logs."""

@@ -1,4 +1,4 @@
-"""Merge strategies as plain SQL over all previous records: slow, and simple enough to be believed (ODF-FACTS 8.3)."""
+"""Merge strategies as plain SQL over all previous records: slow, simple enough to be believed (ODF: MergeStrategy)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Columns of a slice: what input may bring, what the node adds, what the dataset demands (ODF-FACTS 8.4 and 5.4)."""
+"""Columns of a slice: what input may bring, the node adds and the dataset demands (ODF: AddData, SetDataSchema)."""
 
 from collections.abc import Iterator
 from functools import lru_cache

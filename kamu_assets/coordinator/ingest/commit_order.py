@@ -1,4 +1,4 @@
-"""The order in which records are committed: by event time, or by key and operation; nulls first (ODF-FACTS 8.3)."""
+"""In which order records are committed: by event time, or by key and operation; nulls first (ODF: MergeStrategy)."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final

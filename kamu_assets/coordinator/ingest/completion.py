@@ -1,4 +1,4 @@
-"""The last touch to rows: event time filled, required values checked, system columns added (ODF-FACTS 8.4)."""
+"""The last touch to rows: event time filled, required values checked, system columns added (ODF: AddData)."""
 
 import numpy as np
 import pyarrow as pa

@@ -1,4 +1,4 @@
-"""Rows by event time, those without one first, ties as they came (ODF-FACTS 8.4): put right while they stream by.
+"""Rows by event time, those without one first, ties as they came (ODF: AddData): put right while they stream by.
 
 Most input is in order, or nearly so: then a window over the newest rows is enough. Else see `event_runs`.
 """

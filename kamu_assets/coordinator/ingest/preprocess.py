@@ -1,4 +1,4 @@
-"""Preprocessing: SQL over the rows that were read, or a few renames when there is none (ODF-FACTS 8.2)."""
+"""Preprocessing: SQL over the rows that were read, or a few renames when there is none (ODF: Transform)."""
 
 from dataclasses import dataclass
 

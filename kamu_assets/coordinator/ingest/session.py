@@ -1,4 +1,4 @@
-"""The SQL session of one input: one partition, names as written, Arrow types as kamu stores them (ODF-FACTS 8)."""
+"""The SQL session of one input: one partition, names as written, Arrow types as kamu stores them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""Times of rows as datasets keep them: milliseconds of UTC, event time first (ODF-FACTS 8.4)."""
+"""Times of rows as datasets keep them: milliseconds of UTC, event time first (ODF: AddData)."""
 
 import pyarrow as pa
 import pyarrow.types as pt

@@ -1,4 +1,4 @@
-"""From a finished slice to the events that record it: pure (ODF-FACTS 8.4)."""
+"""From a finished slice to the events that record it: pure (ODF: AddData)."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""The event that a replay would have committed, and in what it differs from the one that was (ODF-FACTS 9.4)."""
+"""The event that a replay would commit, and how it differs from the one that was (ODF: Transaction Validity)."""
 
 from kamu_assets.engines.engine import TransformSuccess
 from kamu_assets.odf.dataset import DataSlice, ExecuteTransform

@@ -15,7 +15,7 @@ from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.serde import flatbuffers
 from tests.conformance.difference import DifferenceError, expect
 
-# What comes when (ODF-FACTS 7.3 and 7.4); case ids name the flow and the number of the frame in it.
+# What comes when (ODF: Smart Transfer Protocol); case ids name the flow and the number of the frame in it.
 FLOWS: dict[str, dict[int, type[BaseModel]]] = {
     "pull": {
         1: messages.PullRequest,

@@ -1,4 +1,4 @@
-"""When a block is written, and what it says (ODF-FACTS 8.4)."""
+"""When a block is written, and what it says (ODF: AddData)."""
 
 from kamu_assets.coordinator.ingest.writer import NewData, plan_events, plan_watermark
 from kamu_assets.odf.chain_state import ChainState

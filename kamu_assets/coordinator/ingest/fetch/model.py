@@ -1,4 +1,4 @@
-"""What fetching gives, and where it takes place (ODF-FACTS 8.1)."""
+"""What fetching gives, and where it takes place (ODF: FetchStep)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Snapshot: the input is all there is; what differs from the current state becomes records (ODF-FACTS 8.3)."""
+"""The input is all there is; what differs from the current state becomes records (ODF: MergeStrategySnapshot)."""
 
 from collections.abc import Iterable, Iterator
 

@@ -1,4 +1,4 @@
-"""Merge strategies: which records an input becomes, and in which order they are committed (ODF-FACTS 8.3)."""
+"""Merge strategies: which records an input becomes, and in which order they are committed (ODF: MergeStrategy)."""
 
 from collections.abc import Iterable, Iterator
 from typing import Final, assert_never

@@ -1,4 +1,4 @@
-"""UpsertStream: of each key the last row of the input counts; what it changes becomes records (ODF-FACTS 8.3)."""
+"""Of each key the last row of the input counts; what it changes becomes records (ODF: MergeStrategyUpsertStream)."""
 
 from collections.abc import Iterable, Iterator
 
