@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import Boolean, Column, ForeignKey, Row, Table, Text, func, select, update
+from sqlalchemy import Boolean, Column, ForeignKey, Row, Table, Text, bindparam, func, select, update
 
 from kamu_assets.auth.errors import AccountExistsError, AccountNotFoundError
 from kamu_assets.auth.model import Account
 from kamu_assets.auth.tokens import AccessToken
 from kamu_assets.database.columns import AccountIDColumn, AccountNameColumn, TimestampColumn
+from kamu_assets.database.frequent import Frequent
 from kamu_assets.database.tables import metadata
 from kamu_assets.database.transaction import Transaction
 from kamu_assets.odf.identity import AccountID, AccountName
@@ -32,6 +33,10 @@ access_tokens = Table(
     Column("created_at", TimestampColumn, nullable=False),
     Column("revoked_at", TimestampColumn),
 )
+
+# Made once: every request executes one of these.
+_BY_NAME = Frequent(select(accounts).where(accounts.c.folded_name == bindparam("name")))
+_BY_ID = Frequent(select(accounts).where(accounts.c.id == bindparam("account")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +69,15 @@ class AccountStore:
 
     def get(self, tx: Transaction, name: AccountName) -> Account:
         """The account of this name; AccountNotFoundError."""
-        row = tx.execute(select(accounts).where(accounts.c.folded_name == name.folded)).one_or_none()
-        if row is None:
-            raise AccountNotFoundError(name)
-        return _account(row)
+        for row in tx.find(_BY_NAME, {"name": name.folded}):
+            return _account(row)
+        raise AccountNotFoundError(name)
 
     def find(self, tx: Transaction, account: AccountID) -> Account | None:
         """The account of this identity."""
-        row = tx.execute(select(accounts).where(accounts.c.id == account)).one_or_none()
-        return None if row is None else _account(row)
+        for row in tx.find(_BY_ID, {"account": account}):
+            return _account(row)
+        return None
 
     def count(self, tx: Transaction) -> int:
         """How many accounts there are."""

@@ -102,14 +102,15 @@ class Database:
 
     @contextlib.contextmanager
     def _begun(self, engine: Engine, *, writes: bool) -> Iterator[Transaction]:
-        with contextlib.ExitStack() as ending:
-            with told_plainly():
-                session = begin(engine, writes=writes)
-            ending.callback(session.close)
+        with told_plainly():
+            session = begin(engine, writes=writes)
+        try:
             yield Transaction(session, writes=writes)
             # Reached only without an exception; closing the session rolls back.
             with told_plainly():
                 session.commit()
+        finally:
+            session.close()
 
     @contextlib.contextmanager
     def _turn(self) -> Iterator[None]:

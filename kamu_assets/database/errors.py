@@ -82,15 +82,24 @@ def told_plainly() -> Iterator[None]:
     """Turn failures of the driver that are no bugs of ours into errors of ours."""
     try:
         yield
-    except PoolTimeoutError as error:
-        raise DatabaseBusyError from error
-    except OverflowError as error:  # SQLite's driver tells before it sends.
-        raise NumberTooLargeError from error
-    except DBAPIError as error:
-        told = _sqlite_error(error) or _postgres_error(error)
-        if told is None:
+    except (PoolTimeoutError, OverflowError, DBAPIError) as error:
+        told = plainly(error)
+        if told is error:
             raise
         raise told from error
+
+
+def plainly(error: Exception) -> Exception:
+    """An error of ours for one of the driver, or itself."""
+    match error:
+        case PoolTimeoutError():
+            return DatabaseBusyError()
+        case OverflowError():  # SQLite's driver tells before it sends.
+            return NumberTooLargeError()
+        case DBAPIError():
+            return _sqlite_error(error) or _postgres_error(error) or error
+        case _:
+            return error
 
 
 def _sqlite_error(error: DBAPIError) -> Exception | None:

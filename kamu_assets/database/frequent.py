@@ -14,6 +14,8 @@ from sqlalchemy import Insert, Select, Update
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError
 
+from kamu_assets.database.errors import plainly
+
 _Change = Callable[[Any], Any]
 
 
@@ -37,14 +39,16 @@ class Frequent:
         self._columns = columns
 
     def execute(self, connection: sqlite3.Connection, given: Mapping[str, Any]) -> tuple[int, list[Any]]:
-        """How many rows it changed, and those it found, named by column as SQLAlchemy does."""
+        """How many rows it changed, and those it found, named by column as SQLAlchemy does; fails plainly."""
         compiled = self._compiled
-        values = {name: change(given[name]) if change else given[name] for name, change in compiled.parameters}
+        values = dict(compiled.constants)
+        for name, change in compiled.parameters:
+            values[name] = change(given[name]) if change else given[name]
         try:
-            cursor = connection.execute(compiled.sql, {**compiled.constants, **values})
+            cursor = connection.execute(compiled.sql, values)
             found = cursor.fetchall()
-        except sqlite3.Error as error:
-            raise as_sqlalchemy(compiled.sql, error) from error
+        except (sqlite3.Error, OverflowError) as error:
+            raise plainly(as_sqlalchemy(compiled.sql, error)) from error
         return cursor.rowcount, [_read(compiled, row) for row in found]
 
     @cached_property
@@ -67,6 +71,8 @@ def _read(compiled: _Compiled, row: tuple[Any, ...]) -> Any:
     return compiled.row(*[change(value) if change else value for change, value in changes])
 
 
-def as_sqlalchemy(statement: str, error: sqlite3.Error) -> Exception:
+def as_sqlalchemy(statement: str, error: sqlite3.Error | OverflowError) -> Exception:
     """The error that SQLAlchemy makes of one of the driver."""
+    if isinstance(error, OverflowError):
+        return error
     return DBAPIError.instance(statement, None, error, sqlite3.Error)

@@ -47,9 +47,9 @@ class Transaction:
 
     def find(self, statement: Frequent, parameters: Row) -> Sequence[Any]:
         """The rows that a frequent statement finds."""
+        if driver := self._session.driver:
+            return statement.execute(driver, parameters)[1]
         with told_plainly():
-            if driver := self._session.driver:
-                return statement.execute(driver, parameters)[1]
             return self._connection.execute(statement.statement, parameters).all()
 
     def change(self, statement: Frequent, *rows: Row) -> int:
@@ -58,9 +58,9 @@ class Transaction:
             raise RuntimeError("reading() cannot write: use transaction()")
         if not rows:
             return 0
+        if driver := self._session.driver:
+            return sum(statement.execute(driver, row)[0] for row in rows)
         with told_plainly():
-            if driver := self._session.driver:
-                return sum(statement.execute(driver, row)[0] for row in rows)
             return self._connection.execute(statement.statement, rows[0] if len(rows) == 1 else rows).rowcount
 
     def insert(self, table: Table) -> "postgresql.Insert":

@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cache
 from typing import Self
 
 from kamu_assets.errors import InvalidError
@@ -85,6 +86,12 @@ def decode_codec(data: bytes) -> tuple[Multicodec, bytes]:
     return _READABLE[code], rest
 
 
+@cache
+def _prefix(codec: Multicodec, length: int) -> bytes:
+    """What comes before the digest; few codecs, few lengths."""
+    return codec.to_varint() + encode_varint(length)
+
+
 @dataclass(frozen=True, slots=True)
 class Multihash(TextValue):
     """A digest and the algorithm that made it."""
@@ -120,7 +127,7 @@ class Multihash(TextValue):
 
     def to_bytes(self) -> bytes:
         """The binary form."""
-        return self.codec.to_varint() + encode_varint(len(self.digest)) + self.digest
+        return _prefix(self.codec, len(self.digest)) + self.digest
 
     @property
     def short(self) -> str:

@@ -13,6 +13,9 @@ NANOS_PER_MILLI = 1_000_000
 SECONDS_PER_DAY = 86_400
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH_WITHOUT_ZONE = _EPOCH.replace(tzinfo=None)
+# Seconds of the first year that `datetime` does not know.
+_END_OF_YEARS = 253_402_300_800
 _RFC_3339 = re.compile(
     r"([+-]\d{4,9}|\d{4})-(0[1-9]|1[0-2])-([0-3]\d)"
     r"[Tt ]([01]\d|2[0-3]):([0-5]\d):([0-5]\d)(?:\.(\d{1,18}))?"
@@ -101,6 +104,9 @@ class Timestamp(TextValue):
 
     def __str__(self) -> str:
         seconds, nanos = divmod(self.ns, NANOS_PER_SECOND)
+        if 0 <= seconds < _END_OF_YEARS:
+            # What every commit spells several times.
+            return f"{(_EPOCH_WITHOUT_ZONE + timedelta(seconds=seconds)).isoformat()}{_fraction_text(nanos)}Z"
         day, second = divmod(seconds, SECONDS_PER_DAY)
         year = year_of_day(day)
         day_of_year = day - days_before_year(year)

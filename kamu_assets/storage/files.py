@@ -127,19 +127,20 @@ class Folders:
     def __init__(self, root: Path, durability: Durability) -> None:
         self._root = root
         self._synced = durability is Durability.FULL
-        # Folders whose own name is known to be on disk.
-        self._durable: set[Path] = set()
+        # Folders whose own name is known to be on disk: texts, for every write asks.
+        self._durable: set[str] = set()
 
     def make(self, folder: Path) -> None:
         """Create a folder and its parents."""
-        if folder in self._durable and folder.is_dir():
+        known = str(folder)
+        if known in self._durable and os.path.isdir(known):  # noqa: PTH112 - asked by every write
             return
         folder.mkdir(parents=True, exist_ok=True)
         if self._synced:
             # Also when somebody else created it: that somebody may not have come to syncing yet.
             for parent in self._between(folder):
                 sync_folder(parent)
-        self._durable.add(folder)
+        self._durable.add(known)
 
     def prune(self, folder: Path) -> None:
         """Remove a folder and its parents while they are empty."""
@@ -148,7 +149,7 @@ class Folders:
                 folder.rmdir()
             except OSError:
                 return
-            self._durable.discard(folder)
+            self._durable.discard(str(folder))
             folder = folder.parent
 
     def _between(self, folder: Path) -> Iterator[Path]:

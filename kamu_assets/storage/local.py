@@ -75,9 +75,9 @@ class LocalObjectStore:
     def put(self, key: str, data: bytes, *, condition: Condition | None = None, lasting: bool = True) -> ObjectInfo:
         """Write atomically."""
         target = self._path(key)
-        synced = self._synced and lasting
+        folder, synced = target.parent, self._synced and lasting
         pending = self._in_folder(
-            target.parent, key, lambda: write_pending(target.parent, data, modified=time.time_ns(), synced=synced)
+            folder, key, lambda: write_pending(folder, data, modified=time.time_ns(), synced=synced)
         )
         try:
             return self._rename_in_folder(pending, target, key, condition, synced=synced)
@@ -191,7 +191,8 @@ class LocalObjectStore:
         return self._in_folder(target.parent, key, lambda: self._rename(file, target, key, condition, synced=synced))
 
     def _rename(self, file: Path, target: Path, key: str, condition: Condition | None, *, synced: bool) -> ObjectInfo:
-        with locked_folder(target.parent):
+        folder = target.parent
+        with locked_folder(folder):
             self._check(target, key, condition)
             if synced:
                 file.replace(target)
@@ -199,7 +200,7 @@ class LocalObjectStore:
                 replace_unsynced(file, target)
             info = local_listing.describe(key, target.stat())
         if synced:
-            sync_folder(target.parent)
+            sync_folder(folder)
         return info
 
     def _check(self, target: Path, key: str, condition: Condition | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sqlalchemy import BigInteger, Column, MetaData, Table, Text, bindparam, insert, select, update
+from sqlalchemy import BigInteger, Boolean, Column, MetaData, Table, Text, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from kamu_assets.database.columns import DatasetIDColumn, EventTimeColumn, RowNumber
@@ -24,15 +24,16 @@ rows = Table(
     Column("kind", Text, nullable=False),
     Column("size", BigInteger),
     Column("at", EventTimeColumn),
+    Column("is_new", Boolean),
 )
 
-ADD = Frequent(insert(rows).inline(), columns=("dataset", "kind", "size", "at"))
+ADD = Frequent(insert(rows).inline(), columns=("dataset", "kind", "size", "at", "is_new"))
 GROW = Frequent(
     update(rows)
     .where(rows.c.dataset == bindparam("of"), rows.c.kind == "grows")
     .values(size=rows.c.size + bindparam("by"))
 )
-FIND = Frequent(select(rows.c.dataset, rows.c.size, rows.c.at).where(rows.c.dataset == bindparam("of")))
+FIND = Frequent(select(rows.c.dataset, rows.c.size, rows.c.at, rows.c.is_new).where(rows.c.dataset == bindparam("of")))
 A, B = DatasetID.seeded(b"a"), DatasetID.seeded(b"b")
 
 
@@ -44,18 +45,20 @@ def database(database: Database) -> Database:
 
 
 def a_row(of: DatasetID, **other: Any) -> dict[str, Any]:
-    return {"dataset": of, "kind": "grows", "size": 1, "at": None, **other}
+    return {"dataset": of, "kind": "grows", "size": 1, "at": None, "is_new": None, **other}
 
 
 def test_values_come_back_as_they_were_and_by_name(database: Database) -> None:
     moment = Timestamp.parse("9999-12-31T23:59:59.999999999Z")
     with database.transaction() as tx:
-        assert tx.change(ADD, a_row(A, at=moment), a_row(B, size=None)) == 2
+        assert tx.change(ADD, a_row(A, at=moment, is_new=True), a_row(B, size=None, is_new=False)) == 2
 
     with database.reading() as tx:
         (first,), (second,) = tx.find(FIND, {"of": A}), tx.find(FIND, {"of": B})
         assert (first.dataset, first.size, first.at) == (A, 1, moment)
         assert (second.dataset, second.size, second.at) == (B, None, None)
+        assert (first.is_new, second.is_new) == (True, False)
+        assert isinstance(first.is_new, bool)
         assert tx.find(FIND, {"of": DatasetID.seeded(b"c")}) == []
 
 
