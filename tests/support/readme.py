@@ -10,6 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 _CONSOLE = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
+_YAML = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _SPAN = re.compile(r"`((?:make|kamu-node) [^`]+)`")
 
 
@@ -28,6 +29,11 @@ def console_answers(text: str) -> list[str]:
     """What the blocks show as answers, line by line, without the spaces at the ends."""
     lines = [line for block in _CONSOLE.findall(text) for line in block.splitlines()]
     return [line.rstrip() for line in lines if not line.startswith("$ ")]
+
+
+def manifests(text: str) -> list[str]:
+    """The YAML that is shown."""
+    return _YAML.findall(text)
 
 
 def named_commands(text: str) -> list[str]:
