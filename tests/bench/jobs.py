@@ -49,7 +49,7 @@ class Ran:
 def run_job(subject: Subject) -> Ran:
     """Run it once."""
     python = _python(subject)
-    with _place() as folder, _Child.start(python, folder) as child:
+    with _place() as folder, _Child.start(python, folder, subject.variables) as child:
         child.send(pickle.dumps(subject))
         peak = child.watch()
         told = child.hear()
@@ -100,8 +100,8 @@ class _Child:
         self._last: dict[str, Any] = {}
 
     @classmethod
-    def start(cls, python: str, folder: str) -> Self:
-        environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    def start(cls, python: str, folder: str, variables: Mapping[str, str]) -> Self:
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), **variables}
         command = [python, "-m", "tests.bench.child", folder]
         return cls(subprocess.Popen(command, env=environment, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -27,7 +27,7 @@ def measure() -> Iterator[Measurement]:
 def _in_order() -> Iterator[Measurement]:
     source = csv_file(ROWS, Order.SORTED)
     against = [
-        Subject("floor", partial(floor.csv_slice, source=source), partial(check_slice, rows=ROWS)),
+        _floor(floor.csv_slice, source),
         *_tables(source),
     ]
     limits = {"floor": 1.3, "pyarrow": 2.0, "deltalake wall": 2.0}
@@ -36,7 +36,7 @@ def _in_order() -> Iterator[Measurement]:
 
 def _shuffled() -> Iterator[Measurement]:
     source = csv_file(ROWS, Order.SHUFFLED)
-    sorting = Subject("floor", partial(floor.csv_slice_sorted, source=source), partial(check_slice, rows=ROWS))
+    sorting = _floor(floor.csv_slice_sorted, source)
     yield from compare("w1_shuffled", _ours(source, ROWS), [sorting], limits={"floor": 1.3}, pairs=PAIRS)
 
 
@@ -45,6 +45,11 @@ def _memory() -> Iterator[Measurement]:
     for order in Order:
         source = csv_file(MANY_ROWS, order)
         yield from compare(f"w1_10m_{order}", _ours(source, MANY_ROWS), [], limits={"rss_mb": 1000}, pairs=1)
+
+
+def _floor(run: Callable[..., object], source: Path) -> Subject:
+    check = partial(check_slice, rows=ROWS)
+    return Subject("floor", partial(run, source=source), check, variables=floor.VARIABLES)
 
 
 def _tables(source: Path) -> Iterator[Subject]:

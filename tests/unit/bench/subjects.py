@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -19,12 +20,20 @@ def works(folder: Path) -> int:
     return 10
 
 
+def finds_in_its_environment(folder: Path, *, name: str) -> str:
+    return os.environ.get(name, "nothing")
+
+
 def gives_ten(result: object) -> None:
     expect("rows", found=result, wanted=10)
 
 
 def gives_eleven(result: object) -> None:
     expect("rows", found=result, wanted=11)
+
+
+def is_told_ten(result: object) -> None:
+    expect("variable", found=result, wanted="ten")
 
 
 def breaks(folder: Path) -> None:

@@ -47,6 +47,14 @@ def test_imports_are_done_before_the_clock_starts() -> None:
     assert ran.run.wall_s > 0
 
 
+def test_a_job_finds_its_own_variables_in_its_environment() -> None:
+    run = partial(subjects.finds_in_its_environment, name="BENCH_TRIAL")
+
+    assert run_job(Subject("told", run, subjects.is_told_ten, variables={"BENCH_TRIAL": "ten"})).run.wall_s > 0
+    with pytest.raises(FailedJobError, match="'nothing' instead of 'ten'"):
+        run_job(Subject("not told", run, subjects.is_told_ten))
+
+
 def test_processor_time_of_children_counts_dead_or_alive() -> None:
     dead = run_job(Subject("dead", subjects.burns_in_a_child, subjects.anything))
     alive = run_job(
