@@ -27,7 +27,7 @@ from kamu_assets.odf.timestamp import Timestamp
 from kamu_assets.settings import EngineSettings, load_settings
 from kamu_assets.storage.layout import data_key, dataset_folder
 from tests.integration.test_cli import Home
-from tests.support.manifests import derivative, pushed_root, reading
+from tests.support.manifests import a_manifest, derivative, pushed_root, reading
 from tests.support.verifier.dataset import verify
 
 HOURLY = (
@@ -260,3 +260,28 @@ def test_other_implementations_of_the_name_may_know_more(tmp_path: Path) -> None
         node.datasets.create_from_snapshot(admin, FLIGHTS)
 
         node.datasets.create_from_snapshot(admin, flink("hopping", HOURLY.replace("TUMBLE(", "HOP("), "flights"))
+
+
+def test_the_command_line_tells_at_once_what_an_engine_refuses(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.write("flights.yaml", FLIGHTS)
+    home.write("hopping.yaml", flink("hopping", HOURLY.replace("GROUP BY TUMBLE", "GROUP BY HOP"), "flights"))
+    home.ok("add", "flights.yaml")
+
+    done = home.run("add", "hopping.yaml")
+
+    assert done.code == 1
+    assert "hopping: engine 'flink': HOP(…) is not supported" in done.out + done.told
+    assert home.run("log", "hopping").code == 1
+
+
+def test_preprocess_queries_run_in_the_engine_of_the_settings(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    source = "{kind: AddPushSource, sourceName: default, read: {kind: NdJson, ddlSchema: [city STRING, n INT]}, "
+    does = "preprocess: {kind: Sql, engine: flink, query: 'SELECT city, n * 2 AS n FROM input'}, merge: {kind: Append}}"
+    home.write("cities.yaml", a_manifest("cities", "Root", source + does))
+    home.ok("add", "cities.yaml")
+
+    home.ok("ingest", "cities", "--stdin", "--input-format", "ndjson", stdin=b'{"city": "A", "n": 4}\n')
+
+    assert home.json("sql", "select city, n from cities") == [{"city": "A", "n": 8}]
