@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,6 +13,10 @@ from tests.support.coordination import a_coordinator
 from tests.support.heart import Heart, open_heart
 from tests.support.pushed import NewRoot, roots_of
 from tests.support.web_source import WebSource, web_source
+
+if TYPE_CHECKING:
+    from tests.support.dagster_adapter import Adapter
+    from tests.support.dagster_home import DagsterHome
 
 
 @pytest.fixture
@@ -40,3 +45,21 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NewRoot]:
     heart = open_heart(tmp_path_factory.mktemp("node"))
     yield roots_of(heart)
     heart.database.close()
+
+
+@pytest.fixture(scope="module")
+def dagster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DagsterHome]:
+    """Preparing an instance takes seconds: the tests of a module share one and use their own datasets."""
+    # Loading Dagster takes seconds, too, and most tests do without it.
+    from tests.support.dagster_home import dagster_home
+
+    with dagster_home(tmp_path_factory.mktemp("node")) as home:
+        yield home
+
+
+@pytest.fixture
+def adapter(dagster: DagsterHome) -> Iterator[Adapter]:
+    from tests.support.dagster_adapter import an_adapter
+
+    with an_adapter(dagster) as adapter:
+        yield adapter

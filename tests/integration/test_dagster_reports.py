@@ -2,49 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from uuid import uuid4
 
-import pytest
-
-from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.flows.model import FlowOutcome, OutcomeKind
 from kamu_assets.odf.identity import DatasetID
-from kamu_assets.orchestration.names import (
-    METADATA_HEAD,
-)
+from kamu_assets.orchestration.names import METADATA_HEAD
 from kamu_assets.orchestration.reporter import CONSUMER
 from tests.support.builders import START, a_schema
-from tests.support.dagster_adapter import Adapter, an_adapter
-from tests.support.dagster_home import DagsterHome, StandInCoordinator, dagster_home
+from tests.support.dagster_adapter import Adapter
+from tests.support.dagster_home import StandInCoordinator
 from tests.support.heart import ADMIN
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DagsterHome]:
-    """Preparing an instance takes seconds: the tests of this module share one and use their own datasets."""
-    with dagster_home(tmp_path_factory.mktemp("node")) as home:
-        yield home
-
-
-@pytest.fixture
-def adapter(home: DagsterHome) -> Iterator[Adapter]:
-    with an_adapter(home) as adapter:
-        yield adapter
-
-
-@pytest.fixture
-def root(adapter: Adapter) -> DatasetEntry:
-    return adapter.parts.root(f"{uuid4().hex[:12]}-root")
-
-
-@pytest.fixture
-def derivative(adapter: Adapter, root: DatasetEntry) -> DatasetEntry:
-    return adapter.parts.derivative(f"{uuid4().hex[:12]}-derivative", root)
-
-
-def test_a_push_is_reported_once(adapter: Adapter, root: DatasetEntry) -> None:
+def test_a_push_is_reported_once(adapter: Adapter) -> None:
+    root = adapter.pushed_root()
     head = adapter.parts.push(root.id, records=3)
 
     assert adapter.reporter.step()
@@ -55,7 +27,8 @@ def test_a_push_is_reported_once(adapter: Adapter, root: DatasetEntry) -> None:
     assert (said["dagster/row_count"], said["records_added"]) == (3, 3)
 
 
-def test_a_report_before_a_crash_is_not_repeated_after_it(adapter: Adapter, root: DatasetEntry) -> None:
+def test_a_report_before_a_crash_is_not_repeated_after_it(adapter: Adapter) -> None:
+    root = adapter.pushed_root()
     adapter.parts.push(root.id)
     adapter.reporter.step()
 
@@ -66,7 +39,8 @@ def test_a_report_before_a_crash_is_not_repeated_after_it(adapter: Adapter, root
     assert len(adapter.materializations(root)) == 1
 
 
-def test_pushes_that_come_fast_are_reported_together(adapter: Adapter, root: DatasetEntry) -> None:
+def test_pushes_that_come_fast_are_reported_together(adapter: Adapter) -> None:
+    root = adapter.pushed_root()
     for _ in range(3):
         adapter.parts.push(root.id)
 
@@ -76,9 +50,9 @@ def test_pushes_that_come_fast_are_reported_together(adapter: Adapter, root: Dat
     assert (said["records_added"], said["offsets"]) == (30, "[0, 29]")
 
 
-def test_what_a_run_tells_itself_is_not_reported(
-    adapter: Adapter, root: DatasetEntry, derivative: DatasetEntry
-) -> None:
+def test_what_a_run_tells_itself_is_not_reported(adapter: Adapter) -> None:
+    root = adapter.pushed_root()
+    derivative = adapter.derivative(root)
     adapter.parts.push(root.id)
     adapter.settle()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
@@ -12,7 +11,6 @@ from dagster._core.storage.tags import PARENT_RUN_ID_TAG, ROOT_RUN_ID_TAG
 from structlog.testing import capture_logs
 
 from kamu_assets.clock import ManualClock
-from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.flows.model import CauseKind, FlowState, OutcomeKind
 from kamu_assets.odf.timestamp import Timestamp
 from kamu_assets.orchestration.names import (
@@ -24,37 +22,13 @@ from kamu_assets.orchestration.names import (
     key_of,
 )
 from kamu_assets.orchestration.reaper import Reaper
-from tests.support.dagster_adapter import Adapter, an_adapter, definitions_of
-from tests.support.dagster_home import DagsterHome, dagster_home
+from tests.support.dagster_adapter import Adapter, definitions_of
 from tests.support.heart import ADMIN
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DagsterHome]:
-    """Preparing an instance takes seconds: the tests of this module share one and use their own datasets."""
-    with dagster_home(tmp_path_factory.mktemp("node")) as home:
-        yield home
-
-
-@pytest.fixture
-def adapter(home: DagsterHome) -> Iterator[Adapter]:
-    with an_adapter(home) as adapter:
-        yield adapter
-
-
-@pytest.fixture
-def root(adapter: Adapter) -> DatasetEntry:
-    return adapter.parts.root(f"{uuid4().hex[:12]}-root")
-
-
-@pytest.fixture
-def derivative(adapter: Adapter, root: DatasetEntry) -> DatasetEntry:
-    return adapter.parts.derivative(f"{uuid4().hex[:12]}-derivative", root)
-
-
-def test_new_data_leads_to_a_run_with_all_that_the_ui_shows(
-    adapter: Adapter, root: DatasetEntry, derivative: DatasetEntry
-) -> None:
+def test_new_data_leads_to_a_run_with_all_that_the_ui_shows(adapter: Adapter) -> None:
+    root = adapter.pushed_root()
+    derivative = adapter.derivative(root)
     adapter.parts.push(root.id)
 
     adapter.settle()
@@ -73,9 +47,9 @@ def test_new_data_leads_to_a_run_with_all_that_the_ui_shows(
     assert adapter.events(run, DagsterEventType.ASSET_MATERIALIZATION) == 1
 
 
-def test_a_materialization_tells_what_the_commit_brought(
-    adapter: Adapter, root: DatasetEntry, derivative: DatasetEntry
-) -> None:
+def test_a_materialization_tells_what_the_commit_brought(adapter: Adapter) -> None:
+    root = adapter.pushed_root()
+    derivative = adapter.derivative(root)
     adapter.parts.push(root.id)
     adapter.settle()
 
@@ -94,8 +68,10 @@ def test_a_materialization_tells_what_the_commit_brought(
 
 
 def test_a_materialization_names_the_data_of_its_inputs_even_if_dagster_was_not_told_of_it_yet(
-    adapter: Adapter, root: DatasetEntry, derivative: DatasetEntry
+    adapter: Adapter,
 ) -> None:
+    root = adapter.pushed_root()
+    derivative = adapter.derivative(root)
     head = str(adapter.parts.push(root.id))
     adapter.settle()
 
@@ -109,9 +85,9 @@ def test_a_materialization_names_the_data_of_its_inputs_even_if_dagster_was_not_
     assert read[f"dagster/input_data_version/{key_of(root.alias).to_user_string()}"] == head
 
 
-def test_a_chain_of_derivatives_follows_one_push(
-    adapter: Adapter, root: DatasetEntry, derivative: DatasetEntry
-) -> None:
+def test_a_chain_of_derivatives_follows_one_push(adapter: Adapter) -> None:
+    root = adapter.pushed_root()
+    derivative = adapter.derivative(root)
     last = adapter.parts.derivative(f"{uuid4().hex[:12]}-last", derivative)
 
     adapter.parts.push(root.id)
@@ -120,7 +96,8 @@ def test_a_chain_of_derivatives_follows_one_push(
     assert adapter.run_of(last).status is DagsterRunStatus.SUCCESS
 
 
-def test_a_root_that_is_only_pushed_to_has_nothing_to_poll(adapter: Adapter, root: DatasetEntry) -> None:
+def test_a_root_that_is_only_pushed_to_has_nothing_to_poll(adapter: Adapter) -> None:
+    root = adapter.pushed_root()
     run = adapter.ui_run(root)
 
     assert adapter.work() == 1
@@ -194,9 +171,9 @@ def test_a_failure_is_logged_once_and_only_bugs_with_their_traceback(
     assert "Stack Trace" not in "".join(capfd.readouterr())
 
 
-def test_a_run_that_ends_well_is_one_line_of_the_log(
-    adapter: Adapter, root: DatasetEntry, derivative: DatasetEntry
-) -> None:
+def test_a_run_that_ends_well_is_one_line_of_the_log(adapter: Adapter) -> None:
+    root = adapter.pushed_root()
+    derivative = adapter.derivative(root)
     adapter.parts.push(root.id)
 
     with capture_logs() as logs:
@@ -207,7 +184,8 @@ def test_a_run_that_ends_well_is_one_line_of_the_log(
     assert told["records_added"] > 0
 
 
-def test_a_dataset_that_was_deleted_before_its_run_fails_it(adapter: Adapter, root: DatasetEntry) -> None:
+def test_a_dataset_that_was_deleted_before_its_run_fails_it(adapter: Adapter) -> None:
+    root = adapter.pushed_root()
     run = adapter.ui_run(root)
     adapter.parts.datasets.delete(ADMIN, root.id)
 
@@ -255,7 +233,7 @@ def test_a_run_of_a_dead_worker_fails_and_its_flow_tries_again(adapter: Adapter)
     assert (second.tags[ROOT_RUN_ID_TAG], second.tags[PARENT_RUN_ID_TAG]) == (first.run_id, first.run_id)
 
 
-def test_a_run_whose_launcher_died_half_way_is_queued_after_all(home: DagsterHome, adapter: Adapter) -> None:
+def test_a_run_whose_launcher_died_half_way_is_queued_after_all(adapter: Adapter) -> None:
     entry = adapter.polled_root()
     run = adapter.ui_run(entry)
     adapter.parts.queue.done(run.run_id)
@@ -283,7 +261,7 @@ def test_a_run_is_queued_for_the_daemon_when_its_dataset_is_busy(adapter: Adapte
     adapter.work()
 
 
-def test_the_job_of_the_node_runs_on_a_worker(adapter: Adapter, home: DagsterHome) -> None:
+def test_the_job_of_the_node_runs_on_a_worker(adapter: Adapter) -> None:
     job = definitions_of(adapter.parts).job("check_node")
     run = adapter.instance.create_run_for_job(job, tags={"kamu/runtime": "warm"})
     adapter.instance.launch_run(run.run_id, workspace=None)  # type: ignore[arg-type] # only the UI has one
@@ -295,7 +273,8 @@ def test_the_job_of_the_node_runs_on_a_worker(adapter: Adapter, home: DagsterHom
     assert ended.status is DagsterRunStatus.SUCCESS
 
 
-def test_a_run_for_an_unknown_place_fails_with_the_reason(adapter: Adapter, root: DatasetEntry) -> None:
+def test_a_run_for_an_unknown_place_fails_with_the_reason(adapter: Adapter) -> None:
+    root = adapter.pushed_root()
     run = adapter.ui_run(root)
     adapter.parts.queue.done(run.run_id)
     adapter.instance.add_run_tags(run.run_id, {"kamu/runtime": "moon"})

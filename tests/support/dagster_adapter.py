@@ -53,6 +53,13 @@ class Adapter:
         while self.reporter.step():
             pass
 
+    def pushed_root(self) -> DatasetEntry:
+        """A new root that has nothing to poll."""
+        return self.parts.root(f"{uuid4().hex[:12]}-root")
+
+    def derivative(self, of: DatasetEntry) -> DatasetEntry:
+        return self.parts.derivative(f"{uuid4().hex[:12]}-derivative", of)
+
     def polled_root(self) -> DatasetEntry:
         """A new root whose source has more records whenever it is asked."""
         return self.parts.root(f"polled-{uuid4().hex[:12]}")
