@@ -49,7 +49,7 @@ def test_unsigned_keys_meet_their_equals_only(
 
 
 def test_a_sum_beyond_64_bits_is_that_of_datafusion_and_flink(tmp_path: Path) -> None:
-    """Both wrap around as two's complement, so the cut does not matter; DECIMAL sums do not wrap."""
+    """Both wrap around as two's complement, so the cut does not matter; a sum of DECIMAL(38, 0) has room for it."""
     rows: list[list[Row]] = [[{"t": 0, "q": LAST}], [{"t": 1, "q": LAST}, {"t": 2, "q": 5}]]
     blocks = [Block(rows[0], 1, 1), Block(rows[1], HOUR, 2)]
     stream = Stream("s", {"q": pa.int64()}, blocks, tmp_path)
