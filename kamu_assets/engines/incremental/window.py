@@ -42,6 +42,24 @@ def with_windows(context: datafusion.SessionContext, table: str, tumble: Tumble)
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Where:
+    """The rows of a table that fulfil a condition; without one, all."""
+
+    condition: datafusion.Expr | None
+
+    @classmethod
+    def of(cls, plan: LogicalPlan) -> "Where | None":
+        """What a plan reads, if it is one table under its own name."""
+        condition = None
+        if kind(plan) == "Filter":
+            condition, plan = datafusion.Expr(variant(plan).predicate()), child(plan)
+        return cls(condition) if kind(plan) == "TableScan" else None
+
+    def rows(self, table: datafusion.DataFrame) -> datafusion.DataFrame:
+        return table if self.condition is None else table.filter(self.condition)
+
+
 @dataclass(frozen=True)
 class WindowQuery:
     """A grouping by windows, planned over tables that have the columns of `with_windows`.
@@ -53,6 +71,8 @@ class WindowQuery:
     tumble: Tumble
     projection: list[datafusion.Expr]
     having: datafusion.Expr | None
+    # What of the table is grouped; None if only its SQL tells.
+    where: Where | None
     # Groups come first among the fields of the aggregation, then aggregates; state takes both from here.
     fields: list[pa.Field]
     groups: list[datafusion.Expr]
@@ -79,6 +99,7 @@ class WindowQuery:
             tumble=tumble,
             projection=expressions(variant(plan).projections()),
             having=having,
+            where=Where.of(child(node)),
             fields=fields,
             groups=groups,
             aggregates=parse_aggregates(variant(node), calls, fields[len(groups) :], base),
@@ -87,9 +108,10 @@ class WindowQuery:
         _ = found.partials
         return found
 
-    @staticmethod
-    def rows_of(context: datafusion.SessionContext, sql: str) -> datafusion.DataFrame:
+    def rows_of(self, context: datafusion.SessionContext, sql: str) -> datafusion.DataFrame:
         """The rows that the same query groups in this session, after its WHERE."""
+        if self.where is not None:
+            return self.where.rows(context.table(quoted(self.source)))
         node, _ = _aggregation(plan_query(context, sql).logical_plan())
         return context.create_dataframe_from_logical_plan(child(node))
 
