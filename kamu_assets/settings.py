@@ -228,7 +228,7 @@ def load_settings(home: Path | None = None, **overrides: Any) -> Settings:
 
     Without `home`: `KAMU_NODE_HOME`, else `~/.kamu-node`. Raises `SettingsError` with one line per mistake.
     """
-    place = (home or Path(os.environ.get("KAMU_NODE_HOME") or Path.home() / ".kamu-node")).expanduser().absolute()
+    place = _place(home)
     mistakes = _unknown_variables()
     if mistakes:
         raise SettingsError("\n".join(mistakes))
@@ -239,6 +239,13 @@ def load_settings(home: Path | None = None, **overrides: Any) -> Settings:
         raise SettingsError("\n".join(lines)) from error
     except (YAMLError, SettingsSourceError, ValueError, OSError) as error:
         raise SettingsError(f"{place / 'node.yaml'}: {error}") from error
+
+
+def _place(home: Path | None) -> Path:
+    try:
+        return (home or Path(os.environ.get("KAMU_NODE_HOME") or Path.home() / ".kamu-node")).expanduser().absolute()
+    except RuntimeError as error:
+        raise SettingsError(f"{error} Name the node's folder with --home or KAMU_NODE_HOME") from error
 
 
 def _file_of(init_settings: PydanticBaseSettingsSource) -> Path:

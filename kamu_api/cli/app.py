@@ -13,7 +13,6 @@ from kamu_api.cli import (
     verify_commands,
 )
 from kamu_api.cli.output import complain
-from kamu_assets.errors import KamuError
 
 app = typer.Typer(
     name="kamu-node",
@@ -36,14 +35,14 @@ def root(version: bool = typer.Option(False, "--version", "-V", help="print the 
 
 
 def run() -> None:
-    """Run the command; an expected failure is one message and exit code 1."""
+    """Run the command; a failure is one message and exit code 1."""
     try:
         app()
-    except KamuError as error:
-        # It knows errors of the heart, which no command loads before it needs them.
-        from kamu_api.cli.failures import failure_text
-
-        complain(failure_text(error))
-        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:  # noqa: BLE001 - the last resort
+        # It knows errors of the heart, which no command loads before it needs them.
+        from kamu_api.cli.failures import told
+
+        complain(told(error))
+        sys.exit(1)

@@ -1,6 +1,8 @@
 """What the command line says of a failure: the words of its error, and what to do next."""
 
 import re
+import traceback
+from tempfile import NamedTemporaryFile
 
 from kamu_assets.errors import KamuError
 
@@ -14,6 +16,26 @@ def failure_text(error: KamuError) -> str:
     step = _SEE_LIST if _NO_TABLE.match(text) else _next_step(error)
     # Many say it themselves.
     return text if step is None or "`kamu-node " in text else f"{text}; {step}"
+
+
+def told(error: Exception) -> str:
+    """Whatever went wrong, in one message."""
+    match error:
+        case KamuError():
+            return failure_text(error)
+        case OSError():
+            place = f"{error.filename}: " if error.filename else ""
+            return f"{place}{error.strerror or error}"
+        case _:
+            return _bug_text(error)
+
+
+def _bug_text(error: Exception) -> str:
+    """What should not have happened; the details are in a file, for whoever repairs it."""
+    with NamedTemporaryFile("w", prefix="kamu-node-", suffix=".log", encoding="utf-8", delete=False) as file:
+        file.writelines(traceback.format_exception(error))
+    words = str(error).strip().partition("\n")[0][:300]
+    return f"unexpected {type(error).__name__}: {words}. This is a bug: please report it with {file.name}"
 
 
 def _next_step(error: KamuError) -> str | None:

@@ -1,5 +1,7 @@
 """`kamu-node`: the entry point. Everything heavy is imported by the command that needs it."""
 
+import io
+import os
 import sys
 
 
@@ -10,9 +12,22 @@ def main() -> None:
 
         print(f"kamu-node {version('kamu-node')}")
         return
+    _prepare_streams()
     from kamu_api.cli.app import run
 
     run()
+
+
+def _prepare_streams() -> None:
+    """Closed ones are empty; characters that a terminal does not know are escaped rather than an error."""
+    if sys.stdin is None:
+        sys.stdin = open(os.devnull)  # noqa: SIM115, PTH123 - as long as the process
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115, PTH123 - as above
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 if __name__ == "__main__":

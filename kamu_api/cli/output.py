@@ -65,7 +65,9 @@ def has_room(columns: int) -> bool:
 
 def print_json(value: Any) -> None:
     """One JSON document on standard output."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
+    # A terminal without Unicode gets escapes that JSON knows.
+    plain = (sys.stdout.encoding or "utf-8").lower() not in ("utf-8", "utf8")
+    sys.stdout.write(json.dumps(value, ensure_ascii=plain, default=str) + "\n")
 
 
 def print_rows(

@@ -23,9 +23,16 @@ def main() -> None:
     sys.path[:] = setup["path"]
     for module in setup["preload"]:
         importlib.import_module(module)
-    control.send(_PID.pack(len(os.listdir("/proc/self/task"))))  # noqa: PTH208 - procfs, only the count matters
+    try:
+        control.send(_PID.pack(len(os.listdir("/proc/self/task"))))  # noqa: PTH208 - procfs, only the count matters
+    except BrokenPipeError:
+        return
     while True:
-        command, descriptors, _, _ = socket.recv_fds(control, _COMMAND_BYTES, 1)
+        try:
+            command, descriptors, _, _ = socket.recv_fds(control, _COMMAND_BYTES, 1)
+        except ConnectionResetError:
+            # The parent left before it read what we said; nobody is interested in how we end.
+            return
         if not command:
             return
         if descriptors:

@@ -9,6 +9,7 @@ from kamu_assets.flows.orchestrator import RunState, RunStatus
 from kamu_assets.odf.timestamp import NANOS_PER_SECOND, Timestamp
 
 MAX_ATTEMPTS = 3
+LONGEST_INTERVAL = 100 * 366 * 86_400
 # Minute to weekday.
 _CRON_FIELDS = 5
 
@@ -22,6 +23,8 @@ def check_rule(rule: TriggerRule) -> None:
     match rule:
         case Interval(seconds) if seconds < 1:
             raise InvalidTriggerError(f"an interval has at least one second, not {seconds}")
+        case Interval(seconds) if seconds > LONGEST_INTERVAL:
+            raise InvalidTriggerError(f"an interval has at most {LONGEST_INTERVAL} seconds (100 years), not {seconds}")
         case Cron(expression) if not _is_cron(expression):
             raise InvalidTriggerError(f"{expression!r} is not a cron expression of five fields")
 
@@ -34,9 +37,12 @@ def _is_cron(expression: str) -> bool:
 
 
 def _next_cron(expression: str, after: Timestamp) -> Timestamp:
-    from croniter import croniter
+    from croniter import CroniterBadDateError, croniter
 
-    next_second = croniter(expression, after.ns // NANOS_PER_SECOND).get_next(float)
+    try:
+        next_second = croniter(expression, after.ns // NANOS_PER_SECOND).get_next(float)
+    except CroniterBadDateError as error:
+        raise InvalidTriggerError(f"{expression!r} names no day that exists") from error
     return Timestamp(int(next_second) * NANOS_PER_SECOND)
 
 

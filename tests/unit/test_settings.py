@@ -144,3 +144,10 @@ def test_every_setting_is_told_as_yaml_with_where_it_was_said(tmp_path: Path, mo
     assert rows["query.memory_limit"] == ("1.0GiB", "default")
     assert rows["query.workers"] == ("2", "default")
     assert rows["home"] == (str(tmp_path), "command")
+
+
+def test_a_home_of_nobody_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAMU_NODE_HOME", "~nobody-is-called-so/node")
+
+    with pytest.raises(SettingsError, match="Name the node's folder with --home or KAMU_NODE_HOME"):
+        load_settings()

@@ -1,8 +1,10 @@
 """Failures end with what to do next."""
 
+from pathlib import Path
+
 import pytest
 
-from kamu_api.cli.failures import failure_text
+from kamu_api.cli.failures import failure_text, told
 from kamu_assets.coordinator.ingest.errors import PushSourceNotFoundError, TypeMismatchError
 from kamu_assets.database.errors import DatabaseBusyError, DatabaseOutdatedError
 from kamu_assets.datasets.errors import DatasetNotFoundError, MissingInputsError
@@ -29,3 +31,20 @@ NOPE = DatasetAlias.parse("kamu/nope")
 )
 def test_a_failure_says_what_to_do_next(error: KamuError, end: str) -> None:
     assert failure_text(error).endswith(end)
+
+
+def test_what_the_system_refused_is_told_without_python() -> None:
+    assert told(PermissionError(13, "Permission denied", "/a")) == "/a: Permission denied"
+    assert told(OSError("strange")) == "strange"
+
+
+def test_a_bug_is_one_line_and_a_file_with_the_details(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+    text = told(KeyError("what\never"))
+
+    (details,) = tmp_path.iterdir()
+    assert text.startswith("unexpected KeyError: ")
+    assert text.endswith(f"report it with {details}")
+    assert "\n" not in text
+    assert "KeyError" in details.read_text()

@@ -63,10 +63,17 @@ def test_a_rule_names_the_first_time_after_a_moment(rule: TriggerRule, after: st
     assert next_due(rule, at(after)) == at(due)
 
 
-@pytest.mark.parametrize("rule", [Interval(0), Interval(-5), Cron("61 * * * *"), Cron("* * * * * *"), Cron("daily")])
+@pytest.mark.parametrize(
+    "rule", [Interval(0), Interval(-5), Interval(10**10), Cron("61 * * * *"), Cron("* * * * * *"), Cron("daily")]
+)
 def test_a_rule_without_times_is_refused(rule: TriggerRule) -> None:
     with pytest.raises(InvalidTriggerError):
         check_rule(rule)
+
+
+def test_a_day_that_never_comes_is_told() -> None:
+    with pytest.raises(InvalidTriggerError, match="'0 0 31 2 \\*' names no day that exists"):
+        first_due(Cron("0 0 31 2 *"), NOON, None)
 
 
 def test_times_missed_while_the_node_was_down_fire_once() -> None:
