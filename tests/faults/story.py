@@ -92,10 +92,15 @@ def prepare(home: Path) -> None:
         heart.datasets.create_from_snapshot(ADMIN, parse_snapshot(_ROOT.format(name=name, source=source, merge=merge)))
     heart.datasets.create_from_snapshot(ADMIN, parse_snapshot(_DERIVATIVE))
     for number in range(FILES):
-        path = home / "inbox" / f"{number}.ndjson"
+        path = inbox(home, number)
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(records(range(number * ROWS, (number + 1) * ROWS)))
     heart.database.close()
+
+
+def inbox(home: Path, number: int) -> Path:
+    """A file to poll: the names of many are in the order of their numbers too."""
+    return home / "inbox" / f"{number:04}.ndjson"
 
 
 Step = Callable[[], None]

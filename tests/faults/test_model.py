@@ -19,7 +19,7 @@ from kamu_assets.coordinator.service import Coordinator, PushData
 from kamu_assets.storage.local import LocalObjectStore
 from kamu_assets.storage.object_store import Condition, ObjectInfo
 from tests.faults.aftermath import check
-from tests.faults.story import FILES, ROWS, ids, latest, prepare, records, ref
+from tests.faults.story import FILES, ROWS, ids, inbox, latest, prepare, records, ref
 from tests.faults.test_crash_prefixes import memory_folder
 from tests.support.coordination import a_coordinator
 from tests.support.heart import ADMIN, Heart, open_heart
@@ -122,7 +122,7 @@ class Node(RuleBasedStateMachine):
     @rule()
     def add_a_file(self) -> None:
         first = self.files * ROWS
-        (self.home / "inbox" / f"{self.files}.ndjson").write_bytes(records(range(first, first + ROWS)))
+        inbox(self.home, self.files).write_bytes(records(range(first, first + ROWS)))
         self.files += 1
 
     @rule()
