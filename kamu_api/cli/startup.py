@@ -1,5 +1,6 @@
 """Starting and stopping a whole node on this machine. Light: it lives as long as the node."""
 
+import errno
 import json
 import os
 import signal
@@ -16,7 +17,7 @@ from kamu_api.cli.home_lock import HomeLock
 from kamu_api.cli.node_log import NodeLog
 from kamu_api.cli.processes import preparation_spec, process_specs
 from kamu_api.cli.supervisor import ProcessFailedError, Supervisor
-from kamu_assets.errors import UnavailableError
+from kamu_assets.errors import InvalidError, UnavailableError
 from kamu_assets.settings import Settings
 
 READY_PATIENCE = 120.0
@@ -144,7 +145,10 @@ def _require_free_ports(settings: Settings) -> None:
             try:
                 probe.bind((host, port))
             except OSError as error:
-                raise PortTakenError(setting, host, port) from error
+                if error.errno == errno.EADDRINUSE:
+                    raise PortTakenError(setting, host, port) from error
+                reason = f"cannot listen on {host}:{port}: {error.strerror}"
+                raise InvalidError(f"{reason}; see `{setting}` and its `host` in `kamu-node settings`") from error
 
 
 def _ready_file(settings: Settings) -> Path:

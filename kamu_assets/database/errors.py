@@ -111,7 +111,9 @@ def _sqlite_error(error: DBAPIError) -> Exception | None:
     if name.startswith(_DAMAGED):
         return DatabaseDamagedError(error.orig)
     if name.startswith(_BROKEN):
-        return DatabaseUnavailableError(f"database unavailable: {error.orig}")
+        return DatabaseUnavailableError(
+            f"database unavailable: {error.orig}; the node must be able to write to its folder"
+        )
     return None
 
 
@@ -121,7 +123,7 @@ def _postgres_error(error: DBAPIError) -> Exception | None:
         return DatabaseFullError()
     # A lost connection has no code of its own.
     if error.connection_invalidated or code is None or code.startswith(_POSTGRES_UNAVAILABLE):
-        return DatabaseUnavailableError("database unavailable")
+        return DatabaseUnavailableError("database unavailable: its server does not answer (setting database.url)")
     if code.startswith(_POSTGRES_CONFLICT):
         return TransactionConflictError()
     if code == _POSTGRES_OUT_OF_RANGE:

@@ -346,6 +346,17 @@ def test_the_doctor_tells_of_a_head_that_it_repairs(cities: Home, says: str | No
     assert cities.ok("doctor") == "nothing to repair\n"
 
 
+def test_an_address_that_is_not_of_this_machine_is_not_called_taken(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KAMU_NODE__HTTP__HOST", "192.0.2.1")
+
+    told = home.refusal("up")
+
+    assert told.startswith("cannot listen on 192.0.2.1:8080: ")
+    assert "see `http.port` and its `host`" in told
+
+
 def test_a_home_that_is_no_folder_is_told(home: Home) -> None:
     home.write("home", "a file")
 
