@@ -10,7 +10,7 @@ first: that takes no copy of them.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any, Final
 
 import datafusion
@@ -19,12 +19,14 @@ import pyarrow.compute as pc
 import pyarrow.types as pt
 from datafusion import functions
 
-from kamu_assets.engines.incremental.errors import UnsupportedConstructError
+from kamu_assets.engines.incremental.errors import MeanTooLargeError, UnsupportedConstructError
 from kamu_assets.engines.incremental.types import plain
 
 FUNCTIONS: Final = ("count", "sum", "min", "max", "avg", "first_value", "last_value")
 _IGNORE, _RESPECT = " IGNORE NULLS", " RESPECT NULLS"
 _MAX_DIGITS: Final = 38
+# Exact, whatever is moved by its scale; the context of a thread rounds to 28 digits.
+_EXACT: Final = Context(prec=2 * _MAX_DIGITS)
 _FOLDS: Final[Mapping[str, Callable[[datafusion.Expr], datafusion.Expr]]] = {
     "sum({})": functions.sum,
     "min({})": functions.min,
@@ -99,8 +101,11 @@ class Aggregate:
         """As DataFusion: the digits beyond the scale are cut off."""
         if total is None:
             return None
-        digits = int(total.scaleb(self.type.scale))
-        return Decimal(abs(digits) // count * (1 if digits >= 0 else -1)).scaleb(-self.type.scale)
+        digits = int(_EXACT.scaleb(total, self.type.scale))
+        mean = abs(digits) // count * (1 if digits >= 0 else -1)
+        if abs(mean) >= 10**self.type.precision:
+            raise MeanTooLargeError(self.name, self.type)
+        return _EXACT.scaleb(Decimal(mean), -self.type.scale)
 
 
 def parse_aggregates(

@@ -1,5 +1,7 @@
 """What this engine says when it cannot go on."""
 
+import pyarrow as pa
+
 from kamu_assets.engines.sql_guard import InvalidQueryError
 
 
@@ -19,6 +21,13 @@ class EdgeOfTimeError(InvalidQueryError):
             f"an event time is less than a window ({window_millis} ms) away from the first or last millisecond that a "
             "timestamp can hold, so its window cannot be told; leave such rows out with WHERE"
         )
+
+
+class MeanTooLargeError(InvalidQueryError):
+    """A mean of decimals gets four more digits after the point, and has no room for those before it."""
+
+    def __init__(self, name: str, of: pa.DataType) -> None:
+        super().__init__(f"{name} is a number too large for {of}; cast what it is the mean of to fewer decimal places")
 
 
 class CheckpointError(Exception):

@@ -1,6 +1,7 @@
 """The largest numbers and the first and last of all times."""
 
 from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
@@ -64,6 +65,32 @@ def test_a_sum_beyond_64_bits_is_that_of_datafusion_and_flink(tmp_path: Path) ->
     wide.folder.mkdir()
     wide.all()
     assert [int(row["n"]) for row in wide.rows] == [2 * LAST + 5]
+
+
+def means(folder: Path, *values: str) -> Derivative:
+    """Means of decimals by hours."""
+    rows: list[Row] = [{"t": at, "d": Decimal(value)} for at, value in enumerate(values)]
+    stream = Stream("s", {"d": pa.decimal128(38, 4)}, [Block(rows, HOUR, 1)], folder)
+    return Derivative(folder, SUM.replace("sum(q)", "avg(d)"), [stream])
+
+
+@pytest.mark.parametrize("sign", ["", "-"])
+def test_a_mean_of_long_decimals_has_all_its_digits(tmp_path: Path, sign: str) -> None:
+    derivative = means(tmp_path, f"{sign}123456789012345678901234567890.1235", f"{sign}0.0002", f"{sign}0.0001")
+
+    derivative.all()
+
+    assert [row["n"] for row in derivative.rows] == [Decimal(f"{sign}41152263004115226300411522630.04126666")]
+    assert one_shot("SELECT avg(d) AS n FROM s", s=derivative.streams[0].table(0, 1)) == [
+        {"n": derivative.rows[0]["n"]}
+    ]
+
+
+def test_a_mean_without_room_for_its_digits_is_refused(tmp_path: Path) -> None:
+    answer = execute(means(tmp_path, "1234567890123456789012345678901.2345").request({"s": 1}))
+
+    assert isinstance(answer, InvalidQuery)
+    assert "avg(s.d) is a number too large for decimal128(38, 8)" in answer.message
 
 
 @pytest.mark.parametrize("time", [LAST, FIRST, -LAST - 1, FIRST + 1])
