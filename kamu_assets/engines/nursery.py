@@ -20,6 +20,8 @@ _ENVIRONMENT = {
     # A worker is young and touches most of its memory once: finding and clearing huge pages for that takes the system
     # longer than the work they save.
     "MIMALLOC_ALLOW_THP": "0",
+    # What an allocator sets aside and never touches must not count against what a worker may have.
+    "MIMALLOC_ARENA_EAGER_COMMIT": "0",
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
     "LANG": "C.UTF-8",

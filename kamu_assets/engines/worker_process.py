@@ -19,8 +19,9 @@ from kamu_assets.errors import KamuError
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
 _PR_SET_PDEATHSIG = 1
 _READ_BYTES = 1 << 20
-# Allocators and the Arrow runtime reserve address space they never touch; only the excess is a backstop.
-_ADDRESS_SPACE_SLACK = 8 << 30
+# Only the excess is a backstop. DataFusion may open up to 512 files at once on as many threads, whose stacks count in
+# whole.
+_DATA_SLACK = 4 << 30
 _MAX_REQUEST_BYTES = 1 << 40
 
 
@@ -92,7 +93,7 @@ def serve(connection: socket.socket, *, parent: int, network: bool) -> None:
 def _next_outcome(line: _Line) -> bytes:
     try:
         _, (job, request, memory_bytes) = line.receive()
-        _limit_address_space(memory_bytes)
+        _limit_data(memory_bytes)
         return encode_frame(FrameKind.RESULT, job(request))
     except (ParentGoneError, ConnectionError):
         raise
@@ -129,7 +130,8 @@ def _leave_network(libc: ctypes.CDLL) -> None:
         libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET)
 
 
-def _limit_address_space(memory_bytes: int) -> None:
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    soft = memory_bytes + _ADDRESS_SPACE_SLACK
-    resource.setrlimit(resource.RLIMIT_AS, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))
+def _limit_data(memory_bytes: int) -> None:
+    """Refuse memory far beyond the budget at once; the parent's watch would notice it only later."""
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    soft = memory_bytes + _DATA_SLACK
+    resource.setrlimit(resource.RLIMIT_DATA, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))

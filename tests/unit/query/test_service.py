@@ -92,6 +92,15 @@ def test_all_columns_of_all_slices_are_there_in_order(reading: Reading) -> None:
     assert rows[0]["event_time"] == "2024-01-01T00:00:00Z"
 
 
+def test_hundreds_of_small_slices_are_one_table(reading: Reading) -> None:
+    # The engine opens all of them at once, each on a thread of its own.
+    reading.stations("log", *[1] * 700)
+
+    rows = reading.rows('select "offset" from log order by "offset"', limit=1000)
+
+    assert [row["offset"] for row in rows] == list(range(700))
+
+
 @pytest.mark.parametrize(
     ("sql", "kind", "message"),
     [
