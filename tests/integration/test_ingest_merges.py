@@ -201,6 +201,10 @@ def test_operations_in_words_are_refused(merge: str, heart: Heart, coordinator: 
         ("{kind: Ledger, primaryKey: [nowhere]}", MissingColumnError),
         ("{kind: Snapshot, primaryKey: [id, nowhere]}", MissingColumnError),
         ("{kind: UpsertStream, primaryKey: [nowhere]}", MissingColumnError),
+        ("{kind: Ledger, primaryKey: []}", MissingColumnError),
+        ("{kind: Snapshot, primaryKey: []}", MissingColumnError),
+        ("{kind: UpsertStream, primaryKey: []}", MissingColumnError),
+        ("{kind: Snapshot, primaryKey: [id], compareColumns: [nowhere]}", MissingColumnError),
     ],
 )
 def test_missing_columns_are_named(
@@ -208,7 +212,7 @@ def test_missing_columns_are_named(
 ) -> None:
     entry = a_root(heart, merge)
 
-    with pytest.raises(error, match=r"op|nowhere"):
+    with pytest.raises(error, match=r"op|nowhere|`primaryKey` is empty"):
         push(coordinator, entry, FIVE)
 
 

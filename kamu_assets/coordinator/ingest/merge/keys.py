@@ -48,7 +48,14 @@ def takes_operations(strategy: MergeStrategy) -> bool:
 
 def check_columns(schema: pa.Schema, strategy: MergeStrategy, vocab: DatasetVocabulary, *, name: str) -> None:
     """Refuse data without the columns that the strategy needs."""
+    if looks_back(strategy) is not None and not key_columns(strategy):
+        raise MissingColumnError(
+            f"{name}: the merge strategy {strategy.kind} finds rows by their primary key, but `primaryKey` is empty; "
+            "name columns in it, or use Append"
+        )
     _check_present(schema, key_columns(strategy), "primary key column", name)
+    if isinstance(strategy, MergeStrategySnapshot):
+        _check_present(schema, strategy.compare_columns or (), "compare column", name)
     if not takes_operations(strategy):
         return
     op = vocab.operation_type_column
