@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from graphlib import TopologicalSorter
 from typing import Any
 
-from kamu_api.cli.failures import failure_text
+from kamu_api.cli.failures import told
 from kamu_api.cli.output import ProgressLine
 from kamu_assets.coordinator.results import NothingToPoll, PullResult, Updated, UpToDate
 from kamu_assets.datasets.model import DatasetEntry
-from kamu_assets.errors import KamuError
 from kamu_assets.node import Node
 from kamu_assets.odf.identity import parse_dataset_ref
 from kamu_assets.odf.timestamp import Timestamp
@@ -48,8 +47,8 @@ class Pulling:
             result = coordinator.pull(
                 self._caller, entry.id, fetch_uncacheable=self._fetch_uncacheable, on_progress=tell
             )
-        except KamuError as error:
-            return {"dataset": str(entry.alias), "result": "failed", "message": failure_text(error)}
+        except Exception as error:  # noqa: BLE001 - a bug met by one dataset is no reason to leave out the others
+            return {"dataset": str(entry.alias), "result": "failed", "message": told(error)}
         return {"dataset": str(entry.alias), **_facts(result)}
 
     def _set_watermark(self, entry: DatasetEntry, wanted: Timestamp) -> dict[str, Any]:
@@ -66,24 +65,24 @@ def pull_line(row: dict[str, Any]) -> str:
             # Many name the dataset themselves.
             if message.startswith(row["dataset"]):
                 return message
-            told = message
+            words = message
         case "updated" if "watermark" in row:
-            told = f"0 new record(s) in {row['blocks']} block(s), its watermark is now {row['watermark']}"
+            words = f"0 new record(s) in {row['blocks']} block(s), its watermark is now {row['watermark']}"
         case _ if "watermark" in row:
-            told = f"up to date, its watermark is {row['watermark']} already"
-            told += "" if row["wanted"] == row["watermark"] else f", which is later than {row['wanted']}"
+            words = f"up to date, its watermark is {row['watermark']} already"
+            words += "" if row["wanted"] == row["watermark"] else f", which is later than {row['wanted']}"
         case "updated":
-            told = f"{row['records']:,} new record(s) in {row['blocks']} block(s)"
-            told += f"; {row['lateRows']:,} late record(s) of its inputs left out" if row["lateRows"] else ""
+            words = f"{row['records']:,} new record(s) in {row['blocks']} block(s)"
+            words += f"; {row['lateRows']:,} late record(s) of its inputs left out" if row["lateRows"] else ""
         case "nothing-to-poll":
-            told = "nothing to poll, data is pushed to it"
+            words = "nothing to poll, data is pushed to it"
         case _ if row["uncacheable"]:
-            told = "up to date; its source cannot tell what is new, --fetch-uncacheable reads all of it again"
+            words = "up to date; its source cannot tell what is new, --fetch-uncacheable reads all of it again"
         case _ if row["waitingFor"]:
-            told = f"waiting for data in {', '.join(row['waitingFor'])}"
+            words = f"waiting for data in {', '.join(row['waitingFor'])}"
         case _:
-            told = "up to date"
-    return f"{row['dataset']}: {told}"
+            words = "up to date"
+    return f"{row['dataset']}: {words}"
 
 
 def _facts(result: PullResult) -> dict[str, Any]:

@@ -172,5 +172,14 @@ class Worker:
         if kind is FrameKind.NO_MEMORY:
             raise MemoryLimitError(self._pool, job.limits.memory_bytes)
         if kind is FrameKind.BUG:
-            raise JobBugError(f"unexpected exception in a {self._pool} job:\n{value}")
+            raise JobBugError(f"a job of {self._pool} failed: {_raised(value)}\n{value}")
         return value
+
+
+def _raised(trace: str) -> str:
+    """Type and message of what was raised last: the first line after the last traceback's own, which are indented."""
+    *_, last = trace.split("Traceback (most recent call last):\n")
+    lines = last.strip("\n").splitlines()
+    return next(
+        (line for line in lines if not line.startswith((" ", "\t"))), lines[-1] if lines else "nothing was told"
+    )

@@ -18,6 +18,8 @@ import pytest
 import structlog
 
 from kamu_api.cli.main import main
+from kamu_assets.coordinator.ingest.poll import Poller
+from kamu_assets.engines.worker_limits import JobBugError
 from kamu_assets.flows.model import FlowOutcome, OutcomeKind
 from kamu_assets.node import open_node
 from kamu_assets.odf.identity import DatasetName
@@ -419,6 +421,27 @@ def test_a_source_that_is_not_there_is_told_and_others_go_on(refusing: Home) -> 
     assert done.code == 1
     assert done.told.startswith("error: kamu/polled: ")
     assert done.out == "kamu/cities: nothing to poll, data is pushed to it\n"
+
+
+def test_a_bug_met_by_one_dataset_is_told_and_others_go_on(
+    refusing: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise JobBugError("a job of engine failed: TypeError: of all things\nTraceback and so on")
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(Poller, "poll", fail)
+
+    done = refusing.run("pull", "polled", "cities", "large")
+
+    assert done.code == 1
+    assert [line.partition(": unexpected")[0] for line in done.told.splitlines()] == [
+        "error: kamu/polled",
+        "error: kamu/cities",
+    ]
+    assert "JobBugError: a job of engine failed: TypeError: of all things. This is a bug" in done.told
+    assert done.out == "kamu/large: waiting for data in kamu/cities\n"
+    assert "Traceback and so on" in next(tmp_path.glob("kamu-node-*.log")).read_text()
 
 
 def test_bad_data_names_file_and_line(refusing: Home) -> None:

@@ -80,9 +80,12 @@ def test_an_expected_error_travels_with_its_class_and_its_facts(pool: WorkerPool
 def test_a_bug_is_no_kamu_error_and_replaces_the_worker(pool: WorkerPool) -> None:
     worker = pool.run(jobs.pid, None)
 
-    with pytest.raises(JobBugError, match="ZeroDivisionError: a bug"):
+    with pytest.raises(JobBugError, match="ZeroDivisionError: a bug") as caught:
         pool.run(jobs.bug, None)
 
+    first, second, *_ = str(caught.value).splitlines()
+    assert first == "a job of query failed: ZeroDivisionError: a bug"
+    assert second.startswith("Traceback")
     assert pool.run(jobs.pid, None) != worker
 
 
