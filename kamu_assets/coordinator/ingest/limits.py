@@ -28,6 +28,8 @@ class FetchLimits:
     silence_seconds: float = 60
     total_seconds: float = 3_600
     max_redirects: int = 10
+    # Files and folders that a pattern may lead through.
+    max_entries: int = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from kamu_assets.coordinator.ingest.errors import (
 )
 from kamu_assets.coordinator.ingest.fetch.addresses import name_of, public_url
 from kamu_assets.coordinator.ingest.fetch.event_times import event_time_of_file, event_time_of_url
+from kamu_assets.coordinator.ingest.fetch.file_walk import FileWalk
 from kamu_assets.coordinator.ingest.fetch.model import Fetched, FetchRequest
 from kamu_assets.coordinator.ingest.fetch.templates import Filled
 from kamu_assets.coordinator.ingest.fetch.validators import ETAG, LAST_MODIFIED, state_of
@@ -53,7 +54,8 @@ def fetch_next_file(step: FetchStepFilesGlob, pattern: Filled, request: FetchReq
     """The first file, by name, after the one taken last; folders do not count."""
     if step.order is SourceOrdering.BY_EVENT_TIME:
         raise UnsupportedOptionError("the order ByEventTime of a `filesGlob` source is not supported; use ByName")
-    found = sorted(_matching(pattern, request), key=lambda path: (os.fsencode(path.name), os.fsencode(path)))
+    # Several `**` may lead to one file in several ways.
+    found = sorted(set(_matching(pattern, request)), key=lambda path: (os.fsencode(path.name), os.fsencode(path)))
     last = b"" if request.previous is None else request.previous.value.encode()
     new = (path for path in found if (request.previous is None or os.fsencode(path.name) > last) and path.is_file())
     path = next(new, None)
@@ -69,16 +71,15 @@ def fetch_next_file(step: FetchStepFilesGlob, pattern: Filled, request: FetchReq
 
 def _matching(pattern: Filled, request: FetchRequest) -> Iterator[Path]:
     _check_pattern(pattern.value, pattern.shown)
+    parts = Path(pattern.value).parts
     # What is before the first wildcard; the rest is checked file by file, and cannot lead upwards.
-    fixed = Path(*takewhile(lambda part: not glob.has_magic(part), Path(pattern.value).parts))
+    fixed = tuple(takewhile(lambda part: not glob.has_magic(part), parts))
+    start = request.base.joinpath(*fixed)
     if request.file_roots is not None:
-        _allowed(request.base / fixed, pattern.shown, request)
-        if ".." in Path(pattern.value).parts:
+        _allowed(start, pattern.shown, request)
+        if ".." in parts:
             raise FileNotAllowedError(f"{pattern.shown}: `..` is not allowed here (setting ingest.file_roots)")
-    place = Path(glob.escape(str(request.base))) / pattern.value
-    # Path.glob takes no absolute patterns.
-    for found in glob.iglob(str(place), recursive=True, include_hidden=True):  # noqa: PTH207 - see above
-        yield Path(found)
+    return FileWalk(start, pattern.shown, request.limits).matching(parts[len(fixed) :])
 
 
 def _allowed(path: Path, shown: str, request: FetchRequest) -> Path:
