@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from kamu_assets.coordinator.ingest.errors import (
     BadGlobError,
     BadUrlError,
+    SourceChangedError,
     SourceNotFoundError,
     SourceUnreachableError,
     TemplateError,
@@ -36,7 +38,7 @@ from kamu_assets.odf.source import (
 )
 from kamu_assets.odf.timestamp import Timestamp
 from tests.support.builders import START
-from tests.support.coordination import LOCAL_SERVERS, a_coordinator
+from tests.support.coordination import LOCAL_SERVERS, InThisProcess, a_coordinator
 from tests.support.heart import ADMIN, Heart, an_entry
 from tests.support.web_source import Route, WebSource
 
@@ -192,6 +194,36 @@ def test_a_file_may_have_any_name(heart: Heart, tmp_path: Path, step: FetchStep,
 
     assert isinstance(result, Updated)
     assert result.records == records
+
+
+class Changing(InThisProcess):
+    """Somebody writes a file anew once it was read."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def run(self, *arguments: Any, **options: Any) -> Any:
+        try:
+            return super().run(*arguments, **options)
+        finally:
+            self._file.write_text("1\n3\n4\n")
+
+
+@pytest.mark.parametrize("text", ["1\n2\n", "1\nx\n"], ids=["good", "bad"])
+@pytest.mark.parametrize("fetched", ["url", "pattern"])
+def test_a_file_that_changes_while_it_is_read_is_refused(heart: Heart, tmp_path: Path, fetched: str, text: str) -> None:
+    file = tmp_path / "n.csv"
+    file.write_text(text)
+    a_root(heart, FetchStepFilesGlob(path="*.csv") if fetched == "pattern" else FetchStepUrl(url=f"file://{file}"))
+    before = heart.chains.state(an_entry("numbers").id)
+
+    with pytest.raises(SourceChangedError, match=r"n\.csv changed while it was read; pull again"):
+        a_coordinator(heart, base=tmp_path, pool=Changing(file)).pull(ADMIN, an_entry("numbers").alias)
+
+    assert heart.chains.state(an_entry("numbers").id).head == before.head
+    again = a_coordinator(heart, base=tmp_path).pull(ADMIN, an_entry("numbers").alias)
+    assert isinstance(again, Updated)
+    assert again.records == 3
 
 
 def test_a_name_that_is_no_text_is_refused(heart: Heart, tmp_path: Path) -> None:

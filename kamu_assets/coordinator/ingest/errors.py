@@ -165,6 +165,12 @@ class SourceUnreachableError(UnavailableError):
     kind: ClassVar[str] = "source-unreachable"
 
 
+class SourceChangedError(UnavailableError):
+    """A file was written while it was read, so that what was read may be half old, half new; nothing of it is kept."""
+
+    kind: ClassVar[str] = "source-changed"
+
+
 class PushSourceNotFoundError(IngestError):
     """The dataset has no push source of this name."""
 

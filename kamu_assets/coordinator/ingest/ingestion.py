@@ -42,6 +42,8 @@ class Work:
     run_id: str | None = None
     # Told again and again how many rows are written.
     on_rows: Callable[[int], None] | None = None
+    # Called when all is read; what it raises ends the work.
+    when_read: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,8 @@ class Ingestion:
             done = [self._preprocess.apply(one, folder / str(number)) for number, one in enumerate(work.inputs)]
             request = self._request(chain, replace(work, inputs=tuple(done)), target, plan)
             result = self._pool.run(write_slice, request, on_progress=work.on_rows)
+            if work.when_read is not None:
+                work.when_read()
             return Ingested(result, self._commit(entry, chain, work, result, target))
 
     def _request(self, chain: ChainState, work: Work, target: Path, plan: HistoryPlan) -> SliceRequest:

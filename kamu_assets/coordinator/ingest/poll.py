@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kamu_assets.clock import Clock
+from kamu_assets.coordinator.ingest.fetch.marks import blaming_change
 from kamu_assets.coordinator.ingest.fetch.model import Fetched, FetchRequest
 from kamu_assets.coordinator.ingest.fetch.savepoints import DatasetSavepoint, SavepointLimits
 from kamu_assets.coordinator.ingest.fetch.steps import fetch
@@ -130,8 +131,9 @@ class Poller:
             found = fetch(source.fetch, request)
             if found is None:
                 return _Step(None, has_more=False)
-            file = self._prepared(found, source, folder)
-            commit = self._ingestion.ingest(entry, chain, _work(source, found, file, now, options)).commit
+            with blaming_change(found.mark):
+                file = self._prepared(found, source, folder)
+                commit = self._ingestion.ingest(entry, chain, _work(source, found, file, now, options)).commit
         savepoint.drop()
         return _Step(Updated.of(commit) if commit else None, has_more=found.has_more)
 
@@ -168,7 +170,15 @@ def _work(
         preprocess=source.preprocess,
         source_event_time=found.source_event_time,
     )
-    return Work((one,), source.merge, system_time, found.source_state, run_id=options.run_id, on_rows=options.on_rows)
+    return Work(
+        (one,),
+        source.merge,
+        system_time,
+        found.source_state,
+        run_id=options.run_id,
+        on_rows=options.on_rows,
+        when_read=None if found.mark is None else found.mark.check,
+    )
 
 
 def _report(options: PollOptions, total: Updated) -> None:

@@ -19,6 +19,7 @@ from kamu_assets.coordinator.ingest.errors import (
 from kamu_assets.coordinator.ingest.fetch.addresses import name_of, public_url
 from kamu_assets.coordinator.ingest.fetch.event_times import event_time_of_file, event_time_of_url
 from kamu_assets.coordinator.ingest.fetch.file_walk import FileWalk
+from kamu_assets.coordinator.ingest.fetch.marks import FileMark
 from kamu_assets.coordinator.ingest.fetch.model import Fetched, FetchRequest
 from kamu_assets.coordinator.ingest.fetch.templates import Filled
 from kamu_assets.coordinator.ingest.fetch.validators import ETAG, LAST_MODIFIED, state_of
@@ -36,18 +37,20 @@ def fetch_file(step: FetchStepUrl, url: Filled, request: FetchRequest) -> Fetche
     path = _allowed(_path_of(url.value, shown), shown, request)
     # Errors of the system are not chained: they hold the whole path.
     try:
-        modified = Timestamp.from_millis(path.stat().st_mtime_ns // _NANOS_PER_MILLI)
+        found = path.stat()
     except (FileNotFoundError, NotADirectoryError):
         raise SourceNotFoundError(f"source not found: {shown}") from None
     except OSError as error:
         raise SourceUnreachableError(f"cannot read {shown}: {error.strerror}") from None
     if not path.is_file():
         raise SourceNotFoundError(f"source is not a file: {shown}")
+    modified = Timestamp.from_millis(found.st_mtime_ns // _NANOS_PER_MILLI)
     event_time = event_time_of_url(step.event_time, last_modified=modified, system_time=request.system_time)
     state = state_of(LAST_MODIFIED, str(modified))
     if state == request.previous:
         return None
-    return Fetched(_plain(path, request.folder), name_of(url.shown), event_time, state)
+    mark = FileMark.of(path, shown, found)
+    return Fetched(_plain(path, request.folder), name_of(url.shown), event_time, state, mark=mark)
 
 
 def fetch_next_file(step: FetchStepFilesGlob, pattern: Filled, request: FetchRequest) -> Fetched | None:
@@ -65,8 +68,13 @@ def fetch_next_file(step: FetchStepFilesGlob, pattern: Filled, request: FetchReq
         return None
     name = _name_in_metadata(path)
     event_time = event_time_of_file(step.event_time, name=name, system_time=request.system_time)
-    path = _plain(_allowed(path, name, request), request.folder)
-    return Fetched(path, name, event_time, state_of(ETAG, name), has_more=next(new, None) is not None)
+    path = _allowed(path, name, request)
+    try:
+        mark = FileMark.of(path, name, path.stat())
+    except OSError as error:
+        raise SourceUnreachableError(f"cannot read {name}: {error.strerror}") from None
+    has_more = next(new, None) is not None
+    return Fetched(_plain(path, request.folder), name, event_time, state_of(ETAG, name), has_more, mark)
 
 
 def _matching(pattern: Filled, request: FetchRequest) -> Iterator[Path]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from kamu_assets.coordinator.ingest.fetch.marks import FileMark
 from kamu_assets.coordinator.ingest.fetch.savepoints import DatasetSavepoint
 from kamu_assets.coordinator.ingest.limits import FetchLimits
 from kamu_assets.egress.policy import EgressPolicy
@@ -21,6 +22,8 @@ class Fetched:
     source_state: SourceState | None
     # Whether the source has another file after this one.
     has_more: bool = False
+    # Of a file that is read where it is.
+    mark: FileMark | None = None
 
 
 @dataclass(frozen=True, slots=True)
