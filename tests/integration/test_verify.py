@@ -237,6 +237,18 @@ def test_a_result_that_cannot_come_of_its_inputs_is_found(story: VerifiedStory) 
     assert story.verify(copy, VerifyOptions(scope=VerifyScope.INTEGRITY)).is_valid
 
 
+def test_a_query_that_gives_something_else_each_time_is_blamed(story: VerifiedStory) -> None:
+    query = COPY.replace(" from ", ", random() as x, UUID() as y, 'now()' as z from ", 1)
+    root, copy = story.root(), story.derivative("copy", query, "readings")
+    story.push(root, [reading(1, "A")])
+    story.pull(copy)
+
+    report = story.verify(copy)
+
+    assert report.verdict is VerdictKind.DATA_NOT_REPRODUCIBLE
+    assert "the likely reason is random(), uuid() in its query" in str(report.first_fault)
+
+
 UNION = f"{COPY} where degrees < 2 union all {COPY} where degrees >= 2"
 
 

@@ -18,6 +18,7 @@ from kamu_assets.coordinator.verify.replay_event import differences, event_of, h
 from kamu_assets.coordinator.verify.replay_request import Replay, request_of
 from kamu_assets.coordinator.verify.running import JobRunner, StopSignal, VerificationCancelledError, patiently
 from kamu_assets.coordinator.verify.same_rows import TwoSlices, same_rows
+from kamu_assets.coordinator.verify.volatile import volatile_functions
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.engines.engine import RowHasher, TransformSuccess
 from kamu_assets.engines.registry import EngineRegistry
@@ -105,6 +106,10 @@ class Replays:
             message = "computed again, its rows are the same in another order"
         else:
             message = f"computed again, the result has another {' and '.join(wrong)}: {actual} instead of {expected}"
+        if volatile := volatile_functions(replay.transform):
+            message += (
+                f"; the likely reason is {', '.join(volatile)} in its query, which gives something else each time"
+            )
         return Fault(VerdictKind.DATA_NOT_REPRODUCIBLE, replay.place, message, expected, actual)
 
     def _same_rows(self, replay: Replay, data: Path, checkpoint: Path) -> bool:
