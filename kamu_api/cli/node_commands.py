@@ -89,16 +89,27 @@ def doctor(
             findings = node.doctor.repair(
                 dry_run=dry_run, on_progress=lambda done, total: line.update(done=done, total=total)
             )
+        # After the repair: those that were registered again have a name, too.
+        aliases = {entry.id: str(entry.alias) for entry in node.datasets.list(node.auth.admin_caller())}
         if as_json:
             print_json(
                 [
-                    {"kind": f.kind, "dataset": str(f.dataset), "message": f.message, "repaired": f.repaired}
+                    {
+                        "kind": f.kind,
+                        "dataset": str(f.dataset),
+                        "alias": aliases.get(f.dataset) if f.dataset else None,
+                        "message": f.message,
+                        "repaired": f.repaired,
+                    }
                     for f in findings
                 ]
             )
             return
         for finding in findings:
-            console.print(f"{finding.dataset or 'node'}: {finding.message}", markup=False, highlight=False)
+            place = str(finding.dataset or "node")
+            if finding.dataset in aliases:
+                place = f"{aliases[finding.dataset]} ({place})"
+            console.print(f"{place}: {finding.message}", markup=False, highlight=False)
         console.print(f"{len(findings)} finding(s)" if findings else "nothing to repair")
 
 

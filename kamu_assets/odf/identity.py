@@ -6,7 +6,7 @@ from functools import total_ordering
 from typing import Self
 
 from kamu_assets.odf.did import DID_ODF, AccountID, DatasetID, DidKey, InvalidDidError
-from kamu_assets.odf.names import AccountName, DatasetName, InvalidNameError, NamePattern, RepoName
+from kamu_assets.odf.names import NAME_RULE, AccountName, DatasetName, InvalidNameError, NamePattern, RepoName
 from kamu_assets.odf.seeded import seeded_public_key
 from kamu_assets.odf.typedef import OdfEnum, TextValue
 
@@ -59,7 +59,7 @@ class DatasetAlias(TextValue):
             return cls(AccountName(account) if slash else None, DatasetName(name))
         except InvalidNameError as error:
             what = "dataset alias"
-            raise InvalidNameError(what, text) from error
+            raise InvalidNameError(what, text, rule=f"write `name` or `account/name`; {NAME_RULE}") from error
 
     def __lt__(self, other: Self) -> bool:
         return self._order < other._order if isinstance(other, DatasetAlias) else NotImplemented

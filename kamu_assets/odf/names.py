@@ -11,6 +11,7 @@ from typing import ClassVar, Self
 from kamu_assets.errors import InvalidError
 from kamu_assets.odf.typedef import TextValue
 
+NAME_RULE = "names are letters A-Z, a-z and digits, with single `-` and `.` between them"
 _SUBDOMAIN = r"[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*"
 _HOSTNAME = rf"{_SUBDOMAIN}(?:\.{_SUBDOMAIN})*"
 _NAME = re.compile(_HOSTNAME, re.ASCII)
@@ -23,8 +24,8 @@ _LAST_PIECE = re.compile(rf"(?:[.-]?{_HOSTNAME})?", re.ASCII)
 class InvalidNameError(InvalidError):
     """The text cannot be a name."""
 
-    def __init__(self, what: str, text: str) -> None:
-        super().__init__(f"{text[:100]!r} is not a valid {what}")
+    def __init__(self, what: str, text: str, *, rule: str | None = None) -> None:
+        super().__init__(f"{text[:100]!r} is not a valid {what}" + (f": {rule}" if rule else ""))
         self.text = text
 
 
@@ -39,7 +40,7 @@ class Name(TextValue):
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.text):
-            raise InvalidNameError(self.what, self.text)
+            raise InvalidNameError(self.what, self.text, rule=NAME_RULE)
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -93,7 +94,7 @@ class NamePattern(TextValue):
 
     def __post_init__(self) -> None:
         if not _is_pattern(self.text):
-            raise InvalidNameError("dataset name pattern", self.text)
+            raise InvalidNameError("dataset name pattern", self.text, rule=f"{NAME_RULE}; `%` stands for anything")
 
     @classmethod
     def parse(cls, text: str) -> Self:

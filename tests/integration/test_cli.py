@@ -343,7 +343,9 @@ def test_the_doctor_tells_of_a_head_that_it_repairs(cities: Home, says: str | No
     if says is not None:
         head.write_text(says)
 
-    assert "refs/head said" in cities.ok("doctor")
+    [finding] = json.loads(cities.ok("doctor", "--dry-run", "--json"))
+    assert finding["alias"] == "kamu/cities"
+    assert cities.ok("doctor").startswith(f"kamu/cities ({finding['dataset']}): refs/head said ")
     assert head.read_text() == was
     assert cities.ok("doctor") == "nothing to repair\n"
 
@@ -371,6 +373,7 @@ def test_a_home_that_is_no_folder_is_told(home: Home) -> None:
     [
         (("log", "nope"), "dataset nope does not exist; `kamu-node list` shows what there is"),
         (("tail", "../etc"), "is not a valid"),
+        (("tail", "p_a"), "'p_a' is not a valid dataset alias: write `name` or `account/name`; names are letters A-Z"),
         (("pull", "nope"), "dataset nope does not exist"),
         (("pull",), "name datasets, or use --all"),
         (("pull", "cities", "--all"), "name datasets, or use --all"),
