@@ -163,6 +163,18 @@ def test_a_query_that_fails_on_all_rows_together_is_blamed_itself(root: NewRoot)
         root(ReadStepCsv(header=True), query=query).push(b"v\n" + b"100\n" * 2)
 
 
+@pytest.mark.parametrize("column", ["event_time", "other"])
+@pytest.mark.parametrize("declared", [False, True])
+def test_a_time_beyond_the_calendar_is_told_with_its_row(root: NewRoot, column: str, declared: object) -> None:
+    file = io.BytesIO()
+    times = pa.array([0] * 3_000 + [1 << 62], pa.timestamp("ms"))
+    pq.write_table(pa.table({column: times, "v": range(3_001)}), file)
+    schema = DataSchema(fields=(DataField(name=column, type=TimestampType()),)) if declared else None
+
+    with pytest.raises(TypeMismatchError, match=f"data, row 3001, column `{column}`: .?4611686018427387904"):
+        root(ReadStepParquet(schema_=schema)).push(file.getvalue())
+
+
 def test_an_event_time_that_is_none_is_told_with_its_row(root: NewRoot) -> None:  # CS-27
     """Without a schema, event time is made of text; text that is no time must not become null."""
     with pytest.raises(TypeMismatchError, match='data, row 3, column `event_time`: "soon" is not a valid TIMESTAMP'):

@@ -14,6 +14,7 @@ from kamu_assets.coordinator.ingest.event_runs import sorted_by_time
 from kamu_assets.coordinator.ingest.explain.blame import blame_input
 from kamu_assets.coordinator.ingest.explain.guilty_record import general_error
 from kamu_assets.coordinator.ingest.explain.queries import preprocess_error
+from kamu_assets.coordinator.ingest.explain.time_values import blame_times, is_about_times
 from kamu_assets.coordinator.ingest.limits import MIB, IngestLimits
 from kamu_assets.coordinator.ingest.merge.keys import check_columns, takes_operations
 from kamu_assets.coordinator.ingest.merge.strategies import Merge, operation_field
@@ -95,6 +96,7 @@ class InputRows:
         )
         frame = self._preprocessing.apply(self._bench, self._source.frame)
         check_input_columns(frame.schema(), vocab, brings_op=takes_operations(strategy), name=self.name)
+        self._raw = frame
         frame = normalize_times(self._bench, frame, vocab, around.event_time_type)
         check_columns(frame.schema(), strategy, vocab, name=self.name)
         operation = operation_field(strategy, frame.schema(), vocab)
@@ -120,6 +122,8 @@ class InputRows:
             return TooLargeError(f"{self.name}: sorting and comparing needs more than {memory} MiB")
         try:
             blame_input(self._bench, self._source, self._input.read)
+            if is_about_times(reason):
+                blame_times(self._bench, self._raw, name=self.name)
         except IngestError as error:
             return error
         return preprocess_error(self._bench, self._source, self._preprocessing, reason=reason)

@@ -28,10 +28,10 @@ def _check_column(bench: Bench, raw: DataFrame, field: pa.Field, name: str) -> N
     row = 0
     for values in _decoded(raw, field, name):
         if values.type != field.type or (values.null_count and not field.nullable):
-            guilty = _first_bad(bench, values, field)
+            guilty = first_bad(bench, values, field)
             if guilty is not None:
                 reason = _failure(bench, values.slice(guilty, 1), field) or ""
-                raise column_error(f"{name}, row {row + guilty + 1}", field, values[guilty].as_py(), reason)
+                raise column_error(f"{name}, row {row + guilty + 1}", field, text_of(values[guilty]), reason)
         row += len(values)
 
 
@@ -48,10 +48,19 @@ def _decoded(raw: DataFrame, field: pa.Field, name: str) -> Iterator[pa.Array]:
         ) from error
 
 
-def _first_bad(bench: Bench, values: pa.Array, field: pa.Field) -> int | None:
+def first_bad(bench: Bench, values: pa.Array, field: pa.Field) -> int | None:
+    """Index of the first value that cannot be cast."""
     return first_failing(
         range(len(values)), lambda part: _failure(bench, values.slice(0, len(part)), field) is not None
     )
+
+
+def text_of(value: pa.Scalar) -> object:
+    """The value, or its bare number where Python's calendar does not have it."""
+    try:
+        return value.as_py()
+    except (ValueError, OverflowError):
+        return f"{value.value} ({value.type})"
 
 
 def _failure(bench: Bench, values: pa.Array, field: pa.Field) -> str | None:
