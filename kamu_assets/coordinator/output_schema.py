@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kamu_assets.coordinator.ingest.columns import describe_schema, fit_schema
-from kamu_assets.coordinator.ingest.errors import NullInRequiredError
+from kamu_assets.coordinator.ingest.errors import NullInRequiredError, UnsupportedColumnNameError
 from kamu_assets.odf.data import DataSchema
 
 
@@ -14,6 +14,9 @@ def fit_output(output: bytes, dataset: DataSchema | None, slice_file: Path, *, n
     """The schema of the dataset with this output; refuses other columns, and nulls where there must be none."""
     schema = pa.ipc.read_schema(pa.py_buffer(output))
     if dataset is None:
+        # Datasets that have such a column keep it.
+        if "" in schema.names:
+            raise UnsupportedColumnNameError(f"{name}: a column of the query has an empty name; name it with AS")
         return describe_schema(schema, name=name)
     fitted = fit_schema(schema, dataset, name=name)
     for wanted, found in zip(fitted, schema, strict=True):

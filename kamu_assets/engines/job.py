@@ -1,5 +1,6 @@
 """What a worker is given to compute, and what becomes of errors there."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -9,7 +10,7 @@ from kamu_assets.engines.slice_writer import Encodings
 from kamu_assets.engines.sql_guard import StatementNotAllowedError, plain_text, refuse_panic
 from kamu_assets.errors import InvalidError
 
-_Job = TypeVar("_Job")
+_Job = TypeVar("_Job", bound="TransformJob | RawQueryJob")
 _Success = TypeVar("_Success")
 
 
@@ -22,6 +23,11 @@ class TransformJob:
     memory_bytes: int
     # Hash the rows and write no file, where that can be.
     hash_only: bool = False
+
+
+# What Arrow says when a schema is handed over.
+_NUL_IN_NAME = "C Data interface error: Null byte"
+_NAME_WITH_NUL = re.compile(r"""["'`]([^"'`]*\0[^"'`]*)["'`]""")
 
 
 @dataclass(frozen=True)
@@ -41,4 +47,11 @@ def answer(execute: Callable[[_Job], _Success], job: _Job) -> _Success | Invalid
         return InvalidQuery(str(error))
     except BaseException as error:  # noqa: BLE001 - a panic of the library is a BaseException
         refuse_panic(error)
-        return InternalError(plain_text(error))
+        text = plain_text(error)
+        return InvalidQuery(_nul_told(job)) if text.startswith(_NUL_IN_NAME) else InternalError(text)
+
+
+def _nul_told(job: TransformJob | RawQueryJob) -> str:
+    names = [name for step in job.request.transform.queries or () for name in _NAME_WITH_NUL.findall(step.query)]
+    which = f" {', '.join(map(ascii, names))}" if names else ""
+    return f"the name{which} of a column or of a part of one has a zero byte (NUL), which no name may have"

@@ -50,6 +50,23 @@ def test_what_a_slice_cannot_hold_commits_nothing(heart: Heart, tmp_path: Path, 
 
 
 @pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        ('1 as "a\0b"', r"invalid query: the name 'a\\x00b' of a column .* zero byte \(NUL\)"),
+        ("named_struct('a\0b', 1) as x", r"the name 'a\\x00b' of a column or of a part"),
+        ('1 as x, 2 as ""', "kamu/copy: a column of the query has an empty name; name it with AS"),
+    ],
+    ids=["zero byte", "zero byte inside", "empty"],
+)
+def test_names_that_no_column_may_have_commit_nothing(heart: Heart, tmp_path: Path, columns: str, words: str) -> None:
+    with pytest.raises(InvalidError, match=words):
+        computed(heart, tmp_path, f"select event_time, {columns} from a")
+
+    (derivative,) = (one for one in heart.datasets.list(ADMIN) if one.kind is DatasetKind.DERIVATIVE)
+    assert heart.chains.state(derivative.id).schema is None
+
+
+@pytest.mark.parametrize(
     ("expression", "found"),
     [
         ("arrow_cast('10:00:00', 'Time32(Second)')", data.TimeType(unit=data.TimeUnit.SECOND)),

@@ -75,6 +75,12 @@ class UnsupportedColumnTypeError(IngestError):
     kind = "unsupported-type"
 
 
+class UnsupportedColumnNameError(IngestError):
+    """A column has a name that nobody could use."""
+
+    kind = "unsupported-name"
+
+
 class UnsupportedOptionError(IngestError):
     """A reader option has a value that is not supported."""
 
