@@ -9,7 +9,9 @@ from kamu_api.cli import (
     dataset_commands,
     engine_commands,
     flow_commands,
+    manifest_commands,
     node_commands,
+    query_commands,
     verify_commands,
 )
 from kamu_api.cli.output import complain
@@ -21,7 +23,16 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-for group in (node_commands, dataset_commands, data_commands, verify_commands, flow_commands, engine_commands):
+for group in (
+    node_commands,
+    manifest_commands,
+    dataset_commands,
+    data_commands,
+    query_commands,
+    verify_commands,
+    flow_commands,
+    engine_commands,
+):
     group.register(app)
 
 

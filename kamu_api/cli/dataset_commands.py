@@ -1,4 +1,4 @@
-"""Datasets themselves: add, list, look into, adopt."""
+"""Datasets themselves: list, look into, adopt."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -7,7 +7,6 @@ import typer
 
 from kamu_api.cli.options import AsJson, Dataset, Home, local_node
 from kamu_api.cli.output import (
-    complain,
     has_room,
     print_json,
     print_rows,
@@ -26,39 +25,11 @@ if TYPE_CHECKING:
 # Columns that a terminal needs for the watermark beside the others.
 _WIDE = 110
 
-Manifests = Annotated[list[Path] | None, typer.Argument(help="files with DatasetSnapshot manifests")]
-
 
 def register(app: typer.Typer) -> None:
-    app.command()(add)
     app.command("list")(list_datasets)
     app.command()(log)
     app.command()(adopt)
-
-
-def add(
-    manifests: Manifests = None,
-    recursive: Annotated[bool, typer.Option("--recursive", "-r", help="search folders for manifests")] = False,
-    stdin: Annotated[bool, typer.Option("--stdin", help="read manifests from standard input")] = False,
-    home: Home = None,
-    as_json: AsJson = False,
-) -> None:
-    """Add datasets from manifests; those that others read are added first, existing ones are left alone."""
-    from kamu_api.cli.adding import add_all, added_line
-    from kamu_api.cli.manifests import read_manifests
-
-    snapshots = read_manifests(manifests or [], recursive=recursive, stdin=stdin)
-    with local_node(home) as node:
-        rows = add_all(node, snapshots)
-    if as_json:
-        print_json(rows)
-    else:
-        for row in rows:
-            (complain if row["result"] == "failed" else say)(added_line(row))
-        added = sum(row["result"] == "added" for row in rows)
-        say(f"Added {added} dataset(s)" if added else "Nothing was added")
-    if any(row["result"] == "failed" for row in rows):
-        raise typer.Exit(1)
 
 
 def list_datasets(
