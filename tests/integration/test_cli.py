@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
-import logging
 import re
 import shutil
-import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
-import structlog
 
-from kamu_api.cli.main import main
 from kamu_assets.coordinator.ingest.poll import Poller
 from kamu_assets.engines.worker_limits import JobBugError
 from kamu_assets.flows.model import FlowOutcome, OutcomeKind
@@ -26,6 +17,7 @@ from kamu_assets.odf.identity import DatasetName
 from kamu_assets.settings import load_settings
 from tests.faults.forgeries import blocks_of, sealed, slice_changed, write
 from tests.support.builders import a_logical_hash
+from tests.support.command_line import Done, Home
 
 ROOT = """
 kind: DatasetSnapshot
@@ -68,68 +60,6 @@ content:
       query: select at as event_time, city from cities where population > 1000
 """
 ROWS = "at,city,population\n2024-01-01T00:00:00Z,Ålesund,54000\n2024-01-01T00:00:00Z,[Å],9\n"
-
-
-@dataclass(frozen=True)
-class Done:
-    """How a command ended."""
-
-    code: int
-    out: str
-    told: str
-
-
-@contextlib.contextmanager
-def logging_untouched() -> Iterator[None]:
-    """Commands set logging up for their process; ours goes on."""
-    root, before = logging.getLogger(), structlog.get_config()
-    handlers, level = root.handlers, root.level
-    yield
-    structlog.configure(**before)
-    root.handlers = handlers
-    root.setLevel(level)
-
-
-@dataclass
-class Home:
-    """A node's home and a folder for files."""
-
-    path: Path
-
-    def run(self, *arguments: str, stdin: bytes = b"") -> Done:
-        """What the program `kamu-node` does, without the time that starting one takes."""
-        out, told = io.StringIO(), io.StringIO()
-        with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out), contextlib.redirect_stderr(told):
-            patch.setenv("KAMU_NODE_HOME", str(self.path / "home"))
-            patch.setenv("COLUMNS", "200")
-            patch.chdir(self.path)
-            patch.setattr(sys, "argv", ["kamu-node", *arguments])
-            patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
-            with pytest.raises(SystemExit) as end, logging_untouched():
-                main()
-        return Done(int(end.value.code or 0), out.getvalue(), told.getvalue())
-
-    def ok(self, *arguments: str, stdin: bytes = b"") -> str:
-        done = self.run(*arguments, stdin=stdin)
-        assert done.code == 0, done
-        return done.out
-
-    def json(self, *arguments: str, stdin: bytes = b"") -> Any:
-        return json.loads(self.ok(*arguments, "--json", stdin=stdin))
-
-    def refusal(self, *arguments: str, stdin: bytes = b"") -> str:
-        """What is said on standard error: one line, and exit code 1."""
-        done = self.run(*arguments, stdin=stdin)
-        assert done.code == 1, done
-        assert done.told.startswith("error: ")
-        assert done.told.count("\n") == 1, done.told
-        return done.told.removeprefix("error: ").rstrip()
-
-    def write(self, name: str, text: str | bytes) -> str:
-        path = self.path / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(text if isinstance(text, bytes) else text.encode())
-        return str(path)
 
 
 @pytest.fixture
