@@ -204,7 +204,6 @@ def test_operations_in_words_are_refused(merge: str, heart: Heart, coordinator: 
         ("{kind: Ledger, primaryKey: []}", MissingColumnError),
         ("{kind: Snapshot, primaryKey: []}", MissingColumnError),
         ("{kind: UpsertStream, primaryKey: []}", MissingColumnError),
-        ("{kind: Snapshot, primaryKey: [id], compareColumns: [nowhere]}", MissingColumnError),
     ],
 )
 def test_missing_columns_are_named(

@@ -66,6 +66,7 @@ def test_an_interval_polls_again_and_again(node: RunningNode, name: str, page: P
 
     node.kamu_node("trigger", "pause", name)
     (listed,) = [each for each in json.loads(node.kamu_node("trigger", "list", "--json").stdout) if each["paused"]]
+    assert listed.pop("last")["outcome"] in {"SUCCESS", "UP_TO_DATE"}
     assert listed == {"dataset": f"kamu/{name}", "rule": "every 1s", "paused": True, "nextDue": None}
     node.kamu_node("trigger", "remove", name)
     assert {flow.cause.kind for flow in flows(node, name)} == {CauseKind.AUTO_POLLING}
@@ -113,4 +114,5 @@ def test_a_trigger_is_refused_with_the_reason(node: RunningNode, name: str) -> N
         assert "Traceback" not in refused.stderr
 
     unknown = node.kamu_node("trigger", "set", "nobody", "--every", "1h", check=False)
-    assert (unknown.returncode, unknown.stderr) == (1, "error: dataset nobody does not exist\n")
+    assert unknown.returncode == 1
+    assert unknown.stderr.startswith("error: dataset nobody does not exist; ")

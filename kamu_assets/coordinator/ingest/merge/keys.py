@@ -54,8 +54,6 @@ def check_columns(schema: pa.Schema, strategy: MergeStrategy, vocab: DatasetVoca
             "name columns in it, or use Append"
         )
     _check_present(schema, key_columns(strategy), "primary key column", name)
-    if isinstance(strategy, MergeStrategySnapshot):
-        _check_present(schema, strategy.compare_columns or (), "compare column", name)
     if not takes_operations(strategy):
         return
     op = vocab.operation_type_column
