@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self
 
 import structlog
 
+from kamu_assets.auth.node_key import NodeKey
 from kamu_assets.auth.service import AuthService
 from kamu_assets.auth.store import AccountStore
 from kamu_assets.clock import Clock, SystemClock
@@ -78,6 +79,8 @@ class Node:
         )
         self.access = Access()
         self.auth = AuthService(self.database, clock=self.clock, keys=settings.keys_path)
+        given = settings.identity.ed25519_private_key
+        self.key = NodeKey(settings.keys_path, given=given.get_secret_value() if given is not None else None)
         self.chains = Chains(database=self.database, volumes=self.volumes)
         self.committer = Committer(database=self.database, volumes=self.volumes, chains=self.chains, outbox=self.outbox)
         self.datasets = Datasets(
@@ -120,6 +123,7 @@ class Node:
             _make(folder)
         self.database.migrate()
         self.auth.ensure_admin()
+        self.key.ensure()
         if repair:
             self.datasets.repair_heads()
             self._remove_abandoned()

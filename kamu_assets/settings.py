@@ -155,6 +155,25 @@ class QuerySettings(Section):
     max_rows: int = Field(100_000, ge=1, description="largest `limit` of one answer")
 
 
+class IdentitySettings(Section):
+    ed25519_private_key: SecretStr | None = Field(
+        None,
+        description="the key that signs answers, 32 bytes in multibase; default: <home>/keys/node.key, made once",
+    )
+
+    @field_validator("ed25519_private_key")
+    @classmethod
+    def _is_key(cls, given: SecretStr | None) -> SecretStr | None:
+        from kamu_assets.auth.node_key import parse_private_key
+
+        try:
+            if given is not None:
+                parse_private_key(given.get_secret_value())
+        except InvalidError as error:
+            raise ValueError(str(error)) from None
+        return given
+
+
 class OutboxSettings(Section):
     keep_seconds: float = Field(7 * 86_400, ge=0, description="how long delivered messages are kept")
 
@@ -175,6 +194,7 @@ class Settings(BaseSettings):
     ingest: IngestSettings = IngestSettings()
     egress: EgressSettings = EgressSettings()
     query: QuerySettings = QuerySettings()
+    identity: IdentitySettings = IdentitySettings()
     outbox: OutboxSettings = OutboxSettings()
 
     @classmethod

@@ -1,6 +1,8 @@
 """How asking "who are you" fails."""
 
-from kamu_assets.errors import ConflictError, DeniedError, NotFoundError
+from pathlib import Path
+
+from kamu_assets.errors import ConflictError, DeniedError, InvalidError, NotFoundError, UnavailableError
 from kamu_assets.odf.identity import AccountName
 
 
@@ -25,3 +27,23 @@ class AccountExistsError(ConflictError):
     def __init__(self, name: AccountName) -> None:
         super().__init__(f"account {name} already exists")
         self.name = name
+
+
+class InvalidPrivateKeyError(InvalidError):
+    """The text is no private key; it is not repeated, since it may nearly be one."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "a private key is 32 bytes of Ed25519 in multibase: f and 64 hexadecimal digits, or base z or u"
+        )
+
+
+class DamagedKeyError(UnavailableError):
+    """The node's key cannot be read. A new one would be another node, so none is made."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"{path} does not hold the key of this node: restore it from a backup,"
+            " or remove it to let the node make a new one"
+        )
+        self.path = path

@@ -1,4 +1,4 @@
-"""A token in a file that only its owner can read."""
+"""Secrets in files that only their owner can read."""
 
 import contextlib
 import os
@@ -34,11 +34,16 @@ def read_token(path: Path) -> AccessToken | None:
 
 def write_token(path: Path, token: AccessToken) -> None:
     """Write a token durably, whole or not at all."""
+    write_private(path, token.reveal())
+
+
+def write_private(path: Path, text: str) -> None:
+    """The same for any line of ASCII."""
     pending = pending_path(path.parent)
     descriptor = os.open(pending, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
     try:
         with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(f"{token.reveal()}\n")
+            file.write(f"{text}\n")
             file.flush()
             os.fsync(file.fileno())
         pending.replace(path)
