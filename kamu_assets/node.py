@@ -24,6 +24,7 @@ from kamu_assets.datasets.chains import Chains
 from kamu_assets.datasets.commit import Committer
 from kamu_assets.datasets.doctor import Doctor
 from kamu_assets.datasets.messages import MESSAGES as DATASET_MESSAGES
+from kamu_assets.datasets.past import PastStates
 from kamu_assets.datasets.service import Datasets
 from kamu_assets.durability import Durability
 from kamu_assets.egress.policy import EgressPolicy
@@ -202,6 +203,7 @@ class Node:
         return QueryService(
             datasets=self.datasets,
             chains=self.chains,
+            past=PastStates(database=self.database, volumes=self.volumes),
             pool=self.query_pool,
             memory_bytes=query.memory_limit,
             max_rows=query.max_rows,

@@ -1,16 +1,22 @@
 """The node's side of name resolution: answers the questions of one query, with the permissions of its caller."""
 
+from collections.abc import Mapping, Sequence
 from typing import assert_never
 
 from kamu_assets.auth.model import Caller
 from kamu_assets.datasets.chains import Chains
 from kamu_assets.datasets.errors import DatasetNotFoundError
 from kamu_assets.datasets.model import DatasetEntry
+from kamu_assets.datasets.past import PastStates
+from kamu_assets.datasets.point import Point
 from kamu_assets.datasets.service import Datasets
 from kamu_assets.errors import InvalidError
 from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.identity import DatasetID, parse_dataset_ref
-from kamu_assets.query.model import PinnedDataset
+from kamu_assets.odf.multihash import Multihash
+from kamu_assets.query.errors import AmbiguousPinError, BlockNotFoundError, NotYetThereError
+from kamu_assets.query.model import DatasetPin, PinnedDataset
+from kamu_assets.query.primary_key import primary_keys
 from kamu_assets.query.questions import (
     Answer,
     DescribeTable,
@@ -25,12 +31,17 @@ from kamu_assets.query.questions import (
 class QueryCatalog:
     """Remembers what it resolved: a dataset named twice is seen at one block, and that block is told in the answer."""
 
-    def __init__(self, caller: Caller, *, datasets: Datasets, chains: Chains) -> None:
+    def __init__(
+        self, caller: Caller, *, datasets: Datasets, chains: Chains, past: PastStates, pins: Sequence[DatasetPin] = ()
+    ) -> None:
         self._caller = caller
         self._datasets = datasets
         self._chains = chains
-        self._pinned: dict[DatasetID, tuple[DatasetEntry, ChainState]] = {}
-        self._names: dict[str, PinnedDataset] = {}
+        self._past = past
+        self._pins = _by_alias(pins)
+        self._heads: dict[DatasetID, ChainState] = {}
+        self._seen: dict[tuple[DatasetID, Multihash], tuple[DatasetEntry, ChainState]] = {}
+        self._names: dict[tuple[str, Multihash], PinnedDataset] = {}
 
     @property
     def pinned(self) -> tuple[PinnedDataset, ...]:
@@ -39,12 +50,12 @@ class QueryCatalog:
     @property
     def read(self) -> tuple[DatasetEntry, ...]:
         """The datasets that were looked at."""
-        return tuple(entry for entry, _ in self._pinned.values())
+        return tuple({entry.id: entry for entry, _ in self._seen.values()}.values())
 
     def answer(self, question: Question) -> Answer:
         match question:
-            case FindTable(name, is_read):
-                return self._find(name, is_read=is_read)
+            case FindTable():
+                return self._find(question)
             case DescribeTable(found):
                 return self._describe(found)
             case ListTables():
@@ -52,25 +63,47 @@ class QueryCatalog:
             case _:
                 assert_never(question)
 
-    def _find(self, name: str, *, is_read: bool) -> TableFound | None:
+    def _find(self, question: FindTable) -> TableFound | None:
+        name, pins = question.name, self._pins.get(question.name, ())
         try:
-            entry = self._datasets.resolve(self._caller, parse_dataset_ref(name))
+            entry = self._datasets.resolve(self._caller, pins[0].id if pins else parse_dataset_ref(name))
         except (InvalidError, DatasetNotFoundError):
             return None
-        state = self._pin(entry)
+        state = self._pinned_state(entry, pins) if pins else self._head(entry)
+        if question.point is not None and state.head is not None:
+            state = self._as_of(entry, question.point, state.head)
         if state.head is None:
             return None
-        if is_read:
-            self._names[name] = PinnedDataset(id=entry.id, alias=name, block_hash=state.head)
+        self._seen[entry.id, state.head] = entry, state
+        if question.is_read:
+            self._names[name, state.head] = PinnedDataset(id=entry.id, alias=name, block_hash=state.head)
         return TableFound(entry.id, state.head, self._datasets.storage_location(entry))
 
-    def _pin(self, entry: DatasetEntry) -> ChainState:
-        if entry.id not in self._pinned:
-            self._pinned[entry.id] = entry, self._chains.state(entry.id)
-        return self._pinned[entry.id][1]
+    def _head(self, entry: DatasetEntry) -> ChainState:
+        if entry.id not in self._heads:
+            self._heads[entry.id] = self._chains.state(entry.id)
+        return self._heads[entry.id]
+
+    def _pinned_state(self, entry: DatasetEntry, pins: Sequence[DatasetPin]) -> ChainState:
+        states = [self._block(entry, pin.block_hash) if pin.block_hash else self._head(entry) for pin in pins]
+        return max(states, key=lambda state: state.sequence_number)
+
+    def _as_of(self, entry: DatasetEntry, point: Point, until: Multihash) -> ChainState:
+        block = self._past.newest(entry.id, point, until=until)
+        if block is not None:
+            return self._block(entry, block)
+        if isinstance(point, Multihash):
+            raise BlockNotFoundError(entry, point)
+        raise NotYetThereError(entry, point)
+
+    def _block(self, entry: DatasetEntry, block: Multihash) -> ChainState:
+        state = self._past.state(entry.id, block)
+        if state is None:
+            raise BlockNotFoundError(entry, block)
+        return state
 
     def _describe(self, found: TableFound) -> TableSpec:
-        entry, state = self._pinned[found.id]
+        entry, state = self._seen[found.id, found.head]
         return table_spec(entry, state, datasets=self._datasets, chains=self._chains)
 
 
@@ -88,9 +121,20 @@ def table_spec(
     return TableSpec(
         schema=state.schema,
         offset_column=state.vocab.offset_column,
+        operation_column=state.vocab.operation_type_column,
+        primary_keys=primary_keys(state),
         locations=tuple(
             datasets.slice_location(entry, piece.physical_hash)
             for piece in slices
             if piece.offset_interval.start <= last and piece.offset_interval.end >= first
         ),
     )
+
+
+def _by_alias(pins: Sequence[DatasetPin]) -> Mapping[str, Sequence[DatasetPin]]:
+    found: dict[str, list[DatasetPin]] = {}
+    for pin in pins:
+        found.setdefault(pin.alias, []).append(pin)
+        if pin.id != found[pin.alias][0].id:
+            raise AmbiguousPinError(pin.alias)
+    return found

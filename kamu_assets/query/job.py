@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import datafusion
@@ -12,6 +13,7 @@ from kamu_assets.engines.session import between, quoted, session
 from kamu_assets.engines.sql_guard import QueryFailedError, plain_text, plan_query, refuse_panic
 from kamu_assets.errors import InvalidError
 from kamu_assets.query.encode import encode_rows
+from kamu_assets.query.functions import register_functions
 from kamu_assets.query.requests import AnswerShape, JobAnswer, QueryJob, TailJob
 from kamu_assets.query.tables import KAMU, KamuCatalog, NamedDatasets, arrow_schema, frame_of
 
@@ -21,19 +23,25 @@ _LOCATION: Final = re.compile(r"[^\s\[\],'\"]*/(f1620[0-9a-f]{64})")
 
 
 def answer_query(job: QueryJob) -> JobAnswer:
-    """Plan and run a query; tables are asked for when it names them."""
-    context = _session(job.memory_bytes)
+    """Plan and run a query."""
+    return _answer(planned(job.sql, job.memory_bytes), job.shape)
+
+
+def planned(sql: str, memory_bytes: int) -> datafusion.DataFrame:
+    """Plan a query; tables are asked for when it names them."""
+    context = _session(memory_bytes)
     datasets = NamedDatasets(context)
     context.register_catalog_provider(KAMU, KamuCatalog(datasets))
+    register_functions(context, datasets)
     try:
-        frame = plan_query(context, job.sql)
+        frame = plan_query(context, sql)
     except InvalidError:
         if datasets.failure is not None:
             raise datasets.failure from None
         raise
     datasets.planning = False
-    datasets.wants_columns = "columns" in job.sql.lower()
-    return _answer(frame, job.shape)
+    datasets.wants_columns = "columns" in sql.lower()
+    return frame
 
 
 def answer_tail(job: TailJob) -> JobAnswer:
@@ -50,15 +58,22 @@ def _session(memory_bytes: int) -> datafusion.SessionContext:
     return session(KAMU, memory_bytes=memory_bytes, own_catalog=True)
 
 
-def _answer(frame: datafusion.DataFrame, shape: AnswerShape) -> JobAnswer:
-    about_plan = type(frame.logical_plan().to_variant()).__name__ in _ABOUT_PLANS
+@contextmanager
+def query_failures() -> Iterator[None]:
+    """Tell what a planned query fails of, without the places of files."""
     try:
-        schema = frame.schema()
-        batches = _of_plan(frame, shape) if about_plan else _of_rows(frame, shape)
-        rows = encode_rows(schema, batches, shape)
+        yield
     except BaseException as error:  # noqa: BLE001 - a panic of the library is a BaseException
         refuse_panic(error)
         raise QueryFailedError(_LOCATION.sub(r"\1", plain_text(error))) from None
+
+
+def _answer(frame: datafusion.DataFrame, shape: AnswerShape) -> JobAnswer:
+    about_plan = type(frame.logical_plan().to_variant()).__name__ in _ABOUT_PLANS
+    with query_failures():
+        schema = frame.schema()
+        batches = _of_plan(frame, shape) if about_plan else _of_rows(frame, shape)
+        rows = encode_rows(schema, batches, shape)
     return JobAnswer(rows.data, ipc_schema(schema), tuple(schema.names), rows.num_records)
 
 

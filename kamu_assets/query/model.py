@@ -40,8 +40,21 @@ class DataFormat(StrEnum):
 
 
 @dataclass(frozen=True)
+class DatasetPin:
+    """In the SQL this name, letter by letter, means this dataset as of a block, or as of its head."""
+
+    id: DatasetID
+    alias: str
+    block_hash: Multihash | None = None
+
+
+@dataclass(frozen=True)
 class QueryRequest:
-    """SQL in the DataFusion dialect. Without a limit the service's default holds."""
+    """SQL in the DataFusion dialect. Without a limit the service's default holds.
+
+    `datasets` pins names; all others mean what they mean now. A name with several pins of one dataset means the
+    latest of their blocks: so what an answer tells of the datasets it read pins the same query again.
+    """
 
     sql: str
     skip: int = 0
@@ -50,6 +63,7 @@ class QueryRequest:
     sort_keys: bool = True
     # NaN and infinities as such, which are no JSON, rather than as null: for readers of `QueryResponse.rows` only.
     keeps_nan: bool = False
+    datasets: tuple[DatasetPin, ...] = ()
 
 
 @dataclass(frozen=True)

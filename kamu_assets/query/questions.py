@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from kamu_assets.datasets.point import Point
 from kamu_assets.odf.dataset import SetDataSchema
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.odf.multihash import Multihash
@@ -11,11 +12,13 @@ from kamu_assets.odf.multihash import Multihash
 class FindTable:
     """Which dataset has this name? Answer: `TableFound`, or None for unknown and unreadable ones alike.
 
-    Only what a query reads is told in its answer (`is_read`), not what the information schema looks at.
+    Only what a query reads is told in its answer (`is_read`), not what the information schema looks at. With a point
+    the dataset is meant as it was then.
     """
 
     name: str
     is_read: bool
+    point: Point | None = None
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,9 @@ class TableSpec:
     schema: SetDataSchema | None
     offset_column: str
     locations: tuple[str, ...]
+    operation_column: str = "op"
+    # Usually one, or none.
+    primary_keys: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True)

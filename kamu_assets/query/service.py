@@ -9,6 +9,7 @@ from kamu_assets.auth.model import Caller
 from kamu_assets.datasets.chains import Chains
 from kamu_assets.datasets.damaged_slices import StoredSlice, bad_slices_blamed
 from kamu_assets.datasets.model import DatasetEntry
+from kamu_assets.datasets.past import PastStates
 from kamu_assets.datasets.service import Datasets
 from kamu_assets.engines.workers import WorkerPool
 from kamu_assets.errors import InvalidError
@@ -34,6 +35,7 @@ class QueryService:
         *,
         datasets: Datasets,
         chains: Chains,
+        past: PastStates,
         pool: WorkerPool,
         memory_bytes: int = 1 << 30,
         max_rows: int = 100_000,
@@ -41,16 +43,19 @@ class QueryService:
     ) -> None:
         self._datasets = datasets
         self._chains = chains
+        self._past = past
         self._pool = pool
         self._memory_bytes = memory_bytes
         self._max_rows = max_rows
         self._max_answer_bytes = max_answer_bytes
 
     def query(self, caller: Caller, request: QueryRequest, *, cancel: threading.Event | None = None) -> QueryResponse:
-        """Run SQL over the datasets the caller may read, each as of its head when the query is planned."""
+        """Run SQL over the datasets the caller may read, as of their heads when it is planned, or as pinned."""
         shape = self._shape(request.skip, request.limit, request.data_format, sort_keys=request.sort_keys)
         shape = replace(shape, keeps_nan=request.keeps_nan)
-        catalog = QueryCatalog(caller, datasets=self._datasets, chains=self._chains)
+        catalog = QueryCatalog(
+            caller, datasets=self._datasets, chains=self._chains, past=self._past, pins=request.datasets
+        )
         job = QueryJob(request.sql, shape, self._memory_bytes)
         with bad_slices_blamed(lambda: self._slices(catalog.read)):
             answer = self._pool.run(run_query, job, on_ask=catalog.answer, cancel=cancel)

@@ -3,17 +3,20 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 import datafusion
 import pyarrow as pa
 from datafusion.catalog import CatalogProvider, SchemaProvider, Table
 
+from kamu_assets.datasets.point import Point
 from kamu_assets.engines.listing import check_present, listing
 from kamu_assets.engines.session import empty_frame
 from kamu_assets.engines.worker_process import ask
-from kamu_assets.errors import KamuError
 from kamu_assets.odf.arrow_schema import to_arrow, upgrade_legacy_schema
+from kamu_assets.odf.identity import DatasetID
+from kamu_assets.odf.multihash import Multihash
 from kamu_assets.query.questions import DescribeTable, FindTable, ListTables, TableFound, TableSpec
 
 KAMU: Final = "kamu"
@@ -22,23 +25,35 @@ _CACHED_TABLES: Final = 64
 T = TypeVar("T")
 
 
+@dataclass(frozen=True)
+class FoundTable:
+    """A dataset as a query sees it."""
+
+    id: DatasetID
+    head: Multihash
+    frame: datafusion.DataFrame
+    table: Table
+    spec: TableSpec
+
+
 class _TableCache:
     """Tables of datasets at a block never change; a listing of thousands of slices is worth keeping."""
 
     def __init__(self) -> None:
-        self._tables: OrderedDict[TableFound, tuple[Table, TableSpec]] = OrderedDict()
+        self._tables: OrderedDict[TableFound, FoundTable] = OrderedDict()
 
-    def get(self, context: datafusion.SessionContext, found: TableFound) -> Table:
+    def get(self, context: datafusion.SessionContext, found: TableFound) -> FoundTable:
         known = self._tables.get(found)
         if known is None:
             spec: TableSpec = ask(DescribeTable(found))
-            known = self._tables[found] = Table(frame_of(context, spec)), spec
+            frame = frame_of(context, spec)
+            known = self._tables[found] = FoundTable(found.id, found.head, frame, Table(frame), spec)
             if len(self._tables) > _CACHED_TABLES:
                 self._tables.popitem(last=False)
         else:
-            check_present(known[1].locations)
+            check_present(known.spec.locations)
         self._tables.move_to_end(found)
-        return known[0]
+        return known
 
 
 _TABLES = _TableCache()
@@ -49,11 +64,11 @@ class NamedDatasets(SchemaProvider):
 
     def __init__(self, context: datafusion.SessionContext) -> None:
         self._context = context
-        self._described: dict[str, Table] = {}
+        self._described: dict[tuple[str, Point | None], FoundTable] = {}
         # After planning only the information schema looks at tables, at all of them.
         self.planning = True
         self.wants_columns = False
-        self.failure: KamuError | None = None
+        self.failure: BaseException | None = None
 
     @property
     def table_names(self) -> Any:
@@ -73,21 +88,27 @@ class NamedDatasets(SchemaProvider):
     def table_exist(self, name: str) -> bool:
         return self.table(name) is not None
 
-    def _found(self, name: str) -> Table | None:
+    def find(self, name: str, point: Point | None = None) -> FoundTable | None:
+        """The dataset of this name now, or at a point."""
+        key = name, point
+        if key not in self._described:
+            found: TableFound | None = ask(FindTable(name, is_read=self.planning, point=point))
+            if found is None:
+                return None
+            self._described[key] = _TABLES.get(self._context, found)
+        return self._described[key]
+
+    def aside(self, work: Callable[[], T]) -> T:
+        """Work for DataFusion, which makes a text of what fails: the failure itself is kept."""
         try:
-            return _aside(lambda: self._find(name))
-        except KamuError as error:
-            # DataFusion makes a text of it.
+            return _aside(work)
+        except BaseException as error:
             self.failure = error
             raise
 
-    def _find(self, name: str) -> Table | None:
-        if name not in self._described:
-            found: TableFound | None = ask(FindTable(name, is_read=self.planning))
-            if found is None:
-                return None
-            self._described[name] = _TABLES.get(self._context, found)
-        return self._described[name]
+    def _found(self, name: str) -> Table | None:
+        found = self.aside(lambda: self.find(name))
+        return None if found is None else found.table
 
 
 class KamuCatalog(CatalogProvider):

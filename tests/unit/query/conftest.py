@@ -1,4 +1,4 @@
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,12 +8,15 @@ import pytest
 
 from kamu_assets.auth.model import ANONYMOUS
 from kamu_assets.datasets.model import DatasetEntry, NewSlice
+from kamu_assets.datasets.past import PastStates
 from kamu_assets.engines.slice_writer import write_slice
 from kamu_assets.engines.workers import WorkerLimits, WorkerPool
 from kamu_assets.odf.arrow_schema import to_arrow
 from kamu_assets.odf.data import DataField, Int64Type, OffsetInterval, OptionType, StringType
 from kamu_assets.odf.dataset import SetInfo
 from kamu_assets.odf.identity import DatasetKind
+from kamu_assets.odf.multihash import Multihash
+from kamu_assets.odf.timestamp import Timestamp
 from kamu_assets.query.model import QueryRequest, QueryResponse
 from kamu_assets.query.service import QueryService
 from tests.support.builders import START, a_schema
@@ -23,6 +26,8 @@ SCHEMA = a_schema(
     DataField(name="station", type=OptionType(inner=StringType())),
     DataField(name="level", type=OptionType(inner=Int64Type())),
 )
+# Operation, station and level.
+Change = tuple[int, str | None, int | None]
 
 
 @dataclass
@@ -42,12 +47,19 @@ class Reading:
     def nothing_written(self, name: str) -> DatasetEntry:
         return self.heart.dataset(name, SetInfo(description="still empty"))
 
-    def add(self, entry: DatasetEntry, count: int) -> None:
+    def add(self, entry: DatasetEntry, count: int, *, at: Timestamp = START) -> Multihash:
+        """One more slice; tells the new head."""
+        start = self.heart.chains.state(entry.id).next_offset
+        stations = [(0, f"s{number}", number) for number in range(start, start + count)]
+        return self.write(entry, stations, at=at)
+
+    def write(self, entry: DatasetEntry, changes: Sequence[Change], *, at: Timestamp = START) -> Multihash:
+        """A slice of operations, stations and levels."""
         state = self.heart.chains.state(entry.id)
         path = self.heart.volumes.staging(DatasetKind.ROOT) / f"new-{entry.name}-{state.next_offset}"
         assert SCHEMA.schema_ is not None
         schema = to_arrow(SCHEMA.schema_)
-        stats = write_slice(path, schema, [station_rows(schema, state.next_offset, count)])
+        stats = write_slice(path, schema, [station_rows(schema, state.next_offset, changes, at)])
         assert stats.first_offset is not None
         assert stats.last_offset is not None
         new = NewSlice(
@@ -57,9 +69,10 @@ class Reading:
             offset_interval=OffsetInterval(start=stats.first_offset, end=stats.last_offset),
             size=stats.size,
         )
-        self.heart.committer.commit(
-            entry.id, expected_head=state.head, events=[that_adds(new, state)], files=[new], system_time=START
+        result = self.heart.committer.commit(
+            entry.id, expected_head=state.head, events=[that_adds(new, state)], files=[new], system_time=at
         )
+        return result.new_head
 
     def query(self, sql: str, **options: Any) -> QueryResponse:
         return self.service.query(ANONYMOUS, QueryRequest(sql, **options))
@@ -68,10 +81,10 @@ class Reading:
         return self.query(sql, **options).rows()
 
 
-def station_rows(schema: pa.Schema, start: int, count: int) -> pa.RecordBatch:
-    numbers = range(start, start + count)
-    moments = [START.millis] * count
-    columns = [list(numbers), [0] * count, moments, moments, [f"s{number}" for number in numbers], list(numbers)]
+def station_rows(schema: pa.Schema, start: int, changes: Sequence[Change], at: Timestamp) -> pa.RecordBatch:
+    operations, stations, levels = zip(*changes, strict=True)
+    numbers, moments = range(start, start + len(changes)), [at.millis] * len(changes)
+    columns = [numbers, operations, moments, moments, stations, levels]
     arrays = [pa.array(values, field.type) for values, field in zip(columns, schema, strict=True)]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
@@ -87,7 +100,12 @@ def pool() -> Iterator[WorkerPool]:
 def reading(tmp_path: Path, pool: WorkerPool) -> Iterator[Reading]:
     heart = open_heart(tmp_path)
     service = QueryService(
-        datasets=heart.datasets, chains=heart.chains, pool=pool, max_rows=100_000, max_answer_bytes=1 << 20
+        datasets=heart.datasets,
+        chains=heart.chains,
+        past=PastStates(database=heart.database, volumes=heart.volumes),
+        pool=pool,
+        max_rows=100_000,
+        max_answer_bytes=1 << 20,
     )
     yield Reading(heart, service)
     heart.database.close()
