@@ -204,6 +204,7 @@ class Node:
             datasets=self.datasets,
             chains=self.chains,
             past=PastStates(database=self.database, volumes=self.volumes),
+            volumes=self.volumes,
             pool=self.query_pool,
             memory_bytes=query.memory_limit,
             max_rows=query.max_rows,

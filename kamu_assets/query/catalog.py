@@ -16,7 +16,6 @@ from kamu_assets.odf.identity import DatasetID, parse_dataset_ref
 from kamu_assets.odf.multihash import Multihash
 from kamu_assets.query.errors import AmbiguousPinError, BlockNotFoundError, NotYetThereError
 from kamu_assets.query.model import DatasetPin, PinnedDataset
-from kamu_assets.query.primary_key import primary_keys
 from kamu_assets.query.questions import (
     Answer,
     DescribeTable,
@@ -26,18 +25,27 @@ from kamu_assets.query.questions import (
     TableFound,
     TableSpec,
 )
+from kamu_assets.query.table_specs import TableSpecs
 
 
 class QueryCatalog:
     """Remembers what it resolved: a dataset named twice is seen at one block, and that block is told in the answer."""
 
     def __init__(
-        self, caller: Caller, *, datasets: Datasets, chains: Chains, past: PastStates, pins: Sequence[DatasetPin] = ()
+        self,
+        caller: Caller,
+        *,
+        datasets: Datasets,
+        chains: Chains,
+        past: PastStates,
+        tables: TableSpecs,
+        pins: Sequence[DatasetPin] = (),
     ) -> None:
         self._caller = caller
         self._datasets = datasets
         self._chains = chains
         self._past = past
+        self._tables = tables
         self._pins = _by_alias(pins)
         self._heads: dict[DatasetID, ChainState] = {}
         self._seen: dict[tuple[DatasetID, Multihash], tuple[DatasetEntry, ChainState]] = {}
@@ -104,31 +112,7 @@ class QueryCatalog:
 
     def _describe(self, found: TableFound) -> TableSpec:
         entry, state = self._seen[found.id, found.head]
-        return table_spec(entry, state, datasets=self._datasets, chains=self._chains)
-
-
-def table_spec(
-    entry: DatasetEntry,
-    state: ChainState,
-    *,
-    datasets: Datasets,
-    chains: Chains,
-    offsets: tuple[int, int] | None = None,
-) -> TableSpec:
-    """The data of a dataset as of a chain state; with `offsets` only the slices that hold some of them."""
-    slices = chains.slices(entry.id, after=None, until=state.head) if state.head is not None else ()
-    first, last = offsets or (0, state.next_offset)
-    return TableSpec(
-        schema=state.schema,
-        offset_column=state.vocab.offset_column,
-        operation_column=state.vocab.operation_type_column,
-        primary_keys=primary_keys(state),
-        locations=tuple(
-            datasets.slice_location(entry, piece.physical_hash)
-            for piece in slices
-            if piece.offset_interval.start <= last and piece.offset_interval.end >= first
-        ),
-    )
+        return self._tables.whole(entry, state)
 
 
 def _by_alias(pins: Sequence[DatasetPin]) -> Mapping[str, Sequence[DatasetPin]]:

@@ -70,7 +70,7 @@ def _to_table(datasets: NamedDatasets, arguments: tuple[datafusion.Expr, ...]) -
 
 def _latest(frame: datafusion.DataFrame, spec: TableSpec, key: tuple[str, ...]) -> datafusion.DataFrame:
     columns = [datafusion.col(quoted(name)) for name in frame.schema().names]
-    operation = datafusion.col(quoted(spec.operation_column))
+    operation = datafusion.col(quoted(spec.vocab.operation_type_column))
     newest_first = datafusion.col(quoted(spec.offset_column)).sort(ascending=False)
     keys = [datafusion.col(quoted(name)) for name in key]
     rank = functions.row_number(partition_by=keys, order_by=[newest_first]).alias(_RANK)

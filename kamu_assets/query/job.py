@@ -15,22 +15,66 @@ from kamu_assets.errors import InvalidError
 from kamu_assets.query.encode import encode_rows
 from kamu_assets.query.functions import register_functions
 from kamu_assets.query.requests import AnswerShape, JobAnswer, QueryJob, TailJob
-from kamu_assets.query.tables import KAMU, KamuCatalog, NamedDatasets, arrow_schema, frame_of
+from kamu_assets.query.tables import KAMU, KamuCatalog, NamedDatasets, arrow_schema, forget_tables, frame_of
 
 # Answers about the plan, not of it: no limit can be put on top of them.
 _ABOUT_PLANS: Final = frozenset({"Explain", "Analyze", "DescribeTable"})
+# Where the node keeps its files is nobody's business.
+_TELLING_FUNCTIONS: Final = ("input_file_name",)
+_OF_FILES: Final = re.compile("Parquet|Object|External|IO error|EOF")
 _LOCATION: Final = re.compile(r"[^\s\[\],'\"]*/(f1620[0-9a-f]{64})")
 
 
+def _new_session(memory_bytes: int) -> datafusion.SessionContext:
+    context = session(KAMU, memory_bytes=memory_bytes, own_catalog=True)
+    for name in _TELLING_FUNCTIONS:
+        context.deregister_udf(name)
+    return context
+
+
+class _Sessions:
+    """A session for one query after another: what was read of footers serves the next one, too.
+
+    It is put back only after a query that ended well: what fails may go on running in it for a while.
+    """
+
+    def __init__(self) -> None:
+        self._free: tuple[datafusion.SessionContext, int] | None = None
+
+    def take(self, memory_bytes: int) -> datafusion.SessionContext:
+        free, self._free = self._free, None
+        if free is not None and free[1] == memory_bytes:
+            return free[0]
+        return _new_session(memory_bytes)
+
+    def put_back(self, context: datafusion.SessionContext, memory_bytes: int) -> None:
+        self._free = context, memory_bytes
+
+
+_SESSIONS: Final = _Sessions()
+
+
 def answer_query(job: QueryJob) -> JobAnswer:
-    """Plan and run a query."""
-    return _answer(planned(job.sql, job.memory_bytes), job.shape)
+    """Plan and run a query, in the session of the one before if that ended well."""
+    context = _SESSIONS.take(job.memory_bytes)
+    datasets = NamedDatasets(context)
+    try:
+        answer = _answer(_planned(context, datasets, job.sql), job.shape)
+    finally:
+        datasets.close()
+    if not datasets.has_settings:
+        _SESSIONS.put_back(context, job.memory_bytes)
+    return answer
 
 
 def planned(sql: str, memory_bytes: int) -> datafusion.DataFrame:
-    """Plan a query; tables are asked for when it names them."""
-    context = _session(memory_bytes)
-    datasets = NamedDatasets(context)
+    """Plan a query, in a session of its own."""
+    context = _new_session(memory_bytes)
+    return _planned(context, NamedDatasets(context), sql)
+
+
+def _planned(context: datafusion.SessionContext, datasets: NamedDatasets, sql: str) -> datafusion.DataFrame:
+    """Tables are asked for when the query names them."""
     context.register_catalog_provider(KAMU, KamuCatalog(datasets))
     register_functions(context, datasets)
     try:
@@ -46,16 +90,12 @@ def planned(sql: str, memory_bytes: int) -> datafusion.DataFrame:
 
 def answer_tail(job: TailJob) -> JobAnswer:
     """Read the newest rows of a dataset, oldest of them first."""
-    context = _session(job.memory_bytes)
+    context = session(KAMU, memory_bytes=job.memory_bytes, own_catalog=True)
     frame = frame_of(context, job.table)
     if len(arrow_schema(job.table)) > 0:
         column = job.table.offset_column
         frame = frame.filter(between(column, job.first, job.last)).sort(datafusion.col(quoted(column)).sort())
     return _answer(frame, job.shape)
-
-
-def _session(memory_bytes: int) -> datafusion.SessionContext:
-    return session(KAMU, memory_bytes=memory_bytes, own_catalog=True)
 
 
 @contextmanager
@@ -64,6 +104,9 @@ def query_failures() -> Iterator[None]:
     try:
         yield
     except BaseException as error:  # noqa: BLE001 - a panic of the library is a BaseException
+        if _OF_FILES.search(str(error)):
+            # The next query looks at all of them again.
+            forget_tables()
         refuse_panic(error)
         raise QueryFailedError(_LOCATION.sub(r"\1", plain_text(error))) from None
 

@@ -1,11 +1,14 @@
 """What a query in a worker asks the node about datasets, and the answers. Names are resolved for one caller only."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from kamu_assets.datasets.point import Point
+from kamu_assets.odf.data import DatasetVocabulary
 from kamu_assets.odf.dataset import SetDataSchema
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.odf.multihash import Multihash
+from kamu_assets.query.pack_plan import SliceFile
 
 
 @dataclass(frozen=True)
@@ -39,14 +42,23 @@ class DescribeTable:
 
 @dataclass(frozen=True)
 class TableSpec:
-    """Files oldest first. No schema: nothing was ever written."""
+    """Slices oldest first. No schema: nothing was ever written."""
 
     schema: SetDataSchema | None
-    offset_column: str
-    locations: tuple[str, ...]
-    operation_column: str = "op"
+    vocab: DatasetVocabulary
+    slices: tuple[SliceFile, ...]
     # Usually one, or none.
     primary_keys: tuple[tuple[str, ...], ...] = ()
+    # Where small slices may be put together.
+    packs: Path | None = None
+
+    @property
+    def offset_column(self) -> str:
+        return self.vocab.offset_column
+
+    @property
+    def locations(self) -> tuple[str, ...]:
+        return tuple(each.location for each in self.slices)
 
 
 @dataclass(frozen=True)

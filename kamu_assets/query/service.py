@@ -14,10 +14,12 @@ from kamu_assets.datasets.service import Datasets
 from kamu_assets.engines.workers import WorkerPool
 from kamu_assets.errors import InvalidError
 from kamu_assets.odf.identity import DatasetRef
-from kamu_assets.query.catalog import QueryCatalog, table_spec
+from kamu_assets.query.catalog import QueryCatalog
 from kamu_assets.query.model import DataFormat, PinnedDataset, QueryRequest, QueryResponse
 from kamu_assets.query.requests import AnswerShape, JobAnswer, QueryJob, TailJob
+from kamu_assets.query.table_specs import TableSpecs
 from kamu_assets.query.worker_jobs import run_query, run_tail
+from kamu_assets.storage.volumes import Volumes
 
 DEFAULT_LIMIT: Final = 100
 _MAX_SKIP: Final = 2**63 - 1
@@ -36,6 +38,7 @@ class QueryService:
         datasets: Datasets,
         chains: Chains,
         past: PastStates,
+        volumes: Volumes,
         pool: WorkerPool,
         memory_bytes: int = 1 << 30,
         max_rows: int = 100_000,
@@ -44,6 +47,7 @@ class QueryService:
         self._datasets = datasets
         self._chains = chains
         self._past = past
+        self._tables = TableSpecs(datasets=datasets, chains=chains, volumes=volumes)
         self._pool = pool
         self._memory_bytes = memory_bytes
         self._max_rows = max_rows
@@ -54,7 +58,12 @@ class QueryService:
         shape = self._shape(request.skip, request.limit, request.data_format, sort_keys=request.sort_keys)
         shape = replace(shape, keeps_nan=request.keeps_nan)
         catalog = QueryCatalog(
-            caller, datasets=self._datasets, chains=self._chains, past=self._past, pins=request.datasets
+            caller,
+            datasets=self._datasets,
+            chains=self._chains,
+            past=self._past,
+            tables=self._tables,
+            pins=request.datasets,
         )
         job = QueryJob(request.sql, shape, self._memory_bytes)
         with bad_slices_blamed(lambda: self._slices(catalog.read)):
@@ -79,7 +88,7 @@ class QueryService:
         pinned = (PinnedDataset(entry.id, str(entry.alias), state.head),) if state.head is not None else ()
         last = state.next_offset - 1 - skip
         first = max(0, last - shape.limit + 1)
-        table = table_spec(entry, state, datasets=self._datasets, chains=self._chains, offsets=(first, last))
+        table = self._tables.part(entry, state, first=first, last=last)
         whole = replace(shape, skip=0, keeps_nan=keeps_nan)
         job = TailJob(table, first, last, whole, self._memory_bytes)
         with bad_slices_blamed(lambda: self._slices([entry])):

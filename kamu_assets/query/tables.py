@@ -2,7 +2,7 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -11,12 +11,14 @@ import pyarrow as pa
 from datafusion.catalog import CatalogProvider, SchemaProvider, Table
 
 from kamu_assets.datasets.point import Point
-from kamu_assets.engines.listing import check_present, listing
+from kamu_assets.engines.listing import are_present, listing, may_hide_nan, trust_no_bounds
 from kamu_assets.engines.session import empty_frame
 from kamu_assets.engines.worker_process import ask
 from kamu_assets.odf.arrow_schema import to_arrow, upgrade_legacy_schema
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.odf.multihash import Multihash
+from kamu_assets.query.pack_plan import FAN
+from kamu_assets.query.packs import Packing, Packs, forget_packs
 from kamu_assets.query.questions import DescribeTable, FindTable, ListTables, TableFound, TableSpec
 
 KAMU: Final = "kamu"
@@ -34,6 +36,22 @@ class FoundTable:
     frame: datafusion.DataFrame
     table: Table
     spec: TableSpec
+    packing: Packing
+    may_hide_nan: bool
+
+    @property
+    def can_stay(self) -> bool:
+        """Whether the files are there still, and as few as they can be."""
+        return self.packing.is_complete and are_present(self.packing.locations)
+
+
+def _described(context: datafusion.SessionContext, found: TableFound) -> FoundTable:
+    spec: TableSpec = ask(DescribeTable(found))
+    schema = arrow_schema(spec)
+    packing = packing_of(spec, schema)
+    frame = _frame(context, schema, packing.locations, spec.offset_column)
+    hides = may_hide_nan(packing.locations, schema=schema)
+    return FoundTable(found.id, found.head, frame, Table(frame), spec, packing, hides)
 
 
 class _TableCache:
@@ -44,19 +62,24 @@ class _TableCache:
 
     def get(self, context: datafusion.SessionContext, found: TableFound) -> FoundTable:
         known = self._tables.get(found)
-        if known is None:
-            spec: TableSpec = ask(DescribeTable(found))
-            frame = frame_of(context, spec)
-            known = self._tables[found] = FoundTable(found.id, found.head, frame, Table(frame), spec)
+        if known is None or not known.can_stay:
+            known = self._tables[found] = _described(context, found)
             if len(self._tables) > _CACHED_TABLES:
                 self._tables.popitem(last=False)
-        else:
-            check_present(known.spec.locations)
         self._tables.move_to_end(found)
         return known
 
+    def clear(self) -> None:
+        self._tables.clear()
+
 
 _TABLES = _TableCache()
+
+
+def forget_tables() -> None:
+    """Look at every file again, packs included."""
+    _TABLES.clear()
+    forget_packs()
 
 
 class NamedDatasets(SchemaProvider):
@@ -68,6 +91,8 @@ class NamedDatasets(SchemaProvider):
         # After planning only the information schema looks at tables, at all of them.
         self.planning = True
         self.wants_columns = False
+        # Whether the session is no longer one for any query.
+        self.has_settings = False
         self.failure: BaseException | None = None
 
     @property
@@ -95,8 +120,16 @@ class NamedDatasets(SchemaProvider):
             found: TableFound | None = ask(FindTable(name, is_read=self.planning, point=point))
             if found is None:
                 return None
-            self._described[key] = _TABLES.get(self._context, found)
+            self._described[key] = known = _TABLES.get(self._context, found)
+            if known.may_hide_nan:
+                trust_no_bounds(self._context)
+                self.has_settings = True
         return self._described[key]
+
+    def close(self) -> None:
+        """Let go of the session, which holds this catalog in turn, where Python cannot see it."""
+        del self._context
+        self._described.clear()
 
     def aside(self, work: Callable[[], T]) -> T:
         """Work for DataFusion, which makes a text of what fails: the failure itself is kept."""
@@ -134,11 +167,25 @@ def arrow_schema(spec: TableSpec) -> pa.Schema:
     return to_arrow(upgrade_legacy_schema(event.raw_arrow_schema or b""))
 
 
+def packing_of(spec: TableSpec, schema: pa.Schema) -> Packing:
+    """The files to read: slices, or what was made of many small ones."""
+    locations = spec.locations
+    if spec.packs is None or len(locations) < FAN or any("://" in location for location in locations):
+        return Packing(locations, is_complete=True)
+    return Packs(spec.packs, schema, spec.vocab).packing(spec.slices)
+
+
 def frame_of(context: datafusion.SessionContext, spec: TableSpec) -> datafusion.DataFrame:
-    schema = arrow_schema(spec)
-    if not spec.locations:
+    """The slices themselves."""
+    return _frame(context, arrow_schema(spec), spec.locations, spec.offset_column)
+
+
+def _frame(
+    context: datafusion.SessionContext, schema: pa.Schema, locations: Sequence[str], offset_column: str
+) -> datafusion.DataFrame:
+    if not locations:
         return empty_frame(context, schema)
-    return listing(context, spec.locations, schema=schema, sorted_by=spec.offset_column)
+    return listing(context, locations, schema=schema, sorted_by=offset_column)
 
 
 def _aside(work: Callable[[], T]) -> T:

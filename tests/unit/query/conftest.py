@@ -103,6 +103,7 @@ def reading(tmp_path: Path, pool: WorkerPool) -> Iterator[Reading]:
         datasets=heart.datasets,
         chains=heart.chains,
         past=PastStates(database=heart.database, volumes=heart.volumes),
+        volumes=heart.volumes,
         pool=pool,
         max_rows=100_000,
         max_answer_bytes=1 << 20,
