@@ -64,8 +64,8 @@ class QueryCatalog:
         match question:
             case FindTable():
                 return self._find(question)
-            case DescribeTable(found):
-                return self._describe(found)
+            case DescribeTable():
+                return self._describe(question)
             case ListTables():
                 return tuple(str(entry.alias) for entry in self._datasets.list(self._caller))
             case _:
@@ -110,9 +110,9 @@ class QueryCatalog:
             raise BlockNotFoundError(entry, block)
         return state
 
-    def _describe(self, found: TableFound) -> TableSpec:
-        entry, state = self._seen[found.id, found.head]
-        return self._tables.whole(entry, state)
+    def _describe(self, question: DescribeTable) -> TableSpec:
+        entry, state = self._seen[question.found.id, question.found.head]
+        return self._tables.columns(entry, state) if question.only_columns else self._tables.whole(entry, state)
 
 
 def _by_alias(pins: Sequence[DatasetPin]) -> Mapping[str, Sequence[DatasetPin]]:

@@ -15,7 +15,8 @@ from kamu_assets.errors import InvalidError
 from kamu_assets.query.encode import encode_rows
 from kamu_assets.query.functions import register_functions
 from kamu_assets.query.requests import AnswerShape, JobAnswer, QueryJob, TailJob
-from kamu_assets.query.tables import KAMU, KamuCatalog, NamedDatasets, arrow_schema, forget_tables, frame_of
+from kamu_assets.query.table_cache import arrow_schema, forget_tables, frame_of
+from kamu_assets.query.tables import KAMU, KamuCatalog, NamedDatasets
 
 # Answers about the plan, not of it: no limit can be put on top of them.
 _ABOUT_PLANS: Final = frozenset({"Explain", "Analyze", "DescribeTable"})

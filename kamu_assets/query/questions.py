@@ -35,9 +35,10 @@ class TableFound:
 
 @dataclass(frozen=True)
 class DescribeTable:
-    """What is in a found dataset? Answer: `TableSpec`."""
+    """What is in a found dataset? Answer: `TableSpec`, without slices where only its columns matter."""
 
     found: TableFound
+    only_columns: bool = False
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,10 @@ class TableSpecs:
         """All of it."""
         return self._of(entry, state, self._slices(entry, state))
 
+    def columns(self, entry: DatasetEntry, state: ChainState) -> TableSpec:
+        """Without its slices."""
+        return self._of(entry, state, ())
+
     def part(self, entry: DatasetEntry, state: ChainState, *, first: int, last: int) -> TableSpec:
         """Only the slices that hold offsets from `first` to `last`."""
         start, found = 0, []

@@ -1,9 +1,7 @@
 """The worker's side of name resolution: a DataFusion catalog whose tables are found when a query names them."""
 
 import threading
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 import datafusion
@@ -11,75 +9,15 @@ import pyarrow as pa
 from datafusion.catalog import CatalogProvider, SchemaProvider, Table
 
 from kamu_assets.datasets.point import Point
-from kamu_assets.engines.listing import are_present, listing, may_hide_nan, trust_no_bounds
+from kamu_assets.engines.listing import trust_no_bounds
 from kamu_assets.engines.session import empty_frame
 from kamu_assets.engines.worker_process import ask
-from kamu_assets.odf.arrow_schema import to_arrow, upgrade_legacy_schema
-from kamu_assets.odf.identity import DatasetID
-from kamu_assets.odf.multihash import Multihash
-from kamu_assets.query.pack_plan import FAN
-from kamu_assets.query.packs import Packing, Packs, forget_packs
-from kamu_assets.query.questions import DescribeTable, FindTable, ListTables, TableFound, TableSpec
+from kamu_assets.query.questions import DescribeTable, FindTable, ListTables, TableFound
+from kamu_assets.query.table_cache import TABLES, FoundTable, arrow_schema
 
 KAMU: Final = "kamu"
-_CACHED_TABLES: Final = 64
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class FoundTable:
-    """A dataset as a query sees it."""
-
-    id: DatasetID
-    head: Multihash
-    frame: datafusion.DataFrame
-    table: Table
-    spec: TableSpec
-    packing: Packing
-    may_hide_nan: bool
-
-    @property
-    def can_stay(self) -> bool:
-        """Whether the files are there still, and as few as they can be."""
-        return self.packing.is_complete and are_present(self.packing.locations)
-
-
-def _described(context: datafusion.SessionContext, found: TableFound) -> FoundTable:
-    spec: TableSpec = ask(DescribeTable(found))
-    schema = arrow_schema(spec)
-    packing = packing_of(spec, schema)
-    frame = _frame(context, schema, packing.locations, spec.offset_column)
-    hides = may_hide_nan(packing.locations, schema=schema)
-    return FoundTable(found.id, found.head, frame, Table(frame), spec, packing, hides)
-
-
-class _TableCache:
-    """Tables of datasets at a block never change; a listing of thousands of slices is worth keeping."""
-
-    def __init__(self) -> None:
-        self._tables: OrderedDict[TableFound, FoundTable] = OrderedDict()
-
-    def get(self, context: datafusion.SessionContext, found: TableFound) -> FoundTable:
-        known = self._tables.get(found)
-        if known is None or not known.can_stay:
-            known = self._tables[found] = _described(context, found)
-            if len(self._tables) > _CACHED_TABLES:
-                self._tables.popitem(last=False)
-        self._tables.move_to_end(found)
-        return known
-
-    def clear(self) -> None:
-        self._tables.clear()
-
-
-_TABLES = _TableCache()
-
-
-def forget_tables() -> None:
-    """Look at every file again, packs included."""
-    _TABLES.clear()
-    forget_packs()
 
 
 class NamedDatasets(SchemaProvider):
@@ -106,9 +44,7 @@ class NamedDatasets(SchemaProvider):
 
     def table(self, name: str) -> Table | None:
         """Called on the planning thread for each name that a query uses."""
-        if self.planning or self.wants_columns:
-            return self._found(name)
-        return _aside(lambda: Table(empty_frame(self._context, pa.schema([]))))
+        return self.aside(lambda: self._read(name) if self.planning else self._shown(name))
 
     def table_exist(self, name: str) -> bool:
         return self.table(name) is not None
@@ -117,10 +53,10 @@ class NamedDatasets(SchemaProvider):
         """The dataset of this name now, or at a point."""
         key = name, point
         if key not in self._described:
-            found: TableFound | None = ask(FindTable(name, is_read=self.planning, point=point))
+            found: TableFound | None = ask(FindTable(name, is_read=True, point=point))
             if found is None:
                 return None
-            self._described[key] = known = _TABLES.get(self._context, found)
+            self._described[key] = known = TABLES.get(self._context, found)
             if known.may_hide_nan:
                 trust_no_bounds(self._context)
                 self.has_settings = True
@@ -139,9 +75,19 @@ class NamedDatasets(SchemaProvider):
             self.failure = error
             raise
 
-    def _found(self, name: str) -> Table | None:
-        found = self.aside(lambda: self.find(name))
+    def _read(self, name: str) -> Table | None:
+        found = self.find(name)
         return None if found is None else found.table
+
+    def _shown(self, name: str) -> Table | None:
+        """For the information schema, which looks at all tables, and at their columns if at anything."""
+        schema = pa.schema([])
+        if self.wants_columns:
+            found: TableFound | None = ask(FindTable(name, is_read=False))
+            if found is None:
+                return None
+            schema = arrow_schema(ask(DescribeTable(found, only_columns=True)))
+        return Table(empty_frame(self._context, schema))
 
 
 class KamuCatalog(CatalogProvider):
@@ -155,37 +101,6 @@ class KamuCatalog(CatalogProvider):
 
     def schema(self, name: str) -> Any:
         return self._datasets if name == KAMU else None
-
-
-def arrow_schema(spec: TableSpec) -> pa.Schema:
-    """The columns of a dataset; none before its first data."""
-    event = spec.schema
-    if event is None:
-        return pa.schema([])
-    if event.schema_ is not None:
-        return to_arrow(event.schema_)
-    return to_arrow(upgrade_legacy_schema(event.raw_arrow_schema or b""))
-
-
-def packing_of(spec: TableSpec, schema: pa.Schema) -> Packing:
-    """The files to read: slices, or what was made of many small ones."""
-    locations = spec.locations
-    if spec.packs is None or len(locations) < FAN or any("://" in location for location in locations):
-        return Packing(locations, is_complete=True)
-    return Packs(spec.packs, schema, spec.vocab).packing(spec.slices)
-
-
-def frame_of(context: datafusion.SessionContext, spec: TableSpec) -> datafusion.DataFrame:
-    """The slices themselves."""
-    return _frame(context, arrow_schema(spec), spec.locations, spec.offset_column)
-
-
-def _frame(
-    context: datafusion.SessionContext, schema: pa.Schema, locations: Sequence[str], offset_column: str
-) -> datafusion.DataFrame:
-    if not locations:
-        return empty_frame(context, schema)
-    return listing(context, locations, schema=schema, sorted_by=offset_column)
 
 
 def _aside(work: Callable[[], T]) -> T:

@@ -1,0 +1,109 @@
+"""Tables of datasets at a block, as a worker keeps them."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import datafusion
+import pyarrow as pa
+from datafusion.catalog import Table
+
+from kamu_assets.engines.listing import are_present, listing, may_hide_nan
+from kamu_assets.engines.session import empty_frame
+from kamu_assets.engines.worker_process import ask
+from kamu_assets.odf.arrow_schema import to_arrow, upgrade_legacy_schema
+from kamu_assets.odf.identity import DatasetID
+from kamu_assets.odf.multihash import Multihash
+from kamu_assets.query.pack_plan import FAN
+from kamu_assets.query.packs import Packing, Packs, forget_packs
+from kamu_assets.query.questions import DescribeTable, TableFound, TableSpec
+
+_CACHED_TABLES: Final = 64
+
+
+@dataclass(frozen=True)
+class FoundTable:
+    """A dataset as a query sees it."""
+
+    id: DatasetID
+    head: Multihash
+    frame: datafusion.DataFrame
+    table: Table
+    # Without slices, of which there may be many.
+    spec: TableSpec
+    packing: Packing
+    may_hide_nan: bool
+
+    @property
+    def can_stay(self) -> bool:
+        """Whether the files are there still, and as few as they can be."""
+        return self.packing.is_complete and are_present(self.packing.locations)
+
+
+def _described(context: datafusion.SessionContext, found: TableFound) -> FoundTable:
+    spec: TableSpec = ask(DescribeTable(found))
+    schema = arrow_schema(spec)
+    packing = packing_of(spec, schema)
+    frame = _frame(context, schema, packing.locations, spec.offset_column)
+    hides = may_hide_nan(packing.locations, schema=schema)
+    return FoundTable(found.id, found.head, frame, Table(frame), replace(spec, slices=()), packing, hides)
+
+
+class TableCache:
+    """Tables of datasets at a block never change; a listing of thousands of slices is worth keeping."""
+
+    def __init__(self) -> None:
+        self._tables: OrderedDict[TableFound, FoundTable] = OrderedDict()
+
+    def get(self, context: datafusion.SessionContext, found: TableFound) -> FoundTable:
+        known = self._tables.get(found)
+        if known is None or not known.can_stay:
+            known = self._tables[found] = _described(context, found)
+            if len(self._tables) > _CACHED_TABLES:
+                self._tables.popitem(last=False)
+        self._tables.move_to_end(found)
+        return known
+
+    def clear(self) -> None:
+        self._tables.clear()
+
+
+TABLES: Final = TableCache()
+
+
+def forget_tables() -> None:
+    """Look at every file again, packs included."""
+    TABLES.clear()
+    forget_packs()
+
+
+def arrow_schema(spec: TableSpec) -> pa.Schema:
+    """The columns of a dataset; none before its first data."""
+    event = spec.schema
+    if event is None:
+        return pa.schema([])
+    if event.schema_ is not None:
+        return to_arrow(event.schema_)
+    return to_arrow(upgrade_legacy_schema(event.raw_arrow_schema or b""))
+
+
+def packing_of(spec: TableSpec, schema: pa.Schema) -> Packing:
+    """The files to read: slices, or what was made of many small ones."""
+    locations = spec.locations
+    if spec.packs is None or len(locations) < FAN or any("://" in location for location in locations):
+        return Packing(locations, is_complete=True)
+    return Packs(spec.packs, schema, spec.vocab).packing(spec.slices)
+
+
+def frame_of(context: datafusion.SessionContext, spec: TableSpec) -> datafusion.DataFrame:
+    """The slices themselves."""
+    return _frame(context, arrow_schema(spec), spec.locations, spec.offset_column)
+
+
+def _frame(
+    context: datafusion.SessionContext, schema: pa.Schema, locations: Sequence[str], offset_column: str
+) -> datafusion.DataFrame:
+    if not locations:
+        return empty_frame(context, schema)
+    return listing(context, locations, schema=schema, sorted_by=offset_column)
