@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Final
 
 import datafusion
@@ -10,7 +11,7 @@ import pyarrow as pa
 from datafusion.catalog import Table
 
 from kamu_assets.engines.listing import are_present, listing, may_hide_nan
-from kamu_assets.engines.session import empty_frame
+from kamu_assets.engines.session import empty_frame, session
 from kamu_assets.engines.worker_process import ask
 from kamu_assets.odf.arrow_schema import to_arrow, upgrade_legacy_schema
 from kamu_assets.odf.identity import DatasetID
@@ -20,6 +21,7 @@ from kamu_assets.query.packs import Packing, Packs, forget_packs
 from kamu_assets.query.questions import DescribeTable, TableFound, TableSpec
 
 _CACHED_TABLES: Final = 64
+_SHELF_BYTES: Final = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -41,12 +43,19 @@ class FoundTable:
         return self.packing.is_complete and are_present(self.packing.locations)
 
 
-def _described(context: datafusion.SessionContext, found: TableFound) -> FoundTable:
+@cache
+def _shelf() -> datafusion.SessionContext:
+    """Where tables are made: they hold on to their session, so it is none that queries run in."""
+    return session("tables", memory_bytes=_SHELF_BYTES)
+
+
+def _described(found: TableFound) -> FoundTable:
     spec: TableSpec = ask(DescribeTable(found))
     schema = arrow_schema(spec)
     packing = packing_of(spec, schema)
-    frame = _frame(context, schema, packing.locations, spec.offset_column)
     hides = may_hide_nan(packing.locations, schema=schema)
+    context = session("tables", memory_bytes=_SHELF_BYTES) if hides else _shelf()
+    frame = _frame(context, schema, packing.locations, spec.offset_column)
     return FoundTable(found.id, found.head, frame, Table(frame), replace(spec, slices=()), packing, hides)
 
 
@@ -56,10 +65,10 @@ class TableCache:
     def __init__(self) -> None:
         self._tables: OrderedDict[TableFound, FoundTable] = OrderedDict()
 
-    def get(self, context: datafusion.SessionContext, found: TableFound) -> FoundTable:
+    def get(self, found: TableFound) -> FoundTable:
         known = self._tables.get(found)
         if known is None or not known.can_stay:
-            known = self._tables[found] = _described(context, found)
+            known = self._tables[found] = _described(found)
             if len(self._tables) > _CACHED_TABLES:
                 self._tables.popitem(last=False)
         self._tables.move_to_end(found)

@@ -56,7 +56,7 @@ class NamedDatasets(SchemaProvider):
             found: TableFound | None = ask(FindTable(name, is_read=True, point=point))
             if found is None:
                 return None
-            self._described[key] = known = TABLES.get(self._context, found)
+            self._described[key] = known = TABLES.get(found)
             if known.may_hide_nan:
                 trust_no_bounds(self._context)
                 self.has_settings = True
