@@ -38,6 +38,7 @@ _STATEMENT: Final = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _OTHER_STATEMENTS: Final = re.compile(r"Unsupported (SQL statement|logical plan)")
+_AFTER_WITH: Final = re.compile(r"^This feature is not implemented: Query (?P<kind>INSERT|UPDATE|DELETE|MERGE)\b")
 
 
 class InvalidQueryError(InvalidError):
@@ -73,7 +74,7 @@ def plan_query(context: datafusion.SessionContext, sql: str) -> datafusion.DataF
 
 def _planning_error(error: BaseException, sql: str) -> InvalidError:
     text = plain_text(error)
-    if refused := _REFUSED.match(text):
+    if refused := _REFUSED.match(text) or _AFTER_WITH.match(text):
         return StatementNotAllowedError(refused["kind"])
     if _OTHER_STATEMENTS.search(text):
         return StatementNotAllowedError(text.removeprefix("This feature is not implemented: "))

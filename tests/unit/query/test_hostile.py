@@ -1,0 +1,141 @@
+"""SQL that means no good: it is refused or ended, and nobody else notices."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from kamu_assets.datasets.past import PastStates
+from kamu_assets.engines.sql_guard import InvalidQueryError, StatementNotAllowedError
+from kamu_assets.engines.worker_limits import TimeLimitError
+from kamu_assets.engines.workers import WorkerLimits, WorkerPool
+from kamu_assets.errors import InvalidError
+from kamu_assets.query.service import QueryService
+from tests.unit.query.conftest import Reading
+
+SECONDS = 3.0
+BILLIONS = "generate_series(1, 3000000) a, generate_series(1, 3000000) b"
+
+
+@pytest.fixture(scope="module")
+def impatient_pool() -> Iterator[WorkerPool]:
+    pool = WorkerPool(name="query", size=2, limits=WorkerLimits(1 << 30, SECONDS))
+    yield pool
+    pool.close()
+
+
+@pytest.fixture
+def impatient(reading: Reading, impatient_pool: WorkerPool) -> Reading:
+    heart = reading.heart
+    service = QueryService(
+        datasets=heart.datasets,
+        chains=heart.chains,
+        past=PastStates(database=heart.database, volumes=heart.volumes),
+        volumes=heart.volumes,
+        pool=impatient_pool,
+    )
+    return Reading(heart, service)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "with recursive n as (select 1 as x union all select x + 1 from n) select count(*) from n",
+        "with recursive n as (select 1 as x union all select x from n) select max(x) from n",
+        f"select count(*) as n from {BILLIONS} where a.value * b.value = 7",
+        f"select sum(a.value) from {BILLIONS} where a.value + b.value > 9 group by a.value % 7",
+        "select count(*) from log a, log b, log c, log d, log e, log f, log g, log h where a.level + h.level = -1",
+    ],
+    ids=["recursion", "circle", "cross join", "aggregate", "own data"],
+)
+def test_a_query_without_end_is_ended_while_others_are_answered(impatient: Reading, sql: str) -> None:
+    impatient.stations("log", 500)
+    outcome: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            impatient.query(sql)
+        except InvalidError as error:
+            outcome.append(error)
+
+    hostile = threading.Thread(target=run)
+    hostile.start()
+    answered = 0
+    while hostile.is_alive():
+        assert impatient.rows("select count(*) as n from log") == [{"n": 500}]
+        answered += 1
+    hostile.join()
+
+    (error,) = outcome
+    assert isinstance(error, TimeLimitError)
+    assert str(error) == "query takes longer than 3 s (setting query.time_limit_seconds)"
+    assert answered > 1
+    assert impatient.rows("select count(*) as n from log") == [{"n": 500}]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "read_csv('/etc/passwd')",
+        "read_parquet('/etc/passwd')",
+        "read_json('/etc/passwd')",
+        "parquet_metadata('/etc/passwd')",
+        "metadata_cache()",
+        "list_files_cache()",
+        "glob('/etc/*')",
+        "as_of('/etc/passwd', 0)",
+        "as_of('../../node.db', 0)",
+        "to_table('file:///etc/passwd')",
+        "'/etc/passwd'",
+        "'../../node.db'",
+    ],
+)
+def test_there_are_no_files_to_read(reading: Reading, call: str) -> None:
+    with pytest.raises(InvalidQueryError, match=r"^(table|table function) '[^']+' not found"):
+        reading.query(f"select * from {call}")
+
+
+def test_no_function_tells_where_files_are(reading: Reading) -> None:
+    reading.stations("log", *[1] * 9)
+
+    with pytest.raises(InvalidQueryError, match="Invalid function 'input_file_name'"):
+        reading.query("select input_file_name() from log")
+    settings = reading.query("select * from information_schema.df_settings", limit=1_000).data.decode()
+    assert str(reading.heart.volumes.root.staging().parent) not in settings
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "call x()",
+        "kill 5",
+        "use kamu",
+        "deallocate x",
+        "declare c cursor for select 1",
+        "fetch next from c",
+        "lock table log",
+        "grant all on log to public",
+        "merge into log using log on true when matched then delete",
+        "truncate table log",
+        "alter table log add column x int",
+        "create function f() returns int return 1",
+        "create schema s",
+        "create database d",
+        "drop schema kamu",
+        "explain create table x as select 1",
+        "with x as (select 1) insert into log select * from x",
+        "set time zone = 'UTC'",
+        "reset datafusion.execution.batch_size",
+        "start transaction",
+        "load data local inpath '/etc/passwd' into table log",
+        "vacuum",
+    ],
+)
+def test_statements_that_are_no_queries_are_refused(reading: Reading, sql: str) -> None:
+    reading.stations("log", 1)
+
+    with pytest.raises((StatementNotAllowedError, InvalidQueryError)) as caught:
+        reading.query(sql)
+
+    assert isinstance(caught.value, StatementNotAllowedError) or "pars" in str(caught.value), str(caught.value)
+    assert reading.rows("select count(*) as n from log") == [{"n": 1}]
