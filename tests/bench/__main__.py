@@ -14,6 +14,7 @@ from tests.bench.report import report
 
 GROUPS = {
     "ingest": ("w1", "w2", "w3", "w5", "w6"),
+    "query": ("w8",),
     "transform": ("w7",),
     "verify": ("w10",),
     "chain": ("w12",),
