@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache, partial
 
 from fastapi import FastAPI
 
@@ -13,7 +14,7 @@ from kamu_gateway.edge.cors import CrossOrigin
 from kamu_gateway.edge.failures import Failures
 from kamu_gateway.edge.request_log import RequestLog
 from kamu_gateway.edge.threads import Lanes
-from kamu_gateway.rest import ingest, query, system, tail
+from kamu_gateway.rest import ingest, metadata, openapi, query, system, tail, verify
 
 
 def create_app(node: Node) -> FastAPI:
@@ -28,8 +29,10 @@ def create_app(node: Node) -> FastAPI:
     # The last one added is the outermost.
     for middleware in (Failures, CrossOrigin, RequestLog):
         app.add_middleware(middleware)
-    for part in (system, query, tail, ingest):
-        app.include_router(part.router)
+    routers = [part.router for part in (system, openapi, query, verify, tail, metadata, ingest)]
+    for router in routers:
+        app.include_router(router)
+    app.state.openapi = cache(partial(openapi.describe, routers))
     return app
 
 

@@ -1,6 +1,6 @@
 """Cross-origin rules as Kamu's clients know them: any origin, any header, GET and POST.
 
-They hold for routes that exist, `/system/*` excepted; the answer to an unknown path carries none.
+They hold for routes that exist, `/system/*` and `/openapi*` excepted; the answer to an unknown path carries none.
 """
 
 from collections.abc import Mapping
@@ -42,4 +42,4 @@ def preflight(request: Request, allow: Mapping[str, str]) -> Response | None:
 
 
 def _applies(scope: Scope) -> bool:
-    return not scope["path"].startswith("/system/")
+    return not scope["path"].startswith(("/system/", "/openapi"))

@@ -25,7 +25,7 @@ from kamu_gateway.edge.errors import ASK_FOR_ACCOUNT, EmptyAnswerError, TextAnsw
 from kamu_gateway.edge.threads import in_thread
 
 # The path of every route below a dataset starts so.
-DATASET = "/{account}/{dataset}"
+DATASET = "/{account_name}/{dataset_name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def _admit(node: Node, request: Request) -> Admission:
 
 def _alias(request: Request) -> DatasetAlias:
     try:
-        account, name = request.path_params["account"], request.path_params["dataset"]
+        account, name = request.path_params["account_name"], request.path_params["dataset_name"]
         return DatasetAlias(AccountName.parse(account), DatasetName.parse(name))
     except InvalidNameError as error:
         raise TextAnswerError(400, f"Invalid URL: {error}") from error

@@ -15,9 +15,14 @@ M = TypeVar("M", bound=BaseModel)
 
 async def read_json(request: Request, model: type[M]) -> M:
     """The body as a model."""
+    return parse_json(await read_json_body(request), model)
+
+
+async def read_json_body(request: Request) -> bytes:
+    """A body that is said to be JSON, as it was sent."""
     if not _is_json(request.headers.get("content-type", "")):
         raise TextAnswerError(415, "Expected request with `Content-Type: application/json`")
-    return parse_json(await _read_small(request, limit=MAX_BYTES), model)
+    return await _read_small(request, limit=MAX_BYTES)
 
 
 def parse_json(body: bytes, model: type[M]) -> M:

@@ -15,8 +15,16 @@ from kamu_gateway.edge.errors import MessageAnswerError
 from kamu_gateway.edge.node import CurrentNode
 from kamu_gateway.edge.threads import in_lane, lanes_of
 from kamu_gateway.edge.unpacking import Unpacking, unpacking
+from kamu_gateway.rest.documents import NEEDS_TOKEN, REFUSED
 
 router = APIRouter(route_class=DatasetRoute)
+
+_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {name: {"schema": {"type": "string", "format": "binary"}} for name in MEDIA_TYPES},
+    }
+}
 
 
 def media_type_of(content_type: Annotated[str | None, Header()] = None) -> str | None:
@@ -47,7 +55,14 @@ async def intake_of(request: Request) -> Intake:
     return intake
 
 
-@router.post(f"{DATASET}/ingest")
+@router.post(
+    f"{DATASET}/ingest",
+    operation_id="dataset_ingest_handler",
+    summary="Push data",
+    tags=["kamu"],
+    responses={200: {"description": "Durable and readable"}, **REFUSED},
+    openapi_extra=NEEDS_TOKEN | _BODY,
+)
 async def ingest(
     *,
     request: Request,

@@ -1,21 +1,28 @@
 """`GET|POST /query`: SQL over the datasets that the caller may read."""
 
-from typing import Annotated
+import threading
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import ValidationError
 
 from kamu_assets.auth.model import Caller
 from kamu_assets.node import Node
-from kamu_assets.query.model import QueryRequest
+from kamu_assets.query.model import DataFormat
+from kamu_assets.query.schema_formats import SchemaFormat
 from kamu_gateway.edge.caller import LenientCaller
 from kamu_gateway.edge.errors import TextAnswerError
 from kamu_gateway.edge.json_body import read_json
 from kamu_gateway.edge.node import CurrentNode
 from kamu_gateway.edge.threads import query_while_connected
-from kamu_gateway.rest.query_form import Count, QueryForm, includes
+from kamu_gateway.rest.answers import answer_of, run
+from kamu_gateway.rest.documents import REFUSED, QueryAnswer
+from kamu_gateway.rest.openapi import body, choices
+from kamu_gateway.rest.query_form import Count, Dialect, Include, QueryForm, includes
 
 router = APIRouter()
+
+_INCLUDE: Final = f"any of {','.join(Include)}, in any case"
 
 
 async def form_in_body(request: Request) -> QueryForm:
@@ -26,11 +33,11 @@ async def form_in_body(request: Request) -> QueryForm:
 async def form_in_url(
     *,
     query: Annotated[str, Query()],
-    query_dialect: Annotated[str | None, Query(alias="queryDialect")] = None,
-    data_format: Annotated[str | None, Query(alias="dataFormat")] = None,
-    format_: Annotated[str | None, Query(alias="format")] = None,
-    include: Annotated[str | None, Query()] = None,
-    schema_format: Annotated[str | None, Query(alias="schemaFormat")] = None,
+    query_dialect: Annotated[str | None, Query(alias="queryDialect", json_schema_extra=choices(Dialect))] = None,
+    data_format: Annotated[str | None, Query(alias="dataFormat", json_schema_extra=choices(DataFormat))] = None,
+    format_: Annotated[str | None, Query(alias="format", description="the same as dataFormat")] = None,
+    include: Annotated[str | None, Query(description=_INCLUDE)] = None,
+    schema_format: Annotated[str | None, Query(alias="schemaFormat", json_schema_extra=choices(SchemaFormat))] = None,
     skip: Annotated[Count, Query()] = 0,
     limit: Annotated[Count | None, Query()] = None,
 ) -> QueryForm:
@@ -46,14 +53,28 @@ async def form_in_url(
         raise TextAnswerError(400, f"Failed to deserialize query string: {first['loc'][0]}: {first['msg']}") from error
 
 
-@router.api_route("/query", methods=["GET", "HEAD"])
+@router.api_route(
+    "/query",
+    methods=["GET", "HEAD"],
+    operation_id="query_handler",
+    summary="Ask in SQL, as a query string",
+    tags=["odf-query"],
+    responses={200: {"model": QueryAnswer}, **REFUSED},
+)
 async def query_by_get(
     request: Request, form: Annotated[QueryForm, Depends(form_in_url)], caller: LenientCaller, node: CurrentNode
 ) -> Response:
     return await _answer(request, form, caller, node)
 
 
-@router.post("/query")
+@router.post(
+    "/query",
+    operation_id="query_handler_post",
+    summary="Ask in SQL",
+    tags=["odf-query"],
+    responses={200: {"model": QueryAnswer}, **REFUSED},
+    openapi_extra=body(QueryForm),
+)
 async def query_by_post(
     request: Request, form: Annotated[QueryForm, Depends(form_in_body)], caller: LenientCaller, node: CurrentNode
 ) -> Response:
@@ -61,8 +82,9 @@ async def query_by_post(
 
 
 async def _answer(request: Request, form: QueryForm, caller: Caller, node: Node) -> Response:
-    asked = form.only_offered()
-    question = QueryRequest(asked.query, skip=asked.skip, limit=asked.limit, data_format=asked.data_format)
-    found = await query_while_connected(request, lambda left: node.query.query(caller, question, cancel=left))
-    output = b'{"data":%b,"dataFormat":"%b"}' % (found.data, found.data_format.value.encode())
-    return Response(b'{"output":%b}' % output, media_type="application/json")
+    asked = form.filled()
+
+    def answer(left: threading.Event) -> bytes:
+        return answer_of(asked, run(node, caller, asked, cancel=left), node.key)
+
+    return Response(await query_while_connected(request, answer), media_type="application/json")

@@ -7,14 +7,12 @@ from typing import Annotated, Self, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from kamu_assets.errors import InvalidError
+from kamu_assets.odf.identity import DatasetID
+from kamu_assets.odf.multihash import Multihash
 from kamu_assets.query.model import DataFormat, UnknownFormatError
+from kamu_assets.query.schema_formats import SchemaFormat
 
 E = TypeVar("E", bound=StrEnum)
-
-
-class NotOfferedError(InvalidError):
-    """Kamu knows it, this node does not yet."""
 
 
 class Dialect(StrEnum):
@@ -32,16 +30,6 @@ class Include(StrEnum):
     INPUT = "Input"
     PROOF = "Proof"
     SCHEMA = "Schema"
-
-
-class SchemaFormat(StrEnum):
-    """How a schema is written."""
-
-    ARROW_JSON = "ArrowJson"
-    ODF_JSON = "OdfJson"
-    ODF_YAML = "OdfYaml"
-    PARQUET = "Parquet"
-    PARQUET_JSON = "ParquetJson"
 
 
 def leniently(choices: type[E], text: object) -> E:
@@ -75,11 +63,18 @@ Count = Annotated[int, Field(ge=0, lt=1 << 64)]
 class PinnedDataset(BaseModel):
     """A dataset as of a block, under the name that the query uses."""
 
-    model_config = ConfigDict(extra="forbid", alias_generator=to_camel, strict=True, frozen=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+        strict=True,
+        frozen=True,
+    )
 
-    id: str
+    id: DatasetID
     alias: str
-    block_hash: str | None = None
+    block_hash: Multihash | None = None
 
 
 class QueryForm(BaseModel):
@@ -103,21 +98,15 @@ class QueryForm(BaseModel):
     skip: Count = 0
     limit: Count | None = None
 
-    def only_offered(self) -> Self:
-        """Raise NotOfferedError for what this node cannot answer yet."""
-        refuse_schema(self.schema_format)
-        if self.include:
-            parts = " and ".join(sorted(self.include))
-            raise NotOfferedError(f"this node does not offer `include` yet (asked for {parts}): leave it out")
-        if self.datasets:
-            raise NotOfferedError("this node does not offer pinned `datasets` yet: leave them out")
-        return self
-
-
-def refuse_schema(asked: SchemaFormat | None) -> None:
-    """Raise NotOfferedError if a schema is asked for."""
-    if asked is not None:
-        raise NotOfferedError(f"this node does not offer schemas yet (asked for {asked}): leave out `schemaFormat`")
+    def filled(self) -> Self:
+        """With what is implied said: a proof is about an input, and a schema has a format."""
+        wanted = set(self.include)
+        if Include.PROOF in wanted:
+            wanted.add(Include.INPUT)
+        if self.schema_format is not None:
+            wanted.add(Include.SCHEMA)
+        schema_format = self.schema_format or (SchemaFormat.ARROW_JSON if Include.SCHEMA in wanted else None)
+        return self.model_copy(update={"include": tuple(sorted(wanted)), "schema_format": schema_format})
 
 
 def includes(text: str | None) -> Iterable[str]:

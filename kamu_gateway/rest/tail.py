@@ -1,5 +1,6 @@
 """`GET /{account}/{dataset}/tail`: the newest rows."""
 
+import threading
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
@@ -8,12 +9,21 @@ from kamu_assets.query.model import DataFormat
 from kamu_gateway.edge.datasets import DATASET, Admitted, DatasetRoute
 from kamu_gateway.edge.node import CurrentNode
 from kamu_gateway.edge.threads import query_while_connected
-from kamu_gateway.rest.query_form import Count, LenientFormat, LenientSchemaFormat, refuse_schema
+from kamu_gateway.rest.answers import output_of
+from kamu_gateway.rest.documents import REFUSED, Rows
+from kamu_gateway.rest.query_form import Count, LenientFormat, LenientSchemaFormat
 
 router = APIRouter(route_class=DatasetRoute)
 
 
-@router.api_route(f"{DATASET}/tail", methods=["GET", "HEAD"])
+@router.api_route(
+    f"{DATASET}/tail",
+    methods=["GET", "HEAD"],
+    operation_id="dataset_tail_handler",
+    summary="The newest rows, oldest of them first",
+    tags=["odf-query"],
+    responses={200: {"model": Rows}, **REFUSED},
+)
 async def tail(
     *,
     request: Request,
@@ -24,12 +34,9 @@ async def tail(
     data_format: Annotated[LenientFormat, Query(alias="dataFormat")] = DataFormat.JSON_AOS,
     schema_format: Annotated[LenientSchemaFormat, Query(alias="schemaFormat")] = None,
 ) -> Response:
-    refuse_schema(schema_format)
-    found = await query_while_connected(
-        request,
-        lambda left: node.query.tail(
-            admitted.caller, admitted.dataset.id, skip=skip, limit=limit, data_format=data_format, cancel=left
-        ),
-    )
-    shape = found.data_format.value.encode()
-    return Response(b'{"data":%b,"dataFormat":"%b"}' % (found.data, shape), media_type="application/json")
+    def answer(left: threading.Event) -> bytes:
+        caller, dataset = admitted.caller, admitted.dataset.id
+        found = node.query.tail(caller, dataset, skip=skip, limit=limit, data_format=data_format, cancel=left)
+        return output_of(found, schema_format)
+
+    return Response(await query_while_connected(request, answer), media_type="application/json")

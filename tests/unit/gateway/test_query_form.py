@@ -3,9 +3,10 @@
 import pytest
 
 from kamu_assets.query.model import DataFormat
+from kamu_assets.query.schema_formats import SchemaFormat
 from kamu_gateway.edge.errors import TextAnswerError
 from kamu_gateway.edge.json_body import parse_json
-from kamu_gateway.rest.query_form import Dialect, Include, NotOfferedError, QueryForm, SchemaFormat
+from kamu_gateway.rest.query_form import Dialect, Include, QueryForm
 
 
 def test_defaults_are_filled_in() -> None:
@@ -34,16 +35,22 @@ def test_includes_are_read_in_any_case() -> None:
 
 
 @pytest.mark.parametrize(
-    "body",
+    ("body", "include", "schema_format"),
     [
-        b'{"query":"","include":["Input"]}',
-        b'{"query":"","schemaFormat":"Parquet"}',
-        b'{"query":"","datasets":[{"id":"a","alias":"b"}]}',
+        (b'{"query":""}', (), None),
+        (b'{"query":"","include":["proof"]}', (Include.INPUT, Include.PROOF), None),
+        (
+            b'{"query":"","include":["schema","input","schema"]}',
+            (Include.INPUT, Include.SCHEMA),
+            SchemaFormat.ARROW_JSON,
+        ),
+        (b'{"query":"","schemaFormat":"Parquet"}', (Include.SCHEMA,), SchemaFormat.PARQUET),
     ],
 )
-def test_what_is_not_offered_yet_is_said(body: bytes) -> None:
-    with pytest.raises(NotOfferedError, match="this node does not offer"):
-        parse_json(body, QueryForm).only_offered()
+def test_what_is_implied_is_said(body: bytes, include: tuple[Include, ...], schema_format: SchemaFormat | None) -> None:
+    form = parse_json(body, QueryForm).filled()
+
+    assert (form.include, form.schema_format) == (include, schema_format)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +61,8 @@ def test_what_is_not_offered_yet_is_said(body: bytes) -> None:
         (b'{"query":NaN}', 422, "query"),
         (b'{"query":"","skip":true}', 422, "skip"),
         (b'{"query":"","limit":18446744073709551616}', 422, "limit"),
-        (b'{"query":"","datasets":[{"id":"a"}]}', 422, "datasets.0.alias"),
+        (b'{"query":"","datasets":[{"alias":"a"}]}', 422, "datasets.0.id"),
+        (b'{"query":"","datasets":[{"id":"a","alias":"a"}]}', 422, "datasets.0.id"),
         (b'{"query":"","include":"Input"}', 422, "include"),
         (b'{"query":"","x":1}', 422, "x"),
     ],
