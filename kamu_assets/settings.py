@@ -14,7 +14,6 @@ from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ByteSize, ConfigDict, Field, SecretStr, ValidationError, field_validator
-from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -23,7 +22,7 @@ from pydantic_settings import (
     YamlConfigSettingsSource,
 )
 from pydantic_settings import SettingsError as SettingsSourceError
-from yaml import YAMLError
+from yaml import MarkedYAMLError, YAMLError
 
 from kamu_assets.egress.policy import BadEgressRuleError, EgressPolicy
 from kamu_assets.errors import InvalidError
@@ -36,6 +35,7 @@ _PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@/\s]*(?=@)")
 MIB = 1024 * 1024
 GIB = 1024 * MIB
 
+from kamu_assets.setting_values import allowed_values, mistake_text, no_such_variable
 Port = Annotated[int, Field(ge=1, le=65535)]
 VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 EngineName = Annotated[str, Field(pattern="^[a-z][a-z0-9_-]*$")]
@@ -248,20 +248,35 @@ def load_settings(home: Path | None = None, **overrides: Any) -> Settings:
 
     Without `home`: `KAMU_NODE_HOME`, else `~/.kamu-node`. Raises `SettingsError` with one line per mistake.
     """
-    place = _place(home)
+    place = home_folder(home)
     mistakes = _unknown_variables()
     if mistakes:
         raise SettingsError("\n".join(mistakes))
     try:
         return Settings(home=place, **overrides)
     except ValidationError as error:
-        lines = [f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']}" for e in error.errors()]
-        raise SettingsError("\n".join(lines)) from error
-    except (YAMLError, SettingsSourceError, ValueError, OSError) as error:
-        raise SettingsError(f"{place / 'node.yaml'}: {error}") from error
+        lines = [mistake_text(Settings, mistake) for mistake in error.errors()]
+        # A value that fits none of several types is told once for each.
+        raise SettingsError("\n".join(dict.fromkeys(lines))) from error
+    except (YAMLError, SettingsSourceError, ValueError, TypeError, OSError) as error:
+        raise SettingsError(f"{place / 'node.yaml'}: {file_problem(error)}") from error
 
 
-def _place(home: Path | None) -> Path:
+def file_problem(error: Exception) -> str:
+    """What is wrong with a file of settings, on one line."""
+    match error:
+        case MarkedYAMLError():
+            mark = error.problem_mark or error.context_mark
+            where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+            return f"no YAML: {where}{error.problem or error.context}"
+        case YAMLError() | SettingsSourceError() | OSError() | UnicodeError():
+            return " ".join(str(error).split())
+        case _:
+            return "must be a map of sections, such as `http: {port: 8081}`"
+
+
+def home_folder(home: Path | None = None) -> Path:
+    """The node's folder: `home`, else `KAMU_NODE_HOME`, else `~/.kamu-node`."""
     try:
         return (home or Path(os.environ.get("KAMU_NODE_HOME") or Path.home() / ".kamu-node")).expanduser().absolute()
     except RuntimeError as error:
@@ -273,9 +288,9 @@ def _file_of(init_settings: PydanticBaseSettingsSource) -> Path:
 
 
 def _unknown_variables() -> list[str]:
-    known = {name.upper() for name in Settings.model_fields}
-    given = {name: name.removeprefix(_PREFIX).split("__")[0].upper() for name in os.environ if name.startswith(_PREFIX)}
-    return [f"{name}: no such setting" for name, section in given.items() if section not in known]
+    known = list(Settings.model_fields)
+    given = {name: name.removeprefix(_PREFIX).split("__")[0].lower() for name in os.environ if name.startswith(_PREFIX)}
+    return [no_such_variable(name, _PREFIX, known) for name, section in given.items() if section not in known]
 
 
 def adapter_config(settings: Settings) -> AdapterConfig:
@@ -299,7 +314,7 @@ class SettingRow(BaseModel):
     """One setting as an operator sees it."""
 
     key: str
-    # As YAML, on one line.
+    # Like the default as YAML, on one line.
     value: str
     source: Literal["default", "node.yaml", "environment", "command"]
     meaning: str
@@ -307,21 +322,31 @@ class SettingRow(BaseModel):
 
 def describe_settings(settings: Settings) -> list[SettingRow]:
     """Every key with its value in force, where that was said and its meaning, from the model itself."""
-    file = _content_of(settings.home / "node.yaml")
-    rows = []
-    for name, top in type(settings).model_fields.items():
-        value = getattr(settings, name)
-        if isinstance(value, Section):
-            rows += [
-                _row((name, key), getattr(value, key), field, file) for key, field in type(value).model_fields.items()
-            ]
-        else:
-            rows.append(_row((name,), value, top, file))
+    return _rows(settings, _content_of(settings.home / "node.yaml"))
+
+
+def default_settings() -> list[SettingRow]:
+    """The same for a node of which nothing was said."""
+    return _rows(Settings.model_construct(home=Path("~/.kamu-node")), {})
+
+
+def _rows(settings: Settings, file: Mapping[str, Any]) -> list[SettingRow]:
+    rows = [_home_row(settings.home)]
+    for name in type(settings).model_fields:
+        section = getattr(settings, name)
+        if isinstance(section, Section):
+            rows += [_row(name, key, section, file) for key in type(section).model_fields]
     return rows
 
 
-def _row(path: tuple[str, ...], value: object, field: FieldInfo, file: Mapping[str, Any]) -> SettingRow:
-    text = yaml.safe_dump(_plain(value), default_flow_style=True, allow_unicode=True, width=math.inf)
+def section_of(name: str) -> type[Section] | None:
+    """The model of the settings below a name."""
+    field = Settings.model_fields.get(name)
+    section = None if field is None else field.annotation
+    return section if isinstance(section, type) and issubclass(section, Section) else None
+
+
+def _home_row(home: Path) -> SettingRow:
     return SettingRow(
         key=".".join(path),
         value=text.removesuffix("...\n").strip(),
@@ -358,5 +383,28 @@ def _source(path: tuple[str, ...], file: Mapping[str, Any]) -> Literal["default"
 
 
 def _content_of(file: Path) -> Mapping[str, Any]:
+    # What it may be.
+    allowed: str
+    default: str
+    variable: str
     found = yaml.safe_load(file.read_text(encoding="utf-8")) if file.exists() else None
     return found if isinstance(found, Mapping) else {}
+def _row(name: str, key: str, section: Section, file: Mapping[str, Any]) -> SettingRow:
+    kind = type(section)
+    return SettingRow(
+        key=f"{name}.{key}",
+        value=_text(getattr(section, key)),
+        source=_source((name, key), file),
+        meaning=kind.model_fields[key].description or "",
+        allowed=allowed_values(kind, key),
+        default=_text(kind.model_fields[key].default),
+        variable=f"{_PREFIX}{name.upper()}__{key.upper()}",
+    )
+
+
+def _text(value: object) -> str:
+    """As YAML, on one line."""
+    text = yaml.safe_dump(_plain(value), default_flow_style=True, allow_unicode=True, width=math.inf)
+    return text.removesuffix("...\n").strip()
+
+

@@ -5,6 +5,7 @@ import sys
 import typer
 
 from kamu_api.cli import (
+    config_commands,
     data_commands,
     dataset_commands,
     engine_commands,
@@ -25,6 +26,7 @@ app = typer.Typer(
 )
 for group in (
     node_commands,
+    config_commands,
     manifest_commands,
     dataset_commands,
     data_commands,

@@ -5,14 +5,13 @@ from typing import Annotated
 import typer
 
 from kamu_api.cli.options import AsJson, Home, local_node
-from kamu_api.cli.output import console, print_json, print_rows, progress_bar, remark, say
+from kamu_api.cli.output import console, print_json, progress_bar, say
 
 
 def register(app: typer.Typer) -> None:
     app.command()(up)
     app.command()(down)
     app.command()(init)
-    app.command("settings")(show_settings)
     app.command()(migrate)
     app.command()(doctor)
     app.command("process", hidden=True)(process)
@@ -47,29 +46,6 @@ def init(home: Home = None) -> None:
     with local_node(home) as node:
         console.print(f"The node's home is {node.settings.home}", markup=False, highlight=False)
         console.print(f"The admin token is in {node.settings.keys_path / 'admin.token'}", markup=False, highlight=False)
-
-
-def show_settings(
-    key: Annotated[str | None, typer.Argument(help="say at length what this key, or those below it, mean")] = None,
-    home: Home = None,
-    as_json: AsJson = False,
-) -> None:
-    """Print every setting: key, value, where it was said.
-
-    KAMU_NODE__HTTP__PORT in the environment, or node.yaml in the home, sets `http.port`.
-    """
-    from kamu_api.cli.setting_rows import chosen_settings, setting_facts, setting_text
-    from kamu_assets.settings import load_settings
-
-    rows = chosen_settings(load_settings(home), key)
-    if as_json:
-        print_json([setting_facts(row) for row in rows])
-    elif key is not None:
-        for row in rows:
-            say(setting_text(row))
-    else:
-        print_rows([{"key": row.key, "from": row.source, "value": row.value} for row in rows])
-        remark("`kamu-node settings http` tells what the keys of `http` mean, and so for others")
 
 
 def migrate(home: Home = None) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from kamu_assets.errors import NotFoundError
+from kamu_api.cli.setting_file import UnknownSettingError
 from kamu_assets.settings import SettingRow, Settings, describe_settings
 
 _WIDTH = 76
@@ -18,16 +18,25 @@ def chosen_settings(settings: Settings, key: str | None) -> Sequence[SettingRow]
         row for row in describe_settings(settings) if key is None or row.key == key or row.key.startswith(f"{key}.")
     ]
     if not rows:
-        raise NotFoundError(f"no setting is called {key!r}; `kamu-node settings` shows those there are")
+        raise UnknownSettingError(key or "")
     return rows
 
 
 def setting_facts(row: SettingRow) -> dict[str, Any]:
     """One setting for scripts."""
-    return {"key": row.key, "value": yaml.safe_load(row.value), "from": row.source, "meaning": row.meaning}
+    return {
+        "key": row.key,
+        "value": yaml.safe_load(row.value),
+        "from": row.source,
+        "meaning": row.meaning,
+        "allowed": row.allowed,
+        "default": yaml.safe_load(row.default),
+        "variable": row.variable,
+    }
 
 
 def setting_text(row: SettingRow) -> str:
     """One setting at length, for people."""
-    meaning = fill(row.meaning, _WIDTH, initial_indent="  ", subsequent_indent="  ")
-    return f"{row.key}: {row.value}  ({row.source})\n{meaning}"
+    more = [row.meaning, f"may be: {row.allowed}", f"default: {row.default}; in the environment: {row.variable}"]
+    lines = [fill(text, _WIDTH, initial_indent="  ", subsequent_indent="  ") for text in more]
+    return "\n".join([f"{row.key}: {row.value}  ({row.source})", *lines])

@@ -214,11 +214,14 @@ def test_settings_fit_a_terminal_and_are_told_at_length_where_asked(home: Home) 
     lines = home.ok("settings").splitlines()
     assert max(len(line.rstrip()) for line in lines if not line.startswith("home ")) <= 100
     assert ["http.port", "node.yaml", "18999"] in [line.split() for line in lines]
-    assert home.ok("settings", "http.port") == "http.port: 18999  (node.yaml)\n  port of REST and the API\n"
+    assert home.ok("settings", "http.port") == (
+        "http.port: 18999  (node.yaml)\n  port of REST and the API\n  may be: a whole number from 1 to 65535\n"
+        "  default: 8080; in the environment: KAMU_NODE__HTTP__PORT\n"
+    )
     rows = {row["key"]: row for row in home.json("settings")}
     assert rows["http.port"]["value"] == 18999
     assert rows["engine.names"]["value"]["flink"] == "incremental"
-    assert "`kamu-node settings` shows" in home.refusal("settings", "htpp")
+    assert "`kamu-node config list` shows" in home.refusal("settings", "htpp")
 
 
 def test_nothing_to_show_is_said(home: Home) -> None:

@@ -2,7 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from kamu_assets.settings import SettingsError, describe_settings, load_settings
+from kamu_assets.settings import SettingsError, default_settings, describe_settings, load_settings
+
+ENGINE_NAMES = "a map of lower-case names to datafusion or incremental or grpc://host:port"
 
 
 def test_defaults_need_nothing_but_a_home(tmp_path: Path) -> None:
@@ -29,8 +31,10 @@ def test_the_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.
         ("http: {port: abc}", "http.port:"),
         ("http: {prot: 1}", "http.prot:"),
         ("htpp: {port: 1}", "htpp:"),
-        ("http: [", "node.yaml:"),
-        ("- a", "node.yaml:"),
+        ("http: [", "node.yaml: no YAML: line 1, column 8: "),
+        ("- a", "node.yaml: must be a map of sections, such as `http: {port: 8081}`"),
+        ("\0", "node.yaml: unacceptable character"),
+        ("http: 3", "http: must be a map with some of host, port, not 3"),
         ("storage: {durability: maybe}", "storage.durability:"),
         ("query: {memory_limit: much}", "query.memory_limit:"),
     ],
@@ -42,6 +46,39 @@ def test_a_mistake_is_named_by_its_key(tmp_path: Path, text: str, said: str) -> 
         load_settings(tmp_path)
 
     assert said in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("http: {port: abc}", "http.port: must be a whole number from 1 to 65535, not 'abc'"),
+        ("http: {prot: 1}", "http.prot: no such setting; did you mean http.port? (there are host, port)"),
+        ("query: {workers: 0}", "query.workers: must be a whole number from 1 to 64, not 0"),
+        ("query: {time_limit_seconds: 0}", "query.time_limit_seconds: must be a number above 0, not 0"),
+        ("query: {max_rows: 0}", "query.max_rows: must be a whole number of at least 1, not 0"),
+        ("storage: {durability: maybe}", "storage.durability: must be full or fast, not 'maybe'"),
+        ("engine: {names: {flink: sparrow}}", f"engine.names: must be {ENGINE_NAMES}, not 'sparrow' at flink"),
+        ("egress: {allow: [1]}", "egress.allow: must be a list, each text, not 1 at 0"),
+        ("ingest: {file_roots: 3}", "ingest.file_roots: must be a list, each a path or nothing, not 3"),
+        ("ingest: {variables: {a: [s3cr3t]}}", "ingest.variables: must be a map of names of variables to secret text"),
+    ],
+)
+def test_a_mistake_is_told_with_what_may_be_instead(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "node.yaml").write_text(text)
+
+    with pytest.raises(SettingsError) as error:
+        load_settings(tmp_path)
+
+    assert str(error.value) == said
+
+
+def test_a_url_of_the_wrong_kind_is_not_told_with_its_password(tmp_path: Path) -> None:
+    (tmp_path / "node.yaml").write_text("database: {url: ['postgresql://node:s3cr3t@db/node']}")
+
+    with pytest.raises(SettingsError) as error:
+        load_settings(tmp_path)
+
+    assert str(error.value) == "database.url: must be text or nothing, not what it is"
 
 
 def test_every_mistake_has_its_line(tmp_path: Path) -> None:
@@ -62,7 +99,7 @@ def test_an_empty_file_is_fine(tmp_path: Path) -> None:
 def test_an_unknown_variable_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KAMU_NODE__HTPP__PORT", "1")
 
-    with pytest.raises(SettingsError, match="KAMU_NODE__HTPP__PORT"):
+    with pytest.raises(SettingsError, match=r"^KAMU_NODE__HTPP__PORT: no such setting; did you mean http\? "):
         load_settings(tmp_path)
 
 
@@ -151,3 +188,20 @@ def test_a_home_of_nobody_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
     with pytest.raises(SettingsError, match="Name the node's folder with --home or KAMU_NODE_HOME"):
         load_settings()
+
+
+def test_every_setting_says_what_it_means_and_what_it_may_be() -> None:
+    for row in default_settings():
+        assert len(row.meaning) > 10, row
+        assert row.allowed not in ("", "a map"), row
+        assert row.variable.startswith("KAMU_NODE_"), row
+
+
+def test_the_environment_says_nothing_about_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAMU_NODE__HTTP__PORT", "9001")
+    (tmp_path / "node.yaml").write_text("http: {host: '::1'}\n")
+
+    rows = {row.key: row for row in describe_settings(load_settings(tmp_path))}
+
+    assert (rows["http.port"].default, rows["http.host"].default) == ("8080", "127.0.0.1")
+    assert {row.key: row.default for row in default_settings()} == {key: row.default for key, row in rows.items()}

@@ -28,6 +28,7 @@ print("loaded:", *(name for name in {heavy!r} if name in sys.modules))
         ["--help"],
         *([command, "--help"] for command in ("up", "add", "pull", "ingest", "sql", "tail", "log", "list", "adopt")),
         ["trigger", "set", "--help"],
+        ["config", "set", "--help"],
     ],
     ids=" ".join,
 )
