@@ -78,6 +78,12 @@ class DagsterSettings(Section):
     flows_port: Port = Field(4001, description="port of the code server with the node's own jobs")
     workers: int = Field(1, ge=1, le=64, description="warm workers: how many runs execute at once")
     worker_max_runs: int = Field(1000, ge=1, description="a warm worker is replaced after so many runs")
+    run_time_limit_seconds: float = Field(
+        86_400,
+        gt=0,
+        allow_inf_nan=False,
+        description="a run that takes longer is stopped and fails; the run tag dagster/max_runtime overrides it",
+    )
 
 
 class EngineSettings(Section):
@@ -307,6 +313,7 @@ def adapter_config(settings: Settings) -> AdapterConfig:
         flows_port=dagster.flows_port,
         workers=dagster.workers,
         worker_max_runs=dagster.worker_max_runs,
+        run_time_limit_seconds=dagster.run_time_limit_seconds,
     )
 
 

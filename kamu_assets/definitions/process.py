@@ -100,6 +100,7 @@ def run_worker(node: Node) -> None:
                 catalog=Catalog(database=node.database, chains=node.chains),
                 builder=NodeDefinitions(updater=updater, verifier=verifier, examiner=node.doctor),
                 flows=node.flows,
+                time_limit_seconds=config.run_time_limit_seconds,
             ),
             max_runs=config.worker_max_runs,
         ).main()

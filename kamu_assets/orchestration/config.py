@@ -19,3 +19,4 @@ class AdapterConfig:
     flows_port: int = 4001
     workers: int = 1
     worker_max_runs: int = 1000
+    run_time_limit_seconds: float = 86_400

@@ -7,6 +7,7 @@ from dagster._core.workspace.context import BaseWorkspaceRequestContext
 
 from kamu_assets.orchestration.launcher import HybridRunLauncher
 from kamu_assets.orchestration.names import METADATA_DATASET_ID, RUNTIME_WARM, TAG_DATASET, TAG_RUNTIME
+from kamu_assets.orchestration.runtimes import require_runtime
 
 
 class FastRunCoordinator(QueuedRunCoordinator[DagsterInstance]):
@@ -16,6 +17,8 @@ class FastRunCoordinator(QueuedRunCoordinator[DagsterInstance]):
         run = context.dagster_run
         if run.status is not DagsterRunStatus.NOT_STARTED:
             return super().submit_run(context)
+        # Now, and not when it comes to the front of the queue: whoever asks for it is still there to be told.
+        require_runtime(run)
         if TAG_RUNTIME not in run.tags:
             self._instance.add_run_tags(run.run_id, _missing_tags(run, context.workspace))
             run = self._instance.get_run_by_id(run.run_id) or run

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 from dagster import DagsterEvent, DagsterInstance, DagsterRun, DagsterRunStatus, JobDefinition
@@ -15,9 +16,10 @@ from kamu_assets.flows.service import FlowService
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.orchestration.catalog import Catalog
 from kamu_assets.orchestration.catalog_state import CatalogRow
-from kamu_assets.orchestration.names import TAG_FLOW, TAG_LOST
+from kamu_assets.orchestration.names import TAG_FLOW, TAG_LOST, TAG_STOPPED
 from kamu_assets.orchestration.run_log import RunLog
 from kamu_assets.orchestration.scoped import DefinitionsBuilder, ScopedJobs
+from kamu_assets.orchestration.time_limit import Watch, limit_of
 
 log = structlog.get_logger(__name__)
 
@@ -42,13 +44,20 @@ class RunExecutor:
     """Executes runs in this process, each with the definitions of its own datasets only."""
 
     def __init__(
-        self, *, instance: DagsterInstance, catalog: Catalog, builder: DefinitionsBuilder, flows: FlowService
+        self,
+        *,
+        instance: DagsterInstance,
+        catalog: Catalog,
+        builder: DefinitionsBuilder,
+        flows: FlowService,
+        time_limit_seconds: float,
     ) -> None:
         self._instance = instance
         self._catalog = catalog
         self._builder = builder
         self._jobs = ScopedJobs(builder)
         self._flows = flows
+        self._time_limit_seconds = time_limit_seconds
 
     def execute(self, run_id: str, *, worker: str) -> None:
         """Until its flow has an outcome, whatever happens; `worker` is who says so in Dagster's UI."""
@@ -70,15 +79,26 @@ class RunExecutor:
             self._give_up(run, str(error) or type(error).__name__)
 
     def _run(self, run: DagsterRun, worker: str) -> None:
+        limit = limit_of(run, setting_seconds=self._time_limit_seconds)
         rows = self._catalog.named(run.asset_selection or ())
         datasets = [row.id for row in rows]
         for dataset in datasets:
             self._flows.run_started(run.tags.get(TAG_FLOW), run.run_id, dataset)
         self._instance.report_engine_event(f"Picked up by warm worker {worker}", run)
         seen = _Seen(RunLog(run))
-        for event in execute_run_iterator(InMemoryJob(self._job(run, rows)), seen.log.quiet_run(), self._instance):
-            seen.note(event)
+        job = InMemoryJob(self._job(run, rows))
+        with Watch(limit, tell=partial(self._tell_why, run)) as watch:
+            for event in execute_run_iterator(job, seen.log.quiet_run(), self._instance):
+                seen.note(event)
+        if watch.expired:
+            seen.interrupted = False
+            seen.log.blame(limit.message)
         self._settle(run, seen, datasets)
+
+    def _tell_why(self, run: DagsterRun, reason: str) -> None:
+        """Before the run is stopped, so that whoever sees it stopped knows why."""
+        self._instance.add_run_tags(run.run_id, {TAG_STOPPED: reason})
+        self._instance.report_engine_event(reason, run)
 
     def _job(self, run: DagsterRun, rows: Sequence[CatalogRow]) -> JobDefinition:
         if rows:

@@ -1,4 +1,4 @@
-"""Hands runs to warm workers. Where a run executes is a tag on it; warm workers are the only place so far."""
+"""Hands runs to warm workers."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,16 +16,9 @@ from kamu_assets.clock import SystemClock
 from kamu_assets.database.database import Database
 from kamu_assets.database.wakeups import Wakeups
 from kamu_assets.durability import Durability
-from kamu_assets.errors import InvalidError
-from kamu_assets.orchestration.names import RUNTIME_WARM, TAG_DATASET, TAG_RUNTIME
+from kamu_assets.orchestration.names import TAG_DATASET
+from kamu_assets.orchestration.runtimes import require_runtime
 from kamu_assets.orchestration.warm_queue import Cancellation, WarmQueue
-
-
-class UnknownRuntimeError(InvalidError):
-    """The run's tag asks for a place this node does not have."""
-
-    def __init__(self, runtime: str) -> None:
-        super().__init__(f"run tag {TAG_RUNTIME}={runtime} is not known here; known: {RUNTIME_WARM}")
 
 
 class HybridRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass):
@@ -55,9 +48,7 @@ class HybridRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass):
 
     def put(self, run: DagsterRun) -> None:
         """Queue a run for the workers, once."""
-        runtime = run.tags.get(TAG_RUNTIME, RUNTIME_WARM)
-        if runtime != RUNTIME_WARM:
-            raise UnknownRuntimeError(runtime)
+        require_runtime(run)
         self.queue.put(run.run_id, subject=run.tags.get(TAG_DATASET), priority=priority_of(run))
 
     def terminate(self, run_id: str) -> bool:

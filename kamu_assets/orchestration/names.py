@@ -22,8 +22,11 @@ TAG_ATTEMPT = "kamu/attempt"
 TAG_RUNTIME = "kamu/runtime"
 # Set on a run whose worker died, so that its flow gets another attempt.
 TAG_LOST = "kamu/lost"
+# Why the node stopped a run, for who asks before its flow has an outcome.
+TAG_STOPPED = "kamu/stopped"
 
 RUNTIME_WARM = "warm"
+RUNTIME_POD = "pod"
 
 METADATA_DATASET_ID = "kamu/dataset_id"
 METADATA_HEAD = "kamu/head"

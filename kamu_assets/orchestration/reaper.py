@@ -6,7 +6,7 @@ from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
 from kamu_assets.clock import Clock
 from kamu_assets.odf.timestamp import NANOS_PER_SECOND
 from kamu_assets.orchestration.launcher import HybridRunLauncher
-from kamu_assets.orchestration.names import TAG_LOST
+from kamu_assets.orchestration.names import TAG_LOST, TAG_STOPPED
 from kamu_assets.orchestration.warm_queue import WarmQueue
 
 log = structlog.get_logger(__name__)
@@ -35,6 +35,9 @@ class Reaper:
         run = self._instance.get_run_by_id(run_id)
         if run is not None and run.status is DagsterRunStatus.CANCELING:
             self._instance.report_run_canceled(run, f"Worker {worker} died while the run was being canceled.")
+        elif run is not None and not run.is_finished and (reason := run.tags.get(TAG_STOPPED)):
+            # Its worker ended itself, since the run did not listen: it would not the next time either.
+            self._instance.report_run_failed(run, reason)
         elif run is not None and not run.is_finished:
             self._instance.add_run_tags(run_id, {TAG_LOST: "true"})
             self._instance.report_run_failed(run, f"Worker {worker} died while it executed this run.")

@@ -25,6 +25,10 @@ class RunLog:
         """The run without Dagster's console, where every failure would be told twice and at length."""
         return self._run._replace(run_config={**self._run.run_config, "loggers": _QUIET_CONSOLE})
 
+    def blame(self, reason: str) -> None:
+        """What ended the run, whatever its events say of it."""
+        self.failure, self._traceback = reason, None
+
     def note(self, event: DagsterEvent) -> None:
         if event.event_type is DagsterEventType.ASSET_MATERIALIZATION:
             told = event.step_materialization_data.materialization.metadata

@@ -25,6 +25,7 @@ from kamu_assets.orchestration.names import (
     TAG_FLOW_TYPE,
     TAG_LOST,
     TAG_RUNTIME,
+    TAG_STOPPED,
     asset_key,
 )
 from kamu_assets.orchestration.origins import job_code_origin, remote_job_origin
@@ -90,6 +91,8 @@ class DagsterOrchestrator:
         match state:
             case RunState.SUCCEEDED:
                 return RunStatus(RunState.SUCCEEDED if self._materialized(run_id) else RunState.IDLE)
+            case RunState.FAILED if reason := run.tags.get(TAG_STOPPED):
+                return RunStatus(state, reason)
             case RunState.FAILED if run.tags.get(TAG_LOST):
                 return RunStatus(RunState.LOST, "the worker process died")
             case RunState.FAILED:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from uuid import uuid4
@@ -18,7 +18,8 @@ from kamu_assets.defs.verifier import NodeVerifier
 from kamu_assets.flows.model import CauseKind, Flow, FlowCause, FlowState, FlowType
 from kamu_assets.flows.scheduler import FlowScheduler
 from kamu_assets.orchestration.execution import RunExecutor
-from kamu_assets.orchestration.names import key_of
+from kamu_assets.orchestration.names import RUNTIME_WARM, TAG_RUNTIME, key_of
+from kamu_assets.orchestration.origins import job_code_origin
 from kamu_assets.orchestration.reaper import Reaper
 from kamu_assets.orchestration.reporter import Reporter
 from kamu_assets.orchestration.runs import DagsterOrchestrator
@@ -87,18 +88,23 @@ class Adapter:
         return [{name: value.value for name, value in each.metadata.items()} for each in found if each]
 
     def ui_run(self, *entries: DatasetEntry) -> DagsterRun:
-        """A run as Dagster's UI creates it: without any of our tags, but for the one our coordinator adds."""
+        """A run as Dagster's UI starts it: without any of our tags, but for the one our coordinator adds."""
+        run = self.ui_run_to_submit(*entries, tags={TAG_RUNTIME: RUNTIME_WARM})
+        return self.instance.launch_run(run.run_id, workspace=None)  # type: ignore[arg-type] # only the UI has one
+
+    def ui_run_to_submit(self, *entries: DatasetEntry, tags: Mapping[str, str]) -> DagsterRun:
+        """A run as Dagster's UI creates it, before it is handed on."""
         rows = [self.parts.catalog.row(entry.id) for entry in entries]
         scoped = ScopedJobs(definitions_of(self.parts)).of(rows)
         flow = _no_flow(self.parts, entries[0])
         origin = self.orchestrator._create(flow).remote_job_origin
         self.instance.delete_run(str(flow.run_id))
-        run = self.instance.create_run(
+        return self.instance.create_run(
             job_name="__ASSET_JOB",
             run_id=str(uuid4()),
             run_config={},
             status=DagsterRunStatus.NOT_STARTED,
-            tags={"kamu/runtime": "warm"},
+            tags=tags,
             root_run_id=None,
             parent_run_id=None,
             step_keys_to_execute=None,
@@ -110,10 +116,9 @@ class Adapter:
             resolved_op_selection=None,
             op_selection=None,
             remote_job_origin=origin,
-            job_code_origin=None,
+            job_code_origin=job_code_origin(),
             asset_graph=scoped.job.asset_layer.asset_graph,
         )
-        return self.instance.launch_run(run.run_id, workspace=None)  # type: ignore[arg-type] # only the UI has one
 
 
 def _no_flow(parts: Parts, entry: DatasetEntry) -> Flow:
@@ -192,11 +197,17 @@ def scheduler_of(parts: Parts, orchestrator: DagsterOrchestrator) -> FlowSchedul
     )
 
 
-def worker_of(parts: Parts, instance: DagsterInstance) -> WarmWorker:
+def worker_of(parts: Parts, instance: DagsterInstance, *, time_limit_seconds: float = 3600) -> WarmWorker:
     return WarmWorker(
         instance=instance,
         queue=parts.queue,
-        runs=RunExecutor(instance=instance, catalog=parts.catalog, builder=definitions_of(parts), flows=parts.flows),
+        runs=RunExecutor(
+            instance=instance,
+            catalog=parts.catalog,
+            builder=definitions_of(parts),
+            flows=parts.flows,
+            time_limit_seconds=time_limit_seconds,
+        ),
         max_runs=1000,
         # A process that has run other tests before is none to replace.
         max_memory=sys.maxsize,

@@ -1,0 +1,140 @@
+"""Runs that take too long, and runs for places that this node does not have: ended or refused, and told why."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import pytest
+from dagster import DagsterRunStatus
+from dagster._core.storage.tags import MAX_RUNTIME_SECONDS_TAG
+
+from kamu_assets.datasets.model import DatasetEntry
+from kamu_assets.errors import InvalidError
+from kamu_assets.flows.model import Flow, FlowOutcome, OutcomeKind
+from kamu_assets.flows.orchestrator import RunState
+from kamu_assets.orchestration.names import TAG_LOST, TAG_RUNTIME, TAG_STOPPED
+from tests.support.dagster_adapter import Adapter, worker_of
+from tests.support.heart import ADMIN
+
+
+def slow_root(adapter: Adapter) -> DatasetEntry:
+    """A root whose source takes half a minute to answer."""
+    return adapter.parts.root(f"polled-slow-{uuid4().hex[:12]}")
+
+
+def flow_of(adapter: Adapter, entry: DatasetEntry) -> Flow:
+    flow = adapter.parts.flow_of(entry.id)
+    assert flow is not None
+    return flow
+
+
+def outcome_of(adapter: Adapter, entry: DatasetEntry) -> FlowOutcome:
+    outcome = flow_of(adapter, entry).outcome
+    assert outcome is not None
+    return outcome
+
+
+def test_a_run_that_takes_longer_than_the_setting_fails_and_says_so(adapter: Adapter) -> None:
+    adapter.worker = worker_of(adapter.parts, adapter.instance, time_limit_seconds=0.5)
+    slow = slow_root(adapter)
+    adapter.parts.flows.request_run(ADMIN, slow.id)
+
+    adapter.settle()
+
+    outcome = outcome_of(adapter, slow)
+    assert outcome.kind is OutcomeKind.FAILED
+    assert "0.5 s" in str(outcome.message)
+    assert "dagster.run_time_limit_seconds" in str(outcome.message)
+    run = adapter.run_of(slow)
+    assert run.status is DagsterRunStatus.FAILURE
+    assert outcome.message in {entry.message for entry in adapter.instance.all_logs(run.run_id)}
+
+
+def test_a_run_that_was_stopped_is_not_tried_again(adapter: Adapter) -> None:
+    adapter.worker = worker_of(adapter.parts, adapter.instance, time_limit_seconds=0.5)
+    slow = slow_root(adapter)
+    adapter.parts.flows.request_run(ADMIN, slow.id)
+    adapter.settle()
+
+    adapter.scheduler.reconcile()
+
+    run = adapter.run_of(slow)
+    assert flow_of(adapter, slow).attempt == 1
+    assert TAG_LOST not in run.tags
+    status = adapter.orchestrator.status(run.run_id)
+    assert (status.state, status.message) == (RunState.FAILED, outcome_of(adapter, slow).message)
+
+
+def test_the_worker_goes_on_after_a_run_that_it_stopped(adapter: Adapter) -> None:
+    adapter.worker = worker_of(adapter.parts, adapter.instance, time_limit_seconds=2)
+    slow, quick = slow_root(adapter), adapter.polled_root()
+    for entry in (slow, quick):
+        adapter.parts.flows.request_run(ADMIN, entry.id)
+
+    adapter.settle()
+
+    assert outcome_of(adapter, slow).kind is OutcomeKind.FAILED
+    assert outcome_of(adapter, quick).kind is OutcomeKind.SUCCESS
+
+
+def test_the_tag_of_a_run_overrides_the_setting(adapter: Adapter) -> None:
+    slow = slow_root(adapter)
+    adapter.parts.flows.request_run(ADMIN, slow.id)
+    adapter.scheduler.step()
+    adapter.instance.add_run_tags(adapter.run_of(slow).run_id, {MAX_RUNTIME_SECONDS_TAG: "0.25"})
+
+    adapter.settle()
+
+    outcome = outcome_of(adapter, slow)
+    assert outcome.kind is OutcomeKind.FAILED
+    assert "0.25 s" in str(outcome.message)
+    assert MAX_RUNTIME_SECONDS_TAG in str(outcome.message)
+
+
+@pytest.mark.parametrize("text", ["soon", "", "0", "-1", "nan", "inf"])
+def test_a_tag_that_names_no_time_fails_the_run_before_it_begins(adapter: Adapter, text: str) -> None:
+    polled = adapter.polled_root()
+    adapter.parts.flows.request_run(ADMIN, polled.id)
+    adapter.scheduler.step()
+    adapter.instance.add_run_tags(adapter.run_of(polled).run_id, {MAX_RUNTIME_SECONDS_TAG: text})
+
+    adapter.settle()
+
+    outcome = outcome_of(adapter, polled)
+    assert outcome.kind is OutcomeKind.FAILED
+    assert f"{MAX_RUNTIME_SECONDS_TAG}={text!r}" in str(outcome.message)
+    assert adapter.materializations(polled) == []
+
+
+def test_a_run_that_took_its_worker_with_it_is_not_tried_again(adapter: Adapter) -> None:
+    polled = adapter.polled_root()
+    adapter.parts.flows.request_run(ADMIN, polled.id)
+    adapter.scheduler.step()
+    run = adapter.run_of(polled)
+    adapter.parts.queue.claim("dead-host:1:1")
+    adapter.instance.add_run_tags(run.run_id, {TAG_STOPPED: "it did not listen"})
+
+    adapter.reaper.bury_lost()
+    adapter.scheduler.reconcile()
+
+    assert outcome_of(adapter, polled) == FlowOutcome(OutcomeKind.FAILED, "it did not listen")
+    assert adapter.work() == 0
+
+
+@pytest.mark.parametrize(
+    ("runtime", "said"),
+    [("pod", "pods are not available on this node"), ("moon", "kamu/runtime=moon is not known; known: warm")],
+)
+def test_a_run_for_a_place_that_is_not_here_is_refused_before_it_is_queued(
+    adapter: Adapter, runtime: str, said: str
+) -> None:
+    run = adapter.ui_run_to_submit(adapter.polled_root(), tags={TAG_RUNTIME: runtime})
+
+    with pytest.raises(InvalidError, match=said):
+        adapter.instance.submit_run(run.run_id, workspace=None)  # type: ignore[arg-type] # only the UI has one
+
+    refused = adapter.instance.get_run_by_id(run.run_id)
+    assert refused is not None
+    assert refused.status is DagsterRunStatus.FAILURE
+    assert any(said in entry.message for entry in adapter.instance.all_logs(run.run_id))
+    assert not adapter.parts.queue.contains(run.run_id)
