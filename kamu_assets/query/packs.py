@@ -31,7 +31,7 @@ _ABANDONED_SECONDS: Final = 3_600.0
 
 # Of this process: packs whose content was looked at, with size and time of then, and such that cannot be made.
 _CHECKED: dict[Path, tuple[int, int]] = {}
-_HOPELESS: set[str] = set()
+_HOPELESS: set[tuple[Path, str]] = set()
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Packs:
         is_complete = True
         for piece in pieces_of(slices):
             files = list(self._files(piece))
-            is_complete = is_complete and (len(files) == 1 or self._name(piece) in _HOPELESS)
+            is_complete = is_complete and (len(files) == 1 or (self._folder, self._name(piece)) in _HOPELESS)
             used.update(files)
             found.extend(map(str, files))
         if self._has_made:
@@ -89,12 +89,12 @@ class Packs:
 
     def _new_pack(self, piece: Piece) -> Path | None:
         name = self._name(piece)
-        if name in _HOPELESS or time.monotonic() > self._deadline:
+        if (self._folder, name) in _HOPELESS or time.monotonic() > self._deadline:
             return None
         try:
             self._there[name] = made = self._make(piece)
         except Exception:  # noqa: BLE001 - slices can be read without packs, and say themselves what is wrong with them
-            _HOPELESS.add(name)
+            _HOPELESS.add((self._folder, name))
             return None
         self._has_made = True
         return made
