@@ -27,6 +27,7 @@ from yaml import MarkedYAMLError, YAMLError
 from kamu_assets.egress.policy import BadEgressRuleError, EgressPolicy
 from kamu_assets.errors import InvalidError
 from kamu_assets.orchestration.config import AdapterConfig
+from kamu_assets.setting_values import allowed_values, mistake_text, no_such_variable
 
 _PREFIX = "KAMU_NODE__"
 # Of a URL.
@@ -35,7 +36,6 @@ _PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@/\s]*(?=@)")
 MIB = 1024 * 1024
 GIB = 1024 * MIB
 
-from kamu_assets.setting_values import allowed_values, mistake_text, no_such_variable
 Port = Annotated[int, Field(ge=1, le=65535)]
 VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 EngineName = Annotated[str, Field(pattern="^[a-z][a-z0-9_-]*$")]
@@ -78,12 +78,6 @@ class DagsterSettings(Section):
     flows_port: Port = Field(4001, description="port of the code server with the node's own jobs")
     workers: int = Field(1, ge=1, le=64, description="warm workers: how many runs execute at once")
     worker_max_runs: int = Field(1000, ge=1, description="a warm worker is replaced after so many runs")
-    run_time_limit_seconds: float = Field(
-        86_400,
-        gt=0,
-        allow_inf_nan=False,
-        description="a run that takes longer is stopped and fails; the run tag dagster/max_runtime overrides it",
-    )
 
 
 class EngineSettings(Section):
@@ -313,7 +307,6 @@ def adapter_config(settings: Settings) -> AdapterConfig:
         flows_port=dagster.flows_port,
         workers=dagster.workers,
         worker_max_runs=dagster.worker_max_runs,
-        run_time_limit_seconds=dagster.run_time_limit_seconds,
     )
 
 
@@ -325,6 +318,10 @@ class SettingRow(BaseModel):
     value: str
     source: Literal["default", "node.yaml", "environment", "command"]
     meaning: str
+    # What it may be.
+    allowed: str
+    default: str
+    variable: str
 
 
 def describe_settings(settings: Settings) -> list[SettingRow]:
@@ -355,11 +352,33 @@ def section_of(name: str) -> type[Section] | None:
 
 def _home_row(home: Path) -> SettingRow:
     return SettingRow(
-        key=".".join(path),
-        value=text.removesuffix("...\n").strip(),
-        source="command" if path == ("home",) else _source(path, file),
-        meaning=field.description or "",
+        key="home",
+        value=_text(home),
+        source="command",
+        meaning=Settings.model_fields["home"].description or "",
+        allowed="a path, by --home or KAMU_NODE_HOME only",
+        default="~/.kamu-node",
+        variable="KAMU_NODE_HOME",
     )
+
+
+def _row(name: str, key: str, section: Section, file: Mapping[str, Any]) -> SettingRow:
+    kind = type(section)
+    return SettingRow(
+        key=f"{name}.{key}",
+        value=_text(getattr(section, key)),
+        source=_source((name, key), file),
+        meaning=kind.model_fields[key].description or "",
+        allowed=allowed_values(kind, key),
+        default=_text(kind.model_fields[key].default),
+        variable=f"{_PREFIX}{name.upper()}__{key.upper()}",
+    )
+
+
+def _text(value: object) -> str:
+    """As YAML, on one line."""
+    text = yaml.safe_dump(_plain(value), default_flow_style=True, allow_unicode=True, width=math.inf)
+    return text.removesuffix("...\n").strip()
 
 
 def _plain(value: object) -> object:
@@ -390,28 +409,5 @@ def _source(path: tuple[str, ...], file: Mapping[str, Any]) -> Literal["default"
 
 
 def _content_of(file: Path) -> Mapping[str, Any]:
-    # What it may be.
-    allowed: str
-    default: str
-    variable: str
     found = yaml.safe_load(file.read_text(encoding="utf-8")) if file.exists() else None
     return found if isinstance(found, Mapping) else {}
-def _row(name: str, key: str, section: Section, file: Mapping[str, Any]) -> SettingRow:
-    kind = type(section)
-    return SettingRow(
-        key=f"{name}.{key}",
-        value=_text(getattr(section, key)),
-        source=_source((name, key), file),
-        meaning=kind.model_fields[key].description or "",
-        allowed=allowed_values(kind, key),
-        default=_text(kind.model_fields[key].default),
-        variable=f"{_PREFIX}{name.upper()}__{key.upper()}",
-    )
-
-
-def _text(value: object) -> str:
-    """As YAML, on one line."""
-    text = yaml.safe_dump(_plain(value), default_flow_style=True, allow_unicode=True, width=math.inf)
-    return text.removesuffix("...\n").strip()
-
-
