@@ -10,10 +10,19 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ByteSize, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ByteSize,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -78,12 +87,23 @@ class DagsterSettings(Section):
     flows_port: Port = Field(4001, description="port of the code server with the node's own jobs")
     workers: int = Field(1, ge=1, le=64, description="warm workers: how many runs execute at once")
     worker_max_runs: int = Field(1000, ge=1, description="a warm worker is replaced after so many runs")
+    run_time_limit_seconds: float = Field(
+        86_400,
+        gt=0,
+        allow_inf_nan=False,
+        description="a run that takes longer is stopped and fails; the run tag dagster/max_runtime overrides it",
+    )
 
 
 class EngineSettings(Section):
     memory_limit: ByteSize = Field(ByteSize(2 * GIB), description="memory of one ingest or transform")
     time_limit_seconds: float = Field(1800, gt=0, description="time of one ingest or transform")
     workers: int = Field(2, ge=1, le=64, description="engine processes of each process that ingests or transforms")
+    capacity: dict[EngineName, Annotated[int, Field(ge=1)]] = Field(
+        {},
+        description="most runs of an engine at once, by its name in manifests, over all warm workers: {flink: 1};"
+        " an engine that is not named here has no such limit",
+    )
     batch_rows: int = Field(32_768, ge=1, le=1_048_576, description="rows held at a time while a slice is written")
     names: dict[EngineName, OwnEngine | RemoteEngineUrl] = Field(
         {"datafusion": "datafusion", "flink": "incremental"},
@@ -94,6 +114,13 @@ class EngineSettings(Section):
     mounts: dict[str, str] = Field(
         {}, description="folders of this node, and how engines behind grpc:// call them; others have the same path"
     )
+
+    @model_validator(mode="after")
+    def _limits_engines_that_exist(self) -> Self:
+        if unknown := sorted(self.capacity.keys() - self.names.keys()):
+            known = ", ".join(sorted(self.names))
+            raise ValueError(f"capacity: no engine is called {', '.join(unknown)}; engine.names has {known}")
+        return self
 
 
 class IngestSettings(Section):
@@ -307,6 +334,7 @@ def adapter_config(settings: Settings) -> AdapterConfig:
         flows_port=dagster.flows_port,
         workers=dagster.workers,
         worker_max_runs=dagster.worker_max_runs,
+        run_time_limit_seconds=dagster.run_time_limit_seconds,
     )
 
 

@@ -8,10 +8,12 @@ from kamu_assets.definitions.builder import ListedDefinitions, NodeDefinitions
 from kamu_assets.defs.updater import NodeUpdater
 from kamu_assets.defs.verifier import NodeVerifier
 from kamu_assets.flows import scheduler
+from kamu_assets.flows.places import EnginePlaces
 from kamu_assets.flows.scheduler import FlowScheduler
 from kamu_assets.monitoring.logs import configure_logging
 from kamu_assets.node import Node, open_node
 from kamu_assets.orchestration import publisher, reporter
+from kamu_assets.orchestration.capacity import EngineCapacity, engine_of
 from kamu_assets.orchestration.catalog import Catalog
 from kamu_assets.orchestration.execution import RunExecutor
 from kamu_assets.orchestration.instance import open_instance
@@ -63,6 +65,7 @@ def run_scheduler(node: Node) -> None:
             orchestrator=orchestrator,
             clock=node.clock,
             max_running=RUNNING_PER_WORKER * config.workers,
+            places=_places(node),
         )
         catalog_publisher = CatalogPublisher(
             instance=instance, config=config, catalog=catalog, database=node.database, outbox=node.outbox
@@ -118,7 +121,13 @@ def main(arguments: list[str]) -> int:
 
 
 def _queue(node: Node) -> WarmQueue:
-    return WarmQueue(database=node.database, wakeups=node.wakeups, clock=node.clock)
+    capacity = EngineCapacity(node.settings.engine.capacity)
+    return WarmQueue(database=node.database, wakeups=node.wakeups, clock=node.clock, capacity=capacity)
+
+
+def _places(node: Node) -> EnginePlaces | None:
+    limits = node.settings.engine.capacity
+    return EnginePlaces(limits, partial(engine_of, node.chains)) if limits else None
 
 
 def _materializations(node: Node) -> Materializations:

@@ -19,6 +19,7 @@ from kamu_assets.flows.decide import Step, fired, judge
 from kamu_assets.flows.messages import FlowCancelRequested
 from kamu_assets.flows.model import CauseKind, Flow, FlowCause, FlowOutcome, FlowState, OutcomeKind
 from kamu_assets.flows.orchestrator import Orchestrator
+from kamu_assets.flows.places import EnginePlaces
 from kamu_assets.flows.service import FlowService, new_id
 from kamu_assets.flows.store import FlowStore
 from kamu_assets.flows.trigger_store import TriggerStore
@@ -29,6 +30,8 @@ log = structlog.get_logger(__name__)
 
 CONSUMER = "flows"
 MESSAGES_AT_ONCE = 200
+# Waiting flows among which to look for one whose engine has a place.
+LOOK_AHEAD = 200
 # Events that give derivatives something to do: records, or a watermark that moved.
 _DATA_EVENTS = frozenset({"AddData", "ExecuteTransform"})
 
@@ -45,6 +48,7 @@ class FlowScheduler:
         orchestrator: Orchestrator,
         clock: Clock,
         max_running: int,
+        places: EnginePlaces | None = None,
         make_id: Callable[[], str] = new_id,
     ) -> None:
         self._database = database
@@ -53,6 +57,7 @@ class FlowScheduler:
         self._orchestrator = orchestrator
         self._clock = clock
         self._max_running = max_running
+        self._places = places
         self._make_id = make_id
         self._flows = FlowStore()
         self._triggers = TriggerStore()
@@ -167,7 +172,12 @@ class FlowScheduler:
 
     def _submittable(self, tx: Transaction) -> Sequence[Flow]:
         room = self._max_running - self._flows.count_running(tx)
-        return self._flows.submittable(tx, room) if room > 0 else ()
+        if room <= 0:
+            return ()
+        if self._places is None:
+            return self._flows.submittable(tx, room)
+        waiting = self._flows.submittable(tx, max(room, LOOK_AHEAD))
+        return self._places.choose(waiting, running=self._flows.running(tx), room=room)
 
     def _attempt(self, flow: Flow) -> Flow:
         """The flow with a new attempt, whose run does not exist yet."""

@@ -1,12 +1,22 @@
 """Starts a run at once when its dataset is free and a worker is near; queues it for Dagster's daemon otherwise."""
 
+from collections.abc import Mapping
+
 from dagster._core.instance import DagsterInstance
 from dagster._core.run_coordinator import QueuedRunCoordinator, SubmitRunContext
 from dagster._core.storage.dagster_run import DagsterRun, DagsterRunStatus
 from dagster._core.workspace.context import BaseWorkspaceRequestContext
 
+from kamu_assets.orchestration.capacity import joined
 from kamu_assets.orchestration.launcher import HybridRunLauncher
-from kamu_assets.orchestration.names import METADATA_DATASET_ID, RUNTIME_WARM, TAG_DATASET, TAG_RUNTIME
+from kamu_assets.orchestration.names import (
+    METADATA_DATASET_ID,
+    METADATA_ENGINE,
+    RUNTIME_WARM,
+    TAG_DATASET,
+    TAG_ENGINES,
+    TAG_RUNTIME,
+)
 from kamu_assets.orchestration.runtimes import require_runtime
 
 
@@ -29,12 +39,20 @@ class FastRunCoordinator(QueuedRunCoordinator[DagsterInstance]):
 
 
 def _missing_tags(run: DagsterRun, workspace: BaseWorkspaceRequestContext) -> dict[str, str]:
-    """Tags of a run that the UI made: the dataset's, if it is one, keeps its runs apart."""
+    """Tags of a run that the UI made: the dataset's, if it is one, keeps its runs apart; engines have few places."""
     tags = {TAG_RUNTIME: RUNTIME_WARM}
     keys = list(run.asset_selection or ())
-    graph = workspace.asset_graph if len(keys) == 1 else None
-    if graph is not None and graph.has(keys[0]):
-        dataset = graph.get(keys[0]).metadata.get(METADATA_DATASET_ID)
-        if dataset is not None:
-            tags[TAG_DATASET] = str(dataset.value if hasattr(dataset, "value") else dataset)
+    if not keys:
+        return tags
+    graph = workspace.asset_graph
+    known = [graph.get(key).metadata for key in keys if graph.has(key)]
+    if engines := joined(engine for metadata in known if (engine := _text(metadata, METADATA_ENGINE))):
+        tags[TAG_ENGINES] = engines
+    if len(keys) == 1 and known and (dataset := _text(known[0], METADATA_DATASET_ID)):
+        tags[TAG_DATASET] = dataset
     return tags
+
+
+def _text(metadata: Mapping[str, object], name: str) -> str | None:
+    value = metadata.get(name)
+    return None if value is None else str(getattr(value, "value", value))

@@ -16,7 +16,7 @@ from kamu_assets.clock import SystemClock
 from kamu_assets.database.database import Database
 from kamu_assets.database.wakeups import Wakeups
 from kamu_assets.durability import Durability
-from kamu_assets.orchestration.names import TAG_DATASET
+from kamu_assets.orchestration.names import TAG_DATASET, TAG_ENGINES
 from kamu_assets.orchestration.runtimes import require_runtime
 from kamu_assets.orchestration.warm_queue import Cancellation, WarmQueue
 
@@ -49,7 +49,12 @@ class HybridRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass):
     def put(self, run: DagsterRun) -> None:
         """Queue a run for the workers, once."""
         require_runtime(run)
-        self.queue.put(run.run_id, subject=run.tags.get(TAG_DATASET), priority=priority_of(run))
+        self.queue.put(
+            run.run_id,
+            subject=run.tags.get(TAG_DATASET),
+            engines=run.tags.get(TAG_ENGINES),
+            priority=priority_of(run),
+        )
 
     def terminate(self, run_id: str) -> bool:
         run = self._instance.get_run_by_id(run_id)

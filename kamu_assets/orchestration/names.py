@@ -20,6 +20,8 @@ TAG_ACCOUNT = "kamu/account"
 TAG_FLOW_TYPE = "kamu/flow_type"
 TAG_ATTEMPT = "kamu/attempt"
 TAG_RUNTIME = "kamu/runtime"
+# Engines that the run needs a place of, with commas between them.
+TAG_ENGINES = "kamu/engines"
 # Set on a run whose worker died, so that its flow gets another attempt.
 TAG_LOST = "kamu/lost"
 # Why the node stopped a run, for who asks before its flow has an outcome.
@@ -30,6 +32,7 @@ RUNTIME_POD = "pod"
 
 METADATA_DATASET_ID = "kamu/dataset_id"
 METADATA_HEAD = "kamu/head"
+METADATA_ENGINE = "engine"
 
 _NOT_IN_GROUPS = re.compile(r"[^A-Za-z0-9_]")
 _NOT_IN_TAGS = re.compile(r"[^A-Za-z0-9_.-]")

@@ -21,6 +21,7 @@ from kamu_assets.orchestration.names import (
     TAG_ACCOUNT,
     TAG_ATTEMPT,
     TAG_DATASET,
+    TAG_ENGINES,
     TAG_FLOW,
     TAG_FLOW_TYPE,
     TAG_LOST,
@@ -147,6 +148,8 @@ def _tags(flow: Flow, row: CatalogRow) -> dict[str, str]:
         TAG_ATTEMPT: str(flow.attempt),
         TAG_RUNTIME: RUNTIME_WARM,
     }
+    if row.engine is not None:
+        tags[TAG_ENGINES] = row.engine
     if flow.root_run_id and flow.parent_run_id:
         tags |= {ROOT_RUN_ID_TAG: flow.root_run_id, PARENT_RUN_ID_TAG: flow.parent_run_id}
     return tags

@@ -1,12 +1,13 @@
 """Runs on their way to warm workers: an atomic claim, an owner with a heartbeat, nothing popped and lost.
 
-Works alike on SQLite and PostgreSQL. At most one claimed run per subject (a dataset): a unique index sees to it.
+Works alike on SQLite and PostgreSQL. At most one claimed run per subject (a dataset): a unique index sees to it. At
+most as many per engine as it has places: the claim counts them.
 """
 
 from collections.abc import Sequence
 from enum import Enum, auto
 
-from sqlalchemy import Boolean, Column, Index, Integer, String, Table, and_, delete, func, or_, select, update
+from sqlalchemy import Boolean, Column, Index, Integer, String, Table, Text, and_, delete, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from kamu_assets.clock import Clock
@@ -15,6 +16,7 @@ from kamu_assets.database.database import Database
 from kamu_assets.database.tables import metadata
 from kamu_assets.database.transaction import Transaction
 from kamu_assets.database.wakeups import Listener, Wakeups
+from kamu_assets.orchestration.capacity import EngineCapacity
 from kamu_assets.orchestration.liveness import is_alive
 
 RUNS_TOPIC = "warm_runs"
@@ -32,6 +34,7 @@ warm_runs = Table(
     Column("owner", String(255)),
     Column("claimed_at", TimestampColumn),
     Column("cancel_requested", Boolean, nullable=False),
+    Column("engines", Text),
 )
 _claimed = warm_runs.c.owner.is_not(None)
 Index("uq_warm_runs_subject", warm_runs.c.subject, unique=True, sqlite_where=_claimed)
@@ -58,21 +61,25 @@ class Cancellation(Enum):
 class WarmQueue:
     """The queue as launchers, coordinators, workers and the reaper see it."""
 
-    def __init__(self, *, database: Database, wakeups: Wakeups, clock: Clock) -> None:
+    def __init__(
+        self, *, database: Database, wakeups: Wakeups, clock: Clock, capacity: EngineCapacity | None = None
+    ) -> None:
         self._database = database
+        # Only claims ask for it.
+        self._capacity = capacity or EngineCapacity()
         self._wakeups = wakeups
         self._clock = clock
 
-    def put(self, run_id: str, *, subject: str | None, priority: int = 0) -> None:
+    def put(self, run_id: str, *, subject: str | None, engines: str | None = None, priority: int = 0) -> None:
         """Queue the run once, however often this is called."""
-        row = {"run_id": run_id, "subject": subject, "priority": priority, "cancel_requested": False}
+        row = {"run_id": run_id, "subject": subject, "engines": engines, "priority": priority}
         with self._database.transaction() as tx:
-            new = tx.insert(warm_runs).values(**row, enqueued_at=self._clock.now())
+            new = tx.insert(warm_runs).values(**row, cancel_requested=False, enqueued_at=self._clock.now())
             tx.execute(new.on_conflict_do_nothing())
         self._wakeups.notify(RUNS_TOPIC)
 
     def claim(self, worker: str) -> str | None:
-        """Take the most urgent, then oldest run whose subject is free."""
+        """Take the most urgent, then oldest run whose subject is free and whose engines have a place."""
         try:
             with self._database.transaction() as tx:
                 return self._claim(tx, worker)
@@ -82,6 +89,8 @@ class WarmQueue:
     def _claim(self, tx: Transaction, worker: str) -> str | None:
         busy = select(warm_runs.c.subject).where(_claimed, warm_runs.c.subject.is_not(None))
         free = and_(warm_runs.c.owner.is_(None), or_(warm_runs.c.subject.is_(None), warm_runs.c.subject.not_in(busy)))
+        if full := self._without_place(tx):
+            free = and_(free, or_(warm_runs.c.engines.is_(None), warm_runs.c.engines.not_in(full)))
         order = (warm_runs.c.priority.desc(), warm_runs.c.enqueued_at, warm_runs.c.run_id)
         run_id = tx.execute(
             select(warm_runs.c.run_id).where(free).order_by(*order).limit(1).with_for_update(skip_locked=True)
@@ -92,10 +101,24 @@ class WarmQueue:
         taken = tx.execute(mine.values(owner=worker, claimed_at=self._clock.now()))
         return str(run_id) if taken.rowcount else None
 
+    def _without_place(self, tx: Transaction) -> Sequence[str]:
+        """Engines of waiting runs that have to go on waiting for one of them."""
+        if not self._capacity:
+            return ()
+        # Two workers that count at the same moment would both take the last place.
+        tx.lock("warm_runs.engines")
+        named = select(warm_runs.c.engines).where(warm_runs.c.engines.is_not(None))
+        running = tx.execute(named.where(_claimed)).scalars().all()
+        waiting = tx.execute(named.where(warm_runs.c.owner.is_(None)).distinct()).scalars().all()
+        return self._capacity.without_place(waiting, running=running)
+
     def done(self, run_id: str) -> None:
-        """Forget a run that ended; the next of its subject may start."""
+        """Forget a run that ended; the next of its subject, or of its engines, may start."""
         with self._database.transaction() as tx:
             tx.execute(delete(warm_runs).where(warm_runs.c.run_id == run_id))
+            waiting = select(warm_runs.c.run_id).where(warm_runs.c.owner.is_(None)).limit(1)
+            if tx.execute(waiting).first() is not None:
+                tx.on_commit(self.wake)
 
     def contains(self, run_id: str) -> bool:
         with self._database.reading() as tx:

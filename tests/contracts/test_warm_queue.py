@@ -13,6 +13,7 @@ import pytest
 from kamu_assets.clock import ManualClock
 from kamu_assets.database.database import Database
 from kamu_assets.database.wakeups import Wakeups
+from kamu_assets.orchestration.capacity import EngineCapacity
 from kamu_assets.orchestration.liveness import own_identity
 from kamu_assets.orchestration.warm_queue import (
     CANCELS_TOPIC,
@@ -157,3 +158,67 @@ def test_a_worker_that_leaves_makes_no_room(queue: WarmQueue) -> None:
     queue.leave(own_identity())
 
     assert not queue.has_room("a")
+
+
+@pytest.fixture
+def limited(database: Database, tmp_path: Path, clock: ManualClock) -> WarmQueue:
+    """A queue of a node where flink has one place and spark two."""
+    capacity = EngineCapacity({"flink": 1, "spark": 2})
+    return WarmQueue(database=database, wakeups=Wakeups(tmp_path / "run"), clock=clock, capacity=capacity)
+
+
+def test_a_run_waits_for_a_place_of_its_engine_and_others_pass(limited: WarmQueue, clock: ManualClock) -> None:
+    for run_id, engines in (("one", "flink"), ("two", "flink"), ("other", "datafusion"), ("none", None)):
+        limited.put(run_id, subject=run_id, engines=engines)
+        clock.advance(1)
+
+    assert [limited.claim(f"worker-{number}") for number in range(4)] == ["one", "other", "none", None]
+    limited.done("one")
+    assert limited.claim("worker-3") == "two"
+
+
+def test_a_run_over_several_engines_needs_a_place_of_each(limited: WarmQueue, clock: ManualClock) -> None:
+    for run_id, engines in (("a", "spark"), ("b", "flink,spark"), ("c", "flink"), ("d", "spark")):
+        limited.put(run_id, subject=run_id, engines=engines)
+        clock.advance(1)
+
+    assert [limited.claim("worker") for _ in range(4)] == ["a", "b", None, None]
+    limited.done("a")
+    assert [limited.claim("worker") for _ in range(2)] == ["d", None]
+    limited.done("b")
+    assert limited.claim("worker") == "c"
+
+
+def test_racing_workers_never_take_more_places_than_there_are(limited: WarmQueue) -> None:
+    for number in range(20):
+        limited.put(f"run-{number}", subject=None, engines="spark")
+    executing: set[str] = set()
+    together: list[int] = []
+
+    def work(worker: int) -> int:
+        claimed = 0
+        for _ in range(40):
+            if (run_id := limited.claim(f"worker-{worker}")) is not None:
+                executing.add(run_id)
+                together.append(len(executing))
+                executing.remove(run_id)
+                limited.done(run_id)
+                claimed += 1
+        return claimed
+
+    with ThreadPoolExecutor(4) as threads:
+        claimed = sum(threads.map(work, range(4)))
+
+    assert claimed == 20
+    assert max(together) <= 2
+
+
+def test_workers_are_woken_when_a_run_ends_that_others_may_wait_for(limited: WarmQueue) -> None:
+    for run_id in ("one", "two"):
+        limited.put(run_id, subject=None, engines="flink")
+    limited.claim("worker")
+
+    with limited.listen(RUNS_TOPIC) as listener:
+        limited.done("one")
+
+        assert listener.wait(5)

@@ -1,4 +1,4 @@
-"""Runs that take too long, and runs for places that this node does not have: ended or refused, and told why."""
+"""What limits runs: their time, the places of their engine, and the places that a node has."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.errors import InvalidError
 from kamu_assets.flows.model import Flow, FlowOutcome, OutcomeKind
 from kamu_assets.flows.orchestrator import RunState
-from kamu_assets.orchestration.names import TAG_LOST, TAG_RUNTIME, TAG_STOPPED
+from kamu_assets.orchestration.names import TAG_ENGINES, TAG_LOST, TAG_RUNTIME, TAG_STOPPED
 from tests.support.dagster_adapter import Adapter, worker_of
 from tests.support.heart import ADMIN
 
@@ -138,3 +138,21 @@ def test_a_run_for_a_place_that_is_not_here_is_refused_before_it_is_queued(
     assert refused.status is DagsterRunStatus.FAILURE
     assert any(said in entry.message for entry in adapter.instance.all_logs(run.run_id))
     assert not adapter.parts.queue.contains(run.run_id)
+
+
+def test_a_derivative_waits_for_its_engine_and_lets_others_pass(adapter: Adapter) -> None:
+    root = adapter.pushed_root()
+    derivative, polled = adapter.derivative(root), adapter.polled_root()
+    adapter.parts.queue.put("computing", subject=None, engines="datafusion")
+    assert adapter.parts.queue.claim("elsewhere") == "computing"
+    for entry in (derivative, polled):
+        adapter.parts.flows.request_run(ADMIN, entry.id)
+
+    adapter.settle()
+
+    assert adapter.run_of(derivative).tags[TAG_ENGINES] == "datafusion"
+    assert flow_of(adapter, derivative).outcome is None
+    assert outcome_of(adapter, polled).kind is OutcomeKind.SUCCESS
+    adapter.parts.queue.done("computing")
+    adapter.settle()
+    assert outcome_of(adapter, derivative).kind is OutcomeKind.UP_TO_DATE

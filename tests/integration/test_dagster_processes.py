@@ -195,6 +195,48 @@ def test_the_daemon_launches_what_had_to_wait(home: DagsterHome, instance: Dagst
     wait_until(lambda: (r := instance.get_run_by_id(second.run_id)) and r.is_finished)
 
 
+def test_an_engine_executes_no_more_runs_than_it_has_places_over_all_workers(tmp_path: Path) -> None:
+    with dagster_home(tmp_path) as home, home.instance() as instance:
+        for role in ("scheduler", "worker", "worker"):
+            home.start_own(role)
+        root = home.parts.root(a_name("root"))
+        first, second = (home.parts.derivative(a_name("slow"), root) for _ in range(2))
+        polled = home.parts.root(a_name("polled-slow"))
+        flow = home.parts.flows.request_run(ADMIN, first.id)
+        started(home, instance, first)
+
+        home.parts.flows.request_run(ADMIN, second.id)
+        wait_until(lambda: the_run(instance, home.parts.flow_of(second.id)))
+        home.parts.flows.request_run(ADMIN, polled.id)
+        # The other worker is free, and passes the derivative by that came before.
+        started(home, instance, polled)
+        waiting = the_run(instance, home.parts.flow_of(second.id))
+        assert waiting is not None
+        assert waiting.status is not DagsterRunStatus.STARTED
+
+        home.parts.flows.cancel(ADMIN, flow.id)
+        started(home, instance, second)
+
+
+def test_who_is_canceled_or_dies_gives_its_place_back_dg_11(tmp_path: Path) -> None:
+    with dagster_home(tmp_path) as home, home.instance() as instance:
+        home.start_own("scheduler")
+        home.start_own("worker")
+        root = home.parts.root(a_name("root"))
+        canceled, killed, last = (home.parts.derivative(a_name("slow"), root) for _ in range(3))
+        flows = [home.parts.flows.request_run(ADMIN, entry.id) for entry in (canceled, killed)]
+        started(home, instance, canceled)
+
+        home.parts.flows.cancel(ADMIN, flows[0].id)
+        started(home, instance, killed)
+        home.parts.flows.cancel(ADMIN, flows[1].id)
+        kill(home, signal.SIGKILL)
+        home.start_own("worker")
+        home.parts.flows.request_run(ADMIN, last.id)
+
+        started(home, instance, last)
+
+
 def test_processes_stop_when_told(tmp_path: Path) -> None:
     with dagster_home(tmp_path) as home:
         start_all(home)

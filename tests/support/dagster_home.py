@@ -38,6 +38,7 @@ from kamu_assets.odf.dataset import ExecuteTransform, ExecuteTransformInput, Met
 from kamu_assets.odf.engine import SqlQueryStep, TransformInput, TransformSql
 from kamu_assets.odf.identity import DatasetID, DatasetKind
 from kamu_assets.odf.multihash import Multihash
+from kamu_assets.orchestration.capacity import EngineCapacity
 from kamu_assets.orchestration.catalog import Catalog
 from kamu_assets.orchestration.config import AdapterConfig
 from kamu_assets.orchestration.instance import open_instance, prepare
@@ -86,7 +87,9 @@ class Parts:
         )
         self.catalog = Catalog(database=self.database, chains=self.chains)
         self.materializations = Materializations(database=self.database, chains=self.chains, volumes=volumes)
-        self.queue = WarmQueue(database=self.database, wakeups=self.wakeups, clock=self.clock)
+        # Its engine computes one derivative at a time.
+        capacity = EngineCapacity({"datafusion": 1})
+        self.queue = WarmQueue(database=self.database, wakeups=self.wakeups, clock=self.clock, capacity=capacity)
 
     def root(self, name: str) -> DatasetEntry:
         return self.heart.dataset(name)

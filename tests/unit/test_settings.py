@@ -205,3 +205,31 @@ def test_the_environment_says_nothing_about_defaults(tmp_path: Path, monkeypatch
 
     assert (rows["http.port"].default, rows["http.host"].default) == ("8080", "127.0.0.1")
     assert {row.key: row.default for row in default_settings()} == {key: row.default for key, row in rows.items()}
+
+
+def test_capacity_is_given_to_engines_that_exist(tmp_path: Path) -> None:
+    (tmp_path / "node.yaml").write_text("engine: {capacity: {flink: 1, datafusion: 2}}\n")
+
+    assert load_settings(tmp_path).engine.capacity == {"flink": 1, "datafusion": 2}
+
+
+@pytest.mark.parametrize(
+    ("capacity", "said"),
+    [
+        ("{spark: 1}", "no engine is called spark; engine.names has datafusion, flink"),
+        ("{flink: 0}", "engine.capacity: must be .* at least 1, not 0 at flink"),
+    ],
+)
+def test_capacity_that_makes_no_sense_is_refused(tmp_path: Path, capacity: str, said: str) -> None:
+    (tmp_path / "node.yaml").write_text(f"engine: {{capacity: {capacity}}}\n")
+
+    with pytest.raises(SettingsError, match=said):
+        load_settings(tmp_path)
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", ".inf", ".nan", "long"])
+def test_a_time_limit_of_runs_is_a_number_above_zero(tmp_path: Path, seconds: str) -> None:
+    (tmp_path / "node.yaml").write_text(f"dagster: {{run_time_limit_seconds: {seconds}}}\n")
+
+    with pytest.raises(SettingsError, match=r"dagster\.run_time_limit_seconds"):
+        load_settings(tmp_path)

@@ -1,0 +1,33 @@
+"""Which flows to start when engines take only so many runs: those in front of a full engine let the others pass."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from kamu_assets.flows.model import Flow
+from kamu_assets.odf.identity import DatasetID
+
+# Runs that wait right behind those that execute, so that a place is taken as soon as it is free.
+WAITING_BEHIND = 1
+
+
+@dataclass(frozen=True, slots=True)
+class EnginePlaces:
+    """The most runs by engine, and who knows the engine of a dataset; None for datasets that need none."""
+
+    limits: Mapping[str, int]
+    engine_of: Callable[[DatasetID], str | None]
+
+    def choose(self, waiting: Iterable[Flow], *, running: Iterable[Flow], room: int) -> Sequence[Flow]:
+        """The first of the waiting flows, as many as there is room for, that would not only fill a queue."""
+        taken = Counter(self.engine_of(flow.dataset_id) for flow in running)
+        chosen: list[Flow] = []
+        for flow in waiting:
+            if len(chosen) >= room:
+                break
+            engine = self.engine_of(flow.dataset_id)
+            limit = self.limits.get(engine) if engine else None
+            if limit is None or taken[engine] < limit + WAITING_BEHIND:
+                chosen.append(flow)
+                taken[engine] += 1
+        return chosen
