@@ -97,6 +97,11 @@ def columns_of(event: SetDataSchema | None) -> tuple[CatalogColumn, ...]:
     return tuple(_column(field.name, field.type) for field in _schema(event).fields[:MAX_COLUMNS])
 
 
+def column_names(event: SetDataSchema | None) -> tuple[str, ...]:
+    """All of them."""
+    return tuple(field.name for field in _schema(event).fields) if event is not None else ()
+
+
 def _schema(event: SetDataSchema) -> DataSchema:
     if event.schema_ is not None:
         return event.schema_

@@ -9,6 +9,7 @@ from dagster import (
     MetadataValue,
     TableColumn,
     TableColumnConstraints,
+    TableColumnLineage,
     TableSchema,
 )
 from dagster._core.definitions.data_version import get_input_data_version_tag
@@ -26,13 +27,14 @@ from kamu_assets.odf.identity import DatasetID
 from kamu_assets.odf.multihash import Multihash
 from kamu_assets.odf.timestamp import Timestamp
 from kamu_assets.orchestration.catalog_state import CatalogColumn, columns_of
+from kamu_assets.orchestration.column_origins import ColumnOrigins
 from kamu_assets.orchestration.names import METADATA_DATASET_ID, METADATA_HEAD, key_of
 from kamu_assets.orchestration.preview import preview
 from kamu_assets.storage.layout import data_key
 from kamu_assets.storage.volumes import Volumes
 
 # Values that Dagster's metadata may have here.
-Shown = MetadataValue[Any] | TableSchema | str | int | float
+Shown = MetadataValue[Any] | TableColumnLineage | TableSchema | str | int | float
 
 MAX_BLOCKS_SHOWN = 20
 
@@ -58,6 +60,7 @@ class Materializations:
         self._entries = DatasetStore()
         self._statistics = StatisticsStore()
         self._index = BlockIndex()
+        self._origins = ColumnOrigins(chains)
 
     def describe(
         self, dataset: DatasetID, *, after: Multihash | None, until: Multihash, seconds: float | None = None
@@ -70,6 +73,7 @@ class Materializations:
             interval = self._chains.interval(dataset, after=after, until=until, tx=tx)
             version = self._version(tx, dataset, until)
             inputs = self._versions_read(tx, state)
+            origins = self._origins.of(tx, state)
         metadata: dict[str, Shown] = {
             METADATA_DATASET_ID: str(dataset),
             METADATA_HEAD: str(until),
@@ -80,6 +84,8 @@ class Materializations:
         metadata |= _of_slices(interval.slices)
         if columns := columns_of(state.schema):
             metadata["dagster/column_schema"] = table_schema(columns)
+        if origins:
+            metadata["dagster/column_lineage"] = origins
         if state.watermark is not None:
             metadata |= _watermark(state.watermark)
         if seconds is not None:

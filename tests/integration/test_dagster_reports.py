@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from uuid import uuid4
 
+from dagster import TableColumnDep, TableColumnLineage
+
 from kamu_assets.flows.model import FlowOutcome, OutcomeKind
 from kamu_assets.odf.identity import DatasetID
-from kamu_assets.orchestration.names import METADATA_HEAD
+from kamu_assets.orchestration.names import METADATA_HEAD, key_of
 from kamu_assets.orchestration.reporter import CONSUMER
 from tests.support.builders import START, a_schema
 from tests.support.dagster_adapter import Adapter
@@ -48,6 +50,19 @@ def test_pushes_that_come_fast_are_reported_together(adapter: Adapter) -> None:
 
     (said,) = adapter.materializations(root)
     assert (said["records_added"], said["offsets"]) == (30, "[0, 29]")
+
+
+def test_a_derivative_tells_where_its_columns_come_from(adapter: Adapter) -> None:
+    root = adapter.pushed_root()
+    derivative = adapter.derivative(root)
+    adapter.parts.push(root.id)
+
+    adapter.settle()
+
+    (said,) = adapter.materializations(derivative)
+    origins = said["dagster/column_lineage"]
+    assert isinstance(origins, TableColumnLineage)
+    assert origins.deps_by_column["event_time"] == [TableColumnDep(key_of(root.alias), "event_time")]
 
 
 def test_what_a_run_tells_itself_is_not_reported(adapter: Adapter) -> None:
