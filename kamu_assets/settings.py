@@ -328,6 +328,7 @@ def adapter_config(settings: Settings) -> AdapterConfig:
         run_directory=settings.run_path,
         database_url=settings.database_url,
         durability=settings.storage.durability,
+        node_url=_node_url(settings.http),
         host=dagster.host,
         webserver_port=dagster.webserver_port,
         catalog_port=dagster.catalog_port,
@@ -336,6 +337,12 @@ def adapter_config(settings: Settings) -> AdapterConfig:
         worker_max_runs=dagster.worker_max_runs,
         run_time_limit_seconds=dagster.run_time_limit_seconds,
     )
+
+
+def _node_url(http: HttpSettings) -> str:
+    # A browser cannot go to "every address of this machine".
+    host = "localhost" if http.host in {"0.0.0.0", "::"} else http.host  # noqa: S104 - compared, not bound
+    return f"http://{f'[{host}]' if ':' in host else host}:{http.port}"
 
 
 class SettingRow(BaseModel):

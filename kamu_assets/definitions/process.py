@@ -15,6 +15,7 @@ from kamu_assets.node import Node, open_node
 from kamu_assets.orchestration import publisher, reporter
 from kamu_assets.orchestration.capacity import EngineCapacity, engine_of
 from kamu_assets.orchestration.catalog import Catalog
+from kamu_assets.orchestration.config import AdapterConfig
 from kamu_assets.orchestration.execution import RunExecutor
 from kamu_assets.orchestration.instance import open_instance
 from kamu_assets.orchestration.materialization import Materializations
@@ -37,7 +38,7 @@ RUNNING_PER_WORKER = 4
 def run_scheduler(node: Node) -> None:
     """Decide, submit, publish and report until SIGTERM."""
     config = adapter_config(node.settings)
-    catalog = Catalog(database=node.database, chains=node.chains)
+    catalog = _catalog(node, config)
     queue = _queue(node)
     with node.database.transaction() as tx:
         node.outbox.register(tx, *CONSUMERS)
@@ -100,7 +101,7 @@ def run_worker(node: Node) -> None:
             queue=_queue(node),
             runs=RunExecutor(
                 instance=instance,
-                catalog=Catalog(database=node.database, chains=node.chains),
+                catalog=_catalog(node, config),
                 builder=NodeDefinitions(updater=updater, verifier=verifier, examiner=node.doctor),
                 flows=node.flows,
                 time_limit_seconds=config.run_time_limit_seconds,
@@ -128,6 +129,10 @@ def _queue(node: Node) -> WarmQueue:
 def _places(node: Node) -> EnginePlaces | None:
     limits = node.settings.engine.capacity
     return EnginePlaces(limits, partial(engine_of, node.chains)) if limits else None
+
+
+def _catalog(node: Node, config: AdapterConfig) -> Catalog:
+    return Catalog(database=node.database, chains=node.chains, volumes=node.volumes, node_url=config.node_url)
 
 
 def _materializations(node: Node) -> Materializations:

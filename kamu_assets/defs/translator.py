@@ -1,12 +1,20 @@
 """A dataset in Dagster's words."""
 
 import hashlib
+from urllib.parse import quote
 
 from dagster import AssetCheckSpec, AssetDep, AssetKey, AssetSpec, MetadataValue
 
 from kamu_assets.orchestration.catalog_state import CatalogRow
 from kamu_assets.orchestration.materialization import Shown, table_schema
-from kamu_assets.orchestration.names import CHECK_VERIFY, METADATA_DATASET_ID, asset_key, group_name, tag_value
+from kamu_assets.orchestration.names import (
+    CHECK_VERIFY,
+    METADATA_DATASET_ID,
+    TAG_DATASET,
+    asset_key,
+    group_name,
+    tag_value,
+)
 
 _VERIFIES = "Hashes of all blocks and files, and whether the results of a derivative come of its inputs."
 
@@ -21,7 +29,7 @@ def spec(row: CatalogRow) -> AssetSpec:
         key(row),
         deps=[AssetDep(asset_key(account, name)) for account, name in row.inputs],
         skippable=True,
-        description=row.description,
+        description=_description(row),
         group_name=group_name(row.account),
         owners=[f"team:{row.account}"],
         kinds=_kinds(row),
@@ -36,10 +44,16 @@ def check_spec(row: CatalogRow) -> AssetCheckSpec:
     return AssetCheckSpec(CHECK_VERIFY, asset=key(row), description=_VERIFIES)
 
 
+def _description(row: CatalogRow) -> str | None:
+    return row.description or ", ".join(row.keywords) or None
+
+
 def _kinds(row: CatalogRow) -> set[str]:
     kinds = {"parquet", row.kind.lower()}
     if row.sql is not None:
         kinds.add("sql")
+    if row.engine:
+        kinds.add(tag_value(row.engine))
     return kinds
 
 
@@ -50,12 +64,19 @@ def _code_version(row: CatalogRow) -> str | None:
 
 def _metadata(row: CatalogRow) -> dict[str, Shown]:
     metadata: dict[str, Shown] = {METADATA_DATASET_ID: str(row.id), "kind": row.kind}
+    texts = {"dagster/uri": row.uri, "engine": row.engine, "source": row.source, "keywords": ", ".join(row.keywords)}
+    metadata |= {name: text for name, text in texts.items() if text}
     if row.columns:
         metadata["dagster/column_schema"] = table_schema(row.columns)
     if row.sql is not None:
         metadata["sql"] = MetadataValue.md(f"```sql\n{row.sql}\n```")
-    if row.engine is not None:
-        metadata["engine"] = row.engine
-    if row.source is not None:
-        metadata["source"] = row.source
-    return metadata
+    return metadata | _links(row)
+
+
+def _links(row: CatalogRow) -> dict[str, Shown]:
+    """All runs of the dataset, also under older names, and what the node itself tells of it."""
+    runs = quote(f"tag:{TAG_DATASET}={row.id}", safe="")
+    links: dict[str, Shown] = {"runs": MetadataValue.url(f"/runs?q%5B0%5D={runs}")}
+    if row.page is not None:
+        links |= {name: MetadataValue.url(f"{row.page}/{name}") for name in ("tail", "metadata")}
+    return links

@@ -1,6 +1,8 @@
 """Reads the registry as rows of the catalog."""
 
 from collections.abc import Collection, Sequence
+from pathlib import Path
+from urllib.parse import quote
 
 import structlog
 from dagster import AssetKey
@@ -15,6 +17,8 @@ from kamu_assets.errors import KamuError
 from kamu_assets.odf.identity import DatasetAlias, DatasetID
 from kamu_assets.odf.names import AccountName, DatasetName
 from kamu_assets.orchestration.catalog_state import CatalogRow, describe, undescribed
+from kamu_assets.storage.layout import dataset_folder, head_key
+from kamu_assets.storage.volumes import Volumes
 
 log = structlog.get_logger(__name__)
 
@@ -22,9 +26,11 @@ log = structlog.get_logger(__name__)
 class Catalog:
     """The datasets of the node as Dagster is to see them."""
 
-    def __init__(self, *, database: Database, chains: Chains) -> None:
+    def __init__(self, *, database: Database, chains: Chains, volumes: Volumes, node_url: str) -> None:
         self._database = database
         self._chains = chains
+        self._volumes = volumes
+        self._node_url = node_url
         self._entries = DatasetStore()
         self._lineage = Lineage()
 
@@ -39,7 +45,8 @@ class Catalog:
             ids = self._lineage.inputs(tx, dataset)
             inputs = {each.id: each for each in self._entries.get_many(tx, ids)} if ids else {}
             state = self._chains.state(dataset, tx=tx)
-        return describe(entry, state, tuple(inputs[id_] for id_ in ids if id_ in inputs))
+        known = tuple(inputs[id_] for id_ in ids if id_ in inputs)
+        return describe(entry, state, known, uri=self._uri(entry), page=self._page(entry))
 
     def rows(self, datasets: Collection[DatasetID]) -> dict[DatasetID, CatalogRow]:
         """Those of the datasets that exist."""
@@ -68,6 +75,16 @@ class Catalog:
         except KamuError as error:
             log.warning("dataset_not_described", dataset=str(dataset), reason=str(error))
             return undescribed(self.entry(dataset), str(error))
+
+    def _uri(self, entry: DatasetEntry) -> str:
+        # Stores tell the location of objects; the folder is what all of them are in.
+        head = head_key(entry.id)
+        within = head.removeprefix(dataset_folder(entry.id))
+        place = self._volumes.for_kind(entry.kind).location(head).removesuffix(within)
+        return Path(place).as_uri() if place.startswith("/") else place
+
+    def _page(self, entry: DatasetEntry) -> str:
+        return f"{self._node_url}/{quote(str(entry.account))}/{quote(str(entry.name))}"
 
     def _find(self, key: AssetKey) -> DatasetID:
         account, name = (AccountName.parse(key.path[0]), DatasetName.parse(key.path[-1]))

@@ -43,6 +43,11 @@ class CatalogRow(BaseModel):
     # The transform of a derivative, the preprocessing of a root.
     sql: str | None = None
     source: str | None = None
+    keywords: tuple[str, ...] = ()
+    # The folder of the dataset.
+    uri: str | None = None
+    # What the node's pages about it have in common.
+    page: str | None = None
     columns: tuple[CatalogColumn, ...] = ()
 
     @cached_property
@@ -62,7 +67,9 @@ def load_rows(path: Path) -> tuple[CatalogRow, ...]:
     return _ROWS.validate_json(path.read_bytes())
 
 
-def describe(entry: DatasetEntry, state: ChainState, inputs: tuple[DatasetEntry, ...]) -> CatalogRow:
+def describe(
+    entry: DatasetEntry, state: ChainState, inputs: tuple[DatasetEntry, ...], *, uri: str, page: str
+) -> CatalogRow:
     """The row of a dataset."""
     return CatalogRow(
         id=entry.id,
@@ -74,6 +81,9 @@ def describe(entry: DatasetEntry, state: ChainState, inputs: tuple[DatasetEntry,
         engine=state.transform.transform.engine if state.transform else None,
         sql=_sql(state),
         source=_source(state),
+        keywords=(state.info.keywords or ()) if state.info else (),
+        uri=uri,
+        page=page,
         columns=columns_of(state.schema),
     )
 

@@ -13,6 +13,8 @@ class AdapterConfig:
     run_directory: Path
     database_url: str
     durability: str = "full"
+    # Where people find what the node tells of its datasets.
+    node_url: str = "http://127.0.0.1:8080"
     host: str = "127.0.0.1"
     webserver_port: int = 3000
     catalog_port: int = 4000

@@ -43,6 +43,18 @@ query ($key: AssetKeyInput!) {
     }
   }
 }"""
+COLUMNS = """
+query ($key: AssetKeyInput!) {
+  assetNodeOrError(assetKey: $key) {
+    ... on AssetNode {
+      assetMaterializations(limit: 1) {
+        metadataEntries {
+          ... on TableColumnLineageMetadataEntry { lineage { columnName columnDeps { assetKey { path } columnName } } }
+        }
+      }
+    }
+  }
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +131,7 @@ def test_a_dataset_is_shown_as_an_asset(home: DagsterHome) -> None:
 
     assert node["groupName"] == "kamu"
     assert node["opNames"] == [f"ds_{derivative.id.to_bytes().hex()}"]
-    assert set(node["kinds"]) == {"parquet", "sql", "derivative"}
+    assert set(node["kinds"]) == {"parquet", "sql", "derivative", "datafusion"}
     assert node["owners"] == [{"team": "kamu"}]
     assert node["dependencyKeys"] == [{"path": _path(root)}]
 
@@ -137,6 +149,20 @@ def test_materialize_updates_a_root_as_a_flow(home: DagsterHome, instance: Dagst
     run = instance.get_run_by_id(run_id)
     assert run is not None
     assert run.tags[TAG_DATASET] == str(root.id)
+
+
+def test_columns_lead_to_those_of_the_inputs(home: DagsterHome) -> None:
+    root = home.parts.root(f"polled-{uuid4().hex[:8]}")
+    derivative = home.parts.derivative(f"derivative-{uuid4().hex[:8]}", root)
+
+    materialize(home, root)
+    home.parts.finished(derivative.id)
+
+    (said,) = ask(home, COLUMNS, key={"path": _path(derivative)})["assetNodeOrError"]["assetMaterializations"]
+    (lineage,) = [entry["lineage"] for entry in said["metadataEntries"] if "lineage" in entry]
+    assert {each["columnName"]: each["columnDeps"] for each in lineage} == {
+        name: [{"assetKey": {"path": _path(root)}, "columnName": name}] for name in ("op", "event_time")
+    }
 
 
 def test_materialize_on_a_root_that_takes_pushes_succeeds_without_a_materialization(

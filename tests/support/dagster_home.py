@@ -85,7 +85,9 @@ class Parts:
         self.flows = FlowService(
             database=self.database, outbox=self.outbox, datasets=self.datasets, access=Access(), clock=self.clock
         )
-        self.catalog = Catalog(database=self.database, chains=self.chains)
+        self.catalog = Catalog(
+            database=self.database, chains=self.chains, volumes=volumes, node_url=self.config.node_url
+        )
         self.materializations = Materializations(database=self.database, chains=self.chains, volumes=volumes)
         # Its engine computes one derivative at a time.
         capacity = EngineCapacity({"datafusion": 1})

@@ -17,7 +17,11 @@ from tests.support.heart import Heart
 
 @pytest.fixture
 def catalog(heart: Heart) -> Catalog:
-    return Catalog(database=heart.database, chains=heart.chains)
+    return catalog_of(heart, heart.chains)
+
+
+def catalog_of(heart: Heart, chains: Chains) -> Catalog:
+    return Catalog(database=heart.database, chains=chains, volumes=heart.volumes, node_url="http://node")
 
 
 def test_a_row_tells_what_the_chain_says(heart: Heart, catalog: Catalog) -> None:
@@ -28,14 +32,26 @@ def test_a_row_tells_what_the_chain_says(heart: Heart, catalog: Catalog) -> None
         merge=MergeStrategyAppend(),
     )
     city = DataField(name="city", type=OptionType(inner=StringType()))
-    entry = heart.dataset("rates", SetInfo(description="Rates"), source, a_schema(city))
+    info = SetInfo(description="Rates", keywords=("money", "daily"))
+    entry = heart.dataset("rates", info, source, a_schema(city))
 
     row = catalog.row(entry.id)
 
     assert (row.account, row.name, row.kind) == ("kamu", "rates", "Root")
     assert (row.description, row.sql, row.source) == ("Rates", "select 1", "takes pushes")
+    assert (row.keywords, row.page) == (("money", "daily"), "http://node/kamu/rates")
     assert row.columns[0] == CatalogColumn(name="offset", type="Int64", nullable=False)
     assert row.columns[-1] == CatalogColumn(name="city", type="String", nullable=True)
+
+
+def test_a_row_tells_the_folder_of_its_dataset(heart: Heart, catalog: Catalog) -> None:
+    entry = heart.dataset("rates")
+
+    uri = catalog.row(entry.id).uri
+
+    assert uri is not None
+    assert uri.startswith("file:///")
+    assert (Path(uri.removeprefix("file://")) / "refs" / "head").is_file()
 
 
 def test_rows_are_stored_and_read_back(heart: Heart, catalog: Catalog, tmp_path: Path) -> None:
@@ -61,7 +77,7 @@ def test_a_damaged_dataset_hides_neither_itself_nor_others(heart: Heart, tmp_pat
     folder = tmp_path / "datasets" / entries[0].id.as_multibase / "blocks"
     for block in folder.iterdir():
         block.unlink()
-    catalog = Catalog(database=heart.database, chains=Chains(database=heart.database, volumes=heart.volumes))
+    catalog = catalog_of(heart, Chains(database=heart.database, volumes=heart.volumes))
 
     rows = catalog.rows([entry.id for entry in entries])
 

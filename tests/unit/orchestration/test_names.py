@@ -66,7 +66,7 @@ def test_an_asset_shows_what_the_dataset_is() -> None:
     assert spec.key == AssetKey(["kamu", "net.example.rates"])
     assert [dep.asset_key for dep in spec.deps] == [AssetKey(["kamu", "rates"])]
     assert (spec.group_name, list(spec.owners), spec.description) == ("kamu", ["team:kamu"], "What it is")
-    assert spec.kinds == {"parquet", "sql", "derivative"}
+    assert spec.kinds == {"parquet", "sql", "derivative", "datafusion"}
     assert spec.metadata["kamu/dataset_id"] == str(row.id)
     assert "select * from rates" in spec.metadata["sql"].value
 
