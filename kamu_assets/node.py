@@ -4,7 +4,7 @@ Opening a node loads neither Dagster nor an engine: pools of child processes sta
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from kamu_assets.engines.slice_writer import Encodings
     from kamu_assets.engines.workers import WorkerPool
     from kamu_assets.odf.engine import TransformSql
+    from kamu_assets.odf.identity import DatasetAlias
     from kamu_assets.query.service import QueryService
 
 log = structlog.get_logger(__name__)
@@ -228,6 +229,20 @@ def open_node(settings: Settings, *, clock: Clock | None = None, repair: bool = 
         node.close()
         raise
     return node
+
+
+def registered_aliases(settings: Settings) -> "Sequence[DatasetAlias]":
+    """What datasets are called, by name; nothing is made or brought up to date for that."""
+    from kamu_assets.datasets.store import DatasetStore
+
+    if settings.database.url is None and not (settings.home / "node.db").exists():
+        return []
+    database = Database.open(settings.database_url)
+    try:
+        with database.reading() as tx:
+            return [entry.alias for entry in DatasetStore().list(tx)]
+    finally:
+        database.close()
 
 
 @contextmanager

@@ -5,16 +5,23 @@ import sys
 import typer
 
 from kamu_api.cli import (
+    change_commands,
+    completion_commands,
     config_commands,
     data_commands,
     dataset_commands,
     engine_commands,
     flow_commands,
+    inspect_commands,
+    log_commands,
     manifest_commands,
     node_commands,
     query_commands,
+    show_commands,
     verify_commands,
 )
+from kamu_api.cli.exit_codes import tell_exit_codes
+from kamu_api.cli.misuse import MisuseError
 from kamu_api.cli.output import complain
 
 app = typer.Typer(
@@ -29,13 +36,19 @@ for group in (
     config_commands,
     manifest_commands,
     dataset_commands,
+    show_commands,
+    inspect_commands,
+    log_commands,
+    change_commands,
     data_commands,
     query_commands,
     verify_commands,
     flow_commands,
     engine_commands,
+    completion_commands,
 ):
     group.register(app)
+tell_exit_codes(app)
 
 
 @app.callback(invoke_without_command=True)
@@ -48,7 +61,7 @@ def root(version: bool = typer.Option(False, "--version", "-V", help="print the 
 
 
 def run() -> None:
-    """Run the command; a failure is one message and exit code 1."""
+    """Run the command; a failure is one message and exit code 1, or 2 where the command makes no sense."""
     try:
         app()
     except KeyboardInterrupt:
@@ -58,4 +71,4 @@ def run() -> None:
         from kamu_api.cli.failures import told
 
         complain(told(error))
-        sys.exit(1)
+        sys.exit(2 if isinstance(error, MisuseError) else 1)

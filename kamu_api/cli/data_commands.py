@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from kamu_api.cli.options import AsJson, Dataset, Home, local_node
+from kamu_api.cli.misuse import MisuseError
+from kamu_api.cli.options import AsJson, Dataset, Home, SomeNames, local_node
 from kamu_api.cli.output import complain, print_json, progress_bar, say
 
-Names = Annotated[list[str] | None, typer.Argument(help="datasets to bring up to date", show_default=False)]
 Files = Annotated[list[Path] | None, typer.Argument(help="files to push", show_default=False)]
 
 
@@ -19,8 +19,11 @@ def register(app: typer.Typer) -> None:
 
 def pull(
     *,
-    datasets: Names = None,
+    datasets: SomeNames = None,
     all_: Annotated[bool, typer.Option("--all", "-a", help="all datasets that have something to pull")] = False,
+    recursive: Annotated[
+        bool, typer.Option("--recursive", "-r", help="pull what the datasets are computed from as well")
+    ] = False,
     fetch_uncacheable: Annotated[
         bool, typer.Option("--fetch-uncacheable", help="read sources again that cannot tell what is new")
     ] = False,
@@ -33,18 +36,17 @@ def pull(
 ) -> None:
     """Poll the sources of root datasets, compute derivative ones; inputs come before what reads them."""
     from kamu_api.cli.pulling import Pulling, pull_line
-    from kamu_assets.errors import InvalidError
     from kamu_assets.odf.timestamp import Timestamp
 
     if bool(datasets) == all_:
-        raise InvalidError("name datasets, or use --all")
-    if all_ and set_watermark:
-        raise InvalidError("--set-watermark is for datasets that are named, not for --all")
+        raise MisuseError("name datasets, or use --all")
+    if set_watermark and (all_ or recursive):
+        raise MisuseError("--set-watermark is for datasets that are named, not for --all or --recursive")
     watermark = Timestamp.parse(set_watermark) if set_watermark else None
     with local_node(home) as node:
         pulling = Pulling(node, fetch_uncacheable=fetch_uncacheable, watermark=watermark)
         rows = []
-        for entry in pulling.in_order(datasets):
+        for entry in pulling.in_order(datasets, recursive=recursive):
             with progress_bar(f"pulling {entry.alias}", quiet=as_json) as progress:
                 row = pulling.pull(entry, progress)
             rows.append(row)
@@ -78,9 +80,12 @@ def ingest(
         pushing = Pushing(node, dataset, source_name=source_name, event_time=event_time, input_format=input_format)
         rows = []
         with progress_bar(f"pushing to {dataset}", quiet=as_json) as progress:
-            for row in pushing.push_all(files or [], stdin=stdin, progress=progress):
-                rows.append(row)
-                if not as_json:
-                    say(push_line(row))
-    if as_json:
-        print_json(rows)
+            try:
+                for row in pushing.push_all(files or [], stdin=stdin, progress=progress):
+                    rows.append(row)
+                    if not as_json:
+                        say(push_line(row))
+            finally:
+                # What was pushed before a refusal stays.
+                if as_json:
+                    print_json(rows)

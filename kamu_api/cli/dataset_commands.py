@@ -1,11 +1,11 @@
-"""Datasets themselves: list, look into, adopt."""
+"""Datasets themselves: list, adopt."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kamu_api.cli.options import AsJson, Dataset, Home, local_node
+from kamu_api.cli.options import AsJson, Home, SomeNames, local_node
 from kamu_api.cli.output import (
     has_room,
     print_json,
@@ -19,7 +19,6 @@ from kamu_api.cli.output import (
 )
 
 if TYPE_CHECKING:
-    from kamu_assets.datasets.chains import ChainBlock
     from kamu_assets.datasets.model import DatasetSummary
 
 # Columns that a terminal needs for the watermark beside the others.
@@ -28,18 +27,22 @@ _WIDE = 110
 
 def register(app: typer.Typer) -> None:
     app.command("list")(list_datasets)
-    app.command()(log)
     app.command()(adopt)
 
 
 def list_datasets(
+    datasets: SomeNames = None,
     wide: Annotated[bool, typer.Option("--wide", "-w", help="all columns, also where they do not fit")] = False,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """List all datasets."""
+    """List all datasets, or some."""
     with local_node(home) as node:
-        summaries = node.datasets.summaries(node.auth.admin_caller())
+        caller = node.auth.admin_caller()
+        summaries = node.datasets.summaries(caller)
+        if datasets:
+            wanted = {entry.id for entry in node.datasets.select(caller, datasets)}
+            summaries = [summary for summary in summaries if summary.entry.id in wanted]
     if as_json:
         print_json([_facts(summary) for summary in summaries])
     elif not summaries:
@@ -48,28 +51,6 @@ def list_datasets(
         columns = ("name", "kind", "records", "size", "head", "updated")
         more = ("watermark",) if wide or has_room(_WIDE) else ()
         print_rows([_shown(summary) for summary in summaries], columns=(*columns, *more))
-
-
-def log(
-    dataset: Dataset,
-    limit: Annotated[int | None, typer.Option("--limit", "-n", min=1, help="so many blocks at most")] = None,
-    home: Home = None,
-    as_json: AsJson = False,
-) -> None:
-    """Print the metadata chain of a dataset, newest block first."""
-    from itertools import islice
-
-    from kamu_assets.odf.identity import parse_dataset_ref
-    from kamu_assets.odf.serde.yaml import block_to_json
-
-    with local_node(home) as node:
-        chain = node.datasets.log(node.auth.admin_caller(), parse_dataset_ref(dataset))
-        blocks = islice(chain, limit)
-        if as_json:
-            print_json([{"blockHash": str(found.block_hash), "block": block_to_json(found.block)} for found in blocks])
-        else:
-            for found in blocks:
-                say(_block_text(found))
 
 
 def adopt(
@@ -122,14 +103,3 @@ def _shown(summary: "DatasetSummary") -> dict[str, Any]:
         "updated": time_text(facts["updated"]),
         "watermark": time_text(facts["watermark"]),
     }
-
-
-def _block_text(found: "ChainBlock") -> str:
-    import yaml
-
-    from kamu_assets.odf.serde.yaml import event_to_json
-
-    block = found.block
-    head = {"block": block.sequence_number, "hash": str(found.block_hash), "systemTime": str(block.system_time)}
-    document = {**head, "event": event_to_json(block.event)}
-    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=1000)

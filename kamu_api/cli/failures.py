@@ -52,6 +52,8 @@ def _steps() -> dict[type[KamuError], str]:
 
     return {
         datasets.DatasetNotFoundError: _SEE_LIST,
+        datasets.NothingMatchesError: _SEE_LIST,
+        datasets.DanglingReferenceError: "delete those first, or with --recursive together with it",
         datasets.NameCollisionError: "choose another name, for `adopt` with --alias",
         datasets.MissingInputsError: "add them first, or together with what reads them",
         datasets.CyclicDependencyError: "take one of them out of the inputs of the next",

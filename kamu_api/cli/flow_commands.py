@@ -5,11 +5,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kamu_api.cli.options import AsJson, Dataset, Home, local_node
+from kamu_api.cli.options import AsJson, Home, Matching, local_node
 from kamu_api.cli.output import print_json, print_rows, remark, say, short_text, time_text
 from kamu_assets.errors import InvalidError, NotFoundError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from kamu_assets.flows.model import Flow, Trigger, TriggerRule
     from kamu_assets.node import Node
 
@@ -28,19 +30,18 @@ def register(app: typer.Typer) -> None:
 
 
 def set_trigger(
-    dataset: Dataset,
+    dataset: Matching,
     every: Annotated[str | None, typer.Option("--every", help="an interval: 30s, 5m, 1h, 1d12h")] = None,
     cron: Annotated[str | None, typer.Option("--cron", help="five fields, in UTC: '0 3 * * *'")] = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
     """Bring a dataset up to date by a rule; replaces the rule it had."""
-    from kamu_assets.odf.identity import parse_dataset_ref
-
     rule = _rule(every, cron)
     with local_node(home) as node:
-        trigger = node.flows.set_trigger(node.auth.admin_caller(), parse_dataset_ref(dataset), rule)
-        _tell(node, trigger, as_json=as_json)
+        caller = node.auth.admin_caller()
+        found = [node.flows.set_trigger(caller, each.id, rule) for each in node.datasets.select(caller, [dataset])]
+        _tell(node, dataset, found, as_json=as_json)
 
 
 def list_triggers(home: Home = None, as_json: AsJson = False) -> None:
@@ -59,25 +60,27 @@ def list_triggers(home: Home = None, as_json: AsJson = False) -> None:
         remark("no triggers; `kamu-node trigger set <dataset> --every 1h` makes one")
 
 
-def pause(dataset: Dataset, home: Home = None, as_json: AsJson = False) -> None:
+def pause(dataset: Matching, home: Home = None, as_json: AsJson = False) -> None:
     """Keep a trigger, but start nothing."""
     _set_paused(dataset, home, paused=True, as_json=as_json)
 
 
-def resume(dataset: Dataset, home: Home = None, as_json: AsJson = False) -> None:
+def resume(dataset: Matching, home: Home = None, as_json: AsJson = False) -> None:
     """Go on with a paused trigger; the next time is counted from now."""
     _set_paused(dataset, home, paused=False, as_json=as_json)
 
 
-def remove(dataset: Dataset, home: Home = None, as_json: AsJson = False) -> None:
+def remove(dataset: Matching, home: Home = None, as_json: AsJson = False) -> None:
     """Forget the trigger of a dataset."""
     with local_node(home) as node:
-        trigger = _trigger_of(node, dataset)
-        node.flows.remove_trigger(node.auth.admin_caller(), trigger.dataset_id)
-        name = _facts(node, trigger)["dataset"]
+        found = _triggers_of(node, dataset)
+        names = [_name(node, trigger) for trigger in found]
+        for trigger in found:
+            node.flows.remove_trigger(node.auth.admin_caller(), trigger.dataset_id)
     if as_json:
-        print_json({"dataset": name, "result": "removed"})
-    else:
+        _print_json(dataset, [{"dataset": name, "result": "removed"} for name in names])
+        return
+    for name in names:
         say(f"{name}: no trigger any more")
 
 
@@ -111,20 +114,22 @@ def _rule(every: str | None, cron: str | None) -> "TriggerRule":
 
 def _set_paused(dataset: str, home: Home, *, paused: bool, as_json: bool) -> None:
     with local_node(home) as node:
-        old = _trigger_of(node, dataset)
         caller = node.auth.admin_caller()
-        _tell(node, node.flows.set_trigger(caller, old.dataset_id, old.rule, paused=paused), as_json=as_json)
+        old = _triggers_of(node, dataset)
+        new = [node.flows.set_trigger(caller, each.dataset_id, each.rule, paused=paused) for each in old]
+        _tell(node, dataset, new, as_json=as_json)
 
 
-def _trigger_of(node: "Node", dataset: str) -> "Trigger":
-    from kamu_assets.odf.identity import parse_dataset_ref
-
+def _triggers_of(node: "Node", dataset: str) -> "Sequence[Trigger]":
+    """Of the dataset, or of those that match a pattern and have one."""
     caller = node.auth.admin_caller()
-    entry = node.datasets.resolve(caller, parse_dataset_ref(dataset))
-    found = [trigger for trigger in node.flows.triggers(caller) if trigger.dataset_id == entry.id]
+    entries = node.datasets.select(caller, [dataset])
+    triggers = {trigger.dataset_id: trigger for trigger in node.flows.triggers(caller)}
+    found = [triggers[entry.id] for entry in entries if entry.id in triggers]
     if not found:
-        raise NotFoundError(f"{entry.alias} has no trigger: `kamu-node trigger set {entry.alias} --every 1h` makes one")
-    return found[0]
+        name = entries[0].alias
+        raise NotFoundError(f"{name} has no trigger: `kamu-node trigger set {name} --every 1h` makes one")
+    return found
 
 
 def _facts(node: "Node", trigger: "Trigger") -> dict[str, Any]:
@@ -166,12 +171,16 @@ def _name(node: "Node", trigger: "Trigger") -> str:
         return str(trigger.dataset_id)
 
 
-def _tell(node: "Node", trigger: "Trigger", *, as_json: bool) -> None:
-    facts = _facts(node, trigger)
+def _tell(node: "Node", dataset: str, triggers: "Sequence[Trigger]", *, as_json: bool) -> None:
+    rows = [_facts(node, trigger) for trigger in triggers]
     if as_json:
-        print_json(facts)
-    else:
-        say(
-            f"{facts['dataset']}: {facts['rule']}, "
-            + ("paused" if trigger.paused else f"next {time_text(facts['nextDue'])} UTC")
-        )
+        _print_json(dataset, rows)
+        return
+    for row in rows:
+        due = "paused" if row["paused"] else f"next {time_text(row['nextDue'])} UTC"
+        say(f"{row['dataset']}: {row['rule']}, {due}")
+
+
+def _print_json(dataset: str, rows: "Sequence[dict[str, Any]]") -> None:
+    """An object for a name, a list for a pattern."""
+    print_json(rows if "%" in dataset else rows[0])

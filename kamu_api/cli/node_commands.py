@@ -32,26 +32,38 @@ def up(
         run_node(settings)
 
 
-def down(home: Home = None) -> None:
+def down(home: Home = None, as_json: AsJson = False) -> None:
     """Stop the node that runs in this home."""
     from kamu_api.cli.startup import stop_node
     from kamu_assets.settings import load_settings
 
     settings = load_settings(home)
-    say("the node has stopped" if stop_node(settings) else f"no node is running in {settings.home}")
+    has_run = stop_node(settings)
+    if as_json:
+        print_json({"home": str(settings.home), "result": "stopped" if has_run else "not-running"})
+    else:
+        say("the node has stopped" if has_run else f"no node is running in {settings.home}")
 
 
-def init(home: Home = None) -> None:
+def init(home: Home = None, as_json: AsJson = False) -> None:
     """Prepare a home: folders, database, admin account and token."""
     with local_node(home) as node:
-        console.print(f"The node's home is {node.settings.home}", markup=False, highlight=False)
-        console.print(f"The admin token is in {node.settings.keys_path / 'admin.token'}", markup=False, highlight=False)
+        folder, token = node.settings.home, node.settings.keys_path / "admin.token"
+    if as_json:
+        print_json({"home": str(folder), "tokenFile": str(token)})
+    else:
+        say(f"The node's home is {folder}")
+        say(f"The admin token is in {token}")
 
 
-def migrate(home: Home = None) -> None:
+def migrate(home: Home = None, as_json: AsJson = False) -> None:
     """Bring the node's database to this version. `up` and `init` do it by themselves."""
-    with local_node(home):
-        console.print("the database is up to date")
+    with local_node(home) as node:
+        folder = node.settings.home
+    if as_json:
+        print_json({"home": str(folder), "result": "up-to-date"})
+    else:
+        say("the database is up to date")
 
 
 def doctor(

@@ -8,14 +8,55 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kamu_api.cli.completing import dataset_names
+from kamu_api.cli.misuse import MisuseError
+
 if TYPE_CHECKING:
+    from kamu_assets.datasets.model import DatasetEntry
     from kamu_assets.node import Node
+
+# Datasets that a message names.
+_SHOWN = 5
 
 Home = Annotated[
     Path | None, typer.Option("--home", envvar="KAMU_NODE_HOME", help="the node's folder; default: ~/.kamu-node")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON for scripts")]
-Dataset = Annotated[str, typer.Argument(help="name, account/name or did:odf:…", show_default=False)]
+Dataset = Annotated[
+    str,
+    typer.Argument(
+        help="name, account/name, did:odf:… or a pattern with % that one dataset matches",
+        show_default=False,
+        autocompletion=dataset_names,
+    ),
+]
+Matching = Annotated[
+    str,
+    typer.Argument(
+        metavar="DATASET",
+        help="name, account/name, did:odf:… or a pattern with %",
+        show_default=False,
+        autocompletion=dataset_names,
+    ),
+]
+_DATASETS = typer.Argument(
+    metavar="DATASETS",
+    help="name, account/name, did:odf:… or a pattern with %",
+    show_default=False,
+    autocompletion=dataset_names,
+)
+Names = Annotated[list[str], _DATASETS]
+SomeNames = Annotated[list[str] | None, _DATASETS]
+
+
+def the_dataset(node: "Node", text: str) -> "DatasetEntry":
+    """What a reference means, or a pattern that only one dataset matches."""
+    found = node.datasets.select(node.auth.admin_caller(), [text])
+    if len(found) > 1:
+        shown = ", ".join(str(entry.alias) for entry in found[:_SHOWN])
+        more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+        raise MisuseError(f"{text!r} matches {shown}{more}: this command takes one dataset")
+    return found[0]
 
 
 @contextmanager

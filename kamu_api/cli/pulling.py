@@ -1,7 +1,6 @@
 """Pulls datasets for the command line: in the order of their dependencies, with a line about each."""
 
 from collections.abc import Sequence
-from graphlib import TopologicalSorter
 from typing import Any
 
 from kamu_api.cli.failures import told
@@ -9,7 +8,6 @@ from kamu_api.cli.output import ProgressLine
 from kamu_assets.coordinator.results import NothingToPoll, PullResult, Updated, UpToDate
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.node import Node
-from kamu_assets.odf.identity import parse_dataset_ref
 from kamu_assets.odf.timestamp import Timestamp
 
 
@@ -23,16 +21,13 @@ class Pulling:
         # Set instead of pulling.
         self._watermark = watermark
 
-    def in_order(self, names: Sequence[str] | None) -> Sequence[DatasetEntry]:
-        """The named datasets, or all; inputs before what reads them."""
-        datasets = self._node.datasets
-        if names:
-            entries = [datasets.resolve(self._caller, parse_dataset_ref(name)) for name in names]
-        else:
-            entries = list(datasets.list(self._caller))
-        wanted = {entry.id: entry for entry in entries}
-        inputs = {id_: [found.id for found in datasets.inputs(self._caller, id_)] for id_ in wanted}
-        return [wanted[id_] for id_ in TopologicalSorter(inputs).static_order() if id_ in wanted]
+    def in_order(self, names: Sequence[str] | None, *, recursive: bool) -> Sequence[DatasetEntry]:
+        """The named datasets, with all that they are computed from if `recursive`, or all; inputs come first."""
+        graph = self._node.datasets.lineage(self._caller)
+        if not names:
+            return graph.inputs_first()
+        named = [entry.id for entry in self._node.datasets.select(self._caller, names)]
+        return graph.upstream(named).inputs_first() if recursive else graph.inputs_first(named)
 
     def pull(self, entry: DatasetEntry, progress: ProgressLine) -> dict[str, Any]:
         """Bring one up to date; a failure is a row too, so that others go on."""

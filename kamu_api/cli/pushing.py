@@ -6,13 +6,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from kamu_api.cli.misuse import MisuseError
+from kamu_api.cli.options import the_dataset
 from kamu_api.cli.output import ProgressLine
 from kamu_assets.coordinator.ingest.errors import UnsupportedMediaTypeError
 from kamu_assets.coordinator.ingest.push.media_types import media_type_of_file
 from kamu_assets.coordinator.service import PushData
 from kamu_assets.errors import InvalidError
 from kamu_assets.node import Node
-from kamu_assets.odf.identity import parse_dataset_ref
 from kamu_assets.odf.timestamp import Timestamp
 from kamu_assets.storage.workplaces import workplace
 
@@ -24,7 +25,7 @@ class Pushing:
         self, node: Node, dataset: str, *, source_name: str | None, event_time: str | None, input_format: str | None
     ) -> None:
         self._node = node
-        self._dataset = parse_dataset_ref(dataset)
+        self._dataset = the_dataset(node, dataset).id
         self._source_name = source_name
         self._event_time = None if event_time is None else Timestamp.parse(event_time)
         self._media_type = None if input_format is None else _named(input_format)
@@ -32,7 +33,7 @@ class Pushing:
     def push_all(self, files: Sequence[Path], *, stdin: bool, progress: ProgressLine) -> Iterator[dict[str, Any]]:
         """Everything in its order; ends at the first refusal, what was pushed before stays."""
         if bool(files) == stdin:
-            raise InvalidError("name files, or use --stdin")
+            raise MisuseError("name files, or use --stdin")
         for file in files:
             if not file.is_file():
                 raise InvalidError(f"{file} is not a file")

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from kamu_api.cli.options import AsJson, Dataset, Home, local_node
+from kamu_api.cli.options import AsJson, Dataset, Home, local_node, the_dataset
 
 Format = Annotated[str, typer.Option("--format", "-o", help="table, json, ndjson or csv")]
 
@@ -47,7 +47,6 @@ def tail(
 ) -> None:
     """Print the newest rows of a dataset."""
     from kamu_api.cli.answers import is_for_people, known_format, print_answer
-    from kamu_assets.odf.identity import parse_dataset_ref
     from kamu_assets.query.eager_workers import workers_begun
     from kamu_assets.query.model import DataFormat
 
@@ -55,7 +54,7 @@ def tail(
     with workers_begun(), local_node(home) as node:
         answer = node.query.tail(
             node.auth.admin_caller(),
-            parse_dataset_ref(dataset),
+            the_dataset(node, dataset).id,
             skip=skip,
             limit=count,
             data_format=DataFormat.JSON_AOA,

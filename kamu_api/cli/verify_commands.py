@@ -4,12 +4,8 @@ from typing import Annotated, Any
 
 import typer
 
-from kamu_api.cli.options import AsJson, Home, local_node
+from kamu_api.cli.options import AsJson, Home, Names, local_node
 from kamu_api.cli.output import complain, print_json, progress_bar, remark, say
-
-Patterns = Annotated[
-    list[str], typer.Argument(help="name, account/name, did:odf:… or a pattern with %", show_default=False)
-]
 
 
 def register(app: typer.Typer) -> None:
@@ -18,7 +14,7 @@ def register(app: typer.Typer) -> None:
 
 def verify(
     *,
-    datasets: Patterns,
+    datasets: Names,
     recursive: Annotated[
         bool, typer.Option("--recursive", "-r", help="verify what the datasets are computed from as well")
     ] = False,

@@ -1,6 +1,6 @@
 """One row for each block of the chain of `head`, so that planning and loading never walk a chain."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from sqlalchemy import (
     BigInteger,
@@ -121,13 +121,16 @@ class BlockIndex:
         *,
         newest_first: bool,
         start: int | None = None,
+        kinds: Collection[EventKind] | None = None,
         limit: int = PAGE,
     ) -> Sequence[IndexedBlock]:
-        """Blocks from sequence number `start` (included) towards the Seed or towards the head."""
+        """Blocks, of any kind or of some, from number `start` (included) towards the Seed or towards the head."""
         number = blocks.c.sequence_number
         query = select(blocks).where(_of(dataset)).order_by(number.desc() if newest_first else number).limit(limit)
         if start is not None:
             query = query.where(number <= start if newest_first else number >= start)
+        if kinds is not None:
+            query = query.where(blocks.c.event_kind.in_([int(kind) for kind in kinds]))
         return [from_row(row) for row in tx.execute(query)]
 
     def all(self, tx: Transaction, dataset: DatasetID) -> Sequence[IndexedBlock]:

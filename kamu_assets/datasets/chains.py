@@ -1,6 +1,6 @@
 """Reading chains: their state, their blocks, their data between two blocks."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.dataset import MetadataBlock
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.odf.multihash import Multihash
-from kamu_assets.odf.serde.flatbuffers import decode_block
+from kamu_assets.odf.serde.flatbuffers import EventKind, decode_block
 from kamu_assets.storage.volumes import Volumes
 
 CACHED_STATES = 1024
@@ -67,13 +67,21 @@ class Chains:
         self._states.put(dataset, state)
 
     def blocks(
-        self, dataset: DatasetID, *, newest_first: bool = True, start: int | None = None
+        self,
+        dataset: DatasetID,
+        *,
+        newest_first: bool = True,
+        start: int | None = None,
+        kinds: Collection[EventKind] | None = None,
     ) -> Iterator[ChainBlock]:
-        """Blocks one after another, from sequence number `start` (included) on; read in pages, as far as asked."""
+        """Blocks one after another, from sequence number `start` (included) on; read in pages, as far as asked.
+
+        Those with an event of `kinds`, or all.
+        """
         while True:
             with self._database.reading() as tx:
                 entry = self._entries.get(tx, dataset)
-                page = self._index.page(tx, dataset, newest_first=newest_first, start=start)
+                page = self._index.page(tx, dataset, newest_first=newest_first, start=start, kinds=kinds)
             yield from self._load(entry, page)
             if len(page) < PAGE or (newest_first and page[-1].sequence_number == 0):
                 return

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from kamu_assets.errors import ConflictError, InvalidError, NotFoundError, UnavailableError
-from kamu_assets.odf.identity import DatasetAlias, DatasetID, DatasetRef
+from kamu_assets.odf.identity import DatasetAlias, DatasetID, DatasetRef, DatasetRefPattern
 from kamu_assets.odf.multihash import Multihash
 
 
@@ -13,6 +13,14 @@ class DatasetNotFoundError(NotFoundError):
     def __init__(self, ref: DatasetRef) -> None:
         super().__init__(f"dataset {ref} does not exist")
         self.ref = ref
+
+
+class NothingMatchesError(NotFoundError):
+    """No dataset is called as the pattern says, as far as the caller may know."""
+
+    def __init__(self, pattern: DatasetRefPattern) -> None:
+        super().__init__(f"no dataset matches '{pattern}'")
+        self.pattern = pattern
 
 
 class NameCollisionError(ConflictError):

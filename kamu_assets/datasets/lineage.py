@@ -1,9 +1,10 @@
 """Which datasets are computed from which."""
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import Column, Integer, Table, delete, insert, select
+from sqlalchemy import Column, Integer, Row, Table, delete, insert, select
 
 from kamu_assets.database.columns import DatasetIDColumn
 from kamu_assets.database.tables import metadata
@@ -29,10 +30,11 @@ class Lineage:
 
     def inputs_of(self, tx: Transaction, datasets: Collection[DatasetID]) -> Mapping[DatasetID, Sequence[DatasetID]]:
         query = select(inputs).where(inputs.c.dataset_id.in_(datasets)).order_by(inputs.c.dataset_id, inputs.c.position)
-        found: dict[DatasetID, list[DatasetID]] = defaultdict(list)
-        for row in tx.execute(query):
-            found[row.dataset_id].append(row.input_id)
-        return found
+        return _by_dataset(tx.execute(query))
+
+    def all(self, tx: Transaction) -> Mapping[DatasetID, Sequence[DatasetID]]:
+        """Every derivative with its inputs, in the order of its transform."""
+        return _by_dataset(tx.execute(select(inputs).order_by(inputs.c.dataset_id, inputs.c.position)))
 
     def dependents(self, tx: Transaction, dataset: DatasetID) -> Sequence[DatasetID]:
         """Derivatives that read the dataset directly."""
@@ -61,6 +63,13 @@ class Lineage:
                         fresh.append(id_)
             frontier = self.inputs_of(tx, fresh) if fresh else {}
         return None
+
+
+def _by_dataset(rows: Iterable[Row[Any]]) -> Mapping[DatasetID, Sequence[DatasetID]]:
+    found: dict[DatasetID, list[DatasetID]] = defaultdict(list)
+    for row in rows:
+        found[row.dataset_id].append(row.input_id)
+    return found
 
 
 def _way(start: DatasetID, last: DatasetID, reached_from: Mapping[DatasetID, DatasetID]) -> Sequence[DatasetID]:

@@ -1,6 +1,6 @@
 """The use cases of datasets: create, adopt, find, list, look into, rename, delete."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from kamu_assets.auth.model import Caller
@@ -10,25 +10,29 @@ from kamu_assets.database.database import Database
 from kamu_assets.database.outbox import Outbox
 from kamu_assets.datasets.adoption import Adoption, Examine
 from kamu_assets.datasets.chains import ChainBlock, Chains
-from kamu_assets.datasets.changes import Changes
 from kamu_assets.datasets.commit import Committer
 from kamu_assets.datasets.creation import CheckTransform, Creation, random_dataset_id
 from kamu_assets.datasets.damaged_slices import StoredSlice
+from kamu_assets.datasets.deletion import Deletion
+from kamu_assets.datasets.description import DatasetDescription, DescribedInput
 from kamu_assets.datasets.directory import OnProgress
 from kamu_assets.datasets.head_files import HeadFiles
 from kamu_assets.datasets.lineage import Lineage
+from kamu_assets.datasets.lineage_graph import LineageGraph
 from kamu_assets.datasets.lookup import Lookup
 from kamu_assets.datasets.model import DatasetEntry, DatasetSummary
 from kamu_assets.datasets.references import References
 from kamu_assets.datasets.removal import Removal
+from kamu_assets.datasets.renaming import Renaming
 from kamu_assets.datasets.statistics import StatisticsStore
 from kamu_assets.datasets.store import DatasetStore
 from kamu_assets.governance.access import Access, Action
 from kamu_assets.odf.dataset import DatasetSnapshot
 from kamu_assets.odf.engine import TransformSql
-from kamu_assets.odf.identity import AccountName, DatasetAlias, DatasetID, DatasetRef
+from kamu_assets.odf.identity import AccountName, DatasetAlias, DatasetID, DatasetRef, parse_dataset_ref
 from kamu_assets.odf.multihash import Multihash
 from kamu_assets.odf.names import DatasetName
+from kamu_assets.odf.serde.flatbuffers import EventKind
 from kamu_assets.odf.timestamp import Timestamp
 from kamu_assets.storage.layout import data_key, dataset_folder
 from kamu_assets.storage.volumes import Volumes
@@ -73,7 +77,8 @@ class Datasets:
         self._lineage = Lineage()
         self._head_files = HeadFiles(database=database, volumes=volumes)
         self._removal = Removal(database=database, volumes=volumes)
-        self._changes = Changes(database=database, volumes=volumes, outbox=outbox, access=access)
+        self._renaming = Renaming(database=database, volumes=volumes, outbox=outbox, access=access)
+        self._deletion = Deletion(database=database, volumes=volumes, outbox=outbox, access=access)
         accounts = AccountStore()
         self._creation = Creation(
             database=database,
@@ -136,6 +141,11 @@ class Datasets:
         with self._database.reading() as tx:
             return self._lookup.get(tx, caller, ref, action)
 
+    def select(self, caller: Caller, texts: Iterable[str]) -> Sequence[DatasetEntry]:
+        """What references and patterns with `%` mean, each dataset once: DatasetNotFoundError, NothingMatchesError."""
+        with self._database.reading() as tx:
+            return self._lookup.select(tx, caller, texts)
+
     def list(
         self, caller: Caller, *, account: AccountName | None = None, limit: int | None = None, offset: int = 0
     ) -> Sequence[DatasetEntry]:
@@ -161,12 +171,35 @@ class Datasets:
                 if entry.id in heads and entry.id in sums and self._access.allows(tx, caller, entry, Action.READ)
             ]
 
+    def describe(self, caller: Caller, ref: DatasetRef) -> DatasetDescription:
+        """Everything about one dataset that its blocks and the registry say."""
+        with self._database.reading() as tx:
+            entry = self._lookup.get(tx, caller, ref)
+            summary = DatasetSummary(entry, self._chains.head(entry.id, tx=tx), self._statistics.get(tx, entry.id))
+            chain = self._chains.state(entry.id, tx=tx)
+            readers = self._lookup.visible(tx, caller, self._lineage.dependents(tx, entry.id))
+            inputs = [
+                DescribedInput(
+                    item.dataset_ref, item.alias, self._lookup.find(tx, caller, parse_dataset_ref(item.dataset_ref))
+                )
+                for item in (chain.transform.inputs if chain.transform else ())
+            ]
+        return DatasetDescription(
+            summary, chain, inputs, sorted(readers, key=lambda reader: reader.alias), self.storage_location(entry)
+        )
+
     def log(
-        self, caller: Caller, ref: DatasetRef, *, newest_first: bool = True, start: int | None = None
+        self,
+        caller: Caller,
+        ref: DatasetRef,
+        *,
+        newest_first: bool = True,
+        start: int | None = None,
+        kinds: Collection[EventKind] | None = None,
     ) -> Iterator[ChainBlock]:
-        """Blocks of the chain, from sequence number `start` on; read as far as the caller goes."""
+        """Blocks of the chain, of all `kinds` or of some, from number `start` on; read as far as the caller goes."""
         entry = self.resolve(caller, ref)
-        return self._chains.blocks(entry.id, newest_first=newest_first, start=start)
+        return self._chains.blocks(entry.id, newest_first=newest_first, start=start, kinds=kinds)
 
     def inputs(self, caller: Caller, ref: DatasetRef) -> Sequence[DatasetEntry]:
         """What a derivative reads, as far as it is here and the caller may know."""
@@ -180,13 +213,31 @@ class Datasets:
             entry = self._lookup.get(tx, caller, ref)
             return self._lookup.visible(tx, caller, self._lineage.dependents(tx, entry.id))
 
+    def lineage(self, caller: Caller) -> LineageGraph:
+        """All datasets the caller may know of, by name, and what they are computed from."""
+        with self._database.reading() as tx:
+            found = self._entries.list(tx)
+            entries = {entry.id: entry for entry in found if self._access.allows(tx, caller, entry, Action.READ)}
+            inputs = self._lineage.all(tx)
+        return LineageGraph(entries, {id_: inputs[id_] for id_ in entries if id_ in inputs})
+
     def rename(self, caller: Caller, ref: DatasetRef, name: DatasetName) -> DatasetEntry:
         """Give another name; NameCollisionError."""
-        return self._changes.rename(caller, ref, name)
+        return self._renaming.rename(caller, ref, name)
 
     def delete(self, caller: Caller, ref: DatasetRef) -> DatasetEntry:
         """Remove a dataset that no other reads: DanglingReferenceError."""
-        return self._changes.delete(caller, ref)
+        return self._deletion.delete(caller, [ref])[0]
+
+    def delete_all(self, caller: Caller, refs: Iterable[DatasetRef]) -> Sequence[DatasetEntry]:
+        """Remove datasets that no others read, all or none, those first that read others of them."""
+        return self._deletion.delete(caller, refs)
+
+    def plan_deletion(
+        self, caller: Caller, refs: Iterable[DatasetRef], *, recursive: bool = False
+    ) -> Sequence[DatasetEntry]:
+        """What `delete_all` would remove, in its order, with all that is computed from it if `recursive`."""
+        return self._deletion.plan(caller, refs, recursive=recursive)
 
     def repair_heads(self) -> Sequence[DatasetEntry]:
         """At start: publish heads and finish removals that were interrupted; tells whose heads were behind."""

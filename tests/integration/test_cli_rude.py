@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.test_cli import ROOT, Home
+from tests.integration.test_cli import ROOT
+from tests.support.command_line import Home
 
 PROGRAM = [sys.executable, "-m", "kamu_api.cli.main"]
 

@@ -27,8 +27,10 @@ print("loaded:", *(name for name in {heavy!r} if name in sys.modules))
         ["--version"],
         ["--help"],
         *([command, "--help"] for command in ("up", "add", "pull", "ingest", "sql", "tail", "log", "list", "adopt")),
+        *([command, "--help"] for command in ("show", "delete", "rename", "verify", "completions", "init")),
         ["trigger", "set", "--help"],
         ["config", "set", "--help"],
+        *(["inspect", command, "--help"] for command in ("lineage", "query", "schema")),
     ],
     ids=" ".join,
 )
