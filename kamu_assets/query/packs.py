@@ -7,6 +7,7 @@ missing is made again.
 
 import contextlib
 import hashlib
+import os
 import secrets
 import time
 from collections.abc import Iterator, Sequence
@@ -64,6 +65,9 @@ class Packs:
             is_complete = is_complete and (len(files) == 1 or (self._folder, self._name(piece)) in _HOPELESS)
             used.update(files)
             found.extend(map(str, files))
+        for path in used:
+            if path.parent == self._folder:
+                _note_use(path)
         if self._has_made:
             self._sweep(used)
         return Packing(tuple(found), is_complete)
@@ -131,6 +135,13 @@ class Packs:
             with contextlib.suppress(OSError):
                 if path.stat().st_mtime < now - patience:
                     path.unlink()
+
+
+def _note_use(path: Path) -> None:
+    """By their times packs tell who sweeps that somebody reads them, the past of a dataset for one."""
+    with contextlib.suppress(OSError):
+        if path.stat().st_mtime < time.time() - _UNUSED_SECONDS / 2:
+            os.utime(path)
 
 
 def forget_packs() -> None:

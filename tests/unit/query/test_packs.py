@@ -151,6 +151,20 @@ def test_packs_that_larger_ones_replace_are_removed_a_day_later(reading: Reading
     assert len(list(packs_of(reading, entry).iterdir())) == len([64])
 
 
+def test_packs_of_the_past_and_of_now_leave_each_other_alone(reading: Reading) -> None:
+    entry = reading.stations("log", *[1] * 64)
+    queried_until_packed(reading, entry, packs=1)
+    (whole,) = packs_of(reading, entry).iterdir()
+    os.utime(whole, (0, 0))
+    reading.add(entry, 1)
+    reading.rows(ALL)
+
+    for _ in range(2):
+        assert reading.rows("select count(*) as n from as_of(log, 7)") == [{"n": 8}]
+
+    assert whole in packs_of(reading, entry).iterdir()
+
+
 def test_a_pack_goes_with_its_dataset(reading: Reading) -> None:
     entry = reading.stations("log", *[2] * 9)
     reading.rows(ALL)
