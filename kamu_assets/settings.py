@@ -85,6 +85,13 @@ class DagsterSettings(Section):
     webserver_port: Port = Field(3000, description="port of Dagster's UI")
     catalog_port: Port = Field(4000, description="port of the code server with one asset per dataset")
     flows_port: Port = Field(4001, description="port of the code server with the node's own jobs")
+    catalog_shards: int = Field(
+        1, ge=1, le=64, description="code servers that share the catalog: one more for every 2,000 datasets"
+    )
+    shard_by: Literal["id", "account"] = Field(
+        "id", description="what decides which of them shows a dataset; account keeps an account's datasets together"
+    )
+    shard_port: Port = Field(4010, description="port of the second of them; later ones have the ports after it")
     workers: int = Field(1, ge=1, le=64, description="warm workers: how many runs execute at once")
     worker_max_runs: int = Field(1000, ge=1, description="a warm worker is replaced after so many runs")
     run_time_limit_seconds: float = Field(
@@ -333,6 +340,9 @@ def adapter_config(settings: Settings) -> AdapterConfig:
         webserver_port=dagster.webserver_port,
         catalog_port=dagster.catalog_port,
         flows_port=dagster.flows_port,
+        catalog_shards=dagster.catalog_shards,
+        shard_by=dagster.shard_by,
+        shard_port=dagster.shard_port,
         workers=dagster.workers,
         worker_max_runs=dagster.worker_max_runs,
         run_time_limit_seconds=dagster.run_time_limit_seconds,

@@ -16,7 +16,7 @@ from dagster.components import DefsStateConfig, DefsStateConfigArgs, ResolvedDef
 from kamu_assets.defs.assets import AssetCache
 from kamu_assets.defs.resources import UPDATER, VERIFIER, no_updater, no_verifier
 from kamu_assets.orchestration.catalog_state import CatalogRow, dump_rows, load_rows
-from kamu_assets.orchestration.names import CATALOG_STATE_KEY
+from kamu_assets.orchestration.shards import state_key
 
 _cache = AssetCache()
 
@@ -35,13 +35,14 @@ def catalog_definitions(
 
 @dataclass
 class DatasetCatalog(StateBackedComponent, Resolvable):
-    """One asset per dataset of the node."""
+    """One asset per dataset of the node, or of one part of its catalog."""
 
+    shard: int = 1
     defs_state: ResolvedDefsStateConfig = field(default_factory=DefsStateConfigArgs.versioned_state_storage)
 
     @property
     def defs_state_config(self) -> DefsStateConfig:
-        return DefsStateConfig.from_args(self.defs_state, default_key=CATALOG_STATE_KEY)
+        return DefsStateConfig.from_args(self.defs_state, default_key=state_key(self.shard))
 
     def write_state_to_path(self, state_path: Path) -> None:
         """An empty catalog: only the node's scheduler knows the datasets, and publishes them."""

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,10 @@ class AdapterConfig:
     webserver_port: int = 3000
     catalog_port: int = 4000
     flows_port: int = 4001
+    # The catalog may be split over several code servers; the second and later ones have consecutive ports.
+    catalog_shards: int = 1
+    shard_by: Literal["id", "account"] = "id"
+    shard_port: int = 4010
     workers: int = 1
     worker_max_runs: int = 1000
     run_time_limit_seconds: float = 86_400

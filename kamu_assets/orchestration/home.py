@@ -6,6 +6,7 @@ from string import Template
 
 from kamu_assets.orchestration.config import AdapterConfig
 from kamu_assets.orchestration.processes import TEMPLATES, WORKSPACE_FILE
+from kamu_assets.orchestration.shards import Shard, shards
 
 INSTANCE_FILE = "dagster.yaml"
 # In the templates: where the storages keep their files.
@@ -49,7 +50,12 @@ def _rendered(name: str, config: AdapterConfig) -> str:
     }
     # Values stand between single quotes of YAML.
     quoted = {key: value.replace("'", "''") for key, value in values.items()}
+    quoted["more_catalogs"] = "".join(_server(each, quoted["host"]) for each in shards(config)[1:])
     return Template((TEMPLATES / name).read_text(encoding="utf-8")).substitute(quoted)
+
+
+def _server(shard: Shard, host: str) -> str:
+    return f"\n  - grpc_server: {{location_name: {shard.location}, host: '{host}', port: {shard.port}}}"
 
 
 def _is(path: Path, text: str) -> bool:

@@ -6,13 +6,11 @@ from dagster import AssetKey
 
 from kamu_assets.odf.identity import DatasetAlias, DatasetID
 
-CATALOG_LOCATION = "catalog"
 ASSET_JOB = "__ASSET_JOB"
 # The check that every dataset's asset has.
 CHECK_VERIFY = "verify"
 # Every location holds one `Definitions`, which Dagster puts into a repository of this name.
 REPOSITORY = "__repository__"
-CATALOG_STATE_KEY = "DatasetCatalog"
 
 TAG_FLOW = "kamu/flow_id"
 TAG_DATASET = "kamu/dataset_id"

@@ -7,14 +7,15 @@ from dagster._core.origin import JobPythonOrigin, RepositoryPythonOrigin
 from dagster._core.remote_origin import GrpcServerCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 
 from kamu_assets.orchestration.config import AdapterConfig
-from kamu_assets.orchestration.names import ASSET_JOB, CATALOG_LOCATION, REPOSITORY
+from kamu_assets.orchestration.names import ASSET_JOB, REPOSITORY
+from kamu_assets.orchestration.shards import Shard
 
 CATALOG_MODULE = "kamu_assets.definitions.catalog"
 
 
-def remote_job_origin(config: AdapterConfig) -> RemoteJobOrigin:
+def remote_job_origin(config: AdapterConfig, shard: Shard) -> RemoteJobOrigin:
     """The same as of runs that the UI starts, so that filters find both."""
-    location = GrpcServerCodeLocationOrigin(host=config.host, port=config.catalog_port, location_name=CATALOG_LOCATION)
+    location = GrpcServerCodeLocationOrigin(host=config.host, port=shard.port, location_name=shard.location)
     return RemoteJobOrigin(RemoteRepositoryOrigin(location, REPOSITORY), ASSET_JOB)
 
 

@@ -2,10 +2,11 @@
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kamu_assets.orchestration.config import AdapterConfig
+from kamu_assets.orchestration.shards import SHARD_VARIABLE, shards
 
 WORKSPACE_FILE = "workspace.yaml"
 _PACKAGED = Path(__file__).parent / "templates"
@@ -51,27 +52,29 @@ def daemon_command(config: AdapterConfig) -> ProcessCommand:
     return _python("daemon", config, "-m", "dagster._daemon", "run", *empty)
 
 
-def catalog_command(config: AdapterConfig) -> ProcessCommand:
-    return _code_server(config, "catalog", config.catalog_port)
+def catalog_command(config: AdapterConfig, number: int = 1) -> ProcessCommand:
+    shard = shards(config)[number - 1]
+    server = _code_server(config, shard.location, shard.port, module="catalog")
+    return replace(server, env={**server.env, SHARD_VARIABLE: str(shard.number)})
 
 
 def flows_command(config: AdapterConfig) -> ProcessCommand:
-    return _code_server(config, "flows", config.flows_port)
+    return _code_server(config, "flows", config.flows_port, module="flows")
 
 
 def dagster_commands(config: AdapterConfig) -> list[ProcessCommand]:
     """All of them, in the order of starting."""
     workers = [worker_command(config, number) for number in range(1, config.workers + 1)]
-    servers = [catalog_command(config), flows_command(config)]
+    servers = [*(catalog_command(config, shard.number) for shard in shards(config)), flows_command(config)]
     return [scheduler_command(config), *workers, *servers, daemon_command(config), webserver_command(config)]
 
 
-def _code_server(config: AdapterConfig, name: str, port: int) -> ProcessCommand:
-    module = ("--module-name", f"kamu_assets.definitions.{name}", "--attribute", "defs")
+def _code_server(config: AdapterConfig, name: str, port: int, *, module: str) -> ProcessCommand:
+    code = ("--module-name", f"kamu_assets.definitions.{module}", "--attribute", "defs")
     address = ("--host", config.host, "--port", str(port), "--location-name", name)
     # Few requests at once come from the UI; each idle thread of the pool costs memory.
     limits = ("--max-workers", "4", "--log-level", "warning")
-    return _python(name, config, "-m", "dagster", "api", "grpc", *module, *address, *limits)
+    return _python(name, config, "-m", "dagster", "api", "grpc", *code, *address, *limits)
 
 
 def _python(name: str, config: AdapterConfig, *arguments: str) -> ProcessCommand:

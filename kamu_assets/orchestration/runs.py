@@ -31,6 +31,7 @@ from kamu_assets.orchestration.names import (
 )
 from kamu_assets.orchestration.origins import job_code_origin, remote_job_origin
 from kamu_assets.orchestration.scoped import ScopedJobs
+from kamu_assets.orchestration.shards import shard_of
 from kamu_assets.orchestration.warm_queue import WarmQueue
 from kamu_assets.orchestration.warm_up import warm_up
 
@@ -129,7 +130,7 @@ class DagsterOrchestrator:
             asset_check_selection=None,
             resolved_op_selection=None,
             op_selection=None,
-            remote_job_origin=remote_job_origin(self._config),
+            remote_job_origin=remote_job_origin(self._config, shard_of(self._config, row.id, row.account)),
             job_code_origin=job_code_origin(),
             asset_graph=scoped.job.asset_layer.asset_graph,
         )

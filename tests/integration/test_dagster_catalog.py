@@ -19,6 +19,7 @@ from kamu_assets.orchestration.instance import open_instance, prepare
 from kamu_assets.orchestration.origins import remote_job_origin
 from kamu_assets.orchestration.processes import catalog_command, flows_command
 from kamu_assets.orchestration.publisher import CatalogPublisher
+from kamu_assets.orchestration.shards import shards
 from tests.support.dagster_home import DagsterHome, config_of, dagster_home
 from tests.support.heart import ADMIN
 from tests.support.ports import free_port
@@ -68,7 +69,7 @@ def _is_up(client: DagsterGrpcClient) -> bool:
 
 def assets(client: DagsterGrpcClient, config: AdapterConfig) -> set[AssetKey]:
     """What the code server lists."""
-    origin = remote_job_origin(config).repository_origin
+    origin = remote_job_origin(config, shards(config)[0]).repository_origin
     data = client.external_repository(origin, defer_snapshots=True)
     return {node.asset_key for node in deserialize_value(data, RepositorySnap).asset_nodes}
 
@@ -91,7 +92,8 @@ def test_a_state_that_is_there_already_changes_nothing(
 ) -> None:
     before = (client.get_server_id(), _version(instance))
 
-    publisher._behind = True
+    (location,) = publisher._locations.values()
+    location.is_behind = True
     publisher.step()
     publisher.load()
 
@@ -187,7 +189,8 @@ def test_the_flows_location_loads(home: DagsterHome) -> None:
 
     wait_until(lambda: _is_up(client))
 
-    data = client.external_repository(remote_job_origin(home.config).repository_origin, defer_snapshots=True)
+    origin = remote_job_origin(home.config, shards(home.config)[0]).repository_origin
+    data = client.external_repository(origin, defer_snapshots=True)
     assert "check_node" in data
 
 

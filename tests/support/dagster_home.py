@@ -258,7 +258,14 @@ class DagsterHome:
 @contextlib.contextmanager
 def dagster_home(folder: Path) -> Iterator[DagsterHome]:
     catalog, flows, webserver = free_ports(3)
-    config = config_of(folder, catalog=catalog, flows=flows, webserver=webserver)
+    with home_of(config_of(folder, catalog=catalog, flows=flows, webserver=webserver)) as home:
+        yield home
+
+
+@contextlib.contextmanager
+def home_of(config: AdapterConfig) -> Iterator[DagsterHome]:
+    """A prepared home beside the node's other files."""
+    folder = config.dagster_home.parent
     parts = Parts(folder, config)
     prepare(config)
     home = DagsterHome(parts)
