@@ -26,8 +26,8 @@ _OF_FILES: Final = re.compile("Parquet|Object|External|IO error|EOF")
 _LOCATION: Final = re.compile(r"[^\s\[\],'\"]*/(f1620[0-9a-f]{64})")
 
 
-def _new_session(memory_bytes: int) -> datafusion.SessionContext:
-    context = session(KAMU, memory_bytes=memory_bytes, own_catalog=True)
+def _new_session(memory_bytes: int, partitions: int | None = None) -> datafusion.SessionContext:
+    context = session(KAMU, memory_bytes=memory_bytes, partitions=partitions, own_catalog=True)
     for name in _TELLING_FUNCTIONS:
         context.deregister_udf(name)
     return context
@@ -40,16 +40,14 @@ class _Sessions:
     """
 
     def __init__(self) -> None:
-        self._free: tuple[datafusion.SessionContext, int] | None = None
+        self._free: dict[tuple[int, int | None], datafusion.SessionContext] = {}
 
-    def take(self, memory_bytes: int) -> datafusion.SessionContext:
-        free, self._free = self._free, None
-        if free is not None and free[1] == memory_bytes:
-            return free[0]
-        return _new_session(memory_bytes)
+    def take(self, job: QueryJob) -> datafusion.SessionContext:
+        free = self._free.pop((job.memory_bytes, job.partitions), None)
+        return free if free is not None else _new_session(job.memory_bytes, job.partitions)
 
-    def put_back(self, context: datafusion.SessionContext, memory_bytes: int) -> None:
-        self._free = context, memory_bytes
+    def put_back(self, context: datafusion.SessionContext, job: QueryJob) -> None:
+        self._free[job.memory_bytes, job.partitions] = context
 
 
 _SESSIONS: Final = _Sessions()
@@ -57,14 +55,14 @@ _SESSIONS: Final = _Sessions()
 
 def answer_query(job: QueryJob) -> JobAnswer:
     """Plan and run a query, in the session of the one before if that ended well."""
-    context = _SESSIONS.take(job.memory_bytes)
+    context = _SESSIONS.take(job)
     datasets = NamedDatasets(context)
     try:
         answer = _answer(_planned(context, datasets, job.sql), job.shape)
     finally:
         datasets.close()
     if not datasets.has_settings:
-        _SESSIONS.put_back(context, job.memory_bytes)
+        _SESSIONS.put_back(context, job)
     return answer
 
 

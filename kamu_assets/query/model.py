@@ -64,6 +64,8 @@ class QueryRequest:
     # NaN and infinities as such, which are no JSON, rather than as null: for readers of `QueryResponse.rows` only.
     keeps_nan: bool = False
     datasets: tuple[DatasetPin, ...] = ()
+    # The same rows in the same order whenever it is asked again, on one core.
+    is_repeatable: bool = False
 
 
 @dataclass(frozen=True)

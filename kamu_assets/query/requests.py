@@ -23,9 +23,12 @@ class AnswerShape:
 
 @dataclass(frozen=True)
 class QueryJob:
+    """With one partition, rows that no ORDER BY sorts come in the same order each time; by default, one per core."""
+
     sql: str
     shape: AnswerShape
     memory_bytes: int
+    partitions: int | None = None
 
 
 @dataclass(frozen=True)

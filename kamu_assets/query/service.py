@@ -65,7 +65,7 @@ class QueryService:
             tables=self._tables,
             pins=request.datasets,
         )
-        job = QueryJob(request.sql, shape, self._memory_bytes)
+        job = QueryJob(request.sql, shape, self._memory_bytes, 1 if request.is_repeatable else None)
         with bad_slices_blamed(lambda: self._slices(catalog.read)):
             answer = self._pool.run(run_query, job, on_ask=catalog.answer, cancel=cancel)
         return _response(answer, shape, catalog.pinned)

@@ -1,6 +1,7 @@
 """Cross-origin rules as Kamu's clients know them: any origin, any header, GET and POST.
 
-They hold for routes that exist, `/system/*` and `/openapi*` excepted; the answer to an unknown path carries none.
+They hold for routes that exist, but for `/system/*` and the description of the API; the answer to an unknown path
+carries none.
 """
 
 from collections.abc import Mapping
@@ -9,6 +10,7 @@ from fastapi import Request, Response
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+_DESCRIPTIONS = ("/openapi", "/openapi.json")
 _VARY = "origin, access-control-request-method, access-control-request-headers"
 
 
@@ -42,4 +44,4 @@ def preflight(request: Request, allow: Mapping[str, str]) -> Response | None:
 
 
 def _applies(scope: Scope) -> bool:
-    return not scope["path"].startswith(("/system/", "/openapi"))
+    return not scope["path"].startswith("/system/") and scope["path"] not in _DESCRIPTIONS

@@ -19,10 +19,17 @@ from kamu_gateway.rest.query_form import Include, PinnedDataset, QueryForm
 SUB_QUERIES: Final[list[JsonValue]] = []
 
 
-def run(node: Node, caller: Caller, form: QueryForm, *, cancel: threading.Event) -> QueryResponse:
+def run(node: Node, caller: Caller, form: QueryForm, *, is_repeatable: bool, cancel: threading.Event) -> QueryResponse:
     """Ask what the form says."""
     pins = tuple(DatasetPin(pinned.id, pinned.alias, pinned.block_hash) for pinned in form.datasets or ())
-    question = QueryRequest(form.query, skip=form.skip, limit=form.limit, data_format=form.data_format, datasets=pins)
+    question = QueryRequest(
+        form.query,
+        skip=form.skip,
+        limit=form.limit,
+        data_format=form.data_format,
+        datasets=pins,
+        is_repeatable=is_repeatable,
+    )
     return node.query.query(caller, question, cancel=cancel)
 
 

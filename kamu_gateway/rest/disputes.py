@@ -53,7 +53,7 @@ def check_answer(node: Node, caller: Caller, form: VerifyForm, left: threading.E
     asked = form.input.filled()
     _find_datasets(node, caller, asked)
     try:
-        found = run(node, caller, asked, cancel=left)
+        found = run(node, caller, asked, is_repeatable=True, cancel=left)
     except BlockNotFoundError as error:
         raise DisputeError(
             "VerificationFailed::DatasetBlockNotFound",

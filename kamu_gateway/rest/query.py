@@ -85,6 +85,8 @@ async def _answer(request: Request, form: QueryForm, caller: Caller, node: Node)
     asked = form.filled()
 
     def answer(left: threading.Event) -> bytes:
-        return answer_of(asked, run(node, caller, asked, cancel=left), node.key)
+        # What is signed has to come out the same when somebody asks again.
+        is_signed = Include.PROOF in asked.include
+        return answer_of(asked, run(node, caller, asked, is_repeatable=is_signed, cancel=left), node.key)
 
     return Response(await query_while_connected(request, answer), media_type="application/json")

@@ -117,6 +117,31 @@ def test_a_proof_stays_right_when_data_is_added(served: ServedNode) -> None:
     assert verdict(served, kept) == (200, {"ok": True})
 
 
+@pytest.fixture(scope="module")
+def slices(served: ServedNode) -> ServedNode:
+    """Enough of them to be read by several threads at once."""
+    for slice_ in range(60):
+        push(served, "\n".join(json.dumps({"station": f"s{(slice_ * 7 + row) % 13}"}) for row in range(50)))
+    return served
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        'select station, level from "alice/log"',
+        'select station, count(*) as n, sum(level) as s from "alice/log" group by station',
+        'select a.station, b.level from "alice/log" a join "alice/log" b on a."offset" = b."offset" % 100',
+        "select count(*) as n, max(station) as s from as_of('alice/log', 100)",
+        "show tables",
+    ],
+)
+def test_rows_in_no_order_come_in_the_same_order_again(slices: ServedNode, sql: str) -> None:
+    kept = statement(ask(slices, query=sql, limit=1000))
+    push(slices, '{"station":"one more"}')
+
+    assert [verdict(slices, kept) for _ in range(4)] == [(200, {"ok": True})] * 4
+
+
 def test_an_answer_that_was_another_is_told(served: ServedNode) -> None:
     kept = statement(ask(served))
     false = Multihash.sha3_256(b"something else")
