@@ -57,10 +57,7 @@ def answer_query(job: QueryJob) -> JobAnswer:
     """Plan and run a query, in the session of the one before if that ended well."""
     context = _SESSIONS.take(job)
     datasets = NamedDatasets(context)
-    try:
-        answer = _answer(_planned(context, datasets, job.sql), job.shape)
-    finally:
-        datasets.close()
+    answer = _answer(_planned(context, datasets, job.sql), job.shape)
     if not datasets.has_settings:
         _SESSIONS.put_back(context, job)
     return answer

@@ -97,6 +97,11 @@ def arrow_schema(spec: TableSpec) -> pa.Schema:
     return to_arrow(upgrade_legacy_schema(event.raw_arrow_schema or b""))
 
 
+def empty_table(schema: pa.Schema) -> Table:
+    """No rows of these columns."""
+    return Table(empty_frame(_shelf(), schema))
+
+
 def packing_of(spec: TableSpec, schema: pa.Schema) -> Packing:
     """The files to read: slices, or what was made of many small ones."""
     locations = spec.locations

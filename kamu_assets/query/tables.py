@@ -1,6 +1,7 @@
 """The worker's side of name resolution: a DataFusion catalog whose tables are found when a query names them."""
 
 import threading
+import weakref
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
@@ -10,10 +11,9 @@ from datafusion.catalog import CatalogProvider, SchemaProvider, Table
 
 from kamu_assets.datasets.point import Point
 from kamu_assets.engines.listing import trust_no_bounds
-from kamu_assets.engines.session import empty_frame
 from kamu_assets.engines.worker_process import ask
 from kamu_assets.query.questions import DescribeTable, FindTable, ListTables, TableFound
-from kamu_assets.query.table_cache import TABLES, FoundTable, arrow_schema
+from kamu_assets.query.table_cache import TABLES, FoundTable, arrow_schema, empty_table
 
 KAMU: Final = "kamu"
 
@@ -24,7 +24,8 @@ class NamedDatasets(SchemaProvider):
     """The schema `kamu.kamu`: every dataset the caller may read, by alias or identity."""
 
     def __init__(self, context: datafusion.SessionContext) -> None:
-        self._context = context
+        # The session holds this catalog, where Python cannot see it: each would keep the other for ever.
+        self._context = weakref.ref(context)
         self._described: dict[tuple[str, Point | None], FoundTable] = {}
         # After planning only the information schema looks at tables, at all of them.
         self.planning = True
@@ -57,15 +58,11 @@ class NamedDatasets(SchemaProvider):
             if found is None:
                 return None
             self._described[key] = known = TABLES.get(found)
-            if known.may_hide_nan:
-                trust_no_bounds(self._context)
+            context = self._context()
+            if known.may_hide_nan and context is not None:
+                trust_no_bounds(context)
                 self.has_settings = True
         return self._described[key]
-
-    def close(self) -> None:
-        """Let go of the session, which holds this catalog in turn, where Python cannot see it."""
-        del self._context
-        self._described.clear()
 
     def aside(self, work: Callable[[], T]) -> T:
         """Work for DataFusion, which makes a text of what fails: the failure itself is kept."""
@@ -87,7 +84,7 @@ class NamedDatasets(SchemaProvider):
             if found is None:
                 return None
             schema = arrow_schema(ask(DescribeTable(found, only_columns=True)))
-        return Table(empty_frame(self._context, schema))
+        return empty_table(schema)
 
 
 class KamuCatalog(CatalogProvider):

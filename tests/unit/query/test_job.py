@@ -7,7 +7,7 @@ import pytest
 
 from kamu_assets.errors import InvalidError
 from kamu_assets.query import tables
-from kamu_assets.query.job import answer_query
+from kamu_assets.query.job import answer_query, planned, query_failures
 from kamu_assets.query.model import DataFormat
 from kamu_assets.query.requests import AnswerShape, QueryJob
 
@@ -29,6 +29,8 @@ def test_no_query_leaves_its_catalog_behind(monkeypatch: pytest.MonkeyPatch, sql
     for _ in range(10):
         with contextlib.suppress(InvalidError):
             answer_query(QueryJob(sql, SHAPE, 1 << 28))
+        with contextlib.suppress(InvalidError), query_failures():
+            planned(sql, 1 << 28).collect()
 
     # One session waits for the next query.
     assert catalogs() <= before + 1
