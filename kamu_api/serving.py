@@ -7,9 +7,8 @@ import uvicorn
 
 from kamu_api.app import create_app
 from kamu_assets.errors import KamuError
-from kamu_assets.monitoring.logs import configure_logging
 from kamu_assets.node import Node, open_node
-from kamu_assets.settings import Settings
+from kamu_assets.settings import Settings, begin_logging
 from kamu_gateway.edge.connections import BoundedConnection
 
 log = structlog.get_logger(__name__)
@@ -17,7 +16,7 @@ log = structlog.get_logger(__name__)
 
 def serve(settings: Settings) -> None:
     """Answer requests until SIGTERM."""
-    configure_logging("api")
+    begin_logging(settings, "api")
     with open_node(settings) as node:
         app = create_app(node)
         # Whoever asks for data before workers are warm waits for them; all others need not.

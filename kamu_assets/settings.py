@@ -8,9 +8,10 @@ import json
 import math
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import unquote, urlsplit
 
 import yaml
 from pydantic import (
@@ -212,6 +213,11 @@ class OutboxSettings(Section):
     keep_seconds: float = Field(7 * 86_400, ge=0, description="how long delivered messages are kept")
 
 
+class LogSettings(Section):
+    format: Literal["console", "json"] = Field("console", description="console: for people; json: an object per line")
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="what is logged, and all above it")
+
+
 class Settings(BaseSettings):
     """The node's configuration, whole and checked."""
 
@@ -230,6 +236,7 @@ class Settings(BaseSettings):
     query: QuerySettings = QuerySettings()
     identity: IdentitySettings = IdentitySettings()
     outbox: OutboxSettings = OutboxSettings()
+    log: LogSettings = LogSettings()
 
     @classmethod
     def settings_customise_sources(
@@ -325,6 +332,28 @@ def _unknown_variables() -> list[str]:
     known = list(Settings.model_fields)
     given = {name: name.removeprefix(_PREFIX).split("__")[0].lower() for name in os.environ if name.startswith(_PREFIX)}
     return [no_such_variable(name, _PREFIX, known) for name, section in given.items() if section not in known]
+
+
+def begin_logging(settings: Settings, process: str) -> None:
+    """Have this process log as the operator wants it."""
+    from kamu_assets.monitoring.logs import configure_logging
+
+    as_json = settings.log.format == "json"
+    configure_logging(process, level=settings.log.level, as_json=as_json, secrets=secret_values(settings))
+
+
+def secret_values(settings: Settings) -> list[str]:
+    """What nobody should read, wherever it turns up."""
+    password = urlsplit(settings.database_url).password or ""
+    return [*_secrets_in(settings.model_dump()), password, unquote(password)]
+
+
+def _secrets_in(value: object) -> Iterator[str]:
+    if isinstance(value, SecretStr):
+        yield value.get_secret_value()
+    elif isinstance(value, Mapping):
+        for each in value.values():
+            yield from _secrets_in(each)
 
 
 def adapter_config(settings: Settings) -> AdapterConfig:

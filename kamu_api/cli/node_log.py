@@ -2,21 +2,38 @@
 
 import contextlib
 import errno
+import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from io import FileIO
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
+
+from kamu_assets.monitoring.secrets import SecretHider
 
 
 class NodeLog:
-    """One readable log of all processes: `<time> <process> | <line>`, in the file and on a console if there is one."""
+    """One log of all processes, in the file and on a console if there is one.
 
-    def __init__(self, path: Path, *, console: Callable[[str], None] | None = None, max_bytes: int = 64 << 20) -> None:
+    `<time> <process> | <line>` for people, or an object per line. Some processes log what is not ours: secrets are
+    hidden here, too.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        console: Callable[[str], None] | None = None,
+        max_bytes: int = 64 << 20,
+        as_json: bool = False,
+        secrets: Iterable[str] = (),
+    ) -> None:
         self.path = path
         self._console = console
         self._max_bytes = max_bytes
+        self._stamped = _as_object if as_json else _as_text
+        self._hider = SecretHider(secrets)
         self._lock = threading.Lock()
         self._lost = 0
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -24,7 +41,7 @@ class NodeLog:
 
     def say(self, name: str, line: str) -> None:
         with self._lock:
-            self._write(_stamped(name, line))
+            self._write(self._stamped(name, self._hider.hide(line)))
 
     def follow(self, name: str, stream: IO[bytes]) -> None:
         """Copy a process's output until it ends."""
@@ -40,7 +57,7 @@ class NodeLog:
         try:
             self._rotate()
             if self._lost:
-                self._append("\n" + _stamped("supervisor", f"{self._lost} lines are lost: the disk took none"))
+                self._append("\n" + self._stamped("supervisor", f"{self._lost} lines are lost: the disk took none"))
                 self._lost = 0
             self._append(text)
         except OSError:
@@ -63,6 +80,25 @@ class NodeLog:
         return self.path.open("ab", buffering=0)
 
 
-def _stamped(name: str, line: str) -> str:
-    moment = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
-    return f"{moment}Z {name:<10} | {line}"
+def _as_text(name: str, line: str) -> str:
+    return f"{_now()} {name:<10} | {line}"
+
+
+def _as_object(name: str, line: str) -> str:
+    """What is an event already only learns which process it comes from."""
+    event = _event_in(line) or {"event": line, "level": "info", "timestamp": _now()}
+    return json.dumps({**event, "process": name}, ensure_ascii=False)
+
+
+def _event_in(line: str) -> dict[str, Any] | None:
+    if not line.startswith("{"):
+        return None
+    try:
+        found: Any = json.loads(line)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) and "event" in found else None
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"

@@ -18,7 +18,7 @@ from kamu_api.cli.node_log import NodeLog
 from kamu_api.cli.processes import preparation_spec, process_specs
 from kamu_api.cli.supervisor import ProcessFailedError, Supervisor
 from kamu_assets.errors import InvalidError, UnavailableError
-from kamu_assets.settings import Settings
+from kamu_assets.settings import Settings, secret_values
 
 READY_PATIENCE = 120.0
 
@@ -37,7 +37,12 @@ def run_node(settings: Settings) -> None:
     settings.home.mkdir(parents=True, exist_ok=True)
     HomeLock(settings.home).acquire()
     _require_free_ports(settings)
-    log = NodeLog(settings.log_path / "node.log", console=_write_line)
+    log = NodeLog(
+        settings.log_path / "node.log",
+        console=_write_line,
+        as_json=settings.log.format == "json",
+        secrets=secret_values(settings),
+    )
     supervisor = Supervisor(process_specs(settings), log=log, preparation=preparation_spec(settings))
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: supervisor.stop())
@@ -105,7 +110,8 @@ def _started(settings: Settings, supervisor: Supervisor) -> bool:
     if not _answered([health], supervisor):
         return False
     supervisor.start()
-    return _answered([f"{health}?type=readiness", dagster], supervisor)
+    # What waits for more than that, a consumer that fails for instance, can be looked at while the node runs.
+    return _answered([f"{health}?type=startup", dagster], supervisor)
 
 
 def _answered(urls: list[str], supervisor: Supervisor) -> bool:

@@ -10,7 +10,6 @@ from kamu_assets.defs.verifier import NodeVerifier
 from kamu_assets.flows import scheduler
 from kamu_assets.flows.places import EnginePlaces
 from kamu_assets.flows.scheduler import FlowScheduler
-from kamu_assets.monitoring.logs import configure_logging
 from kamu_assets.node import Node, open_node
 from kamu_assets.orchestration import publisher, reporter
 from kamu_assets.orchestration.capacity import EngineCapacity, engine_of
@@ -27,7 +26,7 @@ from kamu_assets.orchestration.scheduler_process import SchedulerProcess
 from kamu_assets.orchestration.scoped import ScopedJobs
 from kamu_assets.orchestration.warm_queue import WarmQueue
 from kamu_assets.orchestration.worker import WarmWorker
-from kamu_assets.settings import adapter_config, load_settings
+from kamu_assets.settings import adapter_config, begin_logging, load_settings
 
 # Who follows the outbox in the scheduler process.
 CONSUMERS = (scheduler.CONSUMER, publisher.CONSUMER, reporter.CONSUMER)
@@ -115,8 +114,9 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 1 or arguments[0] not in roles:
         sys.stderr.write(f"usage: {__spec__.name} {'|'.join(roles)}\n")
         return 2
-    configure_logging(arguments[0])
-    with open_node(load_settings()) as node:
+    settings = load_settings()
+    begin_logging(settings, arguments[0])
+    with open_node(settings) as node:
         roles[arguments[0]](node)
     return 0
 

@@ -1,24 +1,31 @@
 """Logs: one line per event with its fields, whichever library it comes from, without secrets."""
 
 import logging
-import re
 import sys
+from collections.abc import Iterable
 from typing import TextIO
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-_SECRET_FIELDS = frozenset({"token", "password", "secret", "authorization", "private_key"})
-_TOKEN = re.compile(r"\bka_[0-9A-Za-z]{8,}")
-_HIDDEN = "•••"
+from kamu_assets.monitoring.secrets import SecretHider
+
 # Libraries that tell more than anybody asked for.
 _QUIET = ("alembic", "sqlalchemy", "urllib3", "botocore", "httpx", "httpcore", "uvicorn.access")
 
 
 def configure_logging(
-    process: str, *, level: str = "INFO", as_json: bool = False, stream: TextIO | None = None
+    process: str,
+    *,
+    level: str = "INFO",
+    as_json: bool = False,
+    stream: TextIO | None = None,
+    secrets: Iterable[str] = (),
 ) -> None:
-    """Send everything this process logs to `stream` (standard output), readable or as JSON lines."""
+    """Send everything this process logs to `stream` (standard output), readable or as JSON lines.
+
+    `secrets` are hidden wherever they appear, beside those that are known by where they stand.
+    """
     shared = _shared_processors(process)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -28,24 +35,15 @@ def configure_logging(
     )
     handler = logging.StreamHandler(stream or sys.stdout)
     handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=_rendering(as_json=as_json))
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared, processors=_rendering(SecretHider(secrets), as_json=as_json)
+        )
     )
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
     for name in _QUIET:
-        logging.getLogger(name).setLevel(logging.WARNING)
-
-
-def without_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Hide fields that hold secrets, and tokens inside of texts."""
-    return {name: _hidden(name, value) for name, value in event.items()}
-
-
-def _hidden(name: str, value: object) -> object:
-    if name.lower() in _SECRET_FIELDS:
-        return _HIDDEN
-    return _TOKEN.sub(f"ka_{_HIDDEN}", value) if isinstance(value, str) else value
+        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
 
 
 def _shared_processors(process: str) -> list[Processor]:
@@ -62,7 +60,10 @@ def _shared_processors(process: str) -> list[Processor]:
     ]
 
 
-def _rendering(*, as_json: bool) -> list[Processor]:
+def _rendering(hider: SecretHider, *, as_json: bool) -> list[Processor]:
+    def without_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        return {name: hider.hide_field(name, value) for name, value in event.items()}
+
     renderer: Processor = (
         structlog.processors.JSONRenderer()
         if as_json

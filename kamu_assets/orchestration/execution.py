@@ -70,7 +70,8 @@ class RunExecutor:
             self._flows.run_finished(run_id, FlowOutcome(OutcomeKind.ABORTED))
             return
         try:
-            self._run(run, worker)
+            with structlog.contextvars.bound_contextvars(run=run_id, datasets=_names(run)):
+                self._run(run, worker)
         except KamuError as error:
             # It could not even begin: its dataset is gone, say.
             self._give_up(run, str(error))
@@ -115,6 +116,7 @@ class RunExecutor:
         outcome = _outcome(self._final_status(run), seen)
         self._flows.run_finished(run.run_id, outcome, datasets=datasets)
         seen.log.tell(outcome)
+        log.info("run_ended", outcome=outcome.kind.value, reason=outcome.message)
 
     def _final_status(self, run: DagsterRun) -> DagsterRunStatus:
         ended = self._instance.get_run_by_id(run.run_id)
@@ -129,6 +131,12 @@ class RunExecutor:
     def _give_up(self, run: DagsterRun, message: str) -> None:
         self._instance.report_run_failed(run, message)
         self._flows.run_finished(run.run_id, FlowOutcome(OutcomeKind.FAILED, message))
+
+
+def _names(run: DagsterRun) -> list[str]:
+    """What a run is about, for the log."""
+    keys = {*(run.asset_selection or ()), *(check.asset_key for check in run.asset_check_selection or ())}
+    return sorted(key.to_user_string() for key in keys)
 
 
 def _outcome(status: DagsterRunStatus, seen: _Seen) -> FlowOutcome:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -74,3 +75,32 @@ def test_a_log_that_somebody_took_away_goes_on(log: NodeLog) -> None:
     log.say("api", "again")
 
     assert said(log) == ["api        | again"]
+
+
+def test_objects_for_machines_whatever_a_process_says(tmp_path: Path) -> None:
+    log = NodeLog(tmp_path / "node.log", as_json=True)
+
+    log.say("worker-2", '{"event": "run_ended", "process": "worker", "level": "warning", "timestamp": "T"}')
+    log.say("webserver", "plain words")
+    log.say("webserver", "{broken")
+
+    events = [json.loads(line) for line in log.path.read_text().splitlines()]
+    assert events[0] == {"event": "run_ended", "process": "worker-2", "level": "warning", "timestamp": "T"}
+    assert [(event["event"], event["process"]) for event in events[1:]] == [
+        ("plain words", "webserver"),
+        ("{broken", "webserver"),
+    ]
+    assert all(event["timestamp"] for event in events)
+    log._file.close()
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_secrets_of_processes_that_are_not_ours_are_hidden(tmp_path: Path, *, as_json: bool) -> None:
+    said: list[str] = []
+    log = NodeLog(tmp_path / "node.log", as_json=as_json, console=said.append, secrets=["correct horse"])
+
+    log.say("daemon", "postgresql://kamu:hunter2@db is not there, nor is correct horse")
+
+    assert "postgresql://kamu:•••@db is not there, nor is •••" in log.path.read_text()
+    assert not any("hunter2" in line or "correct" in line for line in said)
+    log._file.close()

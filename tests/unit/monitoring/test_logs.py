@@ -84,3 +84,26 @@ def test_chatter_is_left_out(output: io.StringIO) -> None:
     logging.getLogger("some.library").info("detail")
 
     assert output.getvalue() == ""
+
+
+def test_known_secrets_are_hidden_in_texts_fields_and_tracebacks(output: io.StringIO) -> None:
+    configure_logging("api", as_json=True, stream=output, secrets=["hunter2-hunter2"])
+
+    structlog.get_logger("x").info("got hunter2-hunter2", source={"key": "hunter2-hunter2"})
+    try:
+        int("hunter2-hunter2")
+    except ValueError:
+        structlog.get_logger("x").exception("failed")
+
+    assert "hunter2" not in output.getvalue()
+    assert all(json.loads(line)["process"] == "api" for line in output.getvalue().splitlines())
+
+
+def test_errors_of_quiet_libraries_are_logged_at_their_level(output: io.StringIO) -> None:
+    configure_logging("api", level="error", stream=output)
+
+    logging.getLogger("alembic").warning("detail")
+    logging.getLogger("alembic").error("broken")
+
+    assert "broken" in output.getvalue()
+    assert "detail" not in output.getvalue()
