@@ -93,6 +93,12 @@ class DagsterSettings(Section):
         "id", description="what decides which of them shows a dataset; account keeps an account's datasets together"
     )
     shard_port: Port = Field(4010, description="port of the second of them; later ones have the ports after it")
+    postgres_url: str | None = Field(
+        None,
+        pattern="^postgresql",
+        description="URL of a PostgreSQL for Dagster's own tables, in its schema `dagster`; "
+        "default: database.url if that is one, else SQLite in <home>/dagster",
+    )
     workers: int = Field(1, ge=1, le=64, description="warm workers: how many runs execute at once")
     worker_max_runs: int = Field(1000, ge=1, description="a warm worker is replaced after so many runs")
     run_time_limit_seconds: float = Field(
@@ -372,10 +378,15 @@ def adapter_config(settings: Settings) -> AdapterConfig:
         catalog_shards=dagster.catalog_shards,
         shard_by=dagster.shard_by,
         shard_port=dagster.shard_port,
+        postgres_url=dagster.postgres_url or _if_postgres(settings.database_url),
         workers=dagster.workers,
         worker_max_runs=dagster.worker_max_runs,
         run_time_limit_seconds=dagster.run_time_limit_seconds,
     )
+
+
+def _if_postgres(url: str) -> str | None:
+    return url if url.startswith("postgresql") else None
 
 
 def _node_url(http: HttpSettings) -> str:

@@ -24,6 +24,8 @@ class AdapterConfig:
     catalog_shards: int = 1
     shard_by: Literal["id", "account"] = "id"
     shard_port: int = 4010
+    # Of a PostgreSQL for Dagster's own tables; else they are in SQLite in its home.
+    postgres_url: str | None = None
     workers: int = 1
     worker_max_runs: int = 1000
     run_time_limit_seconds: float = 86_400

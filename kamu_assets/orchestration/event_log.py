@@ -8,13 +8,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
-from dagster import DagsterEventType, EventLogEntry, __version__
+from dagster import EventLogEntry, __version__
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME, SqliteEventLogStorage
 from dagster._core.storage.sqlite import create_db_conn_string
 from dagster._serdes.config_class import ConfigurableClassData
 from sqlalchemy import Connection, create_engine
 from sqlalchemy.pool import NullPool
 
+from kamu_assets.orchestration.planned_checks import is_never_run
 from kamu_assets.orchestration.sqlite_engines import Engines
 
 _TEMPLATE = f"template-{__version__}"
@@ -39,14 +40,8 @@ class NodeEventLogStorage(SqliteEventLogStorage):
         super().dispose()
 
     def store_asset_check_event(self, event: EventLogEntry, event_id: int | None) -> None:
-        """Keep what checks found; not that Dagster's UI planned them in a run that materializes: those do not run."""
-        if event.dagster_event_type is DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED and self._materializes(event):
-            return
-        super().store_asset_check_event(event, event_id)
-
-    def _materializes(self, event: EventLogEntry) -> bool:
-        run = self._instance.get_run_by_id(event.run_id)
-        return bool(run and run.asset_selection)
+        if not is_never_run(self._instance, event):
+            super().store_asset_check_event(event, event_id)
 
     @contextmanager
     def _connect(self, shard: str) -> Iterator[Connection]:

@@ -9,12 +9,17 @@ from kamu_assets.orchestration.processes import TEMPLATES, WORKSPACE_FILE
 from kamu_assets.orchestration.shards import Shard, shards
 
 INSTANCE_FILE = "dagster.yaml"
+# The address of Dagster's PostgreSQL: what the instance file says is shown to everybody who sees Dagster's UI.
+POSTGRES_FILE = "postgres.url"
 # In the templates: where the storages keep their files.
 _HISTORY = "history"
 
 
 def is_prepared(config: AdapterConfig) -> bool:
     """Whether the home is as this version of Dagster and these settings want it."""
+    if config.postgres_url:
+        # Another database may have taken its place meanwhile, and nothing here would tell.
+        return False
     return _mark(config).is_file() and all(_is(path, text) for path, text in _files(config).items())
 
 
@@ -25,7 +30,7 @@ def write_files(config: AdapterConfig) -> None:
 
 
 def mark_prepared(config: AdapterConfig) -> None:
-    """Remember that the storages have their tables. The mark lies beside them, to be lost with them."""
+    """Remember that the storages have their tables. The mark lies beside files of theirs, to be lost with them."""
     _write(_mark(config), "")
 
 
@@ -34,7 +39,14 @@ def _mark(config: AdapterConfig) -> Path:
 
 
 def _files(config: AdapterConfig) -> dict[Path, str]:
-    return {config.dagster_home / name: _rendered(name, config) for name in (INSTANCE_FILE, WORKSPACE_FILE)}
+    storages = "storages.postgres.yaml" if config.postgres_url else "storages.sqlite.yaml"
+    texts = {
+        INSTANCE_FILE: _rendered(INSTANCE_FILE, config) + _rendered(storages, config),
+        WORKSPACE_FILE: _rendered(WORKSPACE_FILE, config),
+    }
+    if config.postgres_url:
+        texts[POSTGRES_FILE] = config.postgres_url
+    return {config.dagster_home / name: text for name, text in texts.items()}
 
 
 def _rendered(name: str, config: AdapterConfig) -> str:
@@ -66,5 +78,7 @@ def _write(path: Path, text: str) -> None:
     if _is(path, text):
         return
     pending = path.with_name(f".{path.name}.pending")
+    # They may name a database and its password.
+    pending.touch(mode=0o600)
     pending.write_text(text, encoding="utf-8")
     pending.replace(path)

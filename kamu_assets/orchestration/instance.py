@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,9 @@ from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import Queued
 
 from kamu_assets.orchestration.config import AdapterConfig
 from kamu_assets.orchestration.home import mark_prepared, write_files
+
+# Of a URL.
+_PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@/\s]*(?=@)")
 
 
 class NodeInstance(DagsterInstance):
@@ -30,6 +34,10 @@ class NodeInstance(DagsterInstance):
     def get_required_daemon_types(self) -> Sequence[str]:
         return [QueuedRunCoordinatorDaemon.daemon_type()]
 
+    def info_str(self) -> str:
+        """The configuration as Dagster's UI shows it to everybody who can see the UI."""
+        return _PASSWORD.sub(r"\1***", super().info_str())
+
 
 def prepare(config: AdapterConfig) -> None:
     """Write the configuration and create the storages, once, before any other process of Dagster starts.
@@ -39,12 +47,15 @@ def prepare(config: AdapterConfig) -> None:
     config.dagster_home.mkdir(parents=True, exist_ok=True)
     with _alone(config.dagster_home / ".prepare.lock"):
         write_files(config)
+        if config.postgres_url:
+            _make_room(config.postgres_url)
         with open_instance(config) as instance:
             # Opening it creates the tables; a look makes sure that they can be used.
             instance.get_run_records(limit=1)
             instance.get_asset_keys(limit=1)
-        # Closed, the storages are on the disk; only now may a later start trust the mark.
-        mark_prepared(config)
+        if config.postgres_url is None:
+            # Closed, the storages are on the disk; only now may a later start trust the mark.
+            mark_prepared(config)
 
 
 @contextmanager
@@ -53,6 +64,13 @@ def open_instance(config: AdapterConfig) -> Iterator[DagsterInstance]:
     with DagsterInstance.from_ref(InstanceRef.from_dir(str(config.dagster_home))) as instance:
         instance.optimize_for_webserver(statement_timeout=60_000, pool_recycle=3_600, max_overflow=10)
         yield instance
+
+
+def _make_room(postgres_url: str) -> None:
+    # Only nodes on PostgreSQL load it.
+    from kamu_assets.orchestration.postgres_storages import create_schema
+
+    create_schema(postgres_url)
 
 
 @contextmanager

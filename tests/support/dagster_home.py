@@ -62,7 +62,7 @@ class Parts:
     heart: Heart = field(init=False)
 
     def __post_init__(self) -> None:
-        self.heart = open_heart(self.home)
+        self.heart = open_heart(self.home, url=self.config.database_url)
         self.clock = SystemClock()
         self.database: Database = self.heart.database
         self.wakeups = Wakeups(self.config.run_directory)
@@ -231,7 +231,7 @@ class DagsterHome:
         """The scheduler or a worker of the stand-in node."""
         import sys
 
-        env = {"DAGSTER_HOME": str(self.config.dagster_home)}
+        env = {"DAGSTER_HOME": str(self.config.dagster_home), "TEST_NODE_DATABASE_URL": self.config.database_url}
         argv = (sys.executable, "-m", "tests.support.dagster_process", role, *_ports(self.config))
         process = self.start(ProcessCommand(role, argv, env))
         if role == "worker":
@@ -256,9 +256,11 @@ class DagsterHome:
 
 
 @contextlib.contextmanager
-def dagster_home(folder: Path) -> Iterator[DagsterHome]:
+def dagster_home(folder: Path, *, database_url: str | None = None) -> Iterator[DagsterHome]:
+    """On SQLite, or all of it on the given PostgreSQL."""
     catalog, flows, webserver = free_ports(3)
-    with home_of(config_of(folder, catalog=catalog, flows=flows, webserver=webserver)) as home:
+    config = config_of(folder, catalog=catalog, flows=flows, webserver=webserver, database_url=database_url)
+    with home_of(config) as home:
         yield home
 
 
@@ -276,11 +278,14 @@ def home_of(config: AdapterConfig) -> Iterator[DagsterHome]:
         parts.database.close()
 
 
-def config_of(folder: Path, *, catalog: int, flows: int, webserver: int) -> AdapterConfig:
+def config_of(
+    folder: Path, *, catalog: int, flows: int, webserver: int, database_url: str | None = None
+) -> AdapterConfig:
     return AdapterConfig(
         dagster_home=folder / "dagster",
         run_directory=folder / "run",
-        database_url=f"sqlite:///{folder / 'node.db'}",
+        database_url=database_url or f"sqlite:///{folder / 'node.db'}",
+        postgres_url=database_url if database_url and database_url.startswith("postgresql") else None,
         durability=Durability.FAST.value,
         catalog_port=catalog,
         flows_port=flows,

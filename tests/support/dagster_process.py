@@ -44,7 +44,7 @@ def run_worker(parts: Parts) -> None:
 if __name__ == "__main__":
     role, *ports = sys.argv[1:]
     catalog, flows, webserver = map(int, ports)
-    home = Path(os.environ["TEST_NODE_HOME"])
+    home, url = Path(os.environ["TEST_NODE_HOME"]), os.environ["TEST_NODE_DATABASE_URL"]
     {"scheduler": run_scheduler, "worker": run_worker}[role](
-        Parts(home, config_of(home, catalog=catalog, flows=flows, webserver=webserver))
+        Parts(home, config_of(home, catalog=catalog, flows=flows, webserver=webserver, database_url=url))
     )

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 
 from kamu_assets.orchestration.config import AdapterConfig
 from kamu_assets.orchestration.home import is_prepared, mark_prepared, write_files
@@ -48,3 +49,25 @@ def test_another_version_of_dagster_prepares_again(config: AdapterConfig, monkey
     monkeypatch.setattr("kamu_assets.orchestration.home.version", lambda _: "99.9")
 
     assert not is_prepared(config)
+
+
+def test_the_address_of_a_postgres_is_not_in_what_dagster_shows(config: AdapterConfig) -> None:
+    url = "postgresql+psycopg2://dagster:secret@host/db"
+    on_postgres = replace(config, postgres_url=url)
+
+    write_files(on_postgres)
+
+    shown = yaml.safe_load((config.dagster_home / "dagster.yaml").read_text())
+    assert shown["run_storage"]["class"] == "PostgresRuns"
+    assert "secret" not in str(shown)
+    file = Path(shown["run_storage"]["config"]["url_file"])
+    assert file.read_text() == url
+    assert file.stat().st_mode & 0o077 == 0
+
+
+def test_a_postgres_is_prepared_at_each_start(config: AdapterConfig) -> None:
+    on_postgres = replace(config, postgres_url="postgresql://host/db")
+    write_files(on_postgres)
+    mark_prepared(on_postgres)
+
+    assert not is_prepared(on_postgres)

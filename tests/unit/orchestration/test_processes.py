@@ -5,6 +5,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 import yaml
 
 from kamu_assets.orchestration.config import AdapterConfig
@@ -34,6 +35,6 @@ def test_asking_for_commands_loads_nothing_heavy() -> None:
     assert output.strip() == "[]"
 
 
-def test_templates_are_yaml() -> None:
-    for name in ("dagster.yaml", "workspace.yaml"):
-        assert isinstance(yaml.safe_load((TEMPLATES / name).read_text()), dict)
+@pytest.mark.parametrize("name", ["dagster.yaml", "storages.postgres.yaml", "storages.sqlite.yaml", "workspace.yaml"])
+def test_templates_are_yaml(name: str) -> None:
+    assert isinstance(yaml.safe_load((TEMPLATES / name).read_text()), dict)
