@@ -49,10 +49,10 @@ def _shelf() -> datafusion.SessionContext:
     return session("tables", memory_bytes=_SHELF_BYTES)
 
 
-def _described(found: TableFound) -> FoundTable:
+def _described(found: TableFound, *, from_packs: bool) -> FoundTable:
     spec: TableSpec = ask(DescribeTable(found))
     schema = arrow_schema(spec)
-    packing = packing_of(spec, schema)
+    packing = packing_of(spec, schema) if from_packs else Packing(spec.locations, is_complete=True)
     hides = may_hide_nan(packing.locations, schema=schema)
     context = session("tables", memory_bytes=_SHELF_BYTES) if hides else _shelf()
     frame = _frame(context, schema, packing.locations, spec.offset_column)
@@ -63,15 +63,17 @@ class TableCache:
     """Tables of datasets at a block never change; a listing of thousands of slices is worth keeping."""
 
     def __init__(self) -> None:
-        self._tables: OrderedDict[TableFound, FoundTable] = OrderedDict()
+        self._tables: OrderedDict[tuple[TableFound, bool], FoundTable] = OrderedDict()
 
-    def get(self, found: TableFound) -> FoundTable:
-        known = self._tables.get(found)
+    def get(self, found: TableFound, *, from_packs: bool) -> FoundTable:
+        """The table; its rows from the slices themselves if not `from_packs`."""
+        key = found, from_packs
+        known = self._tables.get(key)
         if known is None or not known.can_stay:
-            known = self._tables[found] = _described(found)
+            known = self._tables[key] = _described(found, from_packs=from_packs)
             if len(self._tables) > _CACHED_TABLES:
                 self._tables.popitem(last=False)
-        self._tables.move_to_end(found)
+        self._tables.move_to_end(key)
         return known
 
     def clear(self) -> None:

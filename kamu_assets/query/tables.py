@@ -23,7 +23,8 @@ T = TypeVar("T")
 class NamedDatasets(SchemaProvider):
     """The schema `kamu.kamu`: every dataset the caller may read, by alias or identity."""
 
-    def __init__(self, context: datafusion.SessionContext) -> None:
+    def __init__(self, context: datafusion.SessionContext, *, from_packs: bool = True) -> None:
+        self._from_packs = from_packs
         # The session holds this catalog, where Python cannot see it: each would keep the other for ever.
         self._context = weakref.ref(context)
         self._described: dict[tuple[str, Point | None], FoundTable] = {}
@@ -57,7 +58,7 @@ class NamedDatasets(SchemaProvider):
             found: TableFound | None = ask(FindTable(name, is_read=True, point=point))
             if found is None:
                 return None
-            self._described[key] = known = TABLES.get(found)
+            self._described[key] = known = TABLES.get(found, from_packs=self._from_packs)
             context = self._context()
             if known.may_hide_nan and context is not None:
                 trust_no_bounds(context)

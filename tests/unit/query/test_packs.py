@@ -1,6 +1,7 @@
 """Small slices put together: answers stay the same, and fewer files are opened."""
 
 import contextlib
+import math
 import os
 import re
 import shutil
@@ -204,6 +205,24 @@ def test_nan_is_found_in_every_query(reading: Reading, count: int) -> None:
 
     for _ in range(3):
         assert reading.rows("select count(*) as n from log where level = 1.0") == [{"n": 2 * count}]
+
+
+def test_what_must_come_out_the_same_again_is_read_from_slices(reading: Reading) -> None:
+    # Sums of floating-point numbers depend on how rows are gathered, and packs come and go.
+    schema = a_schema(DataField(name="level", type=OptionType(inner=Float64Type())))
+    entry = reading.heart.dataset("log", schema)
+    assert schema.schema_ is not None
+    for start in range(0, 640, 10):
+        levels = [math.sin(number) / 3 for number in range(start, start + 10)]
+        _add_foreign(reading, entry, to_arrow(schema.schema_), start, levels)
+    sql = "select sum(level) as s, avg(level) as a, stddev(level) as d from log"
+
+    first = reading.query(sql, is_repeatable=True)
+    assert not packs_of(reading, entry).exists()
+    queried_until_packed(reading, entry, packs=1)
+    again = reading.query(sql, is_repeatable=True)
+
+    assert again.data == first.data
 
 
 def _add_foreign(reading: Reading, entry: DatasetEntry, schema: pa.Schema, start: int, levels: list[float]) -> None:
