@@ -7,6 +7,7 @@ import uvicorn
 
 from kamu_api.app import create_app
 from kamu_assets.errors import KamuError
+from kamu_assets.monitoring.metric import LEDGER
 from kamu_assets.node import Node, open_node
 from kamu_assets.settings import Settings, begin_logging
 from kamu_gateway.edge.connections import BoundedConnection
@@ -17,6 +18,7 @@ log = structlog.get_logger(__name__)
 def serve(settings: Settings) -> None:
     """Answer requests until SIGTERM."""
     begin_logging(settings, "api")
+    LEDGER.open()
     with open_node(settings) as node:
         app = create_app(node)
         # Whoever asks for data before workers are warm waits for them; all others need not.

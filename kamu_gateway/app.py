@@ -14,7 +14,7 @@ from kamu_gateway.edge.cors import CrossOrigin
 from kamu_gateway.edge.failures import Failures
 from kamu_gateway.edge.request_log import RequestLog
 from kamu_gateway.edge.threads import Lanes
-from kamu_gateway.rest import ingest, metadata, openapi, query, system, tail, verify
+from kamu_gateway.rest import ingest, metadata, metrics, openapi, query, system, tail, verify
 
 
 def create_app(node: Node) -> FastAPI:
@@ -30,7 +30,8 @@ def create_app(node: Node) -> FastAPI:
     for middleware in (Failures, CrossOrigin, RequestLog):
         app.add_middleware(middleware)
     routers = [part.router for part in (system, openapi, query, verify, tail, metadata, ingest)]
-    for router in routers:
+    # What scrapes the node needs no description.
+    for router in (*routers, metrics.router):
         app.include_router(router)
     app.state.openapi = cache(partial(openapi.describe, routers))
     return app

@@ -34,6 +34,7 @@ from kamu_assets.datasets.service import Datasets
 from kamu_assets.engines.registry import EngineRegistry
 from kamu_assets.engines.slice_writer import Encodings
 from kamu_assets.governance.access import Action
+from kamu_assets.monitoring import metrics
 from kamu_assets.odf.dataset import DatasetKind, MetadataEvent
 from kamu_assets.odf.identity import DatasetRef
 from kamu_assets.odf.multihash import Multihash
@@ -139,9 +140,10 @@ class Coordinator:
         entry = self._datasets.resolve(caller, dataset, action=Action.WRITE)
         with bad_slices_blamed(lambda: self._slices(caller, entry)):
             if entry.kind is DatasetKind.DERIVATIVE:
-                return self._transforms.transform(entry, TransformOptions(run_id=run_id, on_progress=on_rows))
+                return self._transform(entry, TransformOptions(run_id=run_id, on_progress=on_rows))
             options = PollOptions(run_id, fetch_uncacheable, max_slices, on_progress, on_rows)
-            return self._poller.poll(entry, options)
+            with metrics.INGEST.measured("poll"):
+                return self._poller.poll(entry, options)
 
     def push(
         self,
@@ -163,7 +165,7 @@ class Coordinator:
             )
         select_push_source(chain, source_name)
         push = Push(data.content, data.name, source_name, media_type, source_event_time)
-        with bad_slices_blamed(lambda: self._slices(caller, entry)):
+        with bad_slices_blamed(lambda: self._slices(caller, entry)), metrics.INGEST.measured("push"):
             return self._queue.push(entry.id, push)
 
     def set_watermark(
@@ -199,6 +201,18 @@ class Coordinator:
     def upstream(self, caller: Caller, entries: Sequence[DatasetEntry]) -> Sequence[DatasetEntry]:
         """The datasets and all that they are computed from, inputs first."""
         return self._verification.upstream(caller, entries)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether pushes are refused because too many wait."""
+        return self._queue.is_full
+
+    def _transform(self, entry: DatasetEntry, options: TransformOptions) -> PullResult:
+        with metrics.TRANSFORM.measured():
+            result = self._transforms.transform(entry, options)
+        if isinstance(result, Updated):
+            metrics.TRANSFORM_RECORDS.add(by=result.records)
+        return result
 
     def _set_watermark(self, entry: DatasetEntry, watermark: Timestamp, run_id: str | None) -> WatermarkResult:
         chain = self._chains.state(entry.id)

@@ -22,6 +22,7 @@ from kamu_assets.datasets.model import CommitResult, DatasetEntry, NewObject
 from kamu_assets.datasets.sealing import seal, seal_received
 from kamu_assets.datasets.store import DatasetStore
 from kamu_assets.errors import KamuError
+from kamu_assets.monitoring import metrics
 from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.dataset import MetadataEvent, Seed
 from kamu_assets.odf.identity import DatasetID
@@ -83,8 +84,9 @@ class Committer:
         HeadMovedError when another commit was first; ChainRuleError when a rule forbids an event. `files` are
         taken over, also when the commit fails later.
         """
-        entry, chain = self._pinned(dataset, expected_head)
-        return self._apply(Change(entry, seal(chain, events, system_time=system_time), run_id), files)
+        with metrics.COMMIT.measured():
+            entry, chain = self._pinned(dataset, expected_head)
+            return self._apply(Change(entry, seal(chain, events, system_time=system_time), run_id), files)
 
     def commit_received(
         self,
@@ -96,8 +98,9 @@ class Committer:
         run_id: str | None = None,
     ) -> CommitResult:
         """Append blocks made elsewhere, as the bytes they came in."""
-        entry, chain = self._pinned(dataset, expected_head)
-        return self._apply(Change(entry, seal_received(chain, raw_blocks), run_id, foreign=True), files)
+        with metrics.COMMIT.measured():
+            entry, chain = self._pinned(dataset, expected_head)
+            return self._apply(Change(entry, seal_received(chain, raw_blocks), run_id, foreign=True), files)
 
     def create(self, entry: DatasetEntry, events: Sequence[MetadataEvent], *, system_time: Timestamp) -> CommitResult:
         """Start a dataset: a Seed, then the events. NameCollisionError, RefCollisionError; all or nothing."""

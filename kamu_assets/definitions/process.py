@@ -10,6 +10,7 @@ from kamu_assets.defs.verifier import NodeVerifier
 from kamu_assets.flows import scheduler
 from kamu_assets.flows.places import EnginePlaces
 from kamu_assets.flows.scheduler import FlowScheduler
+from kamu_assets.monitoring.exchange import offered
 from kamu_assets.node import Node, open_node
 from kamu_assets.orchestration import publisher, reporter
 from kamu_assets.orchestration.capacity import EngineCapacity, engine_of
@@ -116,7 +117,7 @@ def main(arguments: list[str]) -> int:
         return 2
     settings = load_settings()
     begin_logging(settings, arguments[0])
-    with open_node(settings) as node:
+    with open_node(settings) as node, offered(settings.run_path, arguments[0]):
         roles[arguments[0]](node)
     return 0
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from kamu_assets.engines.worker_limits import JobCancelledError, PoolBusyError, PoolClosedError
+from kamu_assets.monitoring import metrics
 
 WAIT_SECONDS: Final = 60.0
 _WATCH_SECONDS: Final = 0.1
@@ -56,12 +57,19 @@ class Places:
                 raise PoolClosedError(self._name)
             place = Place(is_slow=slow)
             self._taken.add(place)
+            metrics.JOBS_RUNNING.add(self._name)
             return place
 
     def give_back(self, place: Place) -> None:
         with self._changed:
             self._taken.discard(place)
+            metrics.JOBS_RUNNING.add(self._name, by=-1)
             self._changed.notify_all()
+
+    @property
+    def is_refusing(self) -> bool:
+        """Whether whoever comes is sent away."""
+        return self._waiting >= self._max_waiting
 
     def close(self) -> None:
         """Refuse whoever waits and whoever comes."""
@@ -74,6 +82,7 @@ class Places:
             raise PoolBusyError(self._name, self._waiting)
         deadline = time.monotonic() + WAIT_SECONDS
         self._waiting += 1
+        metrics.JOBS_WAITING.add(self._name)
         try:
             while self._is_full(slow=slow) and not self._closed:
                 if cancel is not None and cancel.is_set():
@@ -85,6 +94,7 @@ class Places:
                 self._changed.wait(min(left, _WATCH_SECONDS) if watched else left)
         finally:
             self._waiting -= 1
+            metrics.JOBS_WAITING.add(self._name, by=-1)
 
     def _is_full(self, *, slow: bool) -> bool:
         if not slow:

@@ -70,6 +70,7 @@ class Worker:
         self._poll.register(self._connection, select.POLLIN)
         self._end: str | None = None
         self._memory_bytes = 0
+        self._seen_bytes = 0
         self.usable = True
         # Until it has run a job: jobs touch memory that allocators rarely return.
         self.is_fresh = True
@@ -78,6 +79,7 @@ class Worker:
         """Give the result, or raise what the job raised."""
         self.usable = self.is_fresh = False
         self._memory_bytes = job.limits.memory_bytes
+        self._seen_bytes = 0
         deadline = time.monotonic() + job.limits.time_seconds
         reader = FrameReader(job.limits.result_bytes)
         self._send(job.frame)
@@ -106,6 +108,11 @@ class Worker:
         except OSError:
             return 0
         return (int(fields[1]) - int(fields[2])) * _PAGE_BYTES
+
+    def peak_bytes(self) -> int:
+        """The most memory that was seen since the last job began, now included."""
+        self._seen_bytes = max(self._seen_bytes, self.resident_bytes())
+        return self._seen_bytes
 
     def end(self) -> str:
         """Kill it; say how it had ended if it was dead already."""
@@ -151,7 +158,7 @@ class Worker:
                 raise TimeLimitError(self._pool, job.limits.time_seconds)
             if self._poll.poll(min(left, WATCH_SECONDS) * 1000):
                 return
-            if self.resident_bytes() > job.limits.memory_bytes:
+            if self.peak_bytes() > job.limits.memory_bytes:
                 raise MemoryLimitError(self._pool, job.limits.memory_bytes)
 
     def _serve(self, job: Job, kind: FrameKind, value: Any) -> None:

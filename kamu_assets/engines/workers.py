@@ -15,6 +15,7 @@ from kamu_assets.engines.places import JobEvictedError, Place, Places
 from kamu_assets.engines.preload import WORKER_MODULES
 from kamu_assets.engines.worker import Job, Worker
 from kamu_assets.engines.worker_limits import MIB, PoolBusyError, PoolClosedError, WorkerLimits
+from kamu_assets.monitoring import metrics
 
 Req = TypeVar("Req")
 Res = TypeVar("Res")
@@ -68,23 +69,29 @@ class WorkerPool:
         cancel: threading.Event | None = None,
     ) -> Res:
         """Run `job(request)` in a worker and give its result; a `KamuError` it raises is raised here."""
-        place = self._places.take(cancel)
-        while True:
-            call = Job(
-                job,
-                request,
-                limits=limits or self._limits,
-                on_progress=on_progress,
-                on_ask=on_ask,
-                cancel=cancel,
-                place=place,
-            )
-            try:
-                result: Res = self._run(call)
-            except JobEvictedError:
-                place = self._places.take(cancel, slow=True)
-            else:
-                return result
+        with metrics.JOB.measured(self._name):
+            place = self._places.take(cancel)
+            while True:
+                call = Job(
+                    job,
+                    request,
+                    limits=limits or self._limits,
+                    on_progress=on_progress,
+                    on_ask=on_ask,
+                    cancel=cancel,
+                    place=place,
+                )
+                try:
+                    result: Res = self._run(call)
+                except JobEvictedError:
+                    place = self._places.take(cancel, slow=True)
+                else:
+                    return result
+
+    @property
+    def is_refusing(self) -> bool:
+        """Whether all workers are busy and as many callers wait as may."""
+        return self._places.is_refusing
 
     def warm_up(self, workers: int = 1) -> None:
         """Start idle workers now, so that the first job need not wait for one."""
@@ -111,6 +118,7 @@ class WorkerPool:
         try:
             return worker.run(call)
         finally:
+            metrics.JOB_PEAK_BYTES.observe(worker.peak_bytes(), self._name)
             self._give_back(call.place, worker)
 
     def _worker(self, place: Place) -> Worker:

@@ -88,6 +88,14 @@ class Flow:
 
 
 @dataclass(frozen=True, slots=True)
+class FlowLoad:
+    """How many flows there are in each live state."""
+
+    waiting: int
+    running: int
+
+
+@dataclass(frozen=True, slots=True)
 class Interval:
     """Every so many seconds."""
 

@@ -1,5 +1,6 @@
 """Decides when flows run: hears of new data, fires triggers, submits one flow per dataset, repairs after a crash."""
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -23,6 +24,7 @@ from kamu_assets.flows.places import EnginePlaces
 from kamu_assets.flows.service import FlowService, new_id
 from kamu_assets.flows.store import FlowStore
 from kamu_assets.flows.trigger_store import TriggerStore
+from kamu_assets.monitoring import metrics
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.odf.timestamp import NANOS_PER_SECOND, Timestamp
 
@@ -68,6 +70,7 @@ class FlowScheduler:
 
     def step(self) -> Timestamp | None:
         """Do all that is to be done now; tells when the next trigger is due."""
+        metrics.SCHEDULER_STEP.set(time.time())
         while self._hear():
             pass
         if self._cancels_wanted:

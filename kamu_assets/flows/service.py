@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from uuid import uuid4
 
 from kamu_assets.auth.model import Caller
@@ -19,6 +20,7 @@ from kamu_assets.flows.model import (
     CauseKind,
     Flow,
     FlowCause,
+    FlowLoad,
     FlowOutcome,
     FlowState,
     FlowType,
@@ -29,7 +31,9 @@ from kamu_assets.flows.model import (
 from kamu_assets.flows.store import FlowStore
 from kamu_assets.flows.trigger_store import TriggerStore
 from kamu_assets.governance.access import Access, Action
+from kamu_assets.monitoring import metrics
 from kamu_assets.odf.identity import DatasetID, DatasetRef
+from kamu_assets.odf.timestamp import Timestamp
 
 
 def new_id() -> str:
@@ -135,9 +139,20 @@ class FlowService:
             found = {dataset: self._flows.newest_finished(tx, dataset) for dataset in datasets}
         return {dataset: flow for dataset, flow in found.items() if flow is not None}
 
+    def load(self) -> FlowLoad:
+        """How much waits, and how much runs."""
+        with self._database.reading() as tx:
+            return FlowLoad(self._flows.count(tx, FlowState.WAITING), self._flows.count(tx, FlowState.RUNNING))
+
+    def failed_since(self, moment: Timestamp, *, limit: int = 1000) -> Sequence[Flow]:
+        """Flows that failed after a moment, latest first."""
+        with self._database.reading() as tx:
+            return self._flows.failed_since(tx, moment, limit)
+
     def run_started(self, flow_id: str | None, run_id: str, dataset: DatasetID) -> None:
         """A worker begins the run. Without a flow it came from Dagster's UI and becomes one, unless one runs."""
         now = self._clock.now()
+        metrics.RUNS_STARTED.add()
         with self._database.transaction() as tx:
             if flow_id is None:
                 self._adopt(tx, run_id, dataset)
@@ -164,6 +179,7 @@ class FlowService:
         """Give a flow its outcome."""
         ended = replace(flow, state=FlowState.FINISHED, outcome=outcome, finished_at=self._clock.now())
         self._flows.save(tx, ended)
+        tx.on_commit(partial(metrics.RUNS_ENDED.add, outcome.kind.value))
         head = self._references.head(tx, flow.dataset_id)
         self._outbox.post(
             tx,

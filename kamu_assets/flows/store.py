@@ -98,7 +98,10 @@ class FlowStore:
         return [_flow(row) for row in tx.execute(query.order_by(flows.c.created_at).limit(limit))]
 
     def count_running(self, tx: Transaction) -> int:
-        return int(tx.execute(select(func.count()).select_from(flows).where(_in(FlowState.RUNNING))).scalar_one())
+        return self.count(tx, FlowState.RUNNING)
+
+    def count(self, tx: Transaction, state: FlowState) -> int:
+        return int(tx.execute(select(func.count()).select_from(flows).where(_in(state))).scalar_one())
 
     def last_finished(self, tx: Transaction, dataset: DatasetID) -> Timestamp | None:
         """When the dataset's latest flow ended."""
@@ -111,6 +114,12 @@ class FlowStore:
         query = select(flows).where(_of(dataset, FlowState.FINISHED)).order_by(flows.c.finished_at.desc(), flows.c.id)
         row = tx.execute(query.limit(1)).first()
         return _flow(row) if row else None
+
+    def failed_since(self, tx: Transaction, moment: Timestamp, limit: int) -> Sequence[Flow]:
+        """Flows that failed after a moment, latest first."""
+        failed = flows.c.outcome == OutcomeKind.FAILED.value
+        query = select(flows).where(_in(FlowState.FINISHED), failed, flows.c.finished_at > moment)
+        return [_flow(row) for row in tx.execute(query.order_by(flows.c.finished_at.desc()).limit(limit))]
 
     def list(
         self, tx: Transaction, *, dataset: DatasetID | None = None, limit: int = 50, offset: int = 0

@@ -65,8 +65,13 @@ def flows_command(config: AdapterConfig) -> ProcessCommand:
 def dagster_commands(config: AdapterConfig) -> list[ProcessCommand]:
     """All of them, in the order of starting."""
     workers = [worker_command(config, number) for number in range(1, config.workers + 1)]
+    return [scheduler_command(config), *workers, *dagster_own_commands(config)]
+
+
+def dagster_own_commands(config: AdapterConfig) -> list[ProcessCommand]:
+    """Those that run nothing but Dagster's programs."""
     servers = [*(catalog_command(config, shard.number) for shard in shards(config)), flows_command(config)]
-    return [scheduler_command(config), *workers, *servers, daemon_command(config), webserver_command(config)]
+    return [*servers, daemon_command(config), webserver_command(config)]
 
 
 def _code_server(config: AdapterConfig, name: str, port: int, *, module: str) -> ProcessCommand:

@@ -13,6 +13,7 @@ from kamu_assets.datasets.past import PastStates
 from kamu_assets.datasets.service import Datasets
 from kamu_assets.engines.workers import WorkerPool
 from kamu_assets.errors import InvalidError
+from kamu_assets.monitoring import metrics
 from kamu_assets.odf.identity import DatasetRef
 from kamu_assets.query.catalog import QueryCatalog
 from kamu_assets.query.model import DataFormat, PinnedDataset, QueryRequest, QueryResponse
@@ -115,6 +116,7 @@ class QueryService:
 
 
 def _response(answer: JobAnswer, shape: AnswerShape, pinned: tuple[PinnedDataset, ...]) -> QueryResponse:
+    metrics.QUERY_ROWS.add(by=answer.num_records)
     return QueryResponse(
         data=answer.data,
         data_format=shape.data_format,

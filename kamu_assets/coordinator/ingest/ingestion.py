@@ -20,6 +20,7 @@ from kamu_assets.datasets.model import CommitResult, DatasetEntry, NewSlice
 from kamu_assets.engines.registry import EngineRegistry
 from kamu_assets.engines.slice_writer import Encodings, SliceStats
 from kamu_assets.engines.worker_limits import WorkerDiedError
+from kamu_assets.monitoring import metrics
 from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.data import OffsetInterval
 from kamu_assets.odf.source import MergeStrategy, SourceState
@@ -131,7 +132,7 @@ class Ingestion:
         events = plan_events(chain, new)
         if not events:
             return None
-        return self._committer.commit(
+        commit = self._committer.commit(
             entry.id,
             expected_head=chain.head,
             events=events,
@@ -139,6 +140,9 @@ class Ingestion:
             system_time=work.system_time,
             run_id=work.run_id,
         )
+        metrics.INGEST_RECORDS.add(by=commit.records)
+        metrics.INGEST_BYTES.add(by=sum(file.size for file in files))
+        return commit
 
 
 def new_slice(stats: SliceStats, path: Path) -> NewSlice:

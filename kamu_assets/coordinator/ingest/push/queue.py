@@ -87,6 +87,11 @@ class PushQueue:
             raise ticket.outcome or RuntimeError("a push was left without an outcome")
         return ticket.outcome
 
+    @property
+    def is_full(self) -> bool:
+        """Whether whoever comes, with however little, is sent away."""
+        return self._held >= self._queue_bytes
+
     def _enter(self, dataset: DatasetID, ticket: _Ticket) -> None:
         size = ticket.push.held_bytes
         with self._lock:
