@@ -9,10 +9,11 @@ from pydantic import JsonValue
 from kamu_assets.auth.model import Caller
 from kamu_assets.auth.node_key import NodeKey
 from kamu_assets.node import Node
-from kamu_assets.odf.commitments import Commitment
+from kamu_assets.odf.commitments import Commitment, hash_json
 from kamu_assets.odf.data import DataSchema
 from kamu_assets.query.model import DatasetPin, QueryRequest, QueryResponse
 from kamu_assets.query.schema_formats import SchemaFormat, describe_schema, odf_schema
+from kamu_gateway.rest.hashing import hash_of_output
 from kamu_gateway.rest.query_form import Include, PinnedDataset, QueryForm
 
 # No other node took part in answering.
@@ -63,7 +64,10 @@ def answer_of(form: QueryForm, found: QueryResponse, key: NodeKey) -> bytes:
     said = input_of(form, found)
     parts = [b'"input":%b' % _json(said), b'"output":%b' % output]
     if Include.PROOF in form.include:
-        parts += _signed(Commitment.to(query=said, answer=json.loads(output), sub_queries=SUB_QUERIES), key)
+        commitment = Commitment(
+            input_hash=hash_json(said), output_hash=hash_of_output(output), sub_queries_hash=hash_json(SUB_QUERIES)
+        )
+        parts += _signed(commitment, key)
     return b"{%b}" % b",".join(parts)
 
 

@@ -1,6 +1,5 @@
 """Why an answer of some node cannot be held against it, or is wrong."""
 
-import json
 import threading
 
 from pydantic import JsonValue
@@ -11,6 +10,7 @@ from kamu_assets.node import Node
 from kamu_assets.odf.commitments import BadSignatureError, Commitment, Proof, hash_json, verify
 from kamu_assets.query.errors import BlockNotFoundError
 from kamu_gateway.rest.answers import output_of, run
+from kamu_gateway.rest.hashing import hash_of_output
 from kamu_gateway.rest.query_form import QueryForm
 from kamu_gateway.rest.verify_form import ProofForm, ProofType, VerifyForm
 
@@ -61,7 +61,7 @@ def check_answer(node: Node, caller: Caller, form: VerifyForm, left: threading.E
             dataset_id=str(error.dataset_id),
             block_hash=str(error.block_hash),
         ) from error
-    actual = hash_json(json.loads(output_of(found, asked.schema_format)))
+    actual = hash_of_output(output_of(found, asked.schema_format))
     if actual != form.commitment.output_hash:
         raise DisputeError(
             "VerificationFailed::OutputMismatch",

@@ -162,6 +162,16 @@ def test_a_changed_output_hash_is_not_what_was_signed(served: ServedNode) -> Non
     assert (status, told["error"]["kind"]) == (400, "InvalidRequest::BadSignature")
 
 
+def test_what_is_too_large_to_sign_is_told(served: ServedNode) -> None:
+    sql = "select repeat('x', 1000000) as x from generate_series(1, 17)"
+
+    unsigned = served.request("POST", "/query", json={"query": sql})
+    signed = served.request("POST", "/query", json={"query": sql, "include": ["Proof"]})
+
+    assert unsigned.status_code == 200
+    assert (signed.status_code, "16.2 MiB, and with a proof at most 16" in signed.text) == (400, True), signed.text
+
+
 def test_a_proof_over_an_unknown_dataset_is_told(served: ServedNode) -> None:
     kept = statement(ask(served))
     unknown = str(DatasetID.seeded(b"unknown"))
