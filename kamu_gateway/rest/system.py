@@ -12,7 +12,7 @@ from kamu_assets.errors import InvalidError
 from kamu_assets.odf.identity import DatasetID
 from kamu_gateway.edge.caller import LenientCaller
 from kamu_gateway.edge.errors import MessageAnswerError, TextAnswerError
-from kamu_gateway.edge.health import find_fault
+from kamu_gateway.edge.health import TO_BE_READY, TO_START, find_fault
 from kamu_gateway.edge.node import CurrentNode
 from kamu_gateway.edge.threads import in_thread
 from kamu_gateway.rest.documents import NEEDS_TOKEN, REFUSED, AccountInfo, DatasetInfo, Health, NodeInfo
@@ -89,8 +89,9 @@ def dataset_by_id(
     openapi_extra={"security": []},
 )
 async def health(node: CurrentNode, probe: Annotated[Probe, Query(alias="type")] = Probe.LIVENESS) -> Response:
-    """Liveness: this process answers. Readiness and startup: the database and the volumes do too."""
-    fault = None if probe is Probe.LIVENESS else await in_thread(find_fault, node)
+    """Liveness: this process answers. Startup: so do database and volumes. Readiness: nothing keeps work waiting."""
+    checks = TO_BE_READY if probe is Probe.READINESS else TO_START
+    fault = None if probe is Probe.LIVENESS else await in_thread(find_fault, node, checks)
     if fault is None:
         return JSONResponse({"ok": True})
     log.warning("not_ready", reason=fault)
