@@ -8,7 +8,7 @@ from kamu_api.cli.lineage_text import all_nodes, kind_of, name_of
 from kamu_assets.datasets.lineage_graph import LineageGraph
 from kamu_assets.odf.identity import DatasetID
 
-_LETTERS = 27
+_LETTERS = 24
 _KIND_WORDS = {"Root": "root", "Derivative": "derivative", "unknown": "not on this node"}
 
 _PAGE = """<!DOCTYPE html>
@@ -104,11 +104,16 @@ def _box(graph: LineageGraph, dataset: DatasetID, number: int, layout: Layout) -
 
 def _curves(edges: list[tuple[int, int]], layout: Layout) -> Iterator[str]:
     for start, end in edges:
-        left, upper = layout.places[start]
-        right, lower = layout.places[end]
-        x, y, to_x, to_y = left + BOX_WIDTH, upper + BOX_HEIGHT // 2, right - 2, lower + BOX_HEIGHT // 2
-        bend = (x + to_x) // 2
-        yield (
-            f'<path data-from="{start}" data-to="{end}" marker-end="url(#tip)" '
-            f'd="M{x} {y}C{bend} {y} {bend} {to_y} {to_x} {to_y}"/>'
-        )
+        (left, top), (to_x, to_y) = layout.places[start], layout.places[end]
+        x, y = left + BOX_WIDTH, top + BOX_HEIGHT // 2
+        way = f"M{x} {y}"
+        for left, middle in layout.lanes[start, end]:
+            way += f"{_bend(x, y, left, middle)}H{left + BOX_WIDTH}"
+            x, y = left + BOX_WIDTH, middle
+        way += _bend(x, y, to_x - 2, to_y + BOX_HEIGHT // 2)
+        yield f'<path data-from="{start}" data-to="{end}" marker-end="url(#tip)" d="{way}"/>'
+
+
+def _bend(x: int, y: int, to_x: int, to_y: int) -> str:
+    middle = (x + to_x) // 2
+    return f"C{middle} {y} {middle} {to_y} {to_x} {to_y}"
