@@ -1,6 +1,6 @@
 """Starts datasets from snapshots."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -12,11 +12,13 @@ from kamu_assets.database.transaction import Transaction
 from kamu_assets.datasets.commit import Committer
 from kamu_assets.datasets.lookup import DEFAULT_ACCOUNT, Lookup
 from kamu_assets.datasets.model import DatasetEntry
+from kamu_assets.datasets.sealing import seal
 from kamu_assets.datasets.snapshots import in_order, resolved_events
 from kamu_assets.governance.access import Access
-from kamu_assets.odf.dataset import DatasetSnapshot, SetTransform
+from kamu_assets.odf.chain_state import ChainState
+from kamu_assets.odf.dataset import DatasetSnapshot, MetadataEvent, Seed, SetTransform
 from kamu_assets.odf.engine import TransformSql
-from kamu_assets.odf.identity import AccountName, DatasetID, DatasetRef
+from kamu_assets.odf.identity import AccountName, DatasetAlias, DatasetID, DatasetRef
 from kamu_assets.odf.snapshot import normalize_snapshot
 from kamu_assets.odf.timestamp import Timestamp
 
@@ -61,11 +63,30 @@ class Creation:
         system_time: Timestamp | None = None,
     ) -> DatasetEntry:
         """A dataset of the account that the name states, or `account`, or the caller's."""
+        now = system_time or self._clock.now()
+        entry, events = self._planned(caller, snapshot, account, now)
+        self._committer.create(entry, events, system_time=now)
+        return entry
+
+    def check(self, caller: Caller, snapshot: DatasetSnapshot, *, beside: Collection[DatasetAlias]) -> None:
+        """Raise what creating it would if the datasets `beside` were there; that its name is taken is no reason."""
+        now = self._clock.now()
+        entry, events = self._planned(caller, snapshot, None, now, beside=beside)
+        seal(ChainState.empty(), [Seed(dataset_id=entry.id, dataset_kind=entry.kind), *events], system_time=now)
+
+    def _planned(
+        self,
+        caller: Caller,
+        snapshot: DatasetSnapshot,
+        account: AccountName | None,
+        now: Timestamp,
+        *,
+        beside: Collection[DatasetAlias] = (),
+    ) -> tuple[DatasetEntry, Sequence[MetadataEvent]]:
         snapshot = normalize_snapshot(snapshot)
         for event in snapshot.metadata:
             if isinstance(event, SetTransform) and self._check_transform is not None:
                 self._check_transform(event.transform)
-        now = system_time or self._clock.now()
         with self._database.reading() as tx:
             owner = self._owner(tx, caller, snapshot.name.account or account)
             entry = DatasetEntry(
@@ -76,9 +97,12 @@ class Creation:
                 name=snapshot.name.name,
                 created_at=now,
             )
-            events = resolved_events(snapshot, entry.alias, lambda ref: self._find(tx, caller, ref, owner))
-        self._committer.create(entry, events, system_time=now)
-        return entry
+
+            def find(ref: DatasetRef) -> DatasetID | None:
+                is_beside = isinstance(ref, DatasetAlias) and _full(ref, owner.name) in beside
+                return self._new_dataset_id() if is_beside else self._find(tx, caller, ref, owner)
+
+            return entry, resolved_events(snapshot, entry.alias, find)
 
     def create_all(
         self,
@@ -105,3 +129,7 @@ class Creation:
     def _find(self, tx: Transaction, caller: Caller, ref: DatasetRef, owner: Account) -> DatasetID | None:
         entry = self._lookup.find(tx, caller, ref, account=owner.name)
         return entry.id if entry else None
+
+
+def _full(alias: DatasetAlias, account: AccountName) -> DatasetAlias:
+    return alias if alias.account else DatasetAlias(account, alias.name)

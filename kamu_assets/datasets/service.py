@@ -116,6 +116,10 @@ class Datasets:
         """New datasets, those first that others of them read."""
         return self._creation.create_all(caller, snapshots, account=account, system_time=system_time)
 
+    def check_snapshot(self, caller: Caller, snapshot: DatasetSnapshot, *, beside: Collection[DatasetAlias]) -> None:
+        """Raise what creating it would if the datasets `beside` were there; that its name is taken is no reason."""
+        self._creation.check(caller, snapshot, beside=beside)
+
     def check_transform(self, transform: TransformSql) -> None:
         """Raise when it is plain that the query will never be computed here; an InvalidError says why."""
         if self._check_transform is not None:
