@@ -1,9 +1,12 @@
-"""Manifests: what datasets are made from."""
+"""Manifests: what datasets are made from. Write one to begin with, add datasets."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from kamu_api.cli.completing import dataset_names
+from kamu_api.cli.misuse import MisuseError
 from kamu_api.cli.options import AsJson, Home, local_node
 from kamu_api.cli.output import complain, print_json, say
 
@@ -14,6 +17,7 @@ Manifests = Annotated[
 
 def register(app: typer.Typer) -> None:
     app.command()(add)
+    app.command("new")(new)
 
 
 def add(
@@ -46,3 +50,45 @@ def add(
         say(f"Added {added} dataset(s)" if added else "Nothing was added")
     if any(row["result"] == "failed" for row in rows):
         raise typer.Exit(1)
+
+
+def new(
+    *,
+    name: Annotated[str, typer.Argument(help="how to call the dataset: name or account/name", show_default=False)],
+    root: Annotated[bool, typer.Option("--root", help="its data comes from outside; the default")] = False,
+    derivative: Annotated[bool, typer.Option("--derivative", help="it is computed from other datasets")] = False,
+    sample: Annotated[
+        Path | None,
+        typer.Option("--from", help="guess source and schema from this file: csv, json, ndjson, parquet, geojson"),
+    ] = None,
+    inputs: Annotated[
+        list[str] | None, typer.Option("--input", "-i", help="what a derivative reads", autocompletion=dataset_names)
+    ] = None,
+    output_path: Annotated[
+        Path | None, typer.Option("--output-path", help="the manifest; default: NAME.yaml in this folder")
+    ] = None,
+    stdout: Annotated[bool, typer.Option("--stdout", help="print the manifest instead")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace what is there")] = False,
+    home: Home = None,
+) -> None:
+    """Write a manifest to begin with, as `add` takes it; comments in it say what may be changed."""
+    from kamu_api.cli import skeletons
+
+    if root and derivative:
+        raise MisuseError("a dataset is a root or a derivative")
+    if (derivative and sample) or (inputs and not derivative):
+        raise MisuseError("a root is made --from a sample, a derivative from each --input")
+    if derivative:
+        with local_node(home) as node:
+            text = skeletons.derivative(node, name, inputs or [])
+    elif sample is None:
+        text = skeletons.pushed_root(name)
+    else:
+        with local_node(home) as node:
+            text = skeletons.polled_root(node, name, sample)
+    if stdout:
+        say(text.rstrip())
+        return
+    target = output_path or Path(f"{name.rpartition('/')[2]}.yaml")
+    skeletons.save(text, target, overwrite=overwrite)
+    say(f"Written: {target}; look into it, then `kamu-node add {target}`")

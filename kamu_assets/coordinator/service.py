@@ -9,6 +9,7 @@ from kamu_assets.clock import Clock
 from kamu_assets.coordinator.adoption import AdoptOptions, VerifiedAdoption
 from kamu_assets.coordinator.errors import WatermarkOnDerivativeError
 from kamu_assets.coordinator.ingest.errors import NotRootError, PushSourceNotFoundError
+from kamu_assets.coordinator.ingest.guesses import GuessedSource, GuessRequest
 from kamu_assets.coordinator.ingest.ingestion import Ingestion
 from kamu_assets.coordinator.ingest.limits import IngestLimits
 from kamu_assets.coordinator.ingest.poll import Poller, PollOptions, PollRules
@@ -16,6 +17,7 @@ from kamu_assets.coordinator.ingest.push.group_commit import GroupCommit
 from kamu_assets.coordinator.ingest.push.queue import GROUP_BYTES, QUEUE_BYTES, Push, PushQueue
 from kamu_assets.coordinator.ingest.push.source import select_push_source
 from kamu_assets.coordinator.ingest.running import JobRunner
+from kamu_assets.coordinator.ingest.worker_jobs import guess
 from kamu_assets.coordinator.ingest.writer import plan_watermark
 from kamu_assets.coordinator.metadata_events import MetadataEvents
 from kamu_assets.coordinator.moments import next_system_time
@@ -38,6 +40,7 @@ from kamu_assets.monitoring import metrics
 from kamu_assets.odf.dataset import DatasetKind, MetadataEvent
 from kamu_assets.odf.identity import DatasetRef
 from kamu_assets.odf.multihash import Multihash
+from kamu_assets.odf.source import ReadStep
 from kamu_assets.odf.timestamp import Timestamp
 from kamu_assets.storage.volumes import Volumes
 
@@ -85,6 +88,8 @@ class Coordinator:
         config: CoordinatorConfig,
         variables: Mapping[str, str] | None = None,
     ) -> None:
+        self._pool = ingest_pool
+        self._limits = config.ingest
         self._datasets = datasets
         self._chains = chains
         self._committer = committer
@@ -121,6 +126,10 @@ class Coordinator:
             engines=verify_engines or engines,
             pool=verify_pool,
         )
+
+    def guess_source(self, sample: Path, read: ReadStep, scratch: Path) -> GuessedSource:
+        """How a file is to be read that comes without a manifest, proven on all of it; works in a folder of yours."""
+        return self._pool.run(guess, GuessRequest(sample, read, scratch, self._limits))
 
     def pull(
         self,

@@ -1,5 +1,6 @@
 """What ingest has worker processes do. Importing this module loads no engine: a job loads what it needs."""
 
+from kamu_assets.coordinator.ingest.guesses import GuessedSource, GuessRequest
 from kamu_assets.coordinator.ingest.slice_request import RowsRequest, SliceRequest, SliceResult
 
 
@@ -15,3 +16,10 @@ def write_rows(request: RowsRequest) -> bool:
     from kamu_assets.coordinator.ingest.rows_job import make_rows
 
     return make_rows(request)
+
+
+def guess(request: GuessRequest) -> GuessedSource:
+    """Guess how a sample is to be read."""
+    from kamu_assets.coordinator.ingest.guess_job import guess_source
+
+    return guess_source(request)

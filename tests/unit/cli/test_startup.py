@@ -30,6 +30,7 @@ print("loaded:", *(name for name in {heavy!r} if name in sys.modules))
         *([command, "--help"] for command in ("show", "delete", "rename", "verify", "completions", "init")),
         ["trigger", "set", "--help"],
         ["config", "set", "--help"],
+        ["new", "--help"],
         *(["inspect", command, "--help"] for command in ("lineage", "query", "schema")),
     ],
     ids=" ".join,

@@ -51,6 +51,12 @@ def media_type_of_file(name: str) -> str:
     return _ENDINGS[ending]
 
 
+def reader_of_file(name: str) -> ReadStep:
+    """The reader for a file, by the ending of its name; CSV has a header."""
+    reader = _READERS[media_type_of_file(name)]
+    return ReadStepCsv(header=True) if reader is ReadStepCsv else reader()
+
+
 @dataclass(frozen=True, slots=True)
 class PushReader:
     """How pushed data is read."""
