@@ -22,6 +22,7 @@ from kamu_assets.orchestration.materialization import Materializations
 from kamu_assets.orchestration.publisher import CatalogPublisher
 from kamu_assets.orchestration.reaper import Reaper
 from kamu_assets.orchestration.reporter import Reporter
+from kamu_assets.orchestration.restoring import RestoringReporter
 from kamu_assets.orchestration.runs import DagsterOrchestrator
 from kamu_assets.orchestration.scheduler_process import SchedulerProcess
 from kamu_assets.orchestration.scoped import ScopedJobs
@@ -75,7 +76,9 @@ def run_scheduler(node: Node) -> None:
             scheduler=flow_scheduler,
             reaper=Reaper(instance=instance, queue=queue, clock=node.clock),
             catalog=catalog_publisher,
-            reports=runless_reporter,
+            reports=RestoringReporter(
+                instance=instance, database=node.database, reporter=runless_reporter, clock=node.clock
+            ),
             wakeups=node.wakeups,
             clock=node.clock,
             chores=partial(_forget_old_messages, node),

@@ -10,12 +10,14 @@ from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.events import DagsterEventType, RunFailureReason
 from dagster._core.execution.api import execute_run_iterator
 
+from kamu_assets.database.errors import DatabaseUnavailableError
 from kamu_assets.errors import KamuError
 from kamu_assets.flows.model import FlowOutcome, OutcomeKind
 from kamu_assets.flows.service import FlowService
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.orchestration.catalog import Catalog
 from kamu_assets.orchestration.catalog_state import CatalogRow
+from kamu_assets.orchestration.failures import is_outage, message_of
 from kamu_assets.orchestration.names import TAG_FLOW, TAG_LOST, TAG_STOPPED
 from kamu_assets.orchestration.run_log import RunLog
 from kamu_assets.orchestration.scoped import DefinitionsBuilder, ScopedJobs
@@ -30,14 +32,20 @@ class _Seen:
 
     log: RunLog
     materialized: bool = False
-    interrupted: bool = False
+    # Why the run deserves another attempt, if it does.
+    lost: str | None = None
 
     def note(self, event: DagsterEvent) -> None:
         self.log.note(event)
         if event.event_type is DagsterEventType.ASSET_MATERIALIZATION:
             self.materialized = True
         if event.event_type is DagsterEventType.RUN_FAILURE and event.event_specific_data is not None:
-            self.interrupted = event.job_failure_data.failure_reason is RunFailureReason.UNEXPECTED_TERMINATION
+            reason = event.job_failure_data.failure_reason
+            if reason is RunFailureReason.UNEXPECTED_TERMINATION:
+                # The node is stopping; the flow goes on with another attempt when it starts again.
+                self.lost = "true"
+        if event.event_type is DagsterEventType.STEP_FAILURE and is_outage(event):
+            self.lost = message_of(event)
 
 
 class RunExecutor:
@@ -72,6 +80,8 @@ class RunExecutor:
         try:
             with structlog.contextvars.bound_contextvars(run=run_id, datasets=_names(run)):
                 self._run(run, worker)
+        except DatabaseUnavailableError as error:
+            self._lose(run_id, str(error))
         except KamuError as error:
             # It could not even begin: its dataset is gone, say.
             self._give_up(run, str(error))
@@ -92,7 +102,7 @@ class RunExecutor:
             for event in execute_run_iterator(job, seen.log.quiet_run(), self._instance):
                 seen.note(event)
         if watch.expired:
-            seen.interrupted = False
+            seen.lost = None
             seen.log.blame(limit.message)
         self._settle(run, seen, datasets)
 
@@ -109,14 +119,12 @@ class RunExecutor:
         return self._jobs.of(checked, verify=True).job if checked else self._builder.job(run.job_name)
 
     def _settle(self, run: DagsterRun, seen: _Seen, datasets: Sequence[DatasetID]) -> None:
-        if seen.interrupted:
-            # The node is stopping; the flow goes on with another attempt when it starts again.
-            self._instance.add_run_tags(run.run_id, {TAG_LOST: "true"})
+        if seen.lost is not None:
+            self._instance.add_run_tags(run.run_id, {TAG_LOST: seen.lost})
             return
         outcome = _outcome(self._final_status(run), seen)
         self._flows.run_finished(run.run_id, outcome, datasets=datasets)
         seen.log.tell(outcome)
-        log.info("run_ended", outcome=outcome.kind.value, reason=outcome.message)
 
     def _final_status(self, run: DagsterRun) -> DagsterRunStatus:
         ended = self._instance.get_run_by_id(run.run_id)
@@ -127,6 +135,13 @@ class RunExecutor:
         # The request to cancel came after the last step: nothing of ours can be interrupted any more.
         self._instance.report_run_canceled(ended)
         return DagsterRunStatus.CANCELED
+
+    def _lose(self, run_id: str, reason: str) -> None:
+        """Leave the flow as it is, to be tried again, or ended as its run did, when there is a database to say so."""
+        run = self._instance.get_run_by_id(run_id)
+        if run is not None and not run.is_finished:
+            self._instance.add_run_tags(run_id, {TAG_LOST: reason})
+            self._instance.report_run_failed(run, reason)
 
     def _give_up(self, run: DagsterRun, message: str) -> None:
         self._instance.report_run_failed(run, message)

@@ -6,6 +6,7 @@ from dagster import DagsterInstance
 from dagster._core.events import DagsterEvent, DagsterEventType
 from dagster_shared.error import SerializableErrorInfo
 
+from kamu_assets.database.errors import DatabaseUnavailableError
 from kamu_assets.errors import KamuError
 
 _LONGEST = 2000
@@ -31,7 +32,7 @@ def message_of(event: DagsterEvent) -> str:
 def traceback_of(event: DagsterEvent) -> str | None:
     """Where a bug is; None for expected failures, whose message says all."""
     error = _innermost(event)
-    if error is None or _is_expected(error):
+    if error is None or _is_a(KamuError, error):
         return None
     return "".join(error.stack) + error.message.strip()
 
@@ -43,10 +44,16 @@ def _innermost(event: DagsterEvent) -> SerializableErrorInfo | None:
     return error
 
 
-def _is_expected(error: SerializableErrorInfo) -> bool:
+def is_outage(event: DagsterEvent) -> bool:
+    """Whether the node's database was away: the same work may succeed when it is back."""
+    error = _innermost(event)
+    return error is not None and _is_a(DatabaseUnavailableError, error)
+
+
+def _is_a(family: type[Exception], error: SerializableErrorInfo) -> bool:
     module, _, name = error.message.strip().partition(":")[0].rpartition(".")
     kind = getattr(sys.modules.get(module), name, None)
-    return isinstance(kind, type) and issubclass(kind, KamuError)
+    return isinstance(kind, type) and issubclass(kind, family)
 
 
 def _words(error: SerializableErrorInfo) -> str:

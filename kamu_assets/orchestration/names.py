@@ -20,7 +20,8 @@ TAG_ATTEMPT = "kamu/attempt"
 TAG_RUNTIME = "kamu/runtime"
 # Engines that the run needs a place of, with commas between them.
 TAG_ENGINES = "kamu/engines"
-# Set on a run whose worker died, so that its flow gets another attempt.
+# Set on a run that ended through no fault of its own, so that its flow gets another attempt: why, or just `true` when
+# its worker died.
 TAG_LOST = "kamu/lost"
 # Why the node stopped a run, for who asks before its flow has an outcome.
 TAG_STOPPED = "kamu/stopped"

@@ -1,11 +1,15 @@
 """Tells Dagster of data that no run brought: pushes, commands, commits whose run died before it could say so."""
 
+import logging
 import threading
+import time
 from collections.abc import Collection, Iterable, Sequence
 
 import structlog
-from dagster import AssetKey, AssetMaterialization, DagsterInstance, DagsterRunStatus
+from dagster import AssetKey, AssetMaterialization, DagsterEvent, DagsterEventType, DagsterInstance, DagsterRunStatus
 from dagster._core.definitions.data_version import DATA_VERSION_TAG
+from dagster._core.events import StepMaterializationData
+from dagster._core.instance.utils import RUNLESS_JOB_NAME, RUNLESS_RUN_ID
 
 from kamu_assets.database.database import Database
 from kamu_assets.database.messages import Message
@@ -19,6 +23,7 @@ from kamu_assets.flows.messages import FlowFinished
 from kamu_assets.flows.model import OutcomeKind
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.odf.multihash import Multihash
+from kamu_assets.odf.timestamp import NANOS_PER_SECOND, Timestamp
 from kamu_assets.orchestration.following import follow
 from kamu_assets.orchestration.materialization import Materializations
 from kamu_assets.orchestration.names import METADATA_DATASET_ID, METADATA_HEAD, key_of
@@ -70,19 +75,23 @@ class Reporter:
                 # One damaged dataset must not keep the others from being reported.
                 log.warning("dataset_not_reported", dataset=str(dataset), reason=str(error))
 
-    def report(self, dataset: DatasetID, *, until: Multihash | None = None) -> bool:
-        """Report the dataset's news up to a head it had, or up to its head now, if there are any."""
-        with self._telling:
-            return self._report(dataset, until)
+    def report(self, dataset: DatasetID, *, until: Multihash | None = None, at: Timestamp | None = None) -> bool:
+        """Report the dataset's news up to a head it had, or up to its head now, if there are any.
 
-    def _report(self, dataset: DatasetID, until: Multihash | None) -> bool:
+        Dagster shows them as of `at`, or as of now.
+        """
+        with self._telling:
+            return self._report(dataset, until, at)
+
+    def _report(self, dataset: DatasetID, until: Multihash | None, at: Timestamp | None) -> bool:
         with self._database.reading() as tx:
             entry = self._entries.find(tx, dataset)
             if entry is None:
                 return False
             # A head that is in the chain no more tells only that there are news.
             is_known = until is not None and self._index.sequence_of(tx, dataset, until) is not None
-            last = until if until is not None and is_known else self._chains.head(dataset, tx=tx)
+            head = self._chains.head(dataset, tx=tx)
+            last = until if until is not None and is_known else head
         known = {*self._known(key_of(entry.alias), dataset)}
         after = self._newest(dataset, known)
         if str(last) in known or self._newest(dataset, {*known, str(last)}) != last:
@@ -91,12 +100,25 @@ class Reporter:
         if not interval.slices and not interval.watermarks:
             return False
         said = self._materializations.describe(dataset, after=after, until=last)
-        self._instance.report_runless_asset_event(
-            AssetMaterialization(
-                key_of(entry.alias), metadata=said.metadata, tags={DATA_VERSION_TAG: said.data_version.value}
-            )
-        )
+        metadata = dict(said.metadata)
+        if last != head and interval.slices:
+            # The registry has the sums of now, not of then.
+            metadata["dagster/row_count"] = interval.slices[-1].offset_interval.end + 1
+            metadata.pop("bytes", None)
+        tags = {**said.inputs, DATA_VERSION_TAG: said.data_version.value}
+        self._tell(AssetMaterialization(key_of(entry.alias), metadata=metadata, tags=tags), at)
         return True
+
+    def _tell(self, told: AssetMaterialization, at: Timestamp | None) -> None:
+        """What `report_runless_asset_event` does, which cannot tell of the past."""
+        event = DagsterEvent(
+            event_type_value=DagsterEventType.ASSET_MATERIALIZATION.value,
+            event_specific_data=StepMaterializationData(told),
+            job_name=RUNLESS_JOB_NAME,
+        )
+        self._instance.report_dagster_event(
+            event, run_id=RUNLESS_RUN_ID, log_level=logging.INFO, timestamp=_seconds(at)
+        )
 
     def _unreported(self, messages: Iterable[Message]) -> Iterable[tuple[DatasetID, Multihash | None]]:
         """Datasets with news, and up to where: a run that lives tells of what it commits after that."""
@@ -133,6 +155,12 @@ class Reporter:
             found = {head: self._index.sequence_of(tx, dataset, Multihash.parse(head)) for head in heads}
         in_chain = {head: sequence for head, sequence in found.items() if sequence is not None}
         return Multihash.parse(max(in_chain, key=in_chain.__getitem__)) if in_chain else None
+
+
+def _seconds(at: Timestamp | None) -> float | None:
+    """Since the Unix epoch; None for times that cannot be: chains come from elsewhere, too."""
+    seconds = at.ns / NANOS_PER_SECOND if at is not None else 0
+    return seconds if 0 < seconds <= time.time() else None
 
 
 def _text(said: AssetMaterialization, name: str) -> str | None:

@@ -44,6 +44,8 @@ _STATES = {
     DagsterRunStatus.CANCELED: RunState.CANCELED,
 }
 
+WORKER_DIED = "the worker process died"
+
 
 class DagsterOrchestrator:
     """Executes flows as Dagster runs (the `Orchestrator` of the flows)."""
@@ -96,7 +98,7 @@ class DagsterOrchestrator:
             case RunState.FAILED if reason := run.tags.get(TAG_STOPPED):
                 return RunStatus(state, reason)
             case RunState.FAILED if run.tags.get(TAG_LOST):
-                return RunStatus(RunState.LOST, "the worker process died")
+                return RunStatus(RunState.LOST, WORKER_DIED if run.tags[TAG_LOST] == "true" else run.tags[TAG_LOST])
             case RunState.FAILED:
                 return RunStatus(state, failure_message(self._instance, run_id))
         return RunStatus(state)

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from types import FrameType
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import structlog
 
@@ -30,6 +30,14 @@ COURTESY_SECONDS = 0.2
 IDLE_SECONDS = 5.0
 
 
+class Follower(Protocol):
+    """What follows the outbox on a thread of its own."""
+
+    def step(self) -> bool:
+        """Do what is to be done now; tells whether it pays to come back soon."""
+        ...
+
+
 class SchedulerProcess:
     """Hosts everything that follows the outbox, until SIGTERM."""
 
@@ -39,7 +47,7 @@ class SchedulerProcess:
         scheduler: FlowScheduler,
         reaper: Reaper,
         catalog: publisher.CatalogPublisher,
-        reports: reporter.Reporter,
+        reports: Follower,
         wakeups: Wakeups,
         clock: Clock,
         chores: Callable[[], object] = list,

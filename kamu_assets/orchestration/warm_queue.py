@@ -86,6 +86,12 @@ class WarmQueue:
         except IntegrityError:  # Another worker claimed a run of the same subject at the same moment.
             return None
 
+    def held(self, worker: str) -> str | None:
+        """A run that the worker has: its claim succeeded though its answer was lost, or its end could not be told."""
+        with self._database.reading() as tx:
+            mine = select(warm_runs.c.run_id).where(warm_runs.c.owner == worker).limit(1)
+            return tx.execute(mine).scalar_one_or_none()
+
     def _claim(self, tx: Transaction, worker: str) -> str | None:
         busy = select(warm_runs.c.subject).where(_claimed, warm_runs.c.subject.is_not(None))
         free = and_(warm_runs.c.owner.is_(None), or_(warm_runs.c.subject.is_(None), warm_runs.c.subject.not_in(busy)))

@@ -12,6 +12,7 @@ import structlog
 from dagster import DagsterInstance
 from dagster._utils.interrupts import capture_interrupts
 
+from kamu_assets.errors import UnavailableError
 from kamu_assets.orchestration.execution import RunExecutor
 from kamu_assets.orchestration.liveness import HEARTBEAT_SECONDS, own_identity
 from kamu_assets.orchestration.warm_queue import CANCELS_TOPIC, RUNS_TOPIC, WarmQueue
@@ -46,6 +47,8 @@ class WarmWorker:
         self._stop = threading.Event()
         self._signals = _Signals()
         self._current: str | None = None
+        # Whether the database went away before it said what became of a claim, or of the end of a run.
+        self._uncertain = False
         # Held while the current run changes, so that a cancellation never hits the next run.
         self._switching = threading.Lock()
 
@@ -75,9 +78,19 @@ class WarmWorker:
         return self._stop.is_set() or self._max_runs <= 0 or resident_bytes() > self._max_memory
 
     def _drain(self) -> None:
-        while not self._is_due() and (run_id := self._queue.claim(self._identity)):
-            self._max_runs -= 1
-            self._execute(run_id)
+        """Execute what waits; a database that is away ends this, and the next look finds out what it still has."""
+        try:
+            while not self._is_due() and (run_id := self._next()):
+                self._max_runs -= 1
+                self._execute(run_id)
+        except UnavailableError as error:
+            log.warning("worker_waits", reason=str(error))
+            self._uncertain = True
+
+    def _next(self) -> str | None:
+        held = self._queue.held(self._identity) if self._uncertain else None
+        self._uncertain = False
+        return held or self._queue.claim(self._identity)
 
     def _execute(self, run_id: str) -> None:
         with self._claimed(run_id):

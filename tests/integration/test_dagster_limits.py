@@ -1,4 +1,4 @@
-"""What limits runs: their time, the places of their engine, and the places that a node has."""
+"""What limits runs: their time, the places of their engine, the places a node has; and what is not their fault."""
 
 from __future__ import annotations
 
@@ -138,6 +138,22 @@ def test_a_run_for_a_place_that_is_not_here_is_refused_before_it_is_queued(
     assert refused.status is DagsterRunStatus.FAILURE
     assert any(said in entry.message for entry in adapter.instance.all_logs(run.run_id))
     assert not adapter.parts.queue.contains(run.run_id)
+
+
+def test_a_run_that_met_a_busy_database_is_tried_again(adapter: Adapter) -> None:
+    busy = adapter.parts.root(f"polled-busy-{uuid4().hex[:12]}")
+    adapter.parts.flows.request_run(ADMIN, busy.id)
+    adapter.settle()
+    first = adapter.run_of(busy)
+
+    adapter.scheduler.reconcile()
+    adapter.settle()
+
+    assert first.status is DagsterRunStatus.FAILURE
+    assert "database busy" in first.tags[TAG_LOST]
+    assert "database busy" in str(adapter.orchestrator.status(first.run_id).message)
+    assert flow_of(adapter, busy).attempt == 2
+    assert outcome_of(adapter, busy).kind is OutcomeKind.SUCCESS
 
 
 def test_a_derivative_waits_for_its_engine_and_lets_others_pass(adapter: Adapter) -> None:

@@ -19,6 +19,7 @@ from dagster import DagsterInstance
 from kamu_assets.clock import SystemClock
 from kamu_assets.coordinator.results import NothingToPoll, PullResult, Updated, UpToDate
 from kamu_assets.database.database import Database
+from kamu_assets.database.errors import DatabaseBusyError
 from kamu_assets.database.messages import MessageTypes
 from kamu_assets.database.outbox import Outbox
 from kamu_assets.database.wakeups import Wakeups
@@ -129,10 +130,11 @@ class Parts:
 
 
 class StandInCoordinator:
-    """Adds records to roots named `polled…`, as many to a derivative as its inputs gained; `slow`, `broken`, `once`."""
+    """Adds records to roots named `polled…`, as many to a derivative as its inputs gained; `slow`, `broken`, `busy`."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._refused: set[DatasetID] = set()
 
     def pull(self, _caller: object, dataset: DatasetID, *, run_id: str | None = None) -> PullResult:
         entry = self._parts.catalog.entry(dataset)
@@ -141,6 +143,10 @@ class StandInCoordinator:
             raise InvalidError(f"{name} is broken on purpose")
         if name.startswith("buggy"):
             raise RuntimeError(f"{name} was not expected")
+        if "busy" in name and dataset not in self._refused:
+            # The first time only.
+            self._refused.add(dataset)
+            raise DatabaseBusyError
         if "slow" in name:
             time.sleep(30)
         if entry.kind is DatasetKind.DERIVATIVE:

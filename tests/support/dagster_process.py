@@ -10,6 +10,7 @@ from kamu_assets.definitions.builder import ListedDefinitions
 from kamu_assets.orchestration.instance import open_instance
 from kamu_assets.orchestration.publisher import CatalogPublisher
 from kamu_assets.orchestration.reaper import Reaper
+from kamu_assets.orchestration.restoring import RestoringReporter
 from kamu_assets.orchestration.scheduler_process import SchedulerProcess
 from tests.support.dagster_adapter import orchestrator_of, reporter_of, scheduler_of, worker_of
 from tests.support.dagster_home import Parts, config_of
@@ -30,7 +31,7 @@ def run_scheduler(parts: Parts) -> None:
                 database=parts.database,
                 outbox=parts.outbox,
             ),
-            reports=reporter,
+            reports=RestoringReporter(instance=instance, database=parts.database, reporter=reporter, clock=parts.clock),
             wakeups=parts.wakeups,
             clock=parts.clock,
         ).main()

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Self
 
 import psycopg2
 from sqlalchemy.engine import make_url
@@ -48,6 +49,13 @@ def postgres_server() -> Iterator[str]:
         return
     with _private_server() as url:
         yield url
+
+
+@contextlib.contextmanager
+def restartable_server() -> Iterator[RestartableServer]:
+    """A server of one's own that may be stopped and started again at the same address."""
+    with _home() as home, RestartableServer(home, free_port()) as server:
+        yield server
 
 
 @contextlib.contextmanager
@@ -87,8 +95,42 @@ class Home:
         return self.folder / "data"
 
 
+class RestartableServer:
+    """Runs between `__enter__` and `__exit__`, but for the time between `stop` and `start`."""
+
+    def __init__(self, home: Home, port: int) -> None:
+        self._home = home
+        self._port = port
+        self._running = contextlib.ExitStack()
+        self.url = f"postgresql://kamu@127.0.0.1:{port}/postgres"
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Return when it answers."""
+        alive = self._running.enter_context(_process(self._home, self._port, self._home.folder / "log"))
+        if not _answers(self.url, alive):
+            msg = f"the PostgreSQL server does not start:\n{(self._home.folder / 'log').read_text()}"
+            raise NoPostgresError(msg)
+
+    def stop(self) -> None:
+        """Cut all connections, and return when it has ended."""
+        self._running.close()
+
+
 @contextlib.contextmanager
 def _private_server() -> Iterator[str]:
+    with _home() as home, _running(home) as url:
+        yield url
+
+
+@contextlib.contextmanager
+def _home() -> Iterator[Home]:
     user = "nobody" if os.geteuid() == 0 else None
     remove_abandoned()
     folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=_open_folder()))
@@ -97,8 +139,7 @@ def _private_server() -> Iterator[str]:
         (folder / "owner").write_text(str(os.getpid()))
         home = Home(folder, _programs(folder, user), user)
         _initialise(home)
-        with _running(home) as url:
-            yield url
+        yield home
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

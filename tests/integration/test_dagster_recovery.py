@@ -1,0 +1,184 @@
+"""Dagster's home is lost, or the database is away for a moment: nothing stays forgotten, nothing happens twice."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from dagster import DagsterInstance
+
+from kamu_assets.clock import ManualClock
+from kamu_assets.database.errors import DatabaseBusyError
+from kamu_assets.datasets.model import DatasetEntry
+from kamu_assets.flows.model import OutcomeKind
+from kamu_assets.odf.multihash import Multihash
+from kamu_assets.odf.timestamp import NANOS_PER_SECOND, Timestamp
+from kamu_assets.orchestration.instance import prepare
+from kamu_assets.orchestration.names import METADATA_HEAD, key_of
+from kamu_assets.orchestration.restoring import COMMITS, RestoringReporter
+from tests.support.dagster_adapter import Adapter, an_adapter
+from tests.support.dagster_home import DagsterHome, dagster_home
+from tests.support.heart import ADMIN
+
+
+def lose_dagster(home: DagsterHome) -> None:
+    """All of its files, and what a start makes anew."""
+    shutil.rmtree(home.config.dagster_home)
+    prepare(home.config)
+
+
+@contextmanager
+def restoring(home: DagsterHome) -> Iterator[tuple[Adapter, RestoringReporter]]:
+    """The node after its next start."""
+    with an_adapter(home) as adapter:
+        parts = home.parts
+        yield (
+            adapter,
+            RestoringReporter(
+                instance=adapter.instance, database=parts.database, reporter=adapter.reporter, clock=parts.clock
+            ),
+        )
+
+
+def restore(reporter: RestoringReporter) -> None:
+    while reporter.step():
+        pass
+
+
+def push(home: DagsterHome, root: DatasetEntry, *, times: int) -> list[Multihash]:
+    """As long ago as the year of the dataset's first block."""
+    return [home.parts.push(root.id) for _ in range(times)]
+
+
+def times_of(instance: DagsterInstance, entry: DatasetEntry) -> list[float]:
+    return [record.timestamp for record in instance.fetch_materializations(key_of(entry.alias), limit=50).records]
+
+
+def test_every_dataset_is_told_of_again_with_its_last_commits(tmp_path: Path) -> None:
+    with dagster_home(tmp_path) as home:
+        root = home.parts.root("root")
+        derivative = home.parts.derivative("derivative", root)
+        heads = push(home, root, times=COMMITS + 2)
+        with an_adapter(home):
+            pass
+        lose_dagster(home)
+
+        with restoring(home) as (adapter, reporter):
+            assert adapter.materializations(root) == []
+            restore(reporter)
+            of_root, of_derivative = adapter.materializations(root), adapter.materializations(derivative)
+            times = times_of(adapter.instance, root)
+
+        assert [said[METADATA_HEAD] for said in reversed(of_root)] == [str(head) for head in heads[-COMMITS:]]
+        # What came before is told with the first of them.
+        assert [said["offsets"] for said in reversed(of_root)][:2] == ["[0, 29]", "[30, 39]"]
+        assert [said["dagster/row_count"] for said in reversed(of_root)][-2:] == [60, 70]
+        assert of_derivative[0][METADATA_HEAD] == str(home.parts.chains.head(derivative.id))
+        # Shown when it happened, not when it was told.
+        assert all(at < time.time() - 60 for at in times)
+
+
+def test_history_is_restored_once(tmp_path: Path) -> None:
+    with dagster_home(tmp_path) as home:
+        root = home.parts.root("root")
+        push(home, root, times=3)
+        with restoring(home) as (adapter, reporter):
+            restore(reporter)
+            before = adapter.materializations(root)
+            adapter.instance.wipe_assets([key_of(root.alias)])
+
+        with restoring(home) as (adapter, reporter):
+            assert not reporter.step()
+            assert adapter.materializations(root) == []
+
+        assert len(before) == 1
+
+
+def test_a_restoration_that_was_cut_off_tells_nothing_twice(tmp_path: Path) -> None:
+    with dagster_home(tmp_path) as home:
+        roots = [home.parts.root(f"root-{number}") for number in range(3)]
+        for root in roots:
+            push(home, root, times=2)
+        with an_adapter(home):
+            pass
+        lose_dagster(home)
+        with restoring(home) as (adapter, reporter):
+            reporter._tell(roots[0].id)
+
+        with restoring(home) as (adapter, reporter):
+            restore(reporter)
+            told = [len(adapter.materializations(root)) for root in roots]
+
+        assert told == [2, 2, 2]
+
+
+def test_what_is_committed_meanwhile_is_left_to_who_commits_it(tmp_path: Path) -> None:
+    with dagster_home(tmp_path) as home:
+        root = home.parts.root("root")
+        push(home, root, times=2)
+        with an_adapter(home):
+            pass
+        lose_dagster(home)
+        with an_adapter(home) as adapter:
+            before = ManualClock(Timestamp(home.parts.chains.state(root.id).system_time.ns - NANOS_PER_SECOND))  # type: ignore[union-attr] # it has blocks
+            reporter = RestoringReporter(
+                instance=adapter.instance, database=home.parts.database, reporter=adapter.reporter, clock=before
+            )
+            restore(reporter)
+            assert adapter.materializations(root) == []
+
+
+def test_a_flow_whose_run_was_lost_runs_once_more(tmp_path: Path) -> None:
+    with dagster_home(tmp_path) as home:
+        with an_adapter(home) as adapter:
+            polled = adapter.polled_root()
+            home.parts.flows.request_run(ADMIN, polled.id)
+            adapter.scheduler.step()
+            home.parts.queue.claim("dead-host:1:1")
+        lose_dagster(home)
+
+        with home.instance() as instance:
+            assert instance.get_runs() == []
+        with restoring(home) as (adapter, reporter):
+            adapter.reaper.bury_lost()
+            adapter.scheduler.reconcile()
+            adapter.settle()
+            restore(reporter)
+            told = adapter.materializations(polled)
+
+        (flow,) = home.parts.flows_of(polled.id)
+        assert flow.outcome is not None
+        assert flow.outcome.kind is OutcomeKind.SUCCESS
+        assert [said["offsets"] for said in told] == ["[0, 9]"]
+
+
+@pytest.mark.parametrize("method", ["claim", "done"])
+def test_a_worker_keeps_its_run_when_the_database_leaves_before_it_answers(
+    adapter: Adapter, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    polled = adapter.polled_root()
+    adapter.parts.flows.request_run(ADMIN, polled.id)
+    adapter.scheduler.step()
+    queue = adapter.parts.queue
+    answer = getattr(queue, method)
+
+    def leave(subject: str) -> None:
+        monkeypatch.undo()
+        if method == "claim":
+            answer(subject)
+        raise DatabaseBusyError
+
+    monkeypatch.setattr(queue, method, leave)
+    adapter.work()
+    assert queue.contains(adapter.run_of(polled).run_id)
+
+    adapter.settle()
+
+    assert not queue.contains(adapter.run_of(polled).run_id)
+    assert len(adapter.materializations(polled)) == 1
+    (flow,) = adapter.parts.finished(polled.id)
+    assert (flow.outcome and flow.outcome.kind, flow.attempt) == (OutcomeKind.SUCCESS, 1)
