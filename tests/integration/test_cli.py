@@ -320,7 +320,6 @@ def test_a_home_that_is_no_folder_is_told(home: Home) -> None:
         (("sql", "selec 1"), "sql parser error"),
         (("sql", "select * from nope"), "table 'kamu.kamu.nope' not found; `kamu-node list` shows"),
         (("sql", "select 1", "--format", "xml"), "unknown format 'xml'"),
-        (("add",), "name manifest files"),
         (("add", "nope.yaml"), "nope.yaml: No such file"),
         (("add", "manifests"), "use --recursive"),
         (("add", "manifests/other.yaml"), "other.yaml: "),

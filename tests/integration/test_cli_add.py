@@ -160,3 +160,9 @@ def test_rows_for_scripts_tell_files_from_datasets(home: Home) -> None:
     assert done.code == 1
     assert '"file": "https://example.com/b.yaml", "result": "failed"' in done.out
     assert '"dataset": "one", "result": "added", "id": "did:odf:fed01' in done.out
+
+
+def test_nothing_to_add_makes_no_sense(home: Home) -> None:
+    done = home.run("add")
+
+    assert (done.code, done.told) == (2, "error: name manifest files, or use --stdin\n")
