@@ -88,7 +88,7 @@ def test_a_query_without_end_is_ended_while_others_are_answered(impatient: Readi
         "'../../node.db'",
     ],
 )
-def test_there_are_no_files_to_read(reading: Reading, call: str) -> None:
+def test_there_are_no_files_to_read(reading: Reading, call: str) -> None:  # SE-12
     with pytest.raises(InvalidQueryError, match=r"^(table|table function) '[^']+' not found"):
         reading.query(f"select * from {call}")
 

@@ -20,7 +20,7 @@ def catalogs() -> int:
 
 
 @pytest.mark.parametrize("sql", ["select 1", "select 1/0", "select nope", "select * from nope", "selec"])
-def test_no_query_leaves_its_catalog_behind(monkeypatch: pytest.MonkeyPatch, sql: str) -> None:
+def test_no_query_leaves_its_catalog_behind(monkeypatch: pytest.MonkeyPatch, sql: str) -> None:  # KA-09
     # Sessions and catalogs that hold each other are never freed.
     monkeypatch.setattr(tables, "ask", lambda _: None)
 

@@ -59,7 +59,7 @@ def test_a_key_that_comes_back_is_there_again(reading: Reading, name: str) -> No
     assert rows == [{"level": 2, "station": "a"}, {"level": 3, "station": None}]
 
 
-def test_a_state_of_the_past_is_that_of_its_block(reading: Reading) -> None:
+def test_a_state_of_the_past_is_that_of_its_block(reading: Reading) -> None:  # VC-13
     entry = changing(reading, [(ADDED, "a", 1)])
     before = reading.heart.chains.head(entry.id)
     reading.write(entry, [(FROM, "a", 1), (TO, "a", 2)])
