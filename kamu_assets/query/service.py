@@ -1,7 +1,7 @@
 """The use cases of reading: a query, and the newest rows of a dataset."""
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Final
 
@@ -11,15 +11,17 @@ from kamu_assets.datasets.damaged_slices import StoredSlice, bad_slices_blamed
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.datasets.past import PastStates
 from kamu_assets.datasets.service import Datasets
+from kamu_assets.engines.worker_limits import WorkerLimits
 from kamu_assets.engines.workers import WorkerPool
 from kamu_assets.errors import InvalidError
 from kamu_assets.monitoring import metrics
 from kamu_assets.odf.identity import DatasetRef
 from kamu_assets.query.catalog import QueryCatalog
+from kamu_assets.query.exports import ExportJob, ExportRequest, ExportResult
 from kamu_assets.query.model import DataFormat, PinnedDataset, QueryRequest, QueryResponse
 from kamu_assets.query.requests import AnswerShape, JobAnswer, QueryJob, TailJob
 from kamu_assets.query.table_specs import TableSpecs
-from kamu_assets.query.worker_jobs import run_query, run_tail
+from kamu_assets.query.worker_jobs import run_export, run_query, run_tail
 from kamu_assets.storage.volumes import Volumes
 
 DEFAULT_LIMIT: Final = 100
@@ -70,6 +72,26 @@ class QueryService:
         with bad_slices_blamed(lambda: self._slices(catalog.read)):
             answer = self._pool.run(run_query, job, on_ask=catalog.answer, cancel=cancel)
         return _response(answer, shape, catalog.pinned)
+
+    def export(
+        self,
+        caller: Caller,
+        request: ExportRequest,
+        *,
+        on_progress: Callable[[int], None] | None = None,
+        cancel: threading.Event | None = None,
+    ) -> ExportResult:
+        """Write all rows of a query to files; `on_progress` is told how many are written."""
+        catalog = QueryCatalog(
+            caller, datasets=self._datasets, chains=self._chains, past=self._past, tables=self._tables
+        )
+        job = ExportJob(request, self._memory_bytes)
+        # Whoever exports waits for all of it, and can cancel.
+        limits = WorkerLimits(memory_bytes=self._memory_bytes, time_seconds=_EXPORT_SECONDS)
+        with bad_slices_blamed(lambda: self._slices(catalog.read)):
+            return self._pool.run(
+                run_export, job, limits=limits, on_progress=on_progress, on_ask=catalog.answer, cancel=cancel
+            )
 
     def tail(
         self,

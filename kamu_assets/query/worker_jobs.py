@@ -1,5 +1,6 @@
 """What queries have worker processes do. Importing this module loads no engine: a job loads what it needs."""
 
+from kamu_assets.query.exports import ExportJob, ExportResult
 from kamu_assets.query.requests import JobAnswer, QueryJob, TailJob
 
 
@@ -15,3 +16,10 @@ def run_tail(job: TailJob) -> JobAnswer:
     from kamu_assets.query.job import answer_tail
 
     return answer_tail(job)
+
+
+def run_export(job: ExportJob) -> ExportResult:
+    """Write the rows of a query to files."""
+    from kamu_assets.query.export_job import write_export
+
+    return write_export(job)
