@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from kamu_api.cli import status_commands
 from kamu_api.cli.options import AsJson, Home, local_node
 from kamu_api.cli.output import console, print_json, progress_bar, say
 
@@ -12,6 +13,7 @@ def register(app: typer.Typer) -> None:
     app.command()(up)
     app.command()(down)
     app.command()(init)
+    status_commands.register(app)
     app.command()(migrate)
     app.command()(doctor)
     app.command("process", hidden=True)(process)

@@ -1,0 +1,81 @@
+"""What can be said of a node at one moment."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessStatus:
+    """One that the supervisor keeps alive, with the workers it has started."""
+
+    name: str
+    pid: int
+    uptime_seconds: float
+    memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class PortStatus:
+    name: str
+    address: str
+    # Whether somebody listens.
+    is_open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FailedFlow:
+    dataset: str
+    finished_at: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumerStatus:
+    """Who follows the outbox, and how far behind it is."""
+
+    name: str
+    pending: int
+    # Since the last success.
+    failures: int
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DiskStatus:
+    path: str
+    free_bytes: int
+    total_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkStatus:
+    """What the database knows."""
+
+    datasets: int
+    waiting: int
+    running: int
+    # In the last 24 hours; the latest of them.
+    failed: int
+    failures: Sequence[FailedFlow]
+    consumers: Sequence[ConsumerStatus]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStatus:
+    home: str
+    # The supervisor, if the node runs.
+    pid: int | None
+    # Why it is not ready, if it runs and is not.
+    reason: str | None
+    processes: Sequence[ProcessStatus]
+    ports: Sequence[PortStatus]
+    # None, and why, where the database does not answer.
+    work: WorkStatus | None
+    no_work: str | None
+    disks: Sequence[DiskStatus]
+    versions: Mapping[str, str]
+
+    @property
+    def is_well(self) -> bool:
+        """Whether it runs and is ready."""
+        return self.pid is not None and self.reason is None

@@ -1,0 +1,66 @@
+"""What the database of a node knows of its work; the node need not run."""
+
+from kamu_api.cli.status_model import ConsumerStatus, FailedFlow, WorkStatus
+from kamu_assets.errors import NotFoundError
+from kamu_assets.monitoring.secrets import SecretHider
+from kamu_assets.node import Node
+from kamu_assets.odf.timestamp import NANOS_PER_SECOND, Timestamp
+from kamu_assets.settings import Settings, secret_values
+
+_LATELY_SECONDS = 24 * 3600
+_SHOWN_FAILURES = 5
+
+
+class NoNodeError(NotFoundError):
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(f"there is no node in {settings.home} yet; `kamu-node up` makes one")
+
+
+def work_of(settings: Settings) -> WorkStatus:
+    """Counts of now; the database is neither made nor changed."""
+    if settings.database.url is None and not (settings.home / "node.db").exists():
+        raise NoNodeError(settings)
+    node = Node(settings)
+    try:
+        node.database.require_current()
+        return _work(node, SecretHider(secret_values(settings)))
+    finally:
+        node.close()
+
+
+def _work(node: Node, hider: SecretHider) -> WorkStatus:
+    caller = node.auth.admin_caller()
+    names = {entry.id: str(entry.alias) for entry in node.datasets.list(caller)}
+    load = node.flows.load()
+    since = Timestamp(node.clock.now().ns - _LATELY_SECONDS * NANOS_PER_SECOND)
+    failed = node.flows.failed_since(since)
+    failures = [
+        FailedFlow(
+            dataset=names.get(flow.dataset_id, str(flow.dataset_id)),
+            finished_at=str(flow.finished_at),
+            message=hider.hide(flow.outcome.message or "") if flow.outcome else "",
+        )
+        for flow in failed[:_SHOWN_FAILURES]
+    ]
+    return WorkStatus(
+        datasets=len(names),
+        waiting=load.waiting,
+        running=load.running,
+        failed=len(failed),
+        failures=failures,
+        consumers=_consumers(node, hider),
+    )
+
+
+def _consumers(node: Node, hider: SecretHider) -> list[ConsumerStatus]:
+    with node.database.reading() as tx:
+        last, consumers = node.outbox.last(tx), node.outbox.consumers(tx)
+    return [
+        ConsumerStatus(
+            name=one.name,
+            pending=max(0, last - one.position),
+            failures=one.attempts,
+            error=hider.hide(one.last_error) if one.last_error else None,
+        )
+        for one in consumers
+    ]
