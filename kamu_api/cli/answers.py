@@ -3,31 +3,38 @@
 import csv
 import json
 import sys
-from typing import Any
+from typing import Any, Final
 
-from kamu_api.cli.output import number_text, print_json, print_rows, remark
+from kamu_api.cli.output import cell_text, number_text, print_json, print_rows, remark
 from kamu_assets.errors import InvalidError
 from kamu_assets.query.model import QueryResponse
 
-FORMATS = ("table", "json", "ndjson", "csv")
+FORMATS: Final = ("table", "csv", "json", "json-soa", "json-aoa", "ndjson", "parquet", "markdown")
+# Rows of a table that is a text, too: numbers that JSON does not have can be shown.
+_FOR_PEOPLE: Final = ("table", "csv", "markdown")
+_FILES_ONLY: Final = ("parquet",)
 
 
-def known_format(text: str, *, as_json: bool) -> str:
+def known_format(text: str, *, as_json: bool, without: tuple[str, ...] = ()) -> str:
     """How to print; told before a long query rather than after it."""
-    if text not in FORMATS:
-        raise InvalidError(f"unknown format {text!r}; there are {', '.join(FORMATS)}")
+    known = [form for form in FORMATS if form not in without]
+    if text not in known:
+        raise InvalidError(f"unknown format {text!r}; there are {', '.join(known)}")
     return "json" if as_json else text
+
+
+def printable_format(text: str, *, as_json: bool) -> str:
+    """The same where no file can be written."""
+    return known_format(text, as_json=as_json, without=_FILES_ONLY)
 
 
 def is_for_people(form: str) -> bool:
     """Whether numbers that JSON does not have can be shown."""
-    return form in ("table", "csv")
+    return form in _FOR_PEOPLE
 
 
-def query_text(argument: str | None) -> str:
-    """The query that was typed, or standard input."""
-    if argument is not None:
-        return argument
+def query_text() -> str:
+    """What standard input asks."""
     try:
         return sys.stdin.buffer.read().decode()
     except UnicodeDecodeError as error:
@@ -38,11 +45,18 @@ def print_answer(answer: QueryResponse, form: str) -> None:
     """Rows (as arrays) in one of `FORMATS`."""
     names = list(answer.columns)
     rows: list[list[Any]] = answer.rows()
-    if form == "csv":
-        writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerows([names, *([_csv_cell(value) for value in row] for row in rows)])
-    else:
-        _print_structs(names, rows, form)
+    match form:
+        case "csv":
+            writer = csv.writer(sys.stdout, lineterminator="\n")
+            writer.writerows([names, *([_csv_cell(value) for value in row] for row in rows)])
+        case "markdown":
+            _print_markdown(names, rows)
+        case "json-aoa":
+            print_json(rows)
+        case "json-soa":
+            print_json({name: [row[place] for row in rows] for place, name in enumerate(names)})
+        case _:
+            _print_structs(names, rows, form)
 
 
 def tell_if_cut(answer: QueryResponse) -> None:
@@ -65,6 +79,18 @@ def _print_structs(names: list[str], rows: list[list[Any]], form: str) -> None:
                 remark("no rows")
         case _:
             remark("no rows and no columns yet")
+
+
+def _print_markdown(names: list[str], rows: list[list[Any]]) -> None:
+    """A table as GitHub's Markdown has it."""
+    lines = [names, ["---"] * len(names), *([_markdown_cell(value) for value in row] for row in rows)]
+    for line in lines:
+        print(f"| {' | '.join(line)} |")
+
+
+def _markdown_cell(value: Any) -> str:
+    text = cell_text(value).replace("\\[", "[")
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\r", "").replace("\n", "<br>")
 
 
 def _csv_cell(value: Any) -> Any:

@@ -26,6 +26,7 @@ from kamu_assets.storage.volumes import Volumes
 
 DEFAULT_LIMIT: Final = 100
 _MAX_SKIP: Final = 2**63 - 1
+_EXPORT_SECONDS: Final = 86_400.0
 
 
 class InvalidPageError(InvalidError):

@@ -7,7 +7,7 @@ import pytest
 
 HEAVY = (
     *("pyarrow", "numpy", "datafusion", "dagster", "sqlalchemy", "kamu_assets.odf.identity"),
-    *("fastapi", "polars", "boto3", "strawberry"),
+    *("fastapi", "polars", "boto3", "strawberry", "prompt_toolkit", "ruamel.yaml"),
 )
 _PROGRAM = """
 import sys
@@ -30,7 +30,7 @@ print("loaded:", *(name for name in {heavy!r} if name in sys.modules))
         *([command, "--help"] for command in ("show", "delete", "rename", "verify", "completions", "init")),
         ["trigger", "set", "--help"],
         ["config", "set", "--help"],
-        ["new", "--help"],
+        *([command, "--help"] for command in ("new", "export")),
         *(["inspect", command, "--help"] for command in ("lineage", "query", "schema")),
     ],
     ids=" ".join,
