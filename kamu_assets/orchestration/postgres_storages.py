@@ -12,7 +12,7 @@ from dagster._serdes.config_class import ConfigurableClassData
 from dagster_postgres.event_log import PostgresEventLogStorage
 from dagster_postgres.run_storage import PostgresRunStorage
 from dagster_postgres.schedule_storage import PostgresScheduleStorage
-from sqlalchemy import create_engine, inspect, make_url, text
+from sqlalchemy import URL, create_engine, inspect, make_url, text
 from sqlalchemy.pool import NullPool
 from sqlalchemy.schema import CreateSchema
 
@@ -24,7 +24,7 @@ _CONFIG: Final[UserConfigSchema] = {"url_file": StringSource}
 
 def create_schema(url: str) -> None:
     """Make room for Dagster's tables, where there is none."""
-    engine = create_engine(url, poolclass=NullPool)
+    engine = create_engine(_driven(url), poolclass=NullPool)
     with engine.begin() as connection:
         # Two nodes may meet a fresh database.
         connection.execute(text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": f"schema {SCHEMA}"})
@@ -72,8 +72,13 @@ class PostgresSchedules(PostgresScheduleStorage):
         return cls(_address(config_value), inst_data=inst_data)
 
 
+def _driven(url: str) -> URL:
+    """With the driver that is here, whichever SQLAlchemy would take for a URL that names none."""
+    return make_url(url).set(drivername="postgresql+psycopg2")
+
+
 def _address(config: dict[str, str]) -> str:
-    url = make_url(Path(config["url_file"]).read_text(encoding="utf-8").strip())
+    url = _driven(Path(config["url_file"]).read_text(encoding="utf-8").strip())
     if "options" not in url.query:
         # Whoever gives options of his own says there where the tables are.
         url = url.update_query_dict({"options": f"-csearch_path={SCHEMA}"})
