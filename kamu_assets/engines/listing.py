@@ -29,13 +29,15 @@ def listing(
     *,
     schema: pa.Schema | None = None,
     sorted_by: str | None = None,
+    hides_nan: bool | None = None,
 ) -> datafusion.DataFrame:
     """One native scan over `paths`, in their order. Without `schema` that of the first file holds for all.
 
-    `sorted_by` is a promise: rows of every file are in this order, and files do not overlap.
+    `sorted_by` is a promise: rows of every file are in this order, and files do not overlap. `hides_nan` is what
+    `may_hide_nan` would say, where footers are known already.
     """
     check_present(paths)
-    if may_hide_nan(paths, schema=schema):
+    if may_hide_nan(paths, schema=schema) if hides_nan is None else hides_nan:
         trust_no_bounds(context)
     template = context.read_parquet(
         paths[0], schema=schema, file_extension="", file_sort_order=[[sorted_by]] if sorted_by else None
@@ -76,10 +78,15 @@ def _may_hide_nan(path: str) -> bool:
     except (OSError, pa.ArrowException):
         # Whoever reads it will say what is wrong with it.
         return True
+    return tells_bounds_of_floats(found)
+
+
+def tells_bounds_of_floats(footer: pq.FileMetaData) -> bool:
+    """Whether a footer has bounds that leave NaN out."""
     return any(
         chunk.physical_type in _FLOATS and chunk.is_stats_set
-        for group in (found.row_group(index) for index in range(found.num_row_groups))
-        for chunk in (group.column(index) for index in range(found.num_columns))
+        for group in (footer.row_group(index) for index in range(footer.num_row_groups))
+        for chunk in (group.column(index) for index in range(footer.num_columns))
     )
 
 

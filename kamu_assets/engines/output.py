@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
+import datafusion
 import numpy as np
 import pyarrow as pa
 import pyarrow.types as pt
@@ -13,7 +14,8 @@ from kamu_assets.odf.data import DatasetVocabulary, OffsetInterval
 from kamu_assets.odf.timestamp import Timestamp
 
 _MILLIS: Final = pa.timestamp("ms", "UTC")
-_ARROW_MILLIS: Final = """'Timestamp(Millisecond, Some("UTC"))'"""
+# As SQL calls them.
+_ARROW_NAMES: Final = {_MILLIS: """'Timestamp(Millisecond, Some("UTC"))'""", pa.int32(): "'Int32'"}
 _APPEND: Final = 0
 
 
@@ -22,7 +24,7 @@ class OutputColumns:
     """Which columns a query gives, and the slice they become."""
 
     names: tuple[str, ...]
-    casts: tuple[str | None, ...]
+    casts: tuple[pa.DataType | None, ...]
     has_operation: bool
     slice_schema: pa.Schema
     vocab: DatasetVocabulary
@@ -65,8 +67,17 @@ def output_query(columns: OutputColumns, table: str) -> str:
     parts = []
     for name, cast in zip(columns.names, columns.casts, strict=True):
         column = quoted(name)
-        parts.append(f"arrow_cast({column}, {cast}) AS {column}" if cast else column)
+        parts.append(f"arrow_cast({column}, {_ARROW_NAMES[cast]}) AS {column}" if cast else column)
     return f"SELECT {', '.join(parts)} FROM {table}"
+
+
+def output_frame(columns: OutputColumns, rows: datafusion.DataFrame) -> datafusion.DataFrame:
+    """What `output_query` selects, planned without SQL."""
+    found = []
+    for name, cast in zip(columns.names, columns.casts, strict=True):
+        column = datafusion.col(quoted(name))
+        found.append(column.cast(cast).alias(name) if cast else column)
+    return rows.select(*found)
 
 
 def _check(schema: pa.Schema, vocab: DatasetVocabulary) -> None:
@@ -94,11 +105,11 @@ def _is_operation(data_type: pa.DataType) -> bool:
     return bool(pt.is_integer(data_type) and data_type not in (pa.int64(), pa.uint64()))
 
 
-def _cast(field: pa.Field, vocab: DatasetVocabulary) -> str | None:
+def _cast(field: pa.Field, vocab: DatasetVocabulary) -> pa.DataType | None:
     if field.name == vocab.operation_type_column:
-        return "'Int32'"
+        return pa.int32()
     if pt.is_timestamp(field.type) and field.type != _MILLIS:
-        return _ARROW_MILLIS
+        return _MILLIS
     return None
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
+import datafusion
 import pyarrow as pa
 
 from kamu_assets.engines.engine import InvalidQuery, TransformResponse, TransformSuccess
@@ -15,7 +16,7 @@ from kamu_assets.engines.incremental.run import output_watermark, run
 from kamu_assets.engines.incremental.types import plain_schema, plain_table
 from kamu_assets.engines.incremental.work import Outcome, Work
 from kamu_assets.engines.job import TransformJob, answer
-from kamu_assets.engines.output import OutputColumns, output_query
+from kamu_assets.engines.output import OutputColumns, output_frame, output_query
 from kamu_assets.engines.result import take_rows
 from kamu_assets.engines.session import quoted
 from kamu_assets.engines.sql_guard import plan_query
@@ -52,10 +53,17 @@ def _transform(job: TransformJob) -> TransformSuccess:
     return replace(written, new_watermark=watermark, late_rows=outcome.late_rows)
 
 
+def _planned(context: datafusion.SessionContext, columns: OutputColumns) -> datafusion.DataFrame:
+    if len(set(columns.names)) == len(columns.names):
+        return output_frame(columns, context.table(quoted(_OUTPUT)))
+    # It says what is wrong with them.
+    return plan_query(context, output_query(columns, quoted(_OUTPUT)))
+
+
 def _batches(outcome: Outcome, columns: OutputColumns, *, is_ordered: bool) -> Iterator[pa.RecordBatch]:
     """Rows with the columns of a slice, put in order unless they are."""
     outcome.context.register_view(quoted(_OUTPUT), outcome.rows)
-    frame = plan_query(outcome.context, output_query(columns, quoted(_OUTPUT)))
+    frame = _planned(outcome.context, columns)
     if not is_ordered:
         rows = plain_table(frame.collect(), frame.schema())
         yield from in_total_order(rows, columns.vocab.event_time_column).to_batches(max_chunksize=_BATCH_ROWS)

@@ -13,7 +13,8 @@ import pyarrow.types as pt
 
 from kamu_assets.engines.engine import TransformRequestInput
 from kamu_assets.engines.incremental.blocks import NEVER, watermarks_before
-from kamu_assets.engines.listing import check_present, listing, schema_from_ipc
+from kamu_assets.engines.incremental.types import with_text_views
+from kamu_assets.engines.listing import check_present, listing, schema_from_ipc, tells_bounds_of_floats
 from kamu_assets.engines.session import between, empty_frame
 
 _MILLIS: Final = pa.timestamp("ms", "UTC")
@@ -33,6 +34,7 @@ class Slice:
     system_time: int
     oldest: int | None
     has_nulls: bool
+    hides_nan: bool
 
 
 class NewRows:
@@ -71,24 +73,27 @@ class NewRows:
         marks = [np.full(offsets.size, before) for offsets, before in zip(found, self._before, strict=True)]
         return np.concatenate([NONE_LATE, *found]), np.concatenate([NONE_LATE, *marks])
 
-    def frame(self, context: datafusion.SessionContext, slices: Sequence[Slice]) -> datafusion.DataFrame:
-        """Rows of these slices in offset order."""
+    def frame(
+        self, context: datafusion.SessionContext, slices: Sequence[Slice], *, text_views: bool = False
+    ) -> datafusion.DataFrame:
+        """Rows of these slices in offset order; with `text_views` texts stay where they were read."""
         interval = self.entry.offset_interval
         if not slices or interval is None:
             return empty_frame(context, self.schema)
-        rows = listing(context, [one.path for one in slices], schema=self.schema)
+        schema = with_text_views(self.schema) if text_views else self.schema
+        hides_nan = any(one.hides_nan for one in slices)
+        rows = listing(context, [one.path for one in slices], schema=schema, hides_nan=hides_nan)
         if sum(one.rows for one in self.slices) == interval.end - interval.start + 1:
             return rows
         return rows.filter(between(self.entry.vocab.offset_column, interval.start, interval.end))
 
     def parted(
-        self, context: datafusion.SessionContext, slices: Sequence[Slice], late: Offsets
+        self, context: datafusion.SessionContext, slices: Sequence[Slice], late: Offsets, *, text_views: bool = False
     ) -> tuple[datafusion.DataFrame, datafusion.DataFrame]:
         """Rows of these slices that are in time, and those that are late."""
-        rows = self.frame(context, slices)
         if not late.size:
-            return rows, empty_frame(context, self.schema)
-        table = rows.to_arrow_table()
+            return self.frame(context, slices, text_views=text_views), empty_frame(context, self.schema)
+        table = self.frame(context, slices).to_arrow_table()
         is_late = np.isin(table[self.entry.vocab.offset_column].to_numpy(), late)
         return _as_frame(context, table.filter(pa.array(~is_late))), _as_frame(context, table.filter(pa.array(is_late)))
 
@@ -133,6 +138,7 @@ def _slice(path: str, entry: TransformRequestInput) -> Slice:
         system_time=moment,
         oldest=min(part.min_raw for part in times) if known and all(map(_is_in_millis, times)) else None,
         has_nulls=not known or any(part.null_count for part in times),
+        hides_nan=tells_bounds_of_floats(footer),
     )
 
 

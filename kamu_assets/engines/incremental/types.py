@@ -15,6 +15,11 @@ def plain(data_type: pa.DataType) -> pa.DataType:
     return data_type
 
 
+def with_text_views(schema: pa.Schema) -> pa.Schema:
+    """The same columns for a reader that is to leave texts where they are."""
+    return pa.schema([field.with_type(pa.string_view()) if pt.is_string(field.type) else field for field in schema])
+
+
 def plain_schema(schema: pa.Schema) -> pa.Schema:
     """A schema of plain types without metadata."""
     return pa.schema([pa.field(field.name, plain(field.type), field.nullable) for field in schema])

@@ -29,16 +29,16 @@ MILLIS: Final = pa.timestamp("ms", "UTC")
 _PICKING: Final = ("min", "max", "first_value", "last_value")
 
 
-def with_windows(context: datafusion.SessionContext, table: str, tumble: Tumble) -> datafusion.DataFrame:
-    """A table with the start and the end of each row's window."""
-    moment = f"""arrow_cast({quoted(tumble.time)}, 'Timestamp(Millisecond, Some("UTC"))')"""
-    millis, size = f"arrow_cast({moment}, 'Int64')", tumble.millis
-    # A remainder has the sign of the dividend, and there are times before 1970.
-    start = f"({millis} - (({millis} % {size}) + {size}) % {size})"
-    as_time = """'Timestamp(Millisecond, Some("UTC"))'"""
-    return context.sql(
-        f"SELECT *, arrow_cast({start}, {as_time}) AS {quoted(tumble.start)}, "
-        f"arrow_cast({start} + {size}, {as_time}) AS {quoted(tumble.end)} FROM {quoted(table)}"
+def with_windows(rows: datafusion.DataFrame, tumble: Tumble, *, after_epoch: bool = False) -> datafusion.DataFrame:
+    """Rows with the start and the end of their windows; `after_epoch` if no time is before 1970."""
+    size = datafusion.lit(pa.scalar(tumble.millis, pa.int64()))
+    millis = datafusion.col(quoted(tumble.time)).cast(MILLIS).cast(pa.int64())
+    # A remainder has the sign of the dividend.
+    start = millis - (millis % size if after_epoch else ((millis % size) + size) % size)
+    return rows.select(
+        *(datafusion.col(quoted(name)) for name in rows.schema().names),
+        start.cast(MILLIS).alias(tumble.start),
+        (start + size).cast(MILLIS).alias(tumble.end),
     )
 
 
@@ -133,6 +133,13 @@ class WindowQuery:
             for index, aggregate in enumerate(self.aggregates)
             for part, partial in enumerate(aggregate.partials())
         ]
+
+    @cached_property
+    def leaves_texts_alone(self) -> bool:
+        """Whether it makes no difference how texts are kept in memory: nothing is computed from them."""
+        used = [*self.groups, *(aggregate.argument for aggregate in self.aggregates)]
+        is_all_read = self.where is not None and self.where.condition is None
+        return is_all_read and all(one.variant_name() in ("Column", "Literal") for one in used)
 
     @cached_property
     def relation(self) -> str | None:

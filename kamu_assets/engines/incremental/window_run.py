@@ -23,11 +23,13 @@ def run_windows(work: Work, step: Step, query: WindowQuery, state: State) -> Out
     new = work.news(work.shape.source, state)
     size = query.tumble.millis
     late = new.late(lambda before: before - before % size)
+    text_views = query.leaves_texts_alone and not work.shape.before
     windows, late_rows = state.table(_WINDOWS, state_schema(query)), 0
     for chunk in new.chunks():
         context = work.context()
-        in_time, too_late = new.parted(context, chunk, late)
-        added = additions(query, _rows(work, step, query, in_time, context))
+        in_time, too_late = new.parted(context, chunk, late, text_views=text_views)
+        after_epoch = all(one.oldest is not None and one.oldest >= 0 for one in chunk)
+        added = additions(query, _rows(work, step, query, in_time, context, after_epoch=after_epoch))
         windows = fold(query, context, windows, added)
         if late.size:
             late_rows += _rows(work, step, query, too_late, work.context()).count()
@@ -37,11 +39,17 @@ def run_windows(work: Work, step: Step, query: WindowQuery, state: State) -> Out
 
 
 def _rows(
-    work: Work, step: Step, query: WindowQuery, rows: datafusion.DataFrame, context: datafusion.SessionContext
+    work: Work,
+    step: Step,
+    query: WindowQuery,
+    rows: datafusion.DataFrame,
+    context: datafusion.SessionContext,
+    *,
+    after_epoch: bool = False,
 ) -> datafusion.DataFrame:
     """What of these rows of the input reaches the windows."""
     work.register(context, rows)
-    extended = with_windows(context, step.source, query.tumble)
+    extended = with_windows(context.table(quoted(step.source)), query.tumble, after_epoch=after_epoch)
     context.deregister_table(quoted(step.source))
     context.register_view(quoted(step.source), extended)
     return query.rows_of(context, step.query.sql)

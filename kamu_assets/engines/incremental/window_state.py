@@ -53,7 +53,7 @@ def _regrouped(query: WindowQuery, rows: datafusion.DataFrame) -> pa.Table | Non
     schema = state_schema(query)
     groups = [datafusion.col(quoted(name)) for name in schema.names[: 1 + len(query.keys)]]
     columns = {name: datafusion.col(quoted(name)) for name in schema.names[len(groups) :]}
-    folds = [partial.folded(columns[name]).alias(name) for name, _, partial in query.partials]
+    folds = [partial.regrouped(columns[name]).alias(name) for name, _, partial in query.partials]
     # A sum with a NaN is NaN (so is one of both infinities, which costs time only); adding up is cheaper than looking.
     sums = [
         functions.sum(columns[name]).alias(f"sum {name}")
@@ -79,12 +79,20 @@ def fold(query: WindowQuery, context: datafusion.SessionContext, state: pa.Table
     schema = state_schema(query)
     rows = [*state.to_batches(), *added.to_batches()]
     context.register_record_batches(quoted(_FOLD), [rows or [empty_batch(schema)]])
-    groups = ", ".join(quoted(name) for name in schema.names[: 1 + len(query.keys)])
-    folds = [f"{partial.fold.format(quoted(name))} AS {quoted(name)}" for name, _, partial in query.partials]
-    frame = context.sql(f"SELECT {', '.join([groups, *folds])} FROM {quoted(_FOLD)} GROUP BY {groups}")
+    frame = _folded(query, context, schema)
     found = pa.Table.from_batches(frame.collect(), schema=frame.schema()).cast(schema)
     context.deregister_table(quoted(_FOLD))
     return found
+
+
+def _folded(query: WindowQuery, context: datafusion.SessionContext, schema: pa.Schema) -> datafusion.DataFrame:
+    names = [quoted(name) for name in schema.names[: 1 + len(query.keys)]]
+    if all(partial.can_regroup for _, _, partial in query.partials):
+        folds = [partial.folded(datafusion.col(quoted(name))).alias(name) for name, _, partial in query.partials]
+        return context.table(quoted(_FOLD)).aggregate([datafusion.col(name) for name in names], folds)
+    groups = ", ".join(names)
+    parts = [f"{partial.fold.format(quoted(name))} AS {quoted(name)}" for name, _, partial in query.partials]
+    return context.sql(f"SELECT {', '.join([groups, *parts])} FROM {quoted(_FOLD)} GROUP BY {groups}")
 
 
 def parted(query: WindowQuery, state: pa.Table, watermark: int) -> tuple[pa.Table, pa.Table]:
@@ -97,8 +105,11 @@ def parted(query: WindowQuery, state: pa.Table, watermark: int) -> tuple[pa.Tabl
 def results(query: WindowQuery, context: datafusion.SessionContext, closed: pa.Table) -> datafusion.DataFrame:
     """The output for closed windows: HAVING, then the columns of SELECT."""
     table = _as_aggregation(query, closed)
-    context.register_record_batches(quoted(_CLOSED), [table.to_batches() or [empty_batch(table.schema)]])
-    frame = context.sql(f"SELECT * FROM {quoted(_CLOSED)} AS {quoted(query.relation or _CLOSED)}")
+    name = quoted(query.relation or _CLOSED)
+    context.deregister_table(name)
+    context.register_record_batches(name, [table.to_batches() or [empty_batch(table.schema)]])
+    frame = context.table(name)
+    context.deregister_table(name)
     if query.having is not None:
         frame = frame.filter(query.having)
     return frame.select(*query.projection)

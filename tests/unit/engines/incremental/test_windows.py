@@ -96,6 +96,37 @@ def test_times_before_1970_fall_into_their_windows(tmp_path: Path) -> None:
     assert counted(derivative) == [(-2 * HOUR, 1), (-HOUR, 2), (0, 1)]
 
 
+def test_times_before_1970_and_after_it_come_in_one_run_or_in_two(tmp_path: Path) -> None:
+    blocks = [Block([{"t": 1}, {"t": HOUR}], -HOUR, 1), Block([{"t": -1}, {"t": 2}], 2 * HOUR, 2)]
+
+    for runs in ([2], [1, 2]):
+        folder = tmp_path / str(len(runs))
+        folder.mkdir()
+        derivative = Derivative(folder, COUNT, [a_stream(folder, *blocks)])
+        for until in runs:
+            derivative.run(s=until)
+
+        assert counted(derivative) == [(-HOUR, 1), (0, 2), (HOUR, 1)]
+
+
+def test_texts_are_keys_and_picks_with_late_rows_and_without(tmp_path: Path) -> None:
+    long = "longer than what fits into a view"
+    rows: list[Row] = [{"t": 0, "k": long}, {"t": 1, "k": "b"}, {"t": 2, "k": None}, {"t": 3, "k": long}]
+    late: list[Row] = [{"t": 4, "k": "b"}, {"t": HOUR, "k": long}]
+    query = (
+        "SELECT TUMBLE_START(event_time, INTERVAL '1' HOUR) AS event_time, k, count(k) AS n, max(k) AS newest "
+        f"FROM s {HOURLY}, k"
+    )
+    derivative = Derivative(tmp_path, query, [a_stream(tmp_path, Block(rows, HOUR, 1), Block(late, 2 * HOUR, 2))])
+
+    derivative.run(s=1)
+    derivative.run(s=2)
+
+    found = [(millis(row["event_time"]), row["k"], row["n"], row["newest"]) for row in derivative.rows]
+    assert found == [(0, "b", 1, "b"), (0, long, 2, long), (0, None, 0, None), (HOUR, long, 1, long)]
+    assert derivative.late_rows == 1
+
+
 def test_dates_are_event_times_too(tmp_path: Path) -> None:
     rows = [{"t": 0}, {"t": DAY}, {"t": DAY}]
     stream = a_stream(tmp_path, Block(rows, 2 * DAY, 1), event_time=pa.date32())
