@@ -49,12 +49,12 @@ def _columns(query: WindowQuery, rows: datafusion.DataFrame) -> datafusion.DataF
 
 
 def _regrouped(query: WindowQuery, rows: datafusion.DataFrame) -> pa.Table | None:
-    """The rows folded among themselves; None if there is a NaN, of which what comes before it matters."""
+    """The rows folded among themselves; None if there is a NaN or an infinity: of those, what comes before matters."""
     schema = state_schema(query)
     groups = [datafusion.col(quoted(name)) for name in schema.names[: 1 + len(query.keys)]]
     columns = {name: datafusion.col(quoted(name)) for name in schema.names[len(groups) :]}
     folds = [partial.regrouped(columns[name]).alias(name) for name, _, partial in query.partials]
-    # A sum with a NaN is NaN (so is one of both infinities, which costs time only); adding up is cheaper than looking.
+    # A sum tells both (and overflow, which costs time only); adding up is cheaper than looking.
     sums = [
         functions.sum(columns[name]).alias(f"sum {name}")
         for name, _, partial in query.partials
@@ -62,7 +62,7 @@ def _regrouped(query: WindowQuery, rows: datafusion.DataFrame) -> pa.Table | Non
     ]
     frame = _columns(query, rows).aggregate(groups, [*folds, *sums])
     found = pa.Table.from_batches(frame.collect(), schema=frame.schema())
-    if any(pc.any(pc.is_nan(total)).as_py() for total in found.columns[len(schema) :]):
+    if any(pc.any(pc.invert(pc.is_finite(total))).as_py() for total in found.columns[len(schema) :]):
         return None
     return found.select(schema.names).cast(schema)
 

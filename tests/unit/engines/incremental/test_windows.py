@@ -127,6 +127,20 @@ def test_texts_are_keys_and_picks_with_late_rows_and_without(tmp_path: Path) -> 
     assert derivative.late_rows == 1
 
 
+def test_an_infinity_after_a_nan_comes_in_one_run_or_in_two(tmp_path: Path) -> None:
+    blocks = [Block([{"t": 0, "x": float("nan")}], 0, 1), Block([{"t": 1, "x": float("inf")}], HOUR, 2)]
+    query = COUNT.replace("count(*) AS n", "min(x) AS n")
+
+    for runs in ([2], [1, 2]):
+        folder = tmp_path / str(len(runs))
+        folder.mkdir()
+        derivative = Derivative(folder, query, [a_stream(folder, *blocks)])
+        for until in runs:
+            derivative.run(s=until)
+
+        assert [row["n"] for row in derivative.rows] == [float("inf")]
+
+
 def test_dates_are_event_times_too(tmp_path: Path) -> None:
     rows = [{"t": 0}, {"t": DAY}, {"t": DAY}]
     stream = a_stream(tmp_path, Block(rows, 2 * DAY, 1), event_time=pa.date32())
