@@ -2,20 +2,24 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from dagster import (
     ComponentLoadContext,
+    DagsterInstance,
     Definitions,
     Resolvable,
     ResourceDefinition,
     StateBackedComponent,
     in_process_executor,
 )
+from dagster._core.instance.config import is_dagster_home_set
+from dagster._core.storage.defs_state.base import DefsStateStorage
 from dagster.components import DefsStateConfig, DefsStateConfigArgs, ResolvedDefsStateConfig
 
 from kamu_assets.defs.assets import AssetCache
-from kamu_assets.defs.resources import UPDATER, VERIFIER, no_updater, no_verifier
-from kamu_assets.orchestration.catalog_state import CatalogRow, dump_rows, load_rows
+from kamu_assets.defs.resources import UPDATER, VERIFIER, NoNodeError, no_updater, no_verifier
+from kamu_assets.orchestration.catalog_state import CatalogRow, load_rows
 from kamu_assets.orchestration.shards import state_key
 
 _cache = AssetCache()
@@ -42,11 +46,31 @@ class DatasetCatalog(StateBackedComponent, Resolvable):
 
     @property
     def defs_state_config(self) -> DefsStateConfig:
-        return DefsStateConfig.from_args(self.defs_state, default_key=state_key(self.shard))
+        asked = DefsStateConfig.from_args(self.defs_state, default_key=state_key(self.shard))
+        # Dagster's tools for developers would put a state of their own in the place of the node's.
+        return DefsStateConfig(key=asked.key, management_type=asked.management_type, refresh_if_dev=False)
 
     def write_state_to_path(self, state_path: Path) -> None:
-        """An empty catalog: only the node's scheduler knows the datasets, and publishes them."""
-        state_path.write_bytes(dump_rows(()))
+        """Refused: only the node's scheduler knows the datasets, and publishes them."""
+        del state_path
+        raise NoNodeError
+
+    def build_defs(self, context: ComponentLoadContext) -> Definitions:
+        if DefsStateStorage.get() is None and is_dagster_home_set():
+            return self._of_home(context)
+        return super().build_defs(context)
+
+    def _of_home(self, context: ComponentLoadContext) -> Definitions:
+        """What the newest state says. Tools like `dg list defs` know the home, but give no component its storage."""
+        key = self.defs_state_config.key
+        with DagsterInstance.get() as instance, TemporaryDirectory() as folder:
+            storage = instance.defs_state_storage
+            version = storage.get_latest_version(key) if storage else None
+            if storage is None or version is None:
+                return self.build_defs_from_state(context, None)
+            path = Path(folder) / "state"
+            storage.download_state_to_path(key, version, path)
+            return self.build_defs_from_state(context, path)
 
     def build_defs_from_state(self, context: ComponentLoadContext, state_path: Path | None) -> Definitions:
         del context
