@@ -50,11 +50,14 @@ def sql(
     from kamu_api.cli.answers import known_format, query_text
     from kamu_api.cli.asking import Asking
     from kamu_api.cli.statements import all_statements
+    from kamu_assets.errors import InvalidError
     from kamu_assets.query.eager_workers import workers_begun
 
     form = known_format(format_, as_json=as_json)
     prompts = query is None and sys.stdin.isatty()
     statements = [] if prompts else all_statements(query_text() if query is None else query)
+    if not prompts and not statements:
+        raise InvalidError("there is no query: give one, or statements on standard input")
     if output_path is not None and len(statements) != 1:
         raise MisuseError(f"--output-path is for the answer to one query, not to {len(statements)}")
     with workers_begun(), local_node(home) as node:

@@ -183,6 +183,11 @@ def test_the_first_statement_that_fails_ends_a_pipe(home: Home) -> None:
     assert done.out == "a\n1\n"
 
 
+@pytest.mark.parametrize("stdin", [b"", b"-- nothing\n", b";;"])
+def test_a_pipe_without_a_query_is_told(home: Home, stdin: bytes) -> None:
+    assert home.refusal("sql", stdin=stdin) == "there is no query: give one, or statements on standard input"
+
+
 def test_one_file_is_for_one_answer(home: Home) -> None:
     done = home.run("sql", "select 1; select 2", "--output-path", "a")
 
