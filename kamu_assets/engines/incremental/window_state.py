@@ -77,12 +77,37 @@ def _check_not_wrapped(starts: pa.ChunkedArray, size: int) -> None:
 def fold(query: WindowQuery, context: datafusion.SessionContext, state: pa.Table, added: pa.Table) -> pa.Table:
     """The state after these rows."""
     schema = state_schema(query)
-    rows = [*state.to_batches(), *added.to_batches()]
+    rows = [*_restarts(query, state), *state.to_batches(), *added.to_batches()]
     context.register_record_batches(quoted(_FOLD), [rows or [empty_batch(schema)]])
     frame = _folded(query, context, schema)
     found = pa.Table.from_batches(frame.collect(), schema=frame.schema()).cast(schema)
     context.deregister_table(quoted(_FOLD))
     return found
+
+
+def _restarts(query: WindowQuery, state: pa.Table) -> list[pa.RecordBatch]:
+    """Rows that let the smallest and the largest value go on from an infinity in the state.
+
+    DataFusion starts from the last finite number and would stay there; what follows a NaN is always taken.
+    """
+    if any(partial.fold.startswith(("first_value", "last_value")) for _, _, partial in query.partials):
+        return []
+    extremes = [
+        name
+        for name, _, partial in query.partials
+        if pt.is_floating(partial.type) and partial.fold.startswith(("min", "max"))
+    ]
+    found = [state.filter(pc.is_inf(state[name])) for name in extremes]
+    return [batch for name, rows in zip(extremes, found, strict=True) for batch in _only_nan(query, rows, name)]
+
+
+def _only_nan(query: WindowQuery, rows: pa.Table, name: str) -> list[pa.RecordBatch]:
+    """The windows and keys of these rows, with NaN in one column and nothing in the others."""
+    schema = state_schema(query)
+    kept = schema.names[: 1 + len(query.keys)]
+    columns = [rows[field.name] if field.name in kept else pa.nulls(rows.num_rows, field.type) for field in schema]
+    columns[schema.get_field_index(name)] = pa.array([float("nan")] * rows.num_rows, schema.field(name).type)
+    return list(pa.Table.from_arrays(columns, schema=schema).to_batches())
 
 
 def _folded(query: WindowQuery, context: datafusion.SessionContext, schema: pa.Schema) -> datafusion.DataFrame:

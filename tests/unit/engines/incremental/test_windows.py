@@ -127,18 +127,20 @@ def test_texts_are_keys_and_picks_with_late_rows_and_without(tmp_path: Path) -> 
     assert derivative.late_rows == 1
 
 
-def test_an_infinity_after_a_nan_comes_in_one_run_or_in_two(tmp_path: Path) -> None:
-    blocks = [Block([{"t": 0, "x": float("nan")}], 0, 1), Block([{"t": 1, "x": float("inf")}], HOUR, 2)]
-    query = COUNT.replace("count(*) AS n", "min(x) AS n")
+@pytest.mark.parametrize(("function", "extreme"), [("min", float("inf")), ("max", float("-inf"))])
+def test_an_infinity_after_a_nan_comes_in_one_run_or_in_three(tmp_path: Path, function: str, extreme: float) -> None:
+    rows = ({"t": 0, "x": float("nan")}, {"t": 1, "x": extreme}, {"t": 2, "x": extreme})
+    blocks = [Block([row], HOUR if number == 3 else 0, number) for number, row in enumerate(rows, start=1)]
+    query = COUNT.replace("count(*) AS n", f"{function}(x) AS n")
 
-    for runs in ([2], [1, 2]):
+    for runs in ([3], [1, 2, 3]):
         folder = tmp_path / str(len(runs))
         folder.mkdir()
         derivative = Derivative(folder, query, [a_stream(folder, *blocks)])
         for until in runs:
             derivative.run(s=until)
 
-        assert [row["n"] for row in derivative.rows] == [float("inf")]
+        assert [row["n"] for row in derivative.rows] == [extreme]
 
 
 def test_dates_are_event_times_too(tmp_path: Path) -> None:
