@@ -26,7 +26,7 @@ from kamu_assets.odf.identity import parse_dataset_ref
 from kamu_assets.odf.timestamp import Timestamp
 from kamu_assets.settings import EngineSettings, load_settings
 from kamu_assets.storage.layout import data_key, dataset_folder
-from tests.integration.test_cli import Home
+from tests.support.command_line import Home
 from tests.support.manifests import a_manifest, derivative, pushed_root, reading
 from tests.support.verifier.dataset import verify
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from tests.integration.test_cli import Home
 from tests.support import readme
+from tests.support.command_line import Home
 
 FILE = "/tmp/cities.csv"  # noqa: S108 - what the text says; it is replaced
 
