@@ -36,8 +36,8 @@ CASES = (
 DEFECTS = {"ingest-bad-data": 400}
 # Seen before its commit was; the next case tells what it made.
 _AFTER = {"ingest-chunked": "datasets/private.notes@c8ba6da8"}
-# How to authenticate is told by us alone, where the body must stay as empty as the reference's.
-_INCIDENTAL = {"date", "server", "content-length", "www-authenticate"}
+# We alone name a request, and tell how to authenticate where the body must stay as empty as the reference's.
+_INCIDENTAL = {"date", "server", "content-length", "www-authenticate", "x-request-id"}
 
 Json = Any
 
