@@ -11,7 +11,7 @@ import pytest
 
 from kamu_assets.flows.model import CauseKind, Flow, FlowOutcome, OutcomeKind
 from tests.support.running_node import RunningNode, running_node
-from tests.support.stories import add, derivative, flows, numbers, polled_root, pushed_root, records
+from tests.support.stories import add, derivative, flows, numbers, numbers_so_far, polled_root, pushed_root, records
 from tests.support.waiting import wait_until
 from tests.support.web_source import Route, WebSource, web_source
 
@@ -100,7 +100,7 @@ def test_a_new_derivative_is_computed_and_then_is_up_to_date(node: RunningNode, 
     node.push(f"kamu/{name}", records(NUMBERS))
     add(node, derivative(f"{name}.more", of=name))
     more = [number + 1 for number in NUMBERS]
-    wait_until(lambda: numbers(node, f"{name}.more") == more, patience=PATIENCE)
+    wait_until(lambda: numbers_so_far(node, f"{name}.more") == more, patience=PATIENCE)
 
     run = press(node, f"{name}.more")
 
