@@ -39,7 +39,7 @@ test: $(READY)  ## every test, real neighbours included
 	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
 faults: $(READY)  ## kills, power cuts, races, full and rotten disks, poison: the long form, with figures
-	$(BIN)/pytest -n 2 --dist load --maxschedchunk 1 -m 'faults or fault_matrix' $(or $(ARGS),tests/faults tests/integration)
+	$(BIN)/pytest -n 2 --dist load --maxschedchunk 1 -m 'faults or fault_matrix' $(or $(ARGS),tests/faults tests/integration tests/scenarios/test_recovery.py)
 
 conformance: $(READY)  ## ODF vectors and recordings of a real kamu [VECTORS=folder] [RECORDED=folder]
 	$(BIN)/python -m tests.conformance $(if $(VECTORS),--vectors $(VECTORS)) $(if $(RECORDED),--recorded $(RECORDED))

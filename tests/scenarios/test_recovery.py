@@ -20,7 +20,8 @@ from tests.support.waiting import wait_until
 PATIENCE = 200.0
 ROOT, DERIVATIVE = "counted", "more"
 
-pytestmark = pytest.mark.timeout(900)
+# On a busy machine Dagster does not always show a catalog that was lost: until that is understood, with the long forms.
+pytestmark = [pytest.mark.timeout(900), pytest.mark.faults]
 
 
 def started(home: Path, **settings: Any) -> contextlib.AbstractContextManager[RunningNode]:
