@@ -30,6 +30,9 @@ content:
     merge: {{kind: Append}}
 """
 _PATIENCE = 45.0
+# A prompt that has taken what was typed gives the terminal's way of pasting back.
+_PASTING_ENDS = b"\x1b[?2004l"
+TAKEN = "<taken>"
 _ESCAPES = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]|\x1b[=>]")
 
 
@@ -62,7 +65,7 @@ class Terminal:
         # The terminal is asked where its cursor is.
         if b"\x1b[6n" in data:
             self.type("\x1b[1;1R")
-        self.shown += _ESCAPES.sub(b"", data)
+        self.shown += _ESCAPES.sub(b"", data.replace(_PASTING_ENDS, TAKEN.encode()))
 
 
 @contextmanager
@@ -142,9 +145,7 @@ def test_ctrl_c_cancels_the_query_and_not_the_prompt(home: Home) -> None:
         person.type("select count(*) from generate_series(1, 1000000) a,\r")
         person.sees("...>")
         person.type("generate_series(1, 1000000) b;\r")
-        # As it is typed, and as it is taken.
-        person.sees("(1, 1000000) b;")
-        person.sees("(1, 1000000) b;")
+        person.sees(TAKEN)
         time.sleep(1)
         person.process.send_signal(signal.SIGINT)
         person.sees("(cancelled)")
