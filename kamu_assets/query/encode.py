@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from kamu_assets.errors import InvalidError
 from kamu_assets.query.model import DataFormat
+from kamu_assets.query.number_texts import holds_floats, with_plain_numbers
 from kamu_assets.query.requests import AnswerShape
 from kamu_assets.query.values import json_values
 
@@ -55,6 +56,7 @@ class _Columns:
         self._names = schema.names
         self._sort_keys = shape.sort_keys
         self._keeps_nan = shape.keeps_nan
+        self._has_floats = any(holds_floats(field.type) for field in schema)
 
     def texts(self, batch: pa.RecordBatch, data_format: DataFormat) -> list[str]:
         """Items without brackets: of the rows, or of each column."""
@@ -79,9 +81,10 @@ class _Columns:
     def _json(self, value: object) -> str:
         text = partial(json.dumps, ensure_ascii=False, separators=(",", ":"), sort_keys=self._sort_keys)
         try:
-            return text(value, allow_nan=self._keeps_nan)
+            written = text(value, allow_nan=self._keeps_nan)
         except ValueError:
-            return text(_without_nan(value))
+            written = text(_without_nan(value))
+        return with_plain_numbers(written) if self._has_floats else written
 
 
 def _without_nan(value: Any) -> Any:

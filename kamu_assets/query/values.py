@@ -5,15 +5,14 @@ in full, binary is hexadecimal. NaN and infinities stay what they are: whoever w
 """
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.types as pt
 
 from kamu_assets.odf.timestamp import Timestamp
+from kamu_assets.query.zones import in_zone
 
 _NANOS: Final = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 _DAY_NANOS: Final = 86_400 * 10**9
@@ -51,15 +50,7 @@ def _timestamps(array: pa.Array) -> list[Any]:
         return _texts(array, lambda value: str(Timestamp(value * nanos)).removesuffix("Z"))
     if zone in _UTC_NAMES:
         return _texts(array, lambda value: str(Timestamp(value * nanos)))
-    return _texts(array, lambda value: _in_zone(value * nanos, zone))
-
-
-def _in_zone(nanos: int, zone: str) -> str:
-    """Local time with its distance from UTC."""
-    place = datetime.fromisoformat(f"2000-01-01T00:00:00{zone}").tzinfo if ":" in zone else ZoneInfo(zone)
-    local = datetime.fromtimestamp(nanos // 10**9, tz=UTC).astimezone(place)
-    seconds = int((local.utcoffset() or timedelta()).total_seconds())
-    return str(Timestamp(nanos + seconds * 10**9)).removesuffix("Z") + local.isoformat()[-6:]
+    return _texts(array, lambda value: in_zone(value * nanos, zone))
 
 
 def _durations(array: pa.Array) -> list[Any]:
@@ -68,10 +59,14 @@ def _durations(array: pa.Array) -> list[Any]:
 
 
 def _duration(nanos: int) -> str:
-    """ISO 8601 in seconds."""
-    seconds, fraction = divmod(abs(nanos), 10**9)
+    """ISO 8601 in seconds; none at all is `P0D`."""
+    return f"{'-' if nanos < 0 else ''}PT{_seconds(abs(nanos))}S" if nanos else "P0D"
+
+
+def _seconds(nanos: int) -> str:
+    seconds, fraction = divmod(nanos, 10**9)
     digits = f".{fraction:09}".rstrip("0") if fraction else ""
-    return f"{'-' if nanos < 0 else ''}PT{seconds}{digits}S"
+    return f"{seconds}{digits}"
 
 
 def _short_floats(array: pa.Array) -> list[Any]:
@@ -137,7 +132,7 @@ def _intervals(array: pa.Array) -> list[Any]:
 
 def _interval(months: int, days: int, nanos: int) -> str:
     """ISO 8601."""
-    return f"P{months}M{days}D{_duration(nanos).replace('P', '').replace('-T', 'T-')}"
+    return f"P{months}M{days}DT{'-' if nanos < 0 else ''}{_seconds(abs(nanos))}S"
 
 
 _CONVERSIONS: Final[tuple[tuple[Callable[[Any], bool], Callable[[Any], list[Any]]], ...]] = (

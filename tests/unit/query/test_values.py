@@ -30,12 +30,24 @@ SHAPE = AnswerShape(0, 100, DataFormat.JSON_AOS, sort_keys=True, limit_bytes=100
         (pa.array([0], pa.timestamp("ns")), ["1970-01-01T00:00:00"]),
         (pa.array([0], pa.timestamp("s", "+05:30")), ["1970-01-01T05:30:00+05:30"]),
         (pa.array([0], pa.timestamp("s", "Europe/Kyiv")), ["1970-01-01T03:00:00+03:00"]),
+        (
+            pa.array([1_704_067_200, 1_720_000_000], pa.timestamp("s", "Europe/London")),
+            ["2024-01-01T00:00:00Z", "2024-07-03T10:46:40+01:00"],
+        ),
+        (pa.array([-5_000_000_000], pa.timestamp("s", "Europe/Kyiv")), ["1811-07-23T17:08:44+02:02"]),
+        (
+            pa.array([253_402_300_800, -100_000_000_000], pa.timestamp("s", "-03:30")),
+            ["9999-12-31T20:30:00-03:30", "-1199-02-15T10:43:20-03:30"],
+        ),
+        (pa.array([253_402_300_800], pa.timestamp("s", "+02:00")), ["+10000-01-01T02:00:00+02:00"]),
+        (pa.array([(1, 2, -5), None], pa.month_day_nano_interval()), ["P1M2DT-0.000000005S", None]),
         (pa.array([-(2**40)], pa.timestamp("s", "UTC")), ["-32873-11-12T23:23:44Z"]),
         (pa.array([10_348, None], pa.date32()), ["1998-05-02", None]),
         (pa.array([123], pa.int64()).view(pa.date64()), ["1970-01-01T00:00:00.123"]),
         (pa.array([3_723], pa.time32("s")), ["01:02:03"]),
         (pa.array([1], pa.time64("us")), ["00:00:00.000001"]),
-        (pa.array([-1500], pa.duration("ms")), ["-PT1.5S"]),
+        (pa.array([-1500, 0, None], pa.duration("ms")), ["-PT1.5S", "P0D", None]),
+        (pa.array([-1], pa.duration("ns")), ["-PT0.000000001S"]),
         (pa.array([b"\x00\xff", None]), ["00ff", None]),
         (pa.array([b"ab"], pa.binary(2)), ["6162"]),
         (pa.array(["ü", None], pa.string_view()), ["ü", None]),
@@ -79,6 +91,51 @@ def test_numbers_that_json_does_not_have_are_null_unless_they_are_wanted(data_fo
     assert json.loads(plain, parse_constant=pytest.fail)
     assert re.sub(b"NaN|-?Infinity", b"null", special) == plain
     assert [special.count(word) for word in (b"NaN", b"Infinity", b"-Infinity")] == [4, 8, 4]
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (1.0, "1.0"),
+        (-0.0, "-0.0"),
+        (1e-4, "0.0001"),
+        (1e-5, "0.00001"),
+        (-1.25e-5, "-0.0000125"),
+        (1e-6, "1e-6"),
+        (1e-7, "1e-7"),
+        (-1.5e-9, "-1.5e-9"),
+        (1e-10, "1e-10"),
+        (5e-324, "5e-324"),
+        (1e15, "1000000000000000.0"),
+        (1e16, "1e+16"),
+        (1e21, "1e+21"),
+        (1.7976931348623157e308, "1.7976931348623157e+308"),
+    ],
+)
+def test_floats_are_written_as_kamu_writes_them(number: float, text: str) -> None:
+    told = '1e-07, \\ and " as 1e-07'
+    batch = pa.record_batch(
+        {
+            "d": pa.array([number]),
+            "dict": pa.array([number]).dictionary_encode(),
+            "l": pa.array([[number]]),
+            "s": pa.array([{"x": number, "1e-07": told}]),
+        }
+    )
+
+    rows = encode_rows(batch.schema, [batch], replace(SHAPE, sort_keys=False)).data.decode()
+
+    assert rows == f'[{{"d":{text},"dict":{text},"l":[{text}],"s":{{"x":{text},"1e-07":{json.dumps(told)}}}}}]'
+
+
+def test_narrow_floats_have_the_digits_that_mean_the_same() -> None:
+    batch = pa.record_batch(
+        {"f": pa.array([0.1, 1e-7, 1e21, None], pa.float32()), "h": pa.array([0.1] * 4, pa.float16())}
+    )
+
+    rows = encode_rows(batch.schema, [batch], replace(SHAPE, data_format=DataFormat.JSON_SOA)).data
+
+    assert rows == b'{"f":[0.1,1e-7,1e+21,null],"h":[0.1,0.1,0.1,0.1]}'
 
 
 @pytest.mark.parametrize(
