@@ -52,6 +52,7 @@ class _Metric:
         LEDGER.declare(self)
 
     def keep(self, registry: "CollectorRegistry") -> None:
+        """Count from now on, for whoever reads this registry."""
         raise NotImplementedError
 
     def _one(self, labels: tuple[str, ...]) -> Any:

@@ -21,7 +21,7 @@ def in_zone(nanos: int, zone: str) -> str:
 
 def _offset(seconds: int, zone: str) -> int:
     """How much later it is there."""
-    place = datetime.fromisoformat(f"2000-01-01T00:00:00{zone}").tzinfo if ":" in zone else ZoneInfo(zone)
+    place = datetime.fromisoformat(f"2000-01-01T00:00:00{zone}").tzinfo if zone[0] in "+-" else ZoneInfo(zone)
     # Beyond the years that Python knows, the rules of their ends hold.
     known = min(max(seconds, _FIRST_SECOND), _LAST_SECOND)
     local = datetime.fromtimestamp(known, tz=UTC).astimezone(place)

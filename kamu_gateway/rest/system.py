@@ -1,11 +1,13 @@
 """Small calls about the node: `/info`, `/accounts/me`, `/datasets/{id}`, `/system/health`."""
 
+from collections.abc import Callable
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
 import structlog
 from fastapi import APIRouter, Path, Query, Response
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel
 
 from kamu_assets.datasets.errors import DatasetNotFoundError
 from kamu_assets.errors import InvalidError
@@ -20,7 +22,7 @@ from kamu_gateway.rest.documents import NEEDS_TOKEN, REFUSED, AccountInfo, Datas
 log = structlog.get_logger()
 router = APIRouter()
 
-READ = ["GET", "HEAD"]
+Handler = TypeVar("Handler", bound=Callable[..., Any])
 
 
 class Probe(StrEnum):
@@ -31,25 +33,29 @@ class Probe(StrEnum):
     STARTUP = "startup"
 
 
-@router.api_route(
-    "/info",
-    methods=READ,
-    operation_id="node_info_handler",
-    summary="What kind of node this is",
-    tags=["odf-core"],
-    responses={200: {"model": NodeInfo}, **REFUSED},
-)
+def reading(
+    path: str, operation_id: str, *, answer: type[BaseModel], tag: str = "kamu", **about: Any
+) -> Callable[[Handler], Handler]:
+    """A route that changes nothing, for GET and HEAD."""
+    return router.api_route(
+        path,
+        methods=["GET", "HEAD"],
+        operation_id=operation_id,
+        tags=[tag],
+        **{"responses": {200: {"model": answer}, **REFUSED}, **about},
+    )
+
+
+@reading("/info", "node_info_handler", answer=NodeInfo, tag="odf-core", summary="What kind of node this is")
 async def info() -> Response:
     return JSONResponse({"isMultiTenant": True})
 
 
-@router.api_route(
+@reading(
     "/accounts/me",
-    methods=READ,
-    operation_id="account_handler",
+    "account_handler",
+    answer=AccountInfo,
     summary="Who the token stands for",
-    tags=["kamu"],
-    responses={200: {"model": AccountInfo}, **REFUSED},
     openapi_extra=NEEDS_TOKEN,
 )
 async def me(caller: LenientCaller) -> Response:
@@ -58,13 +64,11 @@ async def me(caller: LenientCaller) -> Response:
     return JSONResponse({"id": str(caller.account.id), "accountName": str(caller.account.name)})
 
 
-@router.api_route(
+@reading(
     "/datasets/{id}",
-    methods=READ,
-    operation_id="dataset_info_handler",
+    "dataset_info_handler",
+    answer=DatasetInfo,
     summary="Names of the dataset with this identity",
-    tags=["kamu"],
-    responses={200: {"model": DatasetInfo}, **REFUSED},
 )
 def dataset_by_id(
     dataset: Annotated[str, Path(alias="id", description="did:odf:…")], caller: LenientCaller, node: CurrentNode
@@ -79,12 +83,11 @@ def dataset_by_id(
     return JSONResponse({"id": str(entry.id), "owner": owner, "datasetName": str(entry.name)})
 
 
-@router.api_route(
+@reading(
     "/system/health",
-    methods=READ,
-    operation_id="health_handler",
+    "health_handler",
+    answer=Health,
     summary="Whether the node can do its work",
-    tags=["kamu"],
     responses={200: {"model": Health}, 503: {"model": Health}, **REFUSED},
     openapi_extra={"security": []},
 )

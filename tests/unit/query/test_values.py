@@ -29,6 +29,7 @@ SHAPE = AnswerShape(0, 100, DataFormat.JSON_AOS, sort_keys=True, limit_bytes=100
         (pa.array([1500], pa.timestamp("ms")), ["1970-01-01T00:00:01.500"]),
         (pa.array([0], pa.timestamp("ns")), ["1970-01-01T00:00:00"]),
         (pa.array([0], pa.timestamp("s", "+05:30")), ["1970-01-01T05:30:00+05:30"]),
+        (pa.array([0], pa.timestamp("s", "-0330")), ["1969-12-31T20:30:00-03:30"]),
         (pa.array([0], pa.timestamp("s", "Europe/Kyiv")), ["1970-01-01T03:00:00+03:00"]),
         (
             pa.array([1_704_067_200, 1_720_000_000], pa.timestamp("s", "Europe/London")),
