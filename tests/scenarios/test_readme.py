@@ -57,13 +57,13 @@ class Visitor:
         """The command as it is typed where the usual ports are taken."""
         return command.replace("8080", str(self.ports[0])).replace("3000", str(self.ports[1]))
 
-    def type(self, commands: Sequence[str]) -> list[str]:
+    def type(self, commands: Sequence[str], **environment: str) -> list[str]:
         """Execute in one session of a shell; what each of them printed."""
         script = f"\necho '{MARK}'\n".join(map(self.read, commands))
         done = subprocess.run(
             ["bash", "-e", "-o", "pipefail", "-c", script],
             cwd=self.folder,
-            env=self.environment,
+            env={**self.environment, **environment},
             capture_output=True,
             text=True,
             check=False,
@@ -95,7 +95,7 @@ def test_the_demo_and_what_to_try_with_it(visitor: Visitor) -> None:
     assert (demo_command, test_command) == ("make demo", "make test")
 
     with left_running(visitor, demo_command) as log:
-        check_answers(readme.console_commands(text), visitor)
+        check_answers(readme.sessions(text)[0], visitor)
         check_live_push(visitor, log.read_text())
         check_materializations(visitor)
         verify(visitor)
@@ -108,16 +108,18 @@ def test_the_demo_and_what_to_try_with_it(visitor: Visitor) -> None:
     verify(visitor)
 
 
-def test_every_command_that_is_named_exists(visitor: Visitor) -> None:
-    named = [shlex.split(command)[:2] for command in readme.named_commands(readme.README.read_text())]
-    targets = {name for program, name in named if program == "make"}
-    commands = {name for program, name in named if program == "kamu-node"}
-    makefile = (visitor.folder / "Makefile").read_text()
+def test_a_file_of_ones_own_becomes_a_queried_verified_dataset(visitor: Visitor) -> None:
+    (visitor.folder / "cities.csv").write_text("city,population\nLima,10092000\nBern,134591\n")
+    session = readme.sessions(readme.README.read_text())[1]
+    assert len(session.commands) == 5
 
-    assert targets
-    assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in targets)
-    assert commands
-    visitor.type([f".venv/bin/kamu-node {command} --help" for command in sorted(commands)])
+    _, added, pulled, asked, verified = visitor.type(session.commands, HOME=str(visitor.folder / "home"))
+
+    assert added.startswith("Added: cities\n")
+    assert pulled == "kamu/cities: 2 new record(s) in 2 block(s)"
+    assert [line.rstrip() for line in asked.splitlines()] == ["city", "Lima"]
+    assert verified.startswith("kamu/cities: valid: 4 block(s), 2 record(s)")
+    assert (visitor.folder / "home" / ".kamu-node" / "datasets").is_dir()
 
 
 @contextlib.contextmanager
@@ -153,12 +155,12 @@ def _hear_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def check_answers(commands: Sequence[str], visitor: Visitor) -> None:
+def check_answers(session: readme.Session, visitor: Visitor) -> None:
     """Each command prints what the text around it promises."""
-    assert len(commands) == 5
-    exported, late, tail, datasets, log = visitor.type(commands)
+    assert len(session.commands) == 5
+    exported, late, tail, datasets, log = visitor.type(session.commands)
     assert exported == ""
-    assert [line.rstrip() for line in late.splitlines()] == readme.console_answers(readme.README.read_text())
+    assert [line.rstrip() for line in late.splitlines()] == session.answers
     assert len(json.loads(tail)["data"]) == 2
     assert [name for name in PUSHED | RUN if name not in datasets] == []
     assert log.count("AddData") == 2

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 _CONSOLE = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
-_YAML = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _SPAN = re.compile(r"`((?:make|kamu-node) [^`]+)`")
+_LINK = re.compile(r"\]\(([^)#]+)\)")
+_PATH = re.compile(r"(?<![\w/.~:$-])((?:[\w-]+/)+(?:[\w-]+\.(?:py|md|toml|yaml))?|[\w-]+\.(?:py|toml|md))(?![\w/])")
 
 
 def make_commands(text: str) -> list[str]:
@@ -20,25 +22,37 @@ def make_commands(text: str) -> list[str]:
     return [line.partition("#")[0].strip() for line in lines]
 
 
-def console_commands(text: str) -> list[str]:
-    """What follows a prompt, over all blocks."""
-    return [line[2:] for block in _CONSOLE.findall(text) for line in block.splitlines() if line.startswith("$ ")]
+@dataclass(frozen=True)
+class Session:
+    """A block of the text that shows what to type, and perhaps what is answered."""
+
+    lines: tuple[str, ...]
+
+    @property
+    def commands(self) -> list[str]:
+        """What follows a prompt."""
+        return [line[2:] for line in self.lines if line.startswith("$ ")]
+
+    @property
+    def answers(self) -> list[str]:
+        """All that does not, without the spaces at the ends."""
+        return [line.rstrip() for line in self.lines if not line.startswith("$ ")]
 
 
-def console_answers(text: str) -> list[str]:
-    """What the blocks show as answers, line by line, without the spaces at the ends."""
-    lines = [line for block in _CONSOLE.findall(text) for line in block.splitlines()]
-    return [line.rstrip() for line in lines if not line.startswith("$ ")]
-
-
-def manifests(text: str) -> list[str]:
-    """The YAML that is shown."""
-    return _YAML.findall(text)
+def sessions(text: str) -> list[Session]:
+    """All blocks with prompts, in their order."""
+    return [Session(tuple(block.splitlines())) for block in _CONSOLE.findall(text)]
 
 
 def named_commands(text: str) -> list[str]:
     """Commands in running text."""
     return _SPAN.findall(text)
+
+
+def named_paths(line: str) -> list[str]:
+    """What is linked to within the tree, and all that is a path by its look."""
+    links = [link for link in _LINK.findall(line) if "://" not in link]
+    return list(dict.fromkeys([*links, *_PATH.findall(line)]))
 
 
 def checkout(target: Path) -> Path:
