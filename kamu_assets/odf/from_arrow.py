@@ -5,86 +5,56 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.types as pt
 
+from kamu_assets.odf import data as odf
 from kamu_assets.odf.arrow_encoding import Encoding
-from kamu_assets.odf.data import (
-    BinaryType,
-    BoolType,
-    DataField,
-    DataSchema,
-    DataType,
-    DateType,
-    DecimalType,
-    DurationType,
-    Float16Type,
-    Float32Type,
-    Float64Type,
-    Int8Type,
-    Int16Type,
-    Int32Type,
-    Int64Type,
-    ListType,
-    MapType,
-    NullType,
-    OptionType,
-    StringType,
-    StructType,
-    TimestampType,
-    TimeType,
-    TimeUnit,
-    UInt8Type,
-    UInt16Type,
-    UInt32Type,
-    UInt64Type,
-    UnsupportedTypeError,
-)
 
-_UNITS: Final = dict(zip(("s", "ms", "us", "ns"), TimeUnit, strict=True))
-_PLAIN: Final[dict[pa.DataType, DataType]] = {
-    pa.null(): NullType(),
-    pa.bool_(): BoolType(),
-    pa.int8(): Int8Type(),
-    pa.int16(): Int16Type(),
-    pa.int32(): Int32Type(),
-    pa.int64(): Int64Type(),
-    pa.uint8(): UInt8Type(),
-    pa.uint16(): UInt16Type(),
-    pa.uint32(): UInt32Type(),
-    pa.uint64(): UInt64Type(),
-    pa.float16(): Float16Type(),
-    pa.float32(): Float32Type(),
-    pa.float64(): Float64Type(),
-    pa.date32(): DateType(),
-    pa.date64(): DateType(),
-    pa.string(): StringType(),
-    pa.large_string(): StringType(),
-    pa.string_view(): StringType(),
-    pa.binary(): BinaryType(),
-    pa.large_binary(): BinaryType(),
-    pa.binary_view(): BinaryType(),
+_UNITS: Final = dict(zip(("s", "ms", "us", "ns"), odf.TimeUnit, strict=True))
+_PLAIN: Final[dict[pa.DataType, odf.DataType]] = {
+    pa.null(): odf.NullType(),
+    pa.bool_(): odf.BoolType(),
+    pa.int8(): odf.Int8Type(),
+    pa.int16(): odf.Int16Type(),
+    pa.int32(): odf.Int32Type(),
+    pa.int64(): odf.Int64Type(),
+    pa.uint8(): odf.UInt8Type(),
+    pa.uint16(): odf.UInt16Type(),
+    pa.uint32(): odf.UInt32Type(),
+    pa.uint64(): odf.UInt64Type(),
+    pa.float16(): odf.Float16Type(),
+    pa.float32(): odf.Float32Type(),
+    pa.float64(): odf.Float64Type(),
+    pa.date32(): odf.DateType(),
+    pa.date64(): odf.DateType(),
+    pa.string(): odf.StringType(),
+    pa.large_string(): odf.StringType(),
+    pa.string_view(): odf.StringType(),
+    pa.binary(): odf.BinaryType(),
+    pa.large_binary(): odf.BinaryType(),
+    pa.binary_view(): odf.BinaryType(),
 }
 
 
-def from_arrow(schema: pa.Schema, *, keep_encoding: bool = False) -> DataSchema:
+def from_arrow(schema: pa.Schema, *, keep_encoding: bool = False) -> odf.DataSchema:
     """The meaning of an Arrow schema; with `keep_encoding` also, as hints, its memory layout.
 
     Hints belong to fields: the layout of list items and map values is not kept.
     """
-    return DataSchema(fields=tuple(_field(field, field.name, keep_encoding=keep_encoding) for field in schema))
+    return odf.DataSchema(fields=tuple(_field(field, field.name, keep_encoding=keep_encoding) for field in schema))
 
 
-def _field(field: pa.Field, path: str, *, keep_encoding: bool) -> DataField:
+def _field(field: pa.Field, path: str, *, keep_encoding: bool) -> odf.DataField:
     data_type = _nullable(field, path, keep_encoding=keep_encoding)
-    return DataField(
+    return odf.DataField(
         name=field.name, type=data_type, extra=Encoding.of(field.type).to_extra() if keep_encoding else None
     )
 
 
-def _nullable(field: pa.Field, path: str, *, keep_encoding: bool) -> DataType:
+def _nullable(field: pa.Field, path: str, *, keep_encoding: bool) -> odf.DataType:
     data_type = _type(field.type, path, keep_encoding=keep_encoding)
-    return OptionType(inner=data_type) if field.nullable else data_type
+    return odf.OptionType(inner=data_type) if field.nullable else data_type
 
 
-def _type(data_type: pa.DataType, path: str, *, keep_encoding: bool) -> DataType:
+def _type(data_type: pa.DataType, path: str, *, keep_encoding: bool) -> odf.DataType:
     if isinstance(data_type, pa.BaseExtensionType):
         return _type(data_type.storage_type, path, keep_encoding=keep_encoding)
     if data_type.num_fields > 0 or pt.is_struct(data_type):
@@ -92,39 +62,39 @@ def _type(data_type: pa.DataType, path: str, *, keep_encoding: bool) -> DataType
     return _PLAIN.get(data_type) or _parameterized(data_type, path)
 
 
-def _parameterized(data_type: pa.DataType, path: str) -> DataType:
+def _parameterized(data_type: pa.DataType, path: str) -> odf.DataType:
     if pt.is_timestamp(data_type):
-        return TimestampType(unit=_UNITS[data_type.unit], timezone=data_type.tz)
+        return odf.TimestampType(unit=_UNITS[data_type.unit], timezone=data_type.tz)
     if pt.is_time(data_type):
-        return TimeType(unit=_UNITS[data_type.unit])
+        return odf.TimeType(unit=_UNITS[data_type.unit])
     if pt.is_duration(data_type):
-        return DurationType(unit=_UNITS[data_type.unit])
+        return odf.DurationType(unit=_UNITS[data_type.unit])
     if pt.is_decimal(data_type):
-        return DecimalType(precision=data_type.precision, scale=data_type.scale)
+        return odf.DecimalType(precision=data_type.precision, scale=data_type.scale)
     if pt.is_fixed_size_binary(data_type):
-        return BinaryType(fixed_length=data_type.byte_width)
-    raise UnsupportedTypeError(path, str(data_type), reason="ODF has no such type")
+        return odf.BinaryType(fixed_length=data_type.byte_width)
+    raise odf.UnsupportedTypeError(path, str(data_type), reason="ODF has no such type")
 
 
-def _nested(data_type: pa.DataType, path: str, *, keep_encoding: bool) -> DataType:
+def _nested(data_type: pa.DataType, path: str, *, keep_encoding: bool) -> odf.DataType:
     if pt.is_struct(data_type):
         fields = (_field(field, f"{path}.{field.name}", keep_encoding=keep_encoding) for field in data_type)
-        return StructType(fields=tuple(fields))
+        return odf.StructType(fields=tuple(fields))
     if pt.is_map(data_type):
         return _map(data_type, path, keep_encoding=keep_encoding)
     if _is_list(data_type):
         item = _nullable(data_type.value_field, f"{path}.item", keep_encoding=keep_encoding)
-        return ListType(item_type=item, fixed_length=_list_size(data_type))
-    raise UnsupportedTypeError(path, str(data_type), reason="ODF has no such type")
+        return odf.ListType(item_type=item, fixed_length=_list_size(data_type))
+    raise odf.UnsupportedTypeError(path, str(data_type), reason="ODF has no such type")
 
 
-def _map(data_type: Any, path: str, *, keep_encoding: bool) -> MapType:
+def _map(data_type: Any, path: str, *, keep_encoding: bool) -> odf.MapType:
     for field in (data_type.key_field, data_type.item_field):
         encoding = Encoding.of(field.type)
         if encoding.view or encoding.large or encoding.date_in_millis:
             reason = "map entries have no room for an encoding hint"
-            raise UnsupportedTypeError(f"{path}.{field.name}", str(field.type), reason=reason)
-    return MapType(
+            raise odf.UnsupportedTypeError(f"{path}.{field.name}", str(field.type), reason=reason)
+    return odf.MapType(
         key_type=_type(data_type.key_type, f"{path}.keys", keep_encoding=keep_encoding),
         value_type=_nullable(data_type.item_field, f"{path}.values", keep_encoding=keep_encoding),
         keys_sorted=data_type.keys_sorted,

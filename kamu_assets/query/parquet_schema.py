@@ -6,56 +6,32 @@ from typing import Final
 
 from pydantic import JsonValue
 
-from kamu_assets.odf.data import (
-    BinaryType,
-    BoolType,
-    DataSchema,
-    DataType,
-    DateType,
-    DecimalType,
-    DurationType,
-    Float16Type,
-    Float32Type,
-    Float64Type,
-    Int8Type,
-    Int16Type,
-    Int32Type,
-    Int64Type,
-    ListType,
-    MapType,
-    NullType,
-    OptionType,
-    StringType,
-    StructType,
-    TimestampType,
-    TimeType,
-    TimeUnit,
-    UInt8Type,
-    UInt16Type,
-    UInt32Type,
-    UInt64Type,
-)
+from kamu_assets.odf import data as odf
 
 _ROOT: Final = "arrow_schema"
 _PLAIN: Final[dict[type, tuple[str, str | None]]] = {
-    BoolType: ("BOOLEAN", None),
-    DateType: ("INT32", "DATE"),
-    DurationType: ("INT64", None),
-    Float16Type: ("FIXED_LEN_BYTE_ARRAY (2)", "FLOAT16"),
-    Float32Type: ("FLOAT", None),
-    Float64Type: ("DOUBLE", None),
-    Int8Type: ("INT32", "INTEGER(8,true)"),
-    Int16Type: ("INT32", "INTEGER(16,true)"),
-    Int32Type: ("INT32", None),
-    Int64Type: ("INT64", None),
-    NullType: ("INT32", "UNKNOWN"),
-    StringType: ("BYTE_ARRAY", "STRING"),
-    UInt8Type: ("INT32", "INTEGER(8,false)"),
-    UInt16Type: ("INT32", "INTEGER(16,false)"),
-    UInt32Type: ("INT32", "INTEGER(32,false)"),
-    UInt64Type: ("INT64", "INTEGER(64,false)"),
+    odf.BoolType: ("BOOLEAN", None),
+    odf.DateType: ("INT32", "DATE"),
+    odf.DurationType: ("INT64", None),
+    odf.Float16Type: ("FIXED_LEN_BYTE_ARRAY (2)", "FLOAT16"),
+    odf.Float32Type: ("FLOAT", None),
+    odf.Float64Type: ("DOUBLE", None),
+    odf.Int8Type: ("INT32", "INTEGER(8,true)"),
+    odf.Int16Type: ("INT32", "INTEGER(16,true)"),
+    odf.Int32Type: ("INT32", None),
+    odf.Int64Type: ("INT64", None),
+    odf.NullType: ("INT32", "UNKNOWN"),
+    odf.StringType: ("BYTE_ARRAY", "STRING"),
+    odf.UInt8Type: ("INT32", "INTEGER(8,false)"),
+    odf.UInt16Type: ("INT32", "INTEGER(16,false)"),
+    odf.UInt32Type: ("INT32", "INTEGER(32,false)"),
+    odf.UInt64Type: ("INT64", "INTEGER(64,false)"),
 }
-_UNITS: Final = {TimeUnit.MILLISECOND: "MILLIS", TimeUnit.MICROSECOND: "MICROS", TimeUnit.NANOSECOND: "NANOS"}
+_UNITS: Final = {
+    odf.TimeUnit.MILLISECOND: "MILLIS",
+    odf.TimeUnit.MICROSECOND: "MICROS",
+    odf.TimeUnit.NANOSECOND: "NANOS",
+}
 # Digits that fit into 32 and into 64 bits.
 _INT32_DIGITS: Final = 9
 _INT64_DIGITS: Final = 18
@@ -72,18 +48,18 @@ class Node:
     children: tuple["Node", ...] = ()
 
 
-def parquet_text(schema: DataSchema) -> str:
+def parquet_text(schema: odf.DataSchema) -> str:
     """The message syntax, two blanks per level."""
     lines = [line for node in _nodes(schema) for line in _lines(node, "  ")]
     return "\n".join([f"message {_ROOT} {{", *lines, "}", ""])
 
 
-def parquet_json(schema: DataSchema) -> JsonValue:
+def parquet_json(schema: odf.DataSchema) -> JsonValue:
     """The same as nested objects; a group has the type `struct`."""
     return {"name": _ROOT, "type": "struct", "fields": [_object(node) for node in _nodes(schema)]}
 
 
-def _nodes(schema: DataSchema) -> list[Node]:
+def _nodes(schema: odf.DataSchema) -> list[Node]:
     return [_node(field.name, field.type) for field in schema.fields]
 
 
@@ -107,38 +83,38 @@ def _object(node: Node) -> JsonValue:
     return about
 
 
-def _node(name: str, data_type: DataType) -> Node:
-    if isinstance(data_type, OptionType):
+def _node(name: str, data_type: odf.DataType) -> Node:
+    if isinstance(data_type, odf.OptionType):
         return replace(_node(name, data_type.inner), repetition="OPTIONAL")
-    repetition = "OPTIONAL" if isinstance(data_type, NullType) else "REQUIRED"
+    repetition = "OPTIONAL" if isinstance(data_type, odf.NullType) else "REQUIRED"
     match data_type:
-        case StructType():
+        case odf.StructType():
             children = tuple(_node(field.name, field.type) for field in data_type.fields)
             return Node(name, repetition, None, None, children)
-        case ListType():
+        case odf.ListType():
             items = Node("list", "REPEATED", None, None, (_node("item", data_type.item_type),))
             return Node(name, repetition, None, "LIST", (items,))
-        case MapType():
+        case odf.MapType():
             pair = (_node("keys", data_type.key_type), _node("values", data_type.value_type))
             return Node(name, repetition, None, "MAP", (Node("entries", "REPEATED", None, None, pair),))
         case _:
             return Node(name, repetition, *_physical(data_type))
 
 
-def _physical(data_type: DataType) -> tuple[str, str | None]:
+def _physical(data_type: odf.DataType) -> tuple[str, str | None]:
     """Physical and logical type of a column."""
     match data_type:
-        case BinaryType():
+        case odf.BinaryType():
             length = data_type.fixed_length
             return "BYTE_ARRAY" if length is None else f"FIXED_LEN_BYTE_ARRAY ({length})", None
-        case DecimalType():
+        case odf.DecimalType():
             return _decimal_storage(data_type.precision), f"DECIMAL({data_type.precision},{data_type.scale})"
-        case TimestampType():
+        case odf.TimestampType():
             # Parquet has no word for seconds.
-            unit = _UNITS.get(data_type.unit or TimeUnit.MILLISECOND)
+            unit = _UNITS.get(data_type.unit or odf.TimeUnit.MILLISECOND)
             return "INT64", None if unit is None else f"TIMESTAMP({unit},true)"
-        case TimeType():
-            unit = _UNITS.get(data_type.unit or TimeUnit.MILLISECOND)
+        case odf.TimeType():
+            unit = _UNITS.get(data_type.unit or odf.TimeUnit.MILLISECOND)
             storage = "INT32" if unit in (None, "MILLIS") else "INT64"
             return storage, None if unit is None else f"TIME({unit},false)"
         case _:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kamu_assets.odf import data as odf
 from kamu_assets.odf.arrow_schema import (
     MalformedArrowSchemaError,
     UnsupportedTypeError,
@@ -19,59 +20,38 @@ from kamu_assets.odf.arrow_schema import (
     to_arrow,
     upgrade_legacy_schema,
 )
-from kamu_assets.odf.data import (
-    BinaryType,
-    BoolType,
-    DataField,
-    DataSchema,
-    DataType,
-    DateType,
-    DecimalType,
-    DurationType,
-    ExtraAttributes,
-    Float64Type,
-    Int32Type,
-    ListType,
-    MapType,
-    NullType,
-    OptionType,
-    StringType,
-    StructType,
-    TimestampType,
-    TimeType,
-    TimeUnit,
-    UInt64Type,
-)
 from tests.unit.odf.vectors import cases
 
-UNITS = st.sampled_from(TimeUnit)
+UNITS = st.sampled_from(odf.TimeUnit)
 PLAIN = st.one_of(
-    st.sampled_from([BoolType(), DateType(), Float64Type(), Int32Type(), StringType(), UInt64Type()]),
-    st.builds(BinaryType, fixed_length=st.none() | st.integers(1, 99)),
-    st.builds(DecimalType, precision=st.integers(1, 76), scale=st.integers(-9, 9)),
-    st.builds(TimeType, unit=UNITS),
-    st.builds(DurationType, unit=UNITS),
-    st.builds(TimestampType, unit=UNITS, timezone=st.sampled_from(["UTC", "+02:00", "America/Vancouver"])),
+    st.sampled_from(
+        [odf.BoolType(), odf.DateType(), odf.Float64Type(), odf.Int32Type(), odf.StringType(), odf.UInt64Type()]
+    ),
+    st.builds(odf.BinaryType, fixed_length=st.none() | st.integers(1, 99)),
+    st.builds(odf.DecimalType, precision=st.integers(1, 76), scale=st.integers(-9, 9)),
+    st.builds(odf.TimeType, unit=UNITS),
+    st.builds(odf.DurationType, unit=UNITS),
+    st.builds(odf.TimestampType, unit=UNITS, timezone=st.sampled_from(["UTC", "+02:00", "America/Vancouver"])),
 )
 
 
 def nested(types: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    nullable = types | types.map(lambda inner: OptionType(inner=inner))
+    nullable = types | types.map(lambda inner: odf.OptionType(inner=inner))
     lists = st.tuples(nullable, st.none() | st.integers(1, 9))
     return st.one_of(
-        lists.map(lambda made: ListType(item_type=made[0], fixed_length=made[1])),
-        st.lists(nullable, min_size=1, max_size=3).map(lambda made: StructType(fields=named(made))),
-        nullable.map(lambda value: MapType(key_type=StringType(), value_type=value, keys_sorted=False)),
+        lists.map(lambda made: odf.ListType(item_type=made[0], fixed_length=made[1])),
+        st.lists(nullable, min_size=1, max_size=3).map(lambda made: odf.StructType(fields=named(made))),
+        nullable.map(lambda value: odf.MapType(key_type=odf.StringType(), value_type=value, keys_sorted=False)),
     )
 
 
-def named(types: list[DataType]) -> tuple[DataField, ...]:
-    return tuple(DataField(name=f"c{i}", type=data_type) for i, data_type in enumerate(types))
+def named(types: list[odf.DataType]) -> tuple[odf.DataField, ...]:
+    return tuple(odf.DataField(name=f"c{i}", type=data_type) for i, data_type in enumerate(types))
 
 
 TYPES = st.recursive(PLAIN, nested, max_leaves=6)
-SCHEMAS = st.lists(TYPES | TYPES.map(lambda inner: OptionType(inner=inner)), max_size=4).map(
-    lambda types: DataSchema(fields=named(types))
+SCHEMAS = st.lists(TYPES | TYPES.map(lambda inner: odf.OptionType(inner=inner)), max_size=4).map(
+    lambda types: odf.DataSchema(fields=named(types))
 )
 LAYOUTS = [
     pa.large_string(),
@@ -91,7 +71,7 @@ LAYOUTS = [
 
 
 @given(SCHEMAS)
-def test_a_schema_comes_back_from_arrow(schema: DataSchema) -> None:
+def test_a_schema_comes_back_from_arrow(schema: odf.DataSchema) -> None:
     assert from_arrow(to_arrow(schema)) == schema
 
 
@@ -117,11 +97,11 @@ def test_hints_are_spelled_as_the_specification_says() -> None:
 
 
 def test_stripping_leaves_other_attributes() -> None:
-    extra = ExtraAttributes({"arrow.apache.org/dateEncoding": {"unit": "Millisecond"}, "note": "mine"})
-    inner = DataField(name="d", type=DateType(), extra=extra)
-    deep = ListType(item_type=OptionType(inner=StructType(fields=(inner,))))
+    extra = odf.ExtraAttributes({"arrow.apache.org/dateEncoding": {"unit": "Millisecond"}, "note": "mine"})
+    inner = odf.DataField(name="d", type=odf.DateType(), extra=extra)
+    deep = odf.ListType(item_type=odf.OptionType(inner=odf.StructType(fields=(inner,))))
 
-    stripped = strip_encoding(DataSchema(fields=(DataField(name="a", type=deep),)))
+    stripped = strip_encoding(odf.DataSchema(fields=(odf.DataField(name="a", type=deep),)))
 
     assert '"note":"mine"' in stripped.model_dump_json()
     assert "arrow.apache.org" not in stripped.model_dump_json()
@@ -131,13 +111,13 @@ def test_stripping_leaves_other_attributes() -> None:
     "extra", [{"arrow.apache.org/bufferEncoding": 1}, {"arrow.apache.org/dateEncoding": {"unit": []}}]
 )
 def test_a_hint_that_makes_no_sense_is_not_followed(extra: dict[str, Any]) -> None:
-    field = DataField(name="a", type=StringType(), extra=ExtraAttributes(extra))
+    field = odf.DataField(name="a", type=odf.StringType(), extra=odf.ExtraAttributes(extra))
 
-    assert to_arrow(DataSchema(fields=(field,))).field("a").type == pa.string()
+    assert to_arrow(odf.DataSchema(fields=(field,))).field("a").type == pa.string()
 
 
 def test_defaults_are_milliseconds_and_utc() -> None:
-    schema = to_arrow(DataSchema(fields=named([TimestampType(), TimeType(), DurationType()])))
+    schema = to_arrow(odf.DataSchema(fields=named([odf.TimestampType(), odf.TimeType(), odf.DurationType()])))
 
     assert schema.types == [pa.timestamp("ms", "UTC"), pa.time32("ms"), pa.duration("ms")]
 
@@ -145,29 +125,29 @@ def test_defaults_are_milliseconds_and_utc() -> None:
 def test_a_timestamp_without_a_zone_stays_so_in_odf_and_is_utc_in_arrow() -> None:
     schema = from_arrow(pa.schema([pa.field("t", pa.timestamp("us"), nullable=False)]))
 
-    assert schema.fields[0].type == TimestampType(unit=TimeUnit.MICROSECOND)
+    assert schema.fields[0].type == odf.TimestampType(unit=odf.TimeUnit.MICROSECOND)
     assert to_arrow(schema).field("t").type == pa.timestamp("us", "UTC")
 
 
 @pytest.mark.parametrize(("precision", "expected"), [(38, pa.decimal128(38, 1)), (39, pa.decimal256(39, 1))])
 def test_a_decimal_takes_as_many_bits_as_its_digits_need(precision: int, expected: pa.DataType) -> None:
-    assert to_arrow(DataSchema(fields=named([DecimalType(precision=precision, scale=1)]))).types == [expected]
+    assert to_arrow(odf.DataSchema(fields=named([odf.DecimalType(precision=precision, scale=1)]))).types == [expected]
 
 
 @pytest.mark.parametrize(
     ("data_type", "column"),
     [
-        (DecimalType(precision=77, scale=0), "c0"),
-        (DecimalType(precision=0, scale=0), "c0"),
-        (DecimalType(precision=5, scale=1000), "c0"),
-        (OptionType(inner=OptionType(inner=BoolType())), "c0"),
-        (BinaryType(fixed_length=2**40), "c0"),
-        (ListType(item_type=MapType(key_type=NullType(), value_type=BoolType())), "c0.item.keys"),
+        (odf.DecimalType(precision=77, scale=0), "c0"),
+        (odf.DecimalType(precision=0, scale=0), "c0"),
+        (odf.DecimalType(precision=5, scale=1000), "c0"),
+        (odf.OptionType(inner=odf.OptionType(inner=odf.BoolType())), "c0"),
+        (odf.BinaryType(fixed_length=2**40), "c0"),
+        (odf.ListType(item_type=odf.MapType(key_type=odf.NullType(), value_type=odf.BoolType())), "c0.item.keys"),
     ],
 )
-def test_what_arrow_cannot_hold_is_refused_by_name(data_type: DataType, column: str) -> None:
+def test_what_arrow_cannot_hold_is_refused_by_name(data_type: odf.DataType, column: str) -> None:
     with pytest.raises(UnsupportedTypeError) as error:
-        to_arrow(DataSchema(fields=named([data_type])))
+        to_arrow(odf.DataSchema(fields=named([data_type])))
 
     assert error.value.column == column
 
@@ -193,7 +173,7 @@ def test_what_odf_cannot_describe_is_refused_by_name(data_type: pa.DataType, col
 def test_a_legacy_schema_is_upgraded(case: dict[str, Any]) -> None:
     schema = upgrade_legacy_schema(base64.b64decode(case["raw_arrow_schema_base64"]))
 
-    assert schema == DataSchema.model_validate(case["expected"]["schema"])
+    assert schema == odf.DataSchema.model_validate(case["expected"]["schema"])
 
 
 @pytest.mark.parametrize("raw", [b"", b"\0\0\0", b"\xff" * 8, b"\4\0\0\0" + bytes(60), bytes(64)])
