@@ -14,6 +14,7 @@ from tests.support.coordination import a_coordinator
 from tests.support.heart import Heart, open_heart
 from tests.support.postgres import fresh_database
 from tests.support.pushed import NewRoot, roots_of
+from tests.support.verified import VerifiedStory, a_story
 from tests.support.web_source import WebSource, web_source
 
 if TYPE_CHECKING:
@@ -32,6 +33,13 @@ def heart(tmp_path: Path) -> Iterator[Heart]:
 @pytest.fixture
 def coordinator(heart: Heart, tmp_path: Path) -> Coordinator:
     return a_coordinator(heart, base=tmp_path)
+
+
+@pytest.fixture
+def story(tmp_path: Path) -> Iterator[VerifiedStory]:
+    """Datasets that are made to be verified."""
+    with a_story(tmp_path / "ours") as story:
+        yield story
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -23,12 +23,6 @@ from tests.support.verified import VerifiedStory, a_story, flip, reading
 LINK: Mapping[str, JsonValue] = {"kind": "ObjectLink", "linkType": {"kind": "Multihash"}}
 CONTENT = b"a photograph"
 NAME = Multihash.sha3_256(CONTENT)
-
-
-@pytest.fixture
-def story(tmp_path: Path) -> Iterator[VerifiedStory]:
-    with a_story(tmp_path / "ours") as story:
-        yield story
 
 
 def linking(story: VerifiedStory, *cities: str, link: Mapping[str, JsonValue] = LINK) -> DatasetEntry:
