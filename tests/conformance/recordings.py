@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,8 +75,3 @@ def derivative_recordings(scenario: Path, expected: dict[str, Any]) -> Iterator[
 def _block_of(entry: dict[str, Any]) -> RecordedBlock:
     block = {key: value for key, value in entry.items() if key not in {"hash", "version"}}
     return RecordedBlock(entry["hash"], entry["version"], block)
-
-
-def load_expected(scenario: Path) -> dict[str, Any]:
-    expected: dict[str, Any] = json.loads((scenario / "expected.json").read_text())
-    return expected

@@ -31,7 +31,6 @@ content:
     inputs: [{{datasetRef: {reads}}}]
     transform: {{kind: Sql, engine: datafusion, query: 'select event_time, n from "{reads}"'}}
 """
-INVALID = ROOT.format(name="bad").replace("AddPushSource", "Seed").replace("sourceName", "datasetId")
 MISPLACED = DERIVATIVE.format(name="wrong", reads="one").replace("kind: Derivative", "kind: Root")
 
 
@@ -76,7 +75,7 @@ def test_what_makes_no_dataset_is_found_before_anything_is_deleted(home: Home) -
     home.write("b.yaml", derivative("one", "one").replace("Derivative", "Root"))
     before = home.json("list")
 
-    assert home.refusal("add", "--replace", "b.yaml").startswith("b.yaml: one: ")
+    assert home.refusal("add", "--replace", "--yes", "b.yaml").startswith("b.yaml: one: ")
 
     assert home.json("list") == before
 
@@ -123,7 +122,7 @@ def test_what_is_replaced_loses_its_data_and_says_so(home: Home) -> None:
     home.ok("pull", "two")
     before = {row["name"]: row["id"] for row in home.json("list")}
 
-    told = home.ok("add", "--replace", "a.yaml")
+    told = home.ok("add", "--replace", "--yes", "a.yaml")
 
     assert told.splitlines() == [
         "Replaced: one: 2 old record(s) are gone",
@@ -143,7 +142,7 @@ def test_what_others_read_is_not_replaced_without_them(home: Home) -> None:
     home.ok("add", "a.yaml", home.write("b.yaml", derivative("two", "one")))
     before = home.json("list")
 
-    told = home.refusal("add", "--replace", "a.yaml")
+    told = home.refusal("add", "--replace", "--yes", "a.yaml")
 
     assert told == (
         "one: 'kamu/one' cannot be deleted: it is an input of kamu/two;"

@@ -79,7 +79,6 @@ JSON = ReadStepNdJson(schema_=CITIES)
 FREE_JSON = ReadStepNdJson()
 PARQUET = ReadStepParquet()
 HEAD = b"city,population\n"
-JSON_ROW = b'{"population": 1}\n'
 GOOD_PARQUET = parquet(a=pa.array(range(10_000)))
 
 CASES = {

@@ -27,7 +27,6 @@ from tests.support.web_source import Route, WebSource
 
 LATER = Timestamp.parse("2030-01-01T00:00:00Z")
 DATE = "Wed, 01 Jan 2020 10:00:00 GMT"
-NEXT_DATE = "Thu, 02 Jan 2020 10:00:00 GMT"
 
 
 @pytest.fixture

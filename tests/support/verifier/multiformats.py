@@ -28,15 +28,6 @@ def multihash(code: int, digest: bytes) -> bytes:
     return to_varint(code) + to_varint(len(digest)) + digest
 
 
-def split_multihash(data: bytes) -> tuple[int, bytes]:
-    code, rest = unsigned_varint(data)
-    length, digest = unsigned_varint(rest)
-    if length != len(digest):
-        msg = f"multihash says {length} bytes, has {len(digest)}"
-        raise ValueError(msg)
-    return code, digest
-
-
 def sha3(data: bytes) -> bytes:
     return multihash(SHA3_256, hashlib.sha3_256(data).digest())
 
