@@ -86,8 +86,16 @@ class DagsterSettings(Section):
     webserver_port: Port = Field(3000, description="port of Dagster's UI")
     catalog_port: Port = Field(4000, description="port of the code server with one asset per dataset")
     flows_port: Port = Field(4001, description="port of the code server with the node's own jobs")
-    catalog_shards: int = Field(
-        1, ge=1, le=64, description="code servers that share the catalog: one more for every 2,000 datasets"
+    catalog_shards: int | None = Field(
+        None,
+        ge=1,
+        le=64,
+        description="code servers that share the catalog; default: as many as dagster.shard_datasets wants, at most 64",
+    )
+    shard_datasets: int = Field(
+        2_000,
+        ge=1,
+        description="datasets for one code server: when there are more, the node starts another one by itself",
     )
     shard_by: Literal["id", "account"] = Field(
         "id", description="what decides which of them shows a dataset; account keeps an account's datasets together"
@@ -193,7 +201,7 @@ class QuerySettings(Section):
     memory_limit: ByteSize = Field(ByteSize(1 * GIB), description="memory of one query")
     time_limit_seconds: float = Field(60, gt=0, description="time of one query")
     workers: int = Field(2, ge=1, le=64, description="query processes; queries of more than 2 s have as many more")
-    max_rows: int = Field(100_000, ge=1, description="largest `limit` of one answer")
+    max_rows: int = Field(100_000, ge=1, description="most rows of one answer")
 
 
 class IdentitySettings(Section):
@@ -376,6 +384,7 @@ def adapter_config(settings: Settings) -> AdapterConfig:
         catalog_port=dagster.catalog_port,
         flows_port=dagster.flows_port,
         catalog_shards=dagster.catalog_shards,
+        shard_datasets=dagster.shard_datasets,
         shard_by=dagster.shard_by,
         shard_port=dagster.shard_port,
         postgres_url=dagster.postgres_url or _if_postgres(settings.database_url),

@@ -25,12 +25,24 @@ from kamu_assets.query.worker_jobs import run_export, run_query, run_tail
 from kamu_assets.storage.volumes import Volumes
 
 DEFAULT_LIMIT: Final = 100
+# No dataset has more rows.
 _MAX_SKIP: Final = 2**63 - 1
 _EXPORT_SECONDS: Final = 86_400.0
 
 
 class InvalidPageError(InvalidError):
-    """`skip` or `limit` is out of bounds."""
+    """`skip` or `limit` is negative."""
+
+
+class TooManyRowsError(InvalidError):
+    """More was asked for than one answer may hold, and there is more."""
+
+    def __init__(self, max_rows: int) -> None:
+        super().__init__(
+            f"there are more than {max_rows} rows (setting query.max_rows): ask for pages of them with `skip` and"
+            " `limit`, or write them to files with `kamu-node sql --output-path`"
+        )
+        self.max_rows = max_rows
 
 
 class QueryService:
@@ -59,7 +71,8 @@ class QueryService:
 
     def query(self, caller: Caller, request: QueryRequest, *, cancel: threading.Event | None = None) -> QueryResponse:
         """Run SQL over the datasets the caller may read, as of their heads when it is planned, or as pinned."""
-        shape = self._shape(request.skip, request.limit, request.data_format, sort_keys=request.sort_keys)
+        limit = DEFAULT_LIMIT if request.limit is None else request.limit
+        shape = self._shape(request.skip, limit, request.data_format, sort_keys=request.sort_keys)
         shape = replace(shape, keeps_nan=request.keeps_nan)
         catalog = QueryCatalog(
             caller,
@@ -72,7 +85,7 @@ class QueryService:
         job = QueryJob(request.sql, shape, self._memory_bytes, 1 if request.is_repeatable else None)
         with bad_slices_blamed(lambda: self._slices(catalog.read)):
             answer = self._pool.run(run_query, job, on_ask=catalog.answer, cancel=cancel)
-        return _response(answer, shape, catalog.pinned)
+        return self._response(answer, limit, request.data_format, catalog.pinned)
 
     def export(
         self,
@@ -106,18 +119,19 @@ class QueryService:
         cancel: threading.Event | None = None,
     ) -> QueryResponse:
         """The newest rows but `skip`, in offset order. Reads only the slices that hold them."""
-        shape = self._shape(skip, limit, data_format, sort_keys=False)
+        wanted = DEFAULT_LIMIT if limit is None else limit
+        shape = self._shape(skip, wanted, data_format, sort_keys=False)
         entry = self._datasets.resolve(caller, ref)
         state = self._chains.state(entry.id)
         pinned = (PinnedDataset(entry.id, str(entry.alias), state.head),) if state.head is not None else ()
-        last = state.next_offset - 1 - skip
+        last = state.next_offset - 1 - shape.skip
         first = max(0, last - shape.limit + 1)
         table = self._tables.part(entry, state, first=first, last=last)
         whole = replace(shape, skip=0, keeps_nan=keeps_nan)
         job = TailJob(table, first, last, whole, self._memory_bytes)
         with bad_slices_blamed(lambda: self._slices([entry])):
             answer = self._pool.run(run_tail, job, cancel=cancel)
-        return _response(answer, shape, pinned)
+        return self._response(answer, wanted, data_format, pinned)
 
     def close(self) -> None:
         """End the workers."""
@@ -127,25 +141,26 @@ class QueryService:
         for entry in read:
             yield from self._datasets.stored_slices(entry)
 
-    def _shape(self, skip: int, limit: int | None, data_format: DataFormat, *, sort_keys: bool) -> AnswerShape:
-        wanted = DEFAULT_LIMIT if limit is None else limit
-        if not 0 <= skip <= _MAX_SKIP:
-            raise InvalidPageError(f"skip must not be negative, got {skip}")
-        if not 0 <= wanted <= self._max_rows:
-            raise InvalidPageError(
-                f"limit must be between 0 and {self._max_rows} (setting query.max_rows), got {wanted}"
-            )
-        return AnswerShape(skip, wanted, data_format, sort_keys, self._max_answer_bytes)
+    def _shape(self, skip: int, limit: int, data_format: DataFormat, *, sort_keys: bool) -> AnswerShape:
+        """Whatever the limit, one row too many is enough to see that there are too many."""
+        for name, number in (("skip", skip), ("limit", limit)):
+            if number < 0:
+                raise InvalidPageError(f"{name} must not be negative, got {number}")
+        rows = min(limit, self._max_rows + 1)
+        return AnswerShape(min(skip, _MAX_SKIP), rows, data_format, sort_keys, self._max_answer_bytes)
 
-
-def _response(answer: JobAnswer, shape: AnswerShape, pinned: tuple[PinnedDataset, ...]) -> QueryResponse:
-    metrics.QUERY_ROWS.add(by=answer.num_records)
-    return QueryResponse(
-        data=answer.data,
-        data_format=shape.data_format,
-        schema=answer.schema,
-        columns=answer.columns,
-        num_records=answer.num_records,
-        limit=shape.limit,
-        datasets=pinned,
-    )
+    def _response(
+        self, answer: JobAnswer, limit: int, data_format: DataFormat, pinned: tuple[PinnedDataset, ...]
+    ) -> QueryResponse:
+        if answer.num_records > self._max_rows:
+            raise TooManyRowsError(self._max_rows)
+        metrics.QUERY_ROWS.add(by=answer.num_records)
+        return QueryResponse(
+            data=answer.data,
+            data_format=data_format,
+            schema=answer.schema,
+            columns=answer.columns,
+            num_records=answer.num_records,
+            limit=limit,
+            datasets=pinned,
+        )

@@ -225,12 +225,24 @@ def test_bad_parameters_are_refused_as_text(served: ServedNode, query: str) -> N
         assert answer.text.startswith("Failed to deserialize query string: ")
 
 
-@pytest.mark.parametrize("query", ["limit=100001", "skip=18446744073709551615&limit=18446744073709551615"])
-def test_a_page_beyond_the_limit_is_refused(served: ServedNode, query: str) -> None:
-    answer = served.request("GET", f"/alice/log/tail?{query}", as_=None)
+@pytest.mark.parametrize("query", ["limit=5000000000", "limit=18446744073709551615", "skip=18446744073709551615"])
+def test_a_page_may_be_larger_than_what_there_is(served: ServedNode, query: str) -> None:
+    tail = served.request("GET", f"/alice/log/tail?{query}", as_=None)
+    asked = served.request("GET", f"/query?query=select%201%20as%20a&include=input&{query}", as_=None)
+
+    assert (tail.status_code, asked.status_code) == (200, 200)
+    name, _, number = query.partition("=")
+    assert asked.json()["input"][name] == int(number)
+    assert asked.json()["output"]["data"] == ([{"a": 1}] if name == "limit" else [])
+
+
+def test_more_rows_than_an_answer_may_have_are_refused(served: ServedNode) -> None:
+    sql = "select 1 as a from generate_series(1, 100001)"
+
+    answer = served.request("POST", "/query", json={"query": sql, "limit": 5_000_000_000, "dataFormat": "JsonAoA"})
 
     assert answer.status_code == 400
-    assert message(answer)
+    assert message(answer).startswith("there are more than 100000 rows (setting query.max_rows): ask for pages")
 
 
 @pytest.mark.parametrize(

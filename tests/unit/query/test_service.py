@@ -13,7 +13,7 @@ from kamu_assets.errors import InvalidError
 from kamu_assets.odf.identity import DatasetAlias
 from kamu_assets.query.encode import AnswerTooLargeError
 from kamu_assets.query.model import DataFormat, QueryRequest
-from kamu_assets.query.service import InvalidPageError
+from kamu_assets.query.service import InvalidPageError, TooManyRowsError
 from tests.unit.query.conftest import Reading
 
 COLUMNS = ["offset", "op", "system_time", "event_time", "station", "level"]
@@ -279,12 +279,25 @@ def test_a_query_nobody_waits_for_is_stopped(reading: Reading) -> None:
 
 
 def test_pages_have_bounds(reading: Reading) -> None:
-    with pytest.raises(InvalidPageError, match=r"limit must be between 0 and 100000 \(setting query.max_rows\), got 1"):
-        reading.query("select 1", limit=100_001)
-    with pytest.raises(InvalidPageError, match="skip must not be negative"):
-        reading.query("select 1", skip=-1)
+    for page in ({"skip": -1}, {"limit": -1}):
+        with pytest.raises(InvalidPageError, match="must not be negative, got -1"):
+            reading.query("select 1", **page)
     with pytest.raises(AnswerTooLargeError, match="the answer is larger than 1 MiB"):
         reading.query("select repeat('x', 2000) as x from generate_series(1, 1000)", limit=1000)
+
+
+def test_a_huge_limit_is_fine_as_long_as_there_are_not_too_many_rows(reading: Reading) -> None:
+    huge = 2**64 - 1
+
+    few = reading.query("select 1 as a", limit=huge)
+    just = reading.query("select 1 as a from generate_series(1, 100000)", limit=huge, data_format=DataFormat.JSON_AOA)
+    beyond = reading.query("select 1 as a", skip=huge)
+
+    assert (few.rows(), few.limit) == ([{"a": 1}], huge)
+    assert just.num_records == 100_000
+    assert beyond.rows() == []
+    with pytest.raises(TooManyRowsError, match=r"more than 100000 rows \(setting query.max_rows\): ask for pages"):
+        reading.query("select 1 as a from generate_series(1, 100001)", limit=huge, data_format=DataFormat.JSON_AOA)
 
 
 def test_a_dataset_without_data_is_an_empty_table(reading: Reading) -> None:
@@ -358,6 +371,18 @@ def test_a_tail_is_the_newest_rows_in_offset_order(reading: Reading, skip: int, 
 
     assert [row["offset"] for row in answer.rows()] == offsets
     assert [pinned.alias for pinned in answer.datasets] == ["kamu/log"]
+
+
+def test_a_tail_has_as_many_rows_as_an_answer_may_have(reading: Reading, monkeypatch: pytest.MonkeyPatch) -> None:
+    reading.stations("log", 3, 3)
+    huge = 2**64 - 1
+
+    assert reading.service.tail(ANONYMOUS, ALIAS, limit=huge).num_records == 6
+    assert reading.service.tail(ANONYMOUS, ALIAS, skip=huge, limit=huge).num_records == 0
+    monkeypatch.setattr(reading.service, "_max_rows", 5)
+    assert reading.service.tail(ANONYMOUS, ALIAS, limit=5).num_records == 5
+    with pytest.raises(TooManyRowsError, match="more than 5 rows"):
+        reading.service.tail(ANONYMOUS, ALIAS, limit=6)
 
 
 def test_a_tail_keeps_the_order_of_columns(reading: Reading) -> None:
