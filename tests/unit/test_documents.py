@@ -1,5 +1,6 @@
 """What README.md and the pages it leads to name is there: paths, make targets, commands."""
 
+import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from tests.support.readme import ROOT
 
 PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "tests/bench/README.md"]
 HOUSES = [ROOT, ROOT / "kamu_assets"]
+HOUSES_OF_CODE = ["kamu_assets", "kamu_gateway", "kamu_api", "deployment"]
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -71,3 +73,23 @@ def is_command(words: list[str]) -> bool:
             return False
         command = command.commands[word]
     return True
+
+
+def test_every_command_that_our_messages_name_exists() -> None:
+    sources = [file for house in HOUSES_OF_CODE for file in (ROOT / house).rglob("*.py")]
+    named = {command for file in sources for text in texts(file) for command in readme.named_commands(text)}
+    assert len(named) > 20
+
+    assert [
+        command for command in named if command.startswith("kamu-node") and not is_command(command.split()[1:])
+    ] == []
+
+
+def texts(file: Path) -> Iterator[str]:
+    """All strings of a module; what is put into them when they are used is left open."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        match node:
+            case ast.JoinedStr(values):
+                yield "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in values)
+            case ast.Constant(str(text)):
+                yield text

@@ -45,7 +45,7 @@ def parse_chrono(text: str, form: str) -> Timestamp | None:
             return _iso(text)
     known = _DIRECTIVE.sub(lambda found: _in_python(found[2], form), form)
     if not any(year in known for year in _YEARS):
-        raise EventTimeSourceError(f"the timestamp format {form!r} has no year")
+        raise EventTimeSourceError(f"the time format {form!r} has no year: add one, such as %Y")
     try:
         moment = datetime.strptime(text, known)  # noqa: DTZ007 - the format may have no zone: then it is UTC
     except (ValueError, re.error):
@@ -57,7 +57,10 @@ def _in_python(directive: str, form: str) -> str:
     if directive in _SAME:
         return f"%{directive}"
     if directive not in _OTHER_NAMES:
-        raise EventTimeSourceError(f"the timestamp format {form!r} has %{directive}, which is not supported")
+        known = ", ".join(f"%{each}" for each in sorted({*_SAME, *_OTHER_NAMES}))
+        raise EventTimeSourceError(
+            f"the time format {form!r} has %{directive}, which is not supported; known are {known}"
+        )
     return _OTHER_NAMES[directive]
 
 

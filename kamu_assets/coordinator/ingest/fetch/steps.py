@@ -23,14 +23,16 @@ def fetch(step: FetchStep, request: FetchRequest) -> Fetched | None:
         case FetchStepFilesGlob():
             return fetch_next_file(step, fill_templates(step.path, request.variables), request)
         case FetchStepContainer():
-            raise UnsupportedStepError("the fetch step Container is not supported: this node starts no containers")
+            raise UnsupportedStepError(
+                "the fetch step Container is not supported: this node starts no containers; push instead"
+            )
         case FetchStepMqtt():
             raise UnsupportedStepError(
                 "the fetch step Mqtt is not supported: this node has no MQTT client; push instead"
             )
         case FetchStepEthereumLogs():
             raise UnsupportedStepError(
-                "the fetch step EthereumLogs is not supported: this node has no client for blockchain nodes"
+                "the fetch step EthereumLogs is not supported: this node has no client for blockchains; push instead"
             )
 
 

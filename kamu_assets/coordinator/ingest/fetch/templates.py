@@ -50,4 +50,6 @@ def _value(expression: str, variables: Mapping[str, str]) -> _Value:
             return _Value(next(group for group in literal.groups() if group is not None), is_secret=False)
         else:
             raise TemplateError(f"cannot read `{part}` in the template `{expression}`")
-    raise TemplateError(f"variable {' or '.join(wanted)} is not set, and the template has no default")
+    raise TemplateError(
+        f"variable {' or '.join(wanted)} is not set, and the template has no default: set it in ingest.variables"
+    )
