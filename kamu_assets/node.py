@@ -32,7 +32,8 @@ from kamu_assets.errors import UnavailableError
 from kamu_assets.flows.messages import MESSAGES as FLOW_MESSAGES
 from kamu_assets.flows.service import FlowService
 from kamu_assets.governance.access import Access
-from kamu_assets.settings import OwnEngine, Settings
+from kamu_assets.setting_sections import OwnEngine
+from kamu_assets.settings import Settings
 from kamu_assets.storage.local import LocalObjectStore
 from kamu_assets.storage.volumes import Volumes
 from kamu_assets.storage.workplaces import abandoned

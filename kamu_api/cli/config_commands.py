@@ -46,7 +46,8 @@ def get(key: Key, home: Home = None, as_json: AsJson = False) -> None:
     """Print the value of one setting that is in force."""
     from kamu_api.cli.setting_file import UnknownSettingError
     from kamu_api.cli.setting_rows import setting_facts
-    from kamu_assets.settings import describe_settings, load_settings
+    from kamu_assets.setting_origins import describe_settings
+    from kamu_assets.settings import load_settings
 
     row = next((row for row in describe_settings(load_settings(home)) if row.key == key), None)
     if row is None:
@@ -96,7 +97,7 @@ def unset(key: Key, home: Home = None, as_json: AsJson = False) -> None:
 def docs() -> None:
     """Print the reference of all settings as Markdown."""
     from kamu_api.cli.setting_page import reference_page
-    from kamu_assets.settings import default_settings
+    from kamu_assets.setting_origins import default_settings
 
     print(reference_page(default_settings()), end="")
 

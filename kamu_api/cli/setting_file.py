@@ -15,8 +15,9 @@ from ruamel.yaml.error import YAMLError
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from kamu_assets.errors import InvalidError, NotFoundError
+from kamu_assets.setting_sections import Section
 from kamu_assets.setting_values import mistake_text
-from kamu_assets.settings import Section, Settings, SettingsError, file_problem, section_of
+from kamu_assets.settings import Settings, SettingsError, file_problem, section_of
 from kamu_assets.storage.files import pending_path, sync_file, sync_folder, told_plainly
 
 

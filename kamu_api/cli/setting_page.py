@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from kamu_assets.settings import SettingRow
+from kamu_assets.setting_origins import SettingRow
 
 _HEAD = """# Settings of a node
 

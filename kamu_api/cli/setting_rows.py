@@ -7,7 +7,8 @@ from typing import Any
 import yaml
 
 from kamu_api.cli.setting_file import UnknownSettingError
-from kamu_assets.settings import SettingRow, Settings, describe_settings
+from kamu_assets.setting_origins import SettingRow, describe_settings
+from kamu_assets.settings import Settings
 
 _WIDTH = 76
 

@@ -24,7 +24,8 @@ from kamu_assets.odf.dataset import SetTransform
 from kamu_assets.odf.engine import TransformSql, normalize_transform
 from kamu_assets.odf.identity import parse_dataset_ref
 from kamu_assets.odf.timestamp import Timestamp
-from kamu_assets.settings import EngineSettings, load_settings
+from kamu_assets.setting_sections import EngineSettings
+from kamu_assets.settings import load_settings
 from kamu_assets.storage.layout import data_key, dataset_folder
 from tests.support.command_line import Home
 from tests.support.manifests import a_manifest, derivative, pushed_root, reading

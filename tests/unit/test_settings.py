@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from kamu_assets.settings import SettingsError, default_settings, describe_settings, load_settings
+from kamu_assets.setting_origins import default_settings, describe_settings
+from kamu_assets.settings import SettingsError, load_settings
 
 ENGINE_NAMES = "a map of lower-case names to datafusion or incremental or grpc://host:port"
 
