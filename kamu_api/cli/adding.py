@@ -12,7 +12,7 @@ from kamu_assets.datasets.errors import (
     DatasetNotFoundError,
     NameCollisionError,
 )
-from kamu_assets.datasets.model import DatasetSummary
+from kamu_assets.datasets.model import DatasetEntry, DatasetSummary
 from kamu_assets.datasets.snapshots import in_order
 from kamu_assets.errors import KamuError
 from kamu_assets.node import Node
@@ -29,6 +29,11 @@ class Adding:
         self._node = node
         self._caller = node.auth.admin_caller()
         self._replace = replace
+
+    def replaceable(self, files: Sequence[ManifestFile]) -> list[DatasetEntry]:
+        """The datasets that `replace` would delete, as far as nothing else is wrong."""
+        named = {_full(snapshot) for file in files for snapshot in file.snapshots}
+        return [entry for entry in self._node.datasets.list(self._caller) if entry.alias in named]
 
     def rows(self, files: Sequence[ManifestFile]) -> Iterator[Row]:
         """One row per file that adds nothing, then one per dataset."""

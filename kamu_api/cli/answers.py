@@ -1,11 +1,11 @@
 """Questions from the command line and how their answers are printed."""
 
-import csv
-import json
 import sys
+from pathlib import Path
 from typing import Any, Final
 
-from kamu_api.cli.output import cell_text, number_text, print_json, print_rows, remark
+from kamu_api.cli.misuse import MisuseError
+from kamu_api.cli.output import cell_text, print_csv, print_json, print_rows, remark
 from kamu_assets.errors import InvalidError
 from kamu_assets.query.model import QueryResponse
 
@@ -19,7 +19,7 @@ def known_format(text: str, *, as_json: bool, without: tuple[str, ...] = ()) -> 
     """How to print; told before a long query rather than after it."""
     known = [form for form in FORMATS if form not in without]
     if text not in known:
-        raise InvalidError(f"unknown format {text!r}; there are {', '.join(known)}")
+        raise MisuseError(f"unknown format {text!r}; there are {', '.join(known)}")
     return "json" if as_json else text
 
 
@@ -33,12 +33,21 @@ def is_for_people(form: str) -> bool:
     return form in _FOR_PEOPLE
 
 
-def query_text() -> str:
+def input_text() -> str:
     """What standard input asks."""
+    return _decoded(sys.stdin.buffer.read(), "standard input")
+
+
+def file_text(path: Path) -> str:
+    """What a file asks."""
+    return _decoded(path.read_bytes(), str(path)).removeprefix("\ufeff")
+
+
+def _decoded(content: bytes, name: str) -> str:
     try:
-        return sys.stdin.buffer.read().decode()
+        return content.decode()
     except UnicodeDecodeError as error:
-        raise InvalidError(f"standard input is not UTF-8: byte {error.start}") from error
+        raise InvalidError(f"{name} is not UTF-8: byte {error.start}") from error
 
 
 def print_answer(answer: QueryResponse, form: str) -> None:
@@ -47,8 +56,7 @@ def print_answer(answer: QueryResponse, form: str) -> None:
     rows: list[list[Any]] = answer.rows()
     match form:
         case "csv":
-            writer = csv.writer(sys.stdout, lineterminator="\n")
-            writer.writerows([names, *([_csv_cell(value) for value in row] for row in rows)])
+            print_csv(names, rows)
         case "markdown":
             _print_markdown(names, rows)
         case "json-aoa":
@@ -91,10 +99,3 @@ def _print_markdown(names: list[str], rows: list[list[Any]]) -> None:
 def _markdown_cell(value: Any) -> str:
     text = cell_text(value).replace("\\[", "[")
     return text.replace("\\", "\\\\").replace("|", "\\|").replace("\r", "").replace("\n", "<br>")
-
-
-def _csv_cell(value: Any) -> Any:
-    """Numbers and texts as they are, truth and nested values as JSON."""
-    if isinstance(value, float):
-        return number_text(value)
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, bool | list | dict) else value

@@ -1,6 +1,7 @@
 """The commands of `kamu-node`, one module per group."""
 
 import sys
+from typing import Annotated
 
 import typer
 
@@ -16,13 +17,14 @@ from kamu_api.cli import (
     log_commands,
     manifest_commands,
     node_commands,
+    other_names,
     query_commands,
     show_commands,
     verify_commands,
 )
 from kamu_api.cli.exit_codes import tell_exit_codes
 from kamu_api.cli.misuse import MisuseError
-from kamu_api.cli.output import complain
+from kamu_api.cli.output import complain, set_manner
 
 app = typer.Typer(
     name="kamu-node",
@@ -46,13 +48,24 @@ for group in (
     flow_commands,
     engine_commands,
     completion_commands,
+    other_names,
 ):
     group.register(app)
 tell_exit_codes(app)
 
 
 @app.callback(invoke_without_command=True)
-def root(version: bool = typer.Option(False, "--version", "-V", help="print the version and exit")) -> None:
+def root(
+    *,
+    version: Annotated[bool, typer.Option("--version", "-V", help="print the version and exit")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="ask nothing: the answer is yes")] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="answers and failures only: no remarks, no bars")
+    ] = False,
+    no_color: Annotated[bool, typer.Option("--no-color", help="plain text, as with NO_COLOR")] = False,
+) -> None:
+    del yes  # Commands that would ask look for it.
+    set_manner(quiet=quiet, no_color=no_color)
     if version:
         from importlib.metadata import version as version_of
 

@@ -1,17 +1,13 @@
 """Datasets change as a whole: delete, rename."""
 
-import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from kamu_api.cli.confirming import Yes, require_consent
 from kamu_api.cli.misuse import MisuseError
 from kamu_api.cli.options import AsJson, Dataset, Home, SomeNames, local_node, the_dataset
-from kamu_api.cli.output import print_json, remark, say
-
-if TYPE_CHECKING:
-    from kamu_assets.datasets.model import DatasetEntry
+from kamu_api.cli.output import print_json, say
 
 
 def register(app: typer.Typer) -> None:
@@ -21,12 +17,13 @@ def register(app: typer.Typer) -> None:
 
 def delete(
     *,
+    context: typer.Context,
     datasets: SomeNames = None,
     all_: Annotated[bool, typer.Option("--all", "-a", help="all datasets of the node")] = False,
     recursive: Annotated[
         bool, typer.Option("--recursive", "-r", help="delete what is computed from the datasets as well")
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="without asking")] = False,
+    yes: Yes = False,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
@@ -37,9 +34,7 @@ def delete(
         caller = node.auth.admin_caller()
         found = node.datasets.list(caller) if all_ else node.datasets.select(caller, datasets or ())
         doomed = node.datasets.plan_deletion(caller, [entry.id for entry in found], recursive=recursive)
-        if doomed and not yes and not _confirmed(doomed):
-            remark("nothing was deleted")
-            raise typer.Exit(1)
+        require_consent(context, doomed, yes=yes, verb="delete")
         # What was agreed upon, even if something is new by now.
         deleted = node.datasets.delete_all(caller, [entry.id for entry in doomed])
     if as_json:
@@ -70,11 +65,3 @@ def rename(
         print_json({"id": str(new.id), "dataset": str(new.alias), "before": str(old.alias), "result": "renamed"})
     else:
         say(f"Renamed: {old.alias} is {new.alias} now")
-
-
-def _confirmed(doomed: "Sequence[DatasetEntry]") -> bool:
-    if not sys.stdin.isatty():
-        raise MisuseError(f"deleting {len(doomed)} dataset(s) needs a yes: add --yes")
-    for entry in doomed:
-        say(f"{entry.alias} ({entry.kind.value})")
-    return typer.confirm(f"Delete {len(doomed)} dataset(s) for good?", err=True)

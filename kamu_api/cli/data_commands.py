@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from kamu_api.cli.misuse import MisuseError
-from kamu_api.cli.options import AsJson, Dataset, Home, SomeNames, local_node
+from kamu_api.cli.options import AsJson, Dataset, Home, SomeNames, local_node, moment
 from kamu_api.cli.output import complain, print_json, progress_bar, say
 
 Files = Annotated[list[Path] | None, typer.Argument(help="files to push", show_default=False)]
@@ -36,13 +36,12 @@ def pull(
 ) -> None:
     """Poll the sources of root datasets, compute derivative ones; inputs come before what reads them."""
     from kamu_api.cli.pulling import Pulling, pull_line
-    from kamu_assets.odf.timestamp import Timestamp
 
     if bool(datasets) == all_:
         raise MisuseError("name datasets, or use --all")
     if set_watermark and (all_ or recursive):
         raise MisuseError("--set-watermark is for datasets that are named, not for --all or --recursive")
-    watermark = Timestamp.parse(set_watermark) if set_watermark else None
+    watermark = moment("--set-watermark", set_watermark)
     with local_node(home) as node:
         pulling = Pulling(node, fetch_uncacheable=fetch_uncacheable, watermark=watermark)
         rows = []

@@ -1,13 +1,14 @@
 """Datasets themselves: list, adopt."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from kamu_api.cli.options import AsJson, Home, SomeNames, local_node
 from kamu_api.cli.output import (
     has_room,
+    print_csv,
     print_json,
     print_rows,
     progress_bar,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 # Columns that a terminal needs for the watermark beside the others.
 _WIDE = 110
+_FACTS = ("id", "name", "account", "kind", "head", "blocks", "records", "size", "watermark", "updated")
 
 
 def register(app: typer.Typer) -> None:
@@ -33,18 +35,24 @@ def register(app: typer.Typer) -> None:
 def list_datasets(
     datasets: SomeNames = None,
     wide: Annotated[bool, typer.Option("--wide", "-w", help="all columns, also where they do not fit")] = False,
+    form: Annotated[
+        Literal["table", "csv", "json"], typer.Option("--output-format", "-o", help="for people, or for programs")
+    ] = "table",
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
     """List all datasets, or some."""
+    form = "json" if as_json else form
     with local_node(home) as node:
         caller = node.auth.admin_caller()
         summaries = node.datasets.summaries(caller)
         if datasets:
             wanted = {entry.id for entry in node.datasets.select(caller, datasets)}
             summaries = [summary for summary in summaries if summary.entry.id in wanted]
-    if as_json:
+    if form == "json":
         print_json([_facts(summary) for summary in summaries])
+    elif form == "csv":
+        print_csv(_FACTS, [[_facts(summary)[name] for name in _FACTS] for summary in summaries])
     elif not summaries:
         remark(f"no datasets in {node.settings.home}; --home or KAMU_NODE_HOME names another node")
     else:

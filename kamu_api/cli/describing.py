@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from kamu_api.cli.output import size_text, time_text
+from kamu_api.cli.trigger_text import outcome_text, trigger_text
 from kamu_assets.datasets.description import DatasetDescription
 from kamu_assets.odf.dataset import AddPushSource, SetPollingSource
 from kamu_assets.odf.ddl_text import ddl_columns
@@ -46,10 +47,10 @@ def description_facts(found: DatasetDescription) -> dict[str, Any]:
     }
 
 
-def description_lines(found: DatasetDescription) -> Iterator[str]:
-    """The same for people: a title, one line per fact, the columns."""
+def description_lines(found: DatasetDescription, work: dict[str, Any]) -> Iterator[str]:
+    """The same for people: a title, one line per fact, the columns; `work` is what happens to it by itself."""
     yield f"{found.entry.alias} ({found.entry.kind.value})"
-    for word, text in _told(found):
+    for word, text in (*_told(found), *_work(found, work)):
         first, *more = text.splitlines() or [""]
         yield f"  {word:<{_INDENT}}{first}".rstrip()
         for line in more:
@@ -78,6 +79,20 @@ def _told(found: DatasetDescription) -> Iterator[tuple[str, str]]:
     yield "files", found.location
     yield from _origin(found)
     yield "read by", _names([str(each.alias) for each in found.dependents]) or "nobody"
+
+
+def _work(found: DatasetDescription, work: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    trigger, now, last = work["trigger"], work["currentRun"], work["lastRun"]
+    if trigger:
+        yield "trigger", trigger_text(trigger)
+    elif found.chain.transform:
+        yield "trigger", "none needed: a running node computes it when an input changes"
+    elif found.chain.polling_source:
+        yield "trigger", f"none; `kamu-node trigger set {found.entry.alias} --every 1h` makes one"
+    if now:
+        yield "run", f"{now['state'].lower()} since {time_text(now['since'])} UTC"
+    if last:
+        yield "last run", f"{time_text(last['finishedAt'])} UTC, {outcome_text(last)}"
 
 
 def _origin(found: DatasetDescription) -> Iterator[tuple[str, str]]:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from kamu_api.cli.asking import cancellable
+from kamu_api.cli.misuse import MisuseError
 from kamu_api.cli.output import ProgressLine, size_text
 from kamu_api.cli.targets import new_file, new_folder
 from kamu_assets.datasets.model import DatasetEntry
@@ -66,7 +67,7 @@ def known_export_format(text: str) -> ExportFormat:
     try:
         return ExportFormat(text)
     except ValueError as error:
-        raise InvalidError(f"unknown format {text!r}; there are {', '.join(ExportFormat)}") from error
+        raise MisuseError(f"unknown format {text!r}; there are {', '.join(ExportFormat)}") from error
 
 
 def exported_line(row: dict[str, Any]) -> str:

@@ -1,22 +1,20 @@
 """What happens by itself: triggers."""
 
-import re
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kamu_api.cli.misuse import MisuseError
 from kamu_api.cli.options import AsJson, Home, Matching, local_node
-from kamu_api.cli.output import print_json, print_rows, remark, say, short_text, time_text
-from kamu_assets.errors import InvalidError, NotFoundError
+from kamu_api.cli.output import print_json, print_rows, remark, say, time_text
+from kamu_api.cli.trigger_text import outcome_text, parse_interval, run_facts, trigger_facts, trigger_text
+from kamu_assets.errors import NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kamu_assets.flows.model import Flow, Trigger, TriggerRule
+    from kamu_assets.flows.model import Trigger, TriggerRule
     from kamu_assets.node import Node
-
-_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
-_PART = re.compile(r"(\d{1,9})([smhdw])", re.ASCII)
 
 
 def register(app: typer.Typer) -> None:
@@ -50,7 +48,7 @@ def list_triggers(home: Home = None, as_json: AsJson = False) -> None:
         caller = node.auth.admin_caller()
         triggers = node.flows.triggers(caller)
         latest = node.flows.latest(caller, [trigger.dataset_id for trigger in triggers])
-        rows = [{**_facts(node, each), "last": _ended(latest.get(each.dataset_id))} for each in triggers]
+        rows = [{**_facts(node, each), "last": run_facts(latest.get(each.dataset_id))} for each in triggers]
     if as_json:
         print_json(rows)
     elif rows:
@@ -84,24 +82,6 @@ def remove(dataset: Matching, home: Home = None, as_json: AsJson = False) -> Non
         say(f"{name}: no trigger any more")
 
 
-def parse_interval(text: str) -> int:
-    """Seconds in `1h`, `1d12h`, `90s`."""
-    parts = _PART.findall(text)
-    if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise InvalidError(f"{text!r} is not an interval: write 30s, 5m, 1h, 1d12h")
-    return sum(int(number) * _SECONDS[unit] for number, unit in parts)
-
-
-def interval_text(seconds: int) -> str:
-    """The shortest text that `parse_interval` reads as this."""
-    parts = []
-    for unit, length in sorted(_SECONDS.items(), key=lambda item: -item[1]):
-        if seconds >= length:
-            parts.append(f"{seconds // length}{unit}")
-            seconds %= length
-    return "".join(parts) or "0s"
-
-
 def _rule(every: str | None, cron: str | None) -> "TriggerRule":
     from kamu_assets.flows.model import Cron, Interval
 
@@ -109,7 +89,7 @@ def _rule(every: str | None, cron: str | None) -> "TriggerRule":
         return Interval(parse_interval(every))
     if cron is not None and every is None:
         return Cron(cron)
-    raise InvalidError("say when: --every 1h, or --cron '0 3 * * *'")
+    raise MisuseError("say when: --every 1h, or --cron '0 3 * * *'")
 
 
 def _set_paused(dataset: str, home: Home, *, paused: bool, as_json: bool) -> None:
@@ -133,23 +113,7 @@ def _triggers_of(node: "Node", dataset: str) -> "Sequence[Trigger]":
 
 
 def _facts(node: "Node", trigger: "Trigger") -> dict[str, Any]:
-    from kamu_assets.flows.model import Interval
-
-    rule = trigger.rule
-    text = f"every {interval_text(rule.seconds)}" if isinstance(rule, Interval) else f"cron {rule.expression}"
-    return {
-        "dataset": _name(node, trigger),
-        "rule": text,
-        "paused": trigger.paused,
-        "nextDue": None if trigger.paused else str(trigger.next_due),
-    }
-
-
-def _ended(flow: "Flow | None") -> dict[str, Any] | None:
-    if flow is None or flow.outcome is None:
-        return None
-    message = flow.outcome.message
-    return {"outcome": flow.outcome.kind.value, "finishedAt": str(flow.finished_at), "message": message}
+    return {"dataset": _name(node, trigger), **trigger_facts(trigger)}
 
 
 def _shown(facts: dict[str, Any]) -> dict[str, Any]:
@@ -158,9 +122,7 @@ def _shown(facts: dict[str, Any]) -> dict[str, Any]:
     last = facts["last"]
     if last is None:
         return shown
-    outcome = last["outcome"].lower().replace("_", " ")
-    told = f"{outcome}: {short_text(last['message'])}" if last["message"] else outcome
-    return {**shown, "last run (UTC)": time_text(last["finishedAt"]), "outcome": told}
+    return {**shown, "last run (UTC)": time_text(last["finishedAt"]), "outcome": outcome_text(last)}
 
 
 def _name(node: "Node", trigger: "Trigger") -> str:
@@ -177,8 +139,7 @@ def _tell(node: "Node", dataset: str, triggers: "Sequence[Trigger]", *, as_json:
         _print_json(dataset, rows)
         return
     for row in rows:
-        due = "paused" if row["paused"] else f"next {time_text(row['nextDue'])} UTC"
-        say(f"{row['dataset']}: {row['rule']}, {due}")
+        say(f"{row['dataset']}: {trigger_text(row)}")
 
 
 def _print_json(dataset: str, rows: "Sequence[dict[str, Any]]") -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from kamu_api.cli.completing import dataset_names
+from kamu_api.cli.confirming import Yes, require_consent
 from kamu_api.cli.misuse import MisuseError
 from kamu_api.cli.options import AsJson, Home, local_node
 from kamu_api.cli.output import complain, print_json, say
@@ -22,12 +23,15 @@ def register(app: typer.Typer) -> None:
 
 def add(
     *,
+    context: typer.Context,
     manifests: Manifests = None,
     recursive: Annotated[bool, typer.Option("--recursive", "-r", help="search folders for manifests")] = False,
     stdin: Annotated[bool, typer.Option("--stdin", help="read manifests from standard input")] = False,
+    name: Annotated[str | None, typer.Option("--name", help="another name than the one manifest says")] = None,
     replace: Annotated[
         bool, typer.Option("--replace", help="delete datasets of these names first, with all of their data")
     ] = False,
+    yes: Yes = False,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
@@ -36,11 +40,16 @@ def add(
     A file with a bad manifest adds nothing; other files do.
     """
     from kamu_api.cli.adding import Adding, added_line
-    from kamu_api.cli.manifests import read_manifests
+    from kamu_api.cli.manifests import read_manifests, renamed
 
     files = read_manifests(manifests or [], recursive=recursive, stdin=stdin)
+    if name is not None:
+        files = renamed(files, name)
     with local_node(home) as node:
-        rows = list(Adding(node, replace=replace).rows(files))
+        adding = Adding(node, replace=replace)
+        if replace:
+            require_consent(context, adding.replaceable(files), yes=yes, verb="replace")
+        rows = list(adding.rows(files))
     if as_json:
         print_json(rows)
     else:

@@ -3,13 +3,14 @@
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from kamu_api.cli.misuse import MisuseError
 from kamu_assets.errors import InvalidError
 from kamu_assets.odf.dataset import DatasetSnapshot
+from kamu_assets.odf.identity import DatasetAlias
 from kamu_assets.odf.serde.yaml import parse_snapshots
 
 _ENDINGS = {".yaml", ".yml"}
@@ -47,6 +48,18 @@ def read_manifests(places: Sequence[str], *, recursive: bool, stdin: bool) -> li
     if stdin:
         found[Path()] = _read(_STDIN, lambda: sys.stdin.buffer.read(_MAX_BYTES))
     return list(found.values())
+
+
+def renamed(files: Sequence[ManifestFile], name: str) -> list[ManifestFile]:
+    """The same with another name for the one dataset there is."""
+    alias = DatasetAlias.parse(name)
+    count = sum(len(file.snapshots) for file in files)
+    if count > 1:
+        raise MisuseError(f"--name is for one manifest, not for {count}")
+    return [
+        replace(file, snapshots=[snapshot.model_copy(update={"name": alias}) for snapshot in file.snapshots])
+        for file in files
+    ]
 
 
 def _of_place(place: str, *, recursive: bool) -> Iterator[tuple[Path, ManifestFile]]:

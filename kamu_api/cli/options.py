@@ -14,6 +14,7 @@ from kamu_api.cli.misuse import MisuseError
 if TYPE_CHECKING:
     from kamu_assets.datasets.model import DatasetEntry
     from kamu_assets.node import Node
+    from kamu_assets.odf.timestamp import Timestamp
 
 # Datasets that a message names.
 _SHOWN = 5
@@ -49,6 +50,16 @@ Names = Annotated[list[str], _DATASETS]
 SomeNames = Annotated[list[str] | None, _DATASETS]
 
 
+def moment(option: str, text: str | None) -> "Timestamp | None":
+    """The time that an option says, if it says one."""
+    from kamu_assets.odf.timestamp import InvalidTimestampError, Timestamp
+
+    try:
+        return None if text is None else Timestamp.parse(text)
+    except InvalidTimestampError as error:
+        raise MisuseError(f"{option}: {error}; write 2024-01-31T12:00:00Z") from error
+
+
 def the_dataset(node: "Node", text: str) -> "DatasetEntry":
     """What a reference means, or a pattern that only one dataset matches."""
     found = node.datasets.select(node.auth.admin_caller(), [text])
@@ -65,6 +76,7 @@ def local_node(home: Path | None, *, repair: bool = True) -> "Iterator[Node]":
 
     `repair` finishes commits that a crash interrupted.
     """
+    from kamu_assets.datasets.errors import DatasetNotFoundError
     from kamu_assets.monitoring.logs import configure_logging
     from kamu_assets.node import open_node
     from kamu_assets.settings import load_settings
@@ -74,5 +86,9 @@ def local_node(home: Path | None, *, repair: bool = True) -> "Iterator[Node]":
     node = open_node(load_settings(home), repair=repair)
     try:
         yield node
+    except DatasetNotFoundError as error:
+        from kamu_api.cli.near_names import with_near_name
+
+        raise with_near_name(node, error) from error
     finally:
         node.close()

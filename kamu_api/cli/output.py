@@ -1,8 +1,10 @@
 """What commands say: tables for people, JSON for scripts, one plain line for a failure."""
 
+import csv
 import json
+import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,6 +14,8 @@ from rich.table import Column, Table
 
 console = Console(soft_wrap=True)
 errors = Console(stderr=True, soft_wrap=True)
+# What `--quiet` leaves out.
+_aside = Console(stderr=True, soft_wrap=True)
 
 _PIPE_WIDTH = 100_000
 _SHORT = 120
@@ -19,9 +23,22 @@ _KIB = 1024
 _UNITS = ("KiB", "MiB", "GiB", "TiB")
 
 
+def set_manner(*, quiet: bool, no_color: bool) -> None:
+    """How much is said beside answers and failures, and whether in colours."""
+    _aside.quiet = quiet
+    # Where the environment forbids colours they stay forbidden.
+    for each in (console, errors, _aside):
+        each.no_color = no_color or "NO_COLOR" in os.environ
+
+
 def say(text: str) -> None:
     """One line for people, as it is."""
     console.print(text, markup=False, highlight=False)
+
+
+def say_aside(text: str, *, end: str = "\n") -> None:
+    """The same on standard error, where it is no part of the answer."""
+    errors.print(text, markup=False, highlight=False, end=end)
 
 
 def complain(text: str) -> None:
@@ -36,7 +53,7 @@ def warn(text: str) -> None:
 
 def remark(text: str) -> None:
     """One line on standard error about an answer, for people."""
-    errors.print(f"({text})", style="dim", markup=False, highlight=False)
+    _aside.print(f"({text})", style="dim", markup=False, highlight=False)
 
 
 def time_text(moment: str | None) -> str:
@@ -86,6 +103,12 @@ def print_rows(
     (console if console.is_terminal else Console(width=_PIPE_WIDTH)).print(table)
 
 
+def print_csv(names: Sequence[str], rows: Iterable[Iterable[Any]]) -> None:
+    """Rows as CSV with a header."""
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerows([names, *([_csv_cell(value) for value in row] for row in rows)])
+
+
 def number_text(value: float) -> str:
     """The shortest text that means the number; `NaN`, `inf` and `-inf` as kamu shows them."""
     return repr(value).replace("nan", "NaN")
@@ -101,6 +124,13 @@ def cell_text(value: Any) -> str:
     return text.replace("[", "\\[")
 
 
+def _csv_cell(value: Any) -> Any:
+    """Numbers and texts as they are, truth and nested values as JSON."""
+    if isinstance(value, float):
+        return number_text(value)
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, bool | list | dict) else value
+
+
 @contextmanager
 def progress_bar(title: str, *, quiet: bool = False) -> Iterator["ProgressLine"]:
     """A line that moves while long work goes on; silent when nobody looks."""
@@ -110,8 +140,8 @@ def progress_bar(title: str, *, quiet: bool = False) -> Iterator["ProgressLine"]
         BarColumn(bar_width=30),
         TextColumn("{task.fields[note]}"),
     )
-    silent = quiet or not errors.is_terminal
-    with Progress(*columns, TimeElapsedColumn(), console=errors, transient=True, disable=silent) as progress:
+    silent = quiet or _aside.quiet or not _aside.is_terminal
+    with Progress(*columns, TimeElapsedColumn(), console=_aside, transient=True, disable=silent) as progress:
         yield ProgressLine(progress, title)
 
 

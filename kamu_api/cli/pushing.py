@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from kamu_api.cli.misuse import MisuseError
-from kamu_api.cli.options import the_dataset
+from kamu_api.cli.options import moment, the_dataset
 from kamu_api.cli.output import ProgressLine
 from kamu_assets.coordinator.ingest.errors import UnsupportedMediaTypeError
 from kamu_assets.coordinator.ingest.push.media_types import media_type_of_file
 from kamu_assets.coordinator.service import PushData
 from kamu_assets.errors import InvalidError
 from kamu_assets.node import Node
-from kamu_assets.odf.timestamp import Timestamp
 from kamu_assets.storage.workplaces import workplace
 
 
@@ -27,7 +26,7 @@ class Pushing:
         self._node = node
         self._dataset = the_dataset(node, dataset).id
         self._source_name = source_name
-        self._event_time = None if event_time is None else Timestamp.parse(event_time)
+        self._event_time = moment("--event-time", event_time)
         self._media_type = None if input_format is None else _named(input_format)
 
     def push_all(self, files: Sequence[Path], *, stdin: bool, progress: ProgressLine) -> Iterator[dict[str, Any]]:
@@ -80,7 +79,7 @@ def _named(input_format: str) -> str:
     try:
         return media_type_of_file(f"_.{input_format}")
     except UnsupportedMediaTypeError as error:
-        raise InvalidError(
+        raise MisuseError(
             f"unknown input format {input_format!r}; there are csv, json, ndjson, geojson, ndgeojson, parquet"
         ) from error
 

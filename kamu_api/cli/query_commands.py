@@ -34,6 +34,10 @@ def sql(
     query: Annotated[
         str | None, typer.Argument(help="queries; default: a prompt, or what standard input says", show_default=False)
     ] = None,
+    command: Annotated[
+        str | None, typer.Option("--command", "-c", help="the queries, as kamu takes them", show_default=False)
+    ] = None,
+    script: Annotated[Path | None, typer.Option("--script", help="a file of queries", show_default=False)] = None,
     format_: Format = "table",
     limit: Annotated[int | None, typer.Option("--limit", "-n", min=0, help="so many rows at most")] = None,
     output_path: Annotated[
@@ -45,19 +49,22 @@ def sql(
 ) -> None:
     """Ask in SQL (DataFusion's dialect); datasets are tables named "account/name" or "name".
 
-    Without a query there is a prompt, with history and completion.
+    Without a query there is a prompt, with history and completion. --json: one document per query, each on its line.
     """
-    from kamu_api.cli.answers import known_format, query_text
+    from kamu_api.cli.answers import file_text, input_text, known_format
     from kamu_api.cli.asking import Asking
     from kamu_api.cli.statements import all_statements
-    from kamu_assets.errors import InvalidError
     from kamu_assets.query.eager_workers import workers_begun
 
     form = known_format(format_, as_json=as_json)
-    prompts = query is None and sys.stdin.isatty()
-    statements = [] if prompts else all_statements(query_text() if query is None else query)
+    texts = (query, command, None if script is None else file_text(script))
+    given = [text for text in texts if text is not None]
+    if len(given) > 1:
+        raise MisuseError("give queries once: as an argument, with --command or with --script")
+    prompts = not given and sys.stdin.isatty()
+    statements = [] if prompts else all_statements(given[0] if given else input_text())
     if not prompts and not statements:
-        raise InvalidError("there is no query: give one, or statements on standard input")
+        raise MisuseError("there is no query: give one, or statements on standard input")
     if output_path is not None and len(statements) != 1:
         raise MisuseError(f"--output-path is for the answer to one query, not to {len(statements)}")
     with workers_begun(), local_node(home) as node:
@@ -77,8 +84,10 @@ def sql(
 def tail(
     *,
     dataset: Dataset,
-    count: Annotated[int, typer.Option("-n", "--count", min=0, help="so many rows")] = 10,
-    skip: Annotated[int, typer.Option("--skip", min=0, help="leave out so many of the newest")] = 0,
+    count: Annotated[int, typer.Option("--count", "--num-records", "-n", min=0, help="so many rows")] = 10,
+    skip: Annotated[
+        int, typer.Option("--skip", "--skip-records", "-s", min=0, help="leave out so many of the newest")
+    ] = 0,
     format_: Format = "table",
     home: Home = None,
     as_json: AsJson = False,

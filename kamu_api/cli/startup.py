@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,13 @@ def run_node(settings: Settings) -> None:
         as_json=settings.log.format == "json",
         secrets=secret_values(settings),
     )
-    supervisor = Supervisor(process_specs(settings), log=log, preparation=preparation_spec(settings))
+    supervisor = Supervisor(
+        process_specs(settings),
+        log=log,
+        preparation=preparation_spec(settings),
+        # The catalog may need more code servers than at the start.
+        wanted=partial(process_specs, settings),
+    )
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: supervisor.stop())
     ready = _ready_file(settings)

@@ -5,7 +5,7 @@ It imports nothing heavy, so that it costs little while the node runs for months
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from kamu_api.cli.child import Child, ProcessSpec
 from kamu_api.cli.node_log import NodeLog
@@ -24,8 +24,17 @@ class Supervisor:
     The kernel ends the children with the thread that started them, so no kill of the supervisor leaves orphans.
     """
 
-    def __init__(self, specs: Sequence[ProcessSpec], *, log: NodeLog, preparation: ProcessSpec | None = None) -> None:
+    def __init__(
+        self,
+        specs: Sequence[ProcessSpec],
+        *,
+        log: NodeLog,
+        preparation: ProcessSpec | None = None,
+        wanted: Callable[[], Sequence[ProcessSpec]] | None = None,
+    ) -> None:
         self._log = log
+        # Asked often, while the node runs: there may have to be other processes than at its start.
+        self._wanted = wanted or (lambda: specs)
         self._children = [Child(spec, log) for spec in specs]
         # Runs once, before all but the first.
         self._preparation = Child(preparation, log) if preparation else None
@@ -72,6 +81,7 @@ class Supervisor:
         """Watch until `stop`, then end everything, last started first."""
         try:
             while not self._stopping.wait(0.5):
+                self._fit(self._wanted())
                 for child in self._children:
                     child.revive()
         finally:
@@ -83,6 +93,17 @@ class Supervisor:
         deadline = time.monotonic() + STOP_PATIENCE
         for child in reversed(self._all()):
             child.reap(deadline)
+
+    def _fit(self, specs: Sequence[ProcessSpec]) -> None:
+        """End processes that are wanted no more; new ones are started as if they had ended."""
+        wanted = {spec.name: spec for spec in specs}
+        for child in [child for child in self._children if child.spec.name not in wanted]:
+            self._log.say("supervisor", f"{child.spec.name} is no longer needed; stopping it")
+            self._children.remove(child)
+            child.terminate()
+            child.reap(time.monotonic() + STOP_PATIENCE)
+        for name in wanted.keys() - {child.spec.name for child in self._children}:
+            self._children.append(Child(wanted[name], self._log))
 
     def _all(self) -> list[Child]:
         return [self._preparation, *self._children] if self._preparation is not None else self._children

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from kamu_api.cli.failures import failure_text
+from kamu_api.cli.near_names import with_near_name
 from kamu_api.cli.output import ProgressLine
 from kamu_assets.coordinator.verify.model import (
     Fault,
@@ -14,10 +15,11 @@ from kamu_assets.coordinator.verify.model import (
     VerifyProgress,
     VerifyScope,
 )
+from kamu_assets.datasets.errors import DatasetNotFoundError
 from kamu_assets.datasets.model import DatasetEntry
-from kamu_assets.errors import InvalidError, KamuError
+from kamu_assets.errors import KamuError
 from kamu_assets.node import Node
-from kamu_assets.odf.identity import DatasetID, DatasetRefPattern
+from kamu_assets.odf.identity import DatasetID
 
 _SHOWN_FAULTS = 10
 
@@ -32,21 +34,17 @@ class Verifying:
         self._caller = node.auth.admin_caller()
         self._scope = VerifyScope.INTEGRITY if integrity else VerifyScope.FULL
 
-    def chosen(self, patterns: Sequence[str], *, recursive: bool) -> tuple[Sequence[DatasetEntry], list[Row]]:
-        """The datasets that patterns cover, each once, after their inputs if `recursive`; rows about idle patterns."""
-        entries = self._node.datasets.list(self._caller)
+    def chosen(self, texts: Sequence[str], *, recursive: bool) -> tuple[Sequence[DatasetEntry], list[Row]]:
+        """What names and patterns mean, each once, after their inputs if `recursive`; rows about those of nobody."""
         found: dict[DatasetID, DatasetEntry] = {}
         idle = []
-        for text in patterns:
+        for text in texts:
             try:
-                pattern = DatasetRefPattern.parse(text)
-                covered = {entry.id: entry for entry in entries if pattern.matches(entry.handle)}
-            except InvalidError as error:
-                idle.append(_failed(text, str(error)))
-                continue
-            if not covered:
-                idle.append(_failed(text, "no dataset is called so; `kamu-node list` shows what there is"))
-            found |= covered
+                found |= {entry.id: entry for entry in self._node.datasets.select(self._caller, [text])}
+            except DatasetNotFoundError as error:
+                idle.append(_failed(text, failure_text(with_near_name(self._node, error))))
+            except KamuError as error:
+                idle.append(_failed(text, failure_text(error)))
         chosen = list(found.values())
         return (self._node.coordinator.upstream(self._caller, chosen) if recursive else chosen), idle
 

@@ -45,7 +45,10 @@ class _KeyDid(TextValue):
         """Read the text form, whatever the base of its key."""
         if not text.startswith(cls._prefix):
             raise InvalidDidError(f"{text[:100]!r} does not start with {cls._prefix!r}")
-        return cls.from_multibase(text[len(cls._prefix) :])
+        try:
+            return cls.from_multibase(text[len(cls._prefix) :])
+        except InvalidError as error:
+            raise InvalidDidError(f"{text[:100]!r} is not an identifier: {error}") from error
 
     @classmethod
     def from_multibase(cls, text: str) -> Self:

@@ -468,5 +468,5 @@ def test_a_name_without_a_dataset_does_not_stop_the_others(filled: Home) -> None
     done = filled.run("verify", "nothing", "cities")
 
     assert done.code == 1
-    assert "error: nothing: could not be verified: no dataset is called so; `kamu-node list` shows" in done.told
+    assert "error: nothing: could not be verified: dataset nothing does not exist; `kamu-node list` shows" in done.told
     assert done.out.startswith("kamu/cities: valid")

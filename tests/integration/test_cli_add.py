@@ -165,3 +165,24 @@ def test_nothing_to_add_makes_no_sense(home: Home) -> None:
     done = home.run("add")
 
     assert (done.code, done.told) == (2, "error: name manifest files, or use --stdin\n")
+
+
+def test_nothing_is_replaced_without_a_yes(home: Home) -> None:
+    home.write("a.yaml", ROOT.format(name="one"))
+    home.ok("add", "--replace", "a.yaml")
+
+    unasked = home.run("add", "--replace", "a.yaml")
+
+    assert (unasked.code, unasked.told) == (2, "error: to replace 1 dataset(s) needs a yes: add --yes\n")
+    # kamu has it before the command.
+    assert home.json("--yes", "add", "--replace", "a.yaml")[0]["result"] == "replaced"
+
+
+def test_one_manifest_can_be_added_under_another_name(home: Home) -> None:
+    home.write("a.yaml", ROOT.format(name="one"))
+    home.write("b.yaml", ROOT.format(name="two"))
+
+    assert home.ok("add", "a.yaml", "--name", "other").startswith("Added: other\n")
+    assert [row["name"] for row in home.json("ls")] == ["other"]
+    done = home.run("add", "a.yaml", "b.yaml", "--name", "third")
+    assert (done.code, done.told) == (2, "error: --name is for one manifest, not for 2\n")

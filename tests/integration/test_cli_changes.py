@@ -71,7 +71,7 @@ def test_one_unknown_name_keeps_everything(home: Home, arguments: tuple[str, ...
 def test_nothing_goes_without_a_yes(home: Home) -> None:
     unasked = home.run("delete", "other")
 
-    assert (unasked.code, unasked.told) == (2, "error: deleting 1 dataset(s) needs a yes: add --yes\n")
+    assert (unasked.code, unasked.told) == (2, "error: to delete 1 dataset(s) needs a yes: add --yes\n")
     assert home.run("delete").code == home.run("delete", "other", "--all").code == 2
     assert names(home) == ALL
 
@@ -93,7 +93,8 @@ def test_people_are_shown_what_goes_and_asked(home: Home, answer: str, code: int
     os.close(theirs)
 
     assert asked.returncode == code, told
-    assert out.startswith("kamu/other (Root)\n")
+    assert out == ("" if answer == "n" else "Deleted: kamu/other\nDeleted 1 dataset(s)\n")
+    assert told.startswith("kamu/other (Root)\n")
     assert "Delete 1 dataset(s) for good? [y/N]" in told
     assert ("nothing was deleted" in told) is (answer == "n")
     assert names(home) == kept

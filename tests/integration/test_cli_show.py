@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from kamu_assets.flows.model import FlowOutcome, OutcomeKind
+from kamu_assets.node import open_node
+from kamu_assets.settings import load_settings
 from tests.integration.test_cli import ROOT
 from tests.support.cli_lineage import home_with_lineage
 from tests.support.command_line import Home
@@ -86,3 +89,23 @@ def test_unknown_names_are_told(home: Home) -> None:
     assert home.refusal("show", "nope") == "dataset nope does not exist; `kamu-node list` shows what there is"
     assert home.refusal("show", "n%pe") == "no dataset matches 'n%pe'; `kamu-node list` shows what there is"
     assert home.run("show").code == 2
+
+
+def test_what_happens_by_itself_is_told(home: Home) -> None:
+    with open_node(load_settings(home.path / "home")) as node:
+        clean, daily = node.datasets.select(node.auth.admin_caller(), ["clean", "daily"])
+        node.flows.run_finished("run", FlowOutcome(OutcomeKind.FAILED, "no such\ncolumn"), datasets=[clean.id])
+        node.flows.request_run(node.auth.admin_caller(), daily.id)
+    home.ok("trigger", "set", "clean", "--every", "90m")
+
+    [first, second, third] = home.json("show", "clean", "daily", "weekly")
+    told = home.ok("describe", "clean", "daily", "weekly")
+
+    assert (first["trigger"]["rule"], first["trigger"]["paused"]) == ("every 1h30m", False)
+    assert (first["lastRun"]["outcome"], first["lastRun"]["message"]) == ("FAILED", "no such\ncolumn")
+    assert (second["currentRun"]["state"], second["currentRun"]["cause"]) == ("WAITING", "MANUAL")
+    assert third["trigger"] is third["currentRun"] is third["lastRun"] is None
+    assert "  trigger       every 1h30m, next 2" in told
+    assert " UTC, failed: no such\n" in told
+    assert "  run           waiting since 2" in told
+    assert "  trigger       none needed: a running node computes it when an input changes" in told

@@ -2,7 +2,8 @@
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from tests.support.waiting import wait_until
 
 FIRST = ProcessSpec("first", ("sleep", "300"))
 SECOND = ProcessSpec("second", ("sleep", "301"))
+THIRD = ProcessSpec("third", ("sleep", "302"))
 
 
 def preparation(program: str, *, niceness: int = 0) -> ProcessSpec:
@@ -23,9 +25,11 @@ def preparation(program: str, *, niceness: int = 0) -> ProcessSpec:
 
 
 @contextmanager
-def supervised(folder: Path, prepare: ProcessSpec | None) -> Iterator[Supervisor]:
+def supervised(
+    folder: Path, prepare: ProcessSpec | None, *, wanted: Callable[[], Sequence[ProcessSpec]] | None = None
+) -> Iterator[Supervisor]:
     log = NodeLog(folder / "node.log")
-    supervisor = Supervisor((FIRST, SECOND), log=log, preparation=prepare)
+    supervisor = Supervisor((FIRST, SECOND), log=log, preparation=prepare, wanted=wanted)
     try:
         yield supervisor
     finally:
@@ -90,3 +94,25 @@ def test_a_preparation_stands_back(tmp_path: Path) -> None:
         wait_until(lambda: f"niceness {os.nice(0) + 7}\n" in told(tmp_path))
         if Path("/proc/self/autogroup").exists():
             wait_until(lambda: "nice 7\n" in told(tmp_path))
+
+
+def test_processes_come_and_go_while_the_others_go_on(tmp_path: Path) -> None:
+    wanted = [FIRST, SECOND]
+    before = set(children())
+    with supervised(tmp_path, None, wanted=lambda: wanted) as supervisor:
+        supervisor.start()
+        began = set(children()) - before
+        wanted = [FIRST, THIRD]
+
+        def look() -> set[int] | None:
+            now = set(children()) - before
+            return now if len(now & began) == 1 and len(now - began) == 1 else None
+
+        # It watches until it is stopped, from the thread that starts processes.
+        with ThreadPoolExecutor() as pool:
+            found = pool.submit(wait_until, look)
+            found.add_done_callback(lambda _: supervisor.stop())
+            supervisor.run()
+            found.result()
+    assert "second is no longer needed" in told(tmp_path)
+    assert set(children()) == before

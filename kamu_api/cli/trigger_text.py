@@ -1,0 +1,72 @@
+"""Triggers and runs in words, and the words read again."""
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from kamu_api.cli.misuse import MisuseError
+from kamu_api.cli.output import short_text, time_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from kamu_assets.flows.model import Flow, Trigger
+
+_SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+_PART: Final = re.compile(r"(\d{1,9})([smhdw])", re.ASCII)
+
+
+def parse_interval(text: str) -> int:
+    """Seconds in `1h`, `1d12h`, `90s`."""
+    parts = _PART.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise MisuseError(f"{text!r} is not an interval: write 30s, 5m, 1h, 1d12h")
+    return sum(int(number) * _SECONDS[unit] for number, unit in parts)
+
+
+def interval_text(seconds: int) -> str:
+    """The shortest text that `parse_interval` reads as this."""
+    parts = []
+    for unit, length in sorted(_SECONDS.items(), key=lambda item: -item[1]):
+        if seconds >= length:
+            parts.append(f"{seconds // length}{unit}")
+            seconds %= length
+    return "".join(parts) or "0s"
+
+
+def trigger_facts(trigger: "Trigger") -> dict[str, Any]:
+    """When it starts runs."""
+    from kamu_assets.flows.model import Interval
+
+    rule = trigger.rule
+    text = f"every {interval_text(rule.seconds)}" if isinstance(rule, Interval) else f"cron {rule.expression}"
+    due = None if trigger.paused else str(trigger.next_due)
+    return {"rule": text, "paused": trigger.paused, "nextDue": due}
+
+
+def run_facts(flow: "Flow | None") -> dict[str, Any] | None:
+    """How a run ended; None where none has."""
+    if flow is None or flow.outcome is None:
+        return None
+    message = flow.outcome.message
+    return {"outcome": flow.outcome.kind.value, "finishedAt": str(flow.finished_at), "message": message}
+
+
+def live_facts(flows: "Iterable[Flow]") -> dict[str, Any] | None:
+    """The flow that runs, or else the one that waits; None where there is neither."""
+    live = sorted((flow for flow in flows if flow.outcome is None), key=lambda flow: flow.state.value)
+    if not live:
+        return None
+    flow = live[0]
+    return {"state": flow.state.value, "since": str(flow.started_at or flow.created_at), "cause": flow.cause.kind.value}
+
+
+def trigger_text(facts: dict[str, Any]) -> str:
+    """The rule, and when it acts next."""
+    due = "paused" if facts["paused"] else f"next {time_text(facts['nextDue'])} UTC"
+    return f"{facts['rule']}, {due}"
+
+
+def outcome_text(facts: dict[str, Any]) -> str:
+    """How it ended, and why where there is something to tell."""
+    outcome: str = facts["outcome"].lower().replace("_", " ")
+    return f"{outcome}: {short_text(facts['message'])}" if facts["message"] else outcome
