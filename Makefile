@@ -29,7 +29,8 @@ fmt: $(READY)  ## format the code
 	$(BIN)/ruff format $(SOURCES)
 	$(BIN)/ruff check --fix $(SOURCES)
 
-lint: $(READY)  ## style, types, import contracts
+lint: $(READY)  ## the lock file, style, types, import contracts
+	$(BIN)/uv lock --quiet --check --offline
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy
