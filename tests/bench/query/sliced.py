@@ -1,13 +1,14 @@
-"""Datasets of many small slices and of fewer larger ones, with the same rows, to be queried in process."""
+"""A node with datasets of many small slices, of fewer larger ones, and of one."""
 
 from __future__ import annotations
 
+import functools
 import itertools
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -18,51 +19,46 @@ from kamu_assets.node import Node, open_node
 from kamu_assets.odf.arrow_schema import from_arrow
 from kamu_assets.odf.data import OffsetInterval
 from kamu_assets.odf.dataset import AddData, MetadataEvent, SetDataSchema
-from kamu_assets.odf.identity import DatasetKind
-from kamu_assets.query.model import QueryRequest
+from kamu_assets.odf.identity import DatasetAlias, DatasetKind
 from kamu_assets.settings import load_settings
+from kamu_assets.storage.layout import sidecar_folder
 from tests.bench import data
 from tests.bench.peers.floor import SLICE_SCHEMA
-from tests.bench.subject import expect
 from tests.support.manifests import a_manifest
 
-_WARM = 5
+_BLOCK: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class Queried:
-    """A node with the datasets."""
+class Sliced:
+    """So many rows in so many slices."""
 
-    node: Node
-
-    def times(self, sql: str, *, rounds: int, wanted: object) -> list[float]:
-        """Milliseconds that each of so many queries took, after some to get warm."""
-        return [self._time(sql, wanted) for _ in range(_WARM + rounds)][_WARM:]
-
-    def first(self, sql: str, *, wanted: object) -> float:
-        """The same for a dataset that nobody has read so far."""
-        return self._time(sql, wanted)
-
-    def _time(self, sql: str, wanted: object) -> float:
-        began = time.perf_counter()
-        answer = self.node.query.query(self.node.auth.admin_caller(), QueryRequest(sql))
-        took = time.perf_counter() - began
-        expect(sql, found=answer.rows()[0], wanted=wanted)
-        return took * 1000
+    rows: int
+    slices: int
 
 
 @contextmanager
-def sliced(folder: Path, *, rows: int, slices: dict[str, int]) -> Iterator[Queried]:
-    """Datasets of these names with so many slices each."""
+def sliced(folder: Path, datasets: Mapping[str, Sliced]) -> Iterator[Node]:
+    """A node with datasets of these names."""
     with open_node(load_settings(folder, storage={"durability": "fast"})) as node:
-        for name, count in slices.items():
+        for name, shape in datasets.items():
             entry = node.datasets.create_from_snapshot(node.auth.admin_caller(), a_manifest(name, "Root"))
-            bounds = [number * rows // count for number in range(count + 1)]
+            bounds = [number * shape.rows // shape.slices for number in range(shape.slices + 1)]
             for start, end in itertools.pairwise(bounds):
                 _add(node, entry, start, end - start)
-        assert node.query
-        node.query_pool.warm_up(1)
-        yield Queried(node)
+        yield node
+
+
+def files_of(node: Node, name: str) -> list[str]:
+    """The slices of a dataset, oldest first."""
+    entry = node.datasets.resolve(node.auth.admin_caller(), DatasetAlias.parse(f"kamu/{name}"))
+    return [piece.location for piece in node.datasets.stored_slices(entry)]
+
+
+def packs_of(node: Node, name: str) -> list[Path]:
+    """What was put together of small slices, so far."""
+    entry = node.datasets.resolve(node.auth.admin_caller(), DatasetAlias.parse(f"kamu/{name}"))
+    return list((sidecar_folder(node.volumes.for_kind(entry.kind), entry.id) / "packs").glob("f1620*"))
 
 
 def _add(node: Node, entry: DatasetEntry, start: int, count: int) -> None:
@@ -80,8 +76,16 @@ def _add(node: Node, entry: DatasetEntry, start: int, count: int) -> None:
     node.committer.commit(entry.id, expected_head=chain.head, events=events, files=[new], system_time=node.clock.now())
 
 
+@functools.lru_cache(maxsize=2)
+def _block(start: int) -> pa.Table:
+    return data.events(_BLOCK, start=start)
+
+
 def _rows(start: int, count: int) -> pa.RecordBatch:
-    (batch,) = data.events(count, start=start).combine_chunks().to_batches()
+    """The same rows however they are cut."""
+    blocks = range(start - start % _BLOCK, start + count, _BLOCK)
+    events = pa.concat_tables([_block(first) for first in blocks]).slice(start - blocks[0], count)
+    (batch,) = events.combine_chunks().to_batches()
     system = {
         "offset": pa.array(np.arange(start, start + count)),
         "op": pa.array(np.zeros(count, np.int32)),
