@@ -1,1 +1,1 @@
-"""How the node is watched: logs."""
+"""How the node is watched: logs without secrets, and metrics of all its processes."""

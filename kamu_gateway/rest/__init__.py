@@ -1,1 +1,1 @@
-"""REST: query, tail, ingest, system."""
+"""REST, a module per resource: query, verify, tail, metadata, ingest, system, metrics, and their description."""
