@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from kamu_api.cli.answers import is_for_people, print_answer, tell_if_cut
+from kamu_api.cli.options import unfinished
 from kamu_api.cli.targets import new_file
 from kamu_assets.errors import InvalidError
 from kamu_assets.node import Node
@@ -42,7 +43,7 @@ class Asking:
 
     def write(self, sql: str, target: Path, *, overwrite: bool) -> int:
         """Write the answer to a file, whole or not at all; returns how many rows it has."""
-        with new_file(target, overwrite=overwrite) as path:
+        with new_file(target, overwrite=overwrite, notes=unfinished(self._node)) as path:
             if self._form in _EXPORTED:
                 return self._export(sql, path)
             answer = self._answer(sql)

@@ -1,10 +1,11 @@
 """Exports for the command line: from the rows of a query to files with their names."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from kamu_api.cli.asking import cancellable
 from kamu_api.cli.misuse import MisuseError
+from kamu_api.cli.options import unfinished
 from kamu_api.cli.output import ProgressLine, size_text
 from kamu_api.cli.targets import new_file, new_folder
 from kamu_assets.datasets.model import DatasetEntry
@@ -12,11 +13,14 @@ from kamu_assets.errors import InvalidError
 from kamu_assets.node import Node
 from kamu_assets.query.exports import ExportFormat, ExportRequest, ExportResult
 
+# JSON is made of what has an object per line.
+_FORMATS: Final = {**{str(form): form for form in ExportFormat}, "json": ExportFormat.NDJSON}
+
 
 class Exporting:
     """One run of `kamu-node export`."""
 
-    def __init__(self, node: Node, form: ExportFormat, *, overwrite: bool, progress: ProgressLine) -> None:
+    def __init__(self, node: Node, form: str, *, overwrite: bool, progress: ProgressLine) -> None:
         self._node = node
         self._caller = node.auth.admin_caller()
         self._form = form
@@ -33,26 +37,24 @@ class Exporting:
 
     def export(self, sql: str, target: Path, *, records_per_file: int | None) -> dict[str, Any]:
         """One file, or a folder of files with so many records each; whole under its name, or not there at all."""
+        notes = unfinished(self._node)
         if records_per_file is None:
-            with new_file(target, overwrite=self._overwrite) as path:
+            with new_file(target, overwrite=self._overwrite, notes=notes) as path:
                 parts = path.with_name("parts")
                 parts.mkdir()
-                result = self._run(sql, parts, None)
-                (parts / result.files[0].name).rename(path)
+                records, (part,) = self._run(sql, parts, None)
+                part.rename(path)
+                sizes = [path.stat().st_size]
         else:
-            with new_folder(target, overwrite=self._overwrite, member="part-*.*") as folder:
-                result = self._run(sql, folder, records_per_file)
-        return {
-            "path": str(target),
-            "format": self._form.value,
-            "records": result.records,
-            "bytes": sum(file.size for file in result.files),
-            "files": len(result.files),
-        }
+            with new_folder(target, overwrite=self._overwrite, member="part-*.*", notes=notes) as folder:
+                records, files = self._run(sql, folder, records_per_file)
+                sizes = [file.stat().st_size for file in files]
+        told = {"path": str(target), "format": self._form, "records": records}
+        return {**told, "bytes": sum(sizes), "files": len(sizes)}
 
-    def _run(self, sql: str, folder: Path, records_per_file: int | None) -> ExportResult:
-        request = ExportRequest(sql, self._form, folder, records_per_file)
-        return cancellable(
+    def _run(self, sql: str, folder: Path, records_per_file: int | None) -> tuple[int, list[Path]]:
+        request = ExportRequest(sql, _FORMATS[self._form], folder, records_per_file)
+        result: ExportResult = cancellable(
             lambda cancel: self._node.query.export(
                 self._caller,
                 request,
@@ -60,14 +62,27 @@ class Exporting:
                 on_progress=lambda records: self._progress.update(note=f"{records:,} records"),
             )
         )
+        files = [folder / file.name for file in result.files]
+        return result.records, [_as_array(file) for file in files] if self._form == "json" else files
 
 
-def known_export_format(text: str) -> ExportFormat:
+def known_export_format(text: str) -> str:
     """Told before anything is read."""
-    try:
-        return ExportFormat(text)
-    except ValueError as error:
-        raise MisuseError(f"unknown format {text!r}; there are {', '.join(ExportFormat)}") from error
+    if text not in _FORMATS:
+        raise MisuseError(f"unknown format {text!r}; there are {', '.join(_FORMATS)}")
+    return text
+
+
+def _as_array(lines: Path) -> Path:
+    """One JSON array of what has an object per line; no more than one of them is in memory."""
+    array = lines.with_suffix(".json")
+    with lines.open("rb") as source, array.open("wb") as target:
+        target.write(b"[")
+        for number, line in enumerate(source):
+            target.write((b",\n" if number else b"\n") + line.rstrip(b"\n"))
+        target.write(b"\n]\n")
+    lines.unlink()
+    return array
 
 
 def exported_line(row: dict[str, Any]) -> str:

@@ -70,6 +70,11 @@ def the_dataset(node: "Node", text: str) -> "DatasetEntry":
     return found[0]
 
 
+def unfinished(node: "Node") -> Path:
+    """Notes of files outside of the home that commands are making."""
+    return node.settings.run_path / "unfinished"
+
+
 @contextmanager
 def local_node(home: Path | None, *, repair: bool = True) -> "Iterator[Node]":
     """The node in `home`, made first if it does not exist; commands work beside a running node and without one.
@@ -85,6 +90,10 @@ def local_node(home: Path | None, *, repair: bool = True) -> "Iterator[Node]":
     configure_logging("cli", level="WARNING", stream=sys.stderr)
     node = open_node(load_settings(home), repair=repair)
     try:
+        if repair and (notes := unfinished(node)).exists():
+            from kamu_api.cli.targets import sweep
+
+            sweep(notes)
         yield node
     except DatasetNotFoundError as error:
         from kamu_api.cli.near_names import with_near_name

@@ -118,7 +118,7 @@ def export(
     ] = None,
     query: Annotated[str | None, typer.Option("--query", help="rows of this query instead of a dataset")] = None,
     output_format: Annotated[
-        str, typer.Option("--output-format", "--format", "-o", help="parquet, csv or ndjson")
+        str, typer.Option("--output-format", "--format", "-o", help="parquet, csv, ndjson, or json: one array")
     ] = "parquet",
     output_path: Annotated[
         Path | None, typer.Option("--output-path", help="the file; default: the name of the dataset, in this folder")

@@ -28,7 +28,19 @@ def workplace(parent: Path, job: str) -> Iterator[Path]:
 def abandoned(parent: Path, *, remove: bool) -> tuple[str, ...]:
     """Names of workplaces whose process is dead, removed if so wished."""
     with told_plainly(parent):
-        return tuple(folder.name for folder in sorted(parent.glob("*/")) if _is_abandoned(folder, remove=remove))
+        return tuple(folder.name for folder in sorted(parent.glob("*/")) if is_abandoned(folder, remove=remove))
+
+
+def is_abandoned(folder: Path, *, remove: bool) -> bool:
+    """Whether this was a workplace whose process is dead; removed if so wished."""
+    try:
+        lock = _lock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, FileNotFoundError):
+        return False
+    if remove:
+        shutil.rmtree(folder, ignore_errors=True)
+    os.close(lock)
+    return True
 
 
 def _claim(parent: Path, job: str) -> tuple[Path, int]:
@@ -38,17 +50,6 @@ def _claim(parent: Path, job: str) -> tuple[Path, int]:
         folder.mkdir()
         with contextlib.suppress(FileNotFoundError):
             return folder, _lock(folder, fcntl.LOCK_EX)
-
-
-def _is_abandoned(folder: Path, *, remove: bool) -> bool:
-    try:
-        lock = _lock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, FileNotFoundError):
-        return False
-    if remove:
-        shutil.rmtree(folder, ignore_errors=True)
-    os.close(lock)
-    return True
 
 
 def _lock(folder: Path, how: int) -> int:

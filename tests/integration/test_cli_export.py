@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
 from tests.support.command_line import Home
+from tests.support.waiting import wait_until
 
 MANIFEST = """
 kind: DatasetSnapshot
@@ -104,7 +109,6 @@ def test_nothing_is_left_of_an_export_that_fails(home: Home) -> None:
     ("arguments", "told"),
     [
         (("nope",), "dataset nope does not exist"),
-        (("numbers", "-o", "xml"), "unknown format 'xml'; there are parquet, csv, ndjson"),
         (("numbers", "--output-path", "no/folder.csv"), "no is no folder: make it first"),
         (("numbers", "--output-path", "home"), "home is a folder; name a file in it"),
         (("numbers", "--records-per-file", "5", "--output-path", "home", "--overwrite"), "which no export has made"),
@@ -123,7 +127,9 @@ def test_a_dataset_without_data_is_told(home: Home) -> None:
     assert home.refusal("export", "empty").startswith("kamu/empty has no data yet; ")
 
 
-@pytest.mark.parametrize("arguments", [(), ("numbers", "--query", "select 1"), ("--query", "select 1")])
+@pytest.mark.parametrize(
+    "arguments", [(), ("numbers", "--query", "select 1"), ("--query", "select 1"), ("numbers", "-o", "xml")]
+)
 def test_what_makes_no_sense_is_told(home: Home, arguments: tuple[str, ...]) -> None:
     assert home.run("export", *arguments).code == 2
 
@@ -165,3 +171,38 @@ def test_answers_go_to_a_file_in_every_format(home: Home, form: str) -> None:
         }[form]
     )
     assert left(home) == ["answer"]
+
+
+def test_json_is_one_array(home: Home) -> None:
+    facts = home.json("export", "numbers", "-o", "json")
+    home.ok("export", "--query", "select n from numbers where n < 0", "-o", "json", "--output-path", "none.json")
+
+    path = home.path / "numbers.json"
+    assert [row["n"] for row in json.loads(path.read_text())] == list(range(200))
+    assert (facts["bytes"], facts["files"], facts["format"]) == (path.stat().st_size, 1, "json")
+    assert json.loads((home.path / "none.json").read_text()) == []
+    home.ok("export", "numbers", "-o", "json", "--records-per-file", "150", "--output-path", "parts")
+    parts = sorted((home.path / "parts").iterdir())
+    assert [len(json.loads(part.read_text())) for part in parts] == [150, 50]
+
+
+@pytest.mark.parametrize("by", ["any command", "an export to that folder"])
+def test_what_a_killed_export_leaves_is_swept(home: Home, by: str) -> None:
+    folder = home.path / by.replace(" ", "-")
+    folder.mkdir()
+    endless = "select value as n from generate_series(1, 100000000000)"
+    export = subprocess.Popen(
+        [sys.executable, "-m", "kamu_api.cli.main", "export", "--query", endless, "--output-path", str(folder / "a")],
+        env={**os.environ, "KAMU_NODE_HOME": str(home.path / "home")},
+        start_new_session=True,
+    )
+    wait_until(lambda: any(folder.glob(".kamu-node-pending-*/parts/*")))
+    export.kill()
+    export.wait()
+    if by != "any command":
+        shutil.rmtree(home.path / "home" / "run" / "unfinished")
+
+    home.ok("export", "numbers", "--output-path", str(folder / "b")) if by != "any command" else home.ok("list")
+
+    assert [path.name for path in folder.iterdir()] == ([] if by == "any command" else ["b"])
+    assert not list((home.path / "home" / "run").glob("unfinished/*"))
