@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, PendingRollbackError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from kamu_assets.errors import ConflictError, InvalidError, UnavailableError
@@ -16,6 +16,7 @@ _POSTGRES_UNAVAILABLE = ("08", "53", "57P", "58")
 _POSTGRES_CONFLICT = "40"
 _POSTGRES_NO_LOCK = "55P03"
 _POSTGRES_OUT_OF_RANGE = "22003"
+_NO_ANSWER = "database unavailable: its server does not answer (setting database.url)"
 
 
 class DatabaseUnavailableError(UnavailableError):
@@ -82,7 +83,7 @@ def told_plainly() -> Iterator[None]:
     """Turn failures of the driver that are no bugs of ours into errors of ours."""
     try:
         yield
-    except (PoolTimeoutError, OverflowError, DBAPIError) as error:
+    except (PoolTimeoutError, OverflowError, PendingRollbackError, DBAPIError) as error:
         told = plainly(error)
         if told is error:
             raise
@@ -96,6 +97,9 @@ def plainly(error: Exception) -> Exception:
             return DatabaseBusyError()
         case OverflowError():  # SQLite's driver tells before it sends.
             return NumberTooLargeError()
+        case PendingRollbackError():
+            # The connection was lost before, and whoever saw it went on.
+            return DatabaseUnavailableError(_NO_ANSWER)
         case DBAPIError():
             return _sqlite_error(error) or _postgres_error(error) or error
         case _:
@@ -123,7 +127,7 @@ def _postgres_error(error: DBAPIError) -> Exception | None:
         return DatabaseFullError()
     # A lost connection has no code of its own.
     if error.connection_invalidated or code is None or code.startswith(_POSTGRES_UNAVAILABLE):
-        return DatabaseUnavailableError("database unavailable: its server does not answer (setting database.url)")
+        return DatabaseUnavailableError(_NO_ANSWER)
     if code.startswith(_POSTGRES_CONFLICT):
         return TransactionConflictError()
     if code == _POSTGRES_OUT_OF_RANGE:

@@ -8,6 +8,7 @@ import structlog
 
 from kamu_assets.clock import Clock
 from kamu_assets.database.database import Database
+from kamu_assets.database.errors import DatabaseUnavailableError
 from kamu_assets.database.messages import Message
 from kamu_assets.database.outbox import Outbox
 from kamu_assets.database.transaction import Transaction
@@ -198,6 +199,9 @@ class FlowScheduler:
     def _submit(self, flow: Flow) -> None:
         try:
             self._orchestrator.submit(flow)
+        except DatabaseUnavailableError as error:
+            # As below, and expected.
+            log.warning("flow_not_submitted_yet", flow=flow.id, run=flow.run_id, reason=str(error))
         except KamuError as error:
             self._finish(flow, FlowOutcome(OutcomeKind.FAILED, str(error)))
         except Exception:

@@ -20,6 +20,7 @@ from kamu_assets.orchestration.shards import Shard
 log = structlog.get_logger(__name__)
 
 KEPT_VERSIONS = 5
+LOOK_SECONDS = 2
 # Beyond it a change is seen late.
 MOST_DATASETS = 2_000
 
@@ -34,6 +35,8 @@ class CatalogLocation:
         self._published: bytes | None = None
         # Whether the code server may still serve an older state.
         self.is_behind = True
+        # Another one after each start and each reload; None until somebody has looked.
+        self.server_id: str | None = None
 
     def load(self) -> None:
         """Look at what is stored; once, before the first `publish`."""
@@ -63,11 +66,21 @@ class CatalogLocation:
         except DagsterUserCodeUnreachableError:
             return
         self.is_behind = False
+        self.server_id = reply.serialized_server_id or self.server_id
         if reply.serialized_error:
             error = deserialize_value(reply.serialized_error, SerializableErrorInfo)
             log.error("catalog_reload_failed", location=self._shard.location, error=error.message)
             # A fresh server loads the latest state from the start; the supervisor starts one.
             self._client.shutdown_server()
+
+    def is_restarted(self) -> bool:
+        """Whether the code server is another than at the last look: what it has loaded may have been lost before."""
+        try:
+            server_id = self._client.get_server_id(timeout=LOOK_SECONDS)
+        except DagsterUserCodeUnreachableError:
+            return False
+        before, self.server_id = self.server_id, server_id
+        return before not in {None, server_id}
 
     def _prune(self) -> None:
         """Remove versions that no process is still about to load."""

@@ -10,20 +10,21 @@ from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.events import DagsterEventType, RunFailureReason
 from dagster._core.execution.api import execute_run_iterator
 
-from kamu_assets.database.errors import DatabaseUnavailableError
 from kamu_assets.errors import KamuError
 from kamu_assets.flows.model import FlowOutcome, OutcomeKind
 from kamu_assets.flows.service import FlowService
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.orchestration.catalog import Catalog
 from kamu_assets.orchestration.catalog_state import CatalogRow
-from kamu_assets.orchestration.failures import is_outage, message_of
+from kamu_assets.orchestration.failures import is_outage, is_outage_error, message_of
 from kamu_assets.orchestration.names import TAG_FLOW, TAG_LOST, TAG_STOPPED
 from kamu_assets.orchestration.run_log import RunLog
 from kamu_assets.orchestration.scoped import DefinitionsBuilder, ScopedJobs
 from kamu_assets.orchestration.time_limit import Watch, limit_of
 
 log = structlog.get_logger(__name__)
+
+INTERRUPTED = "the database went away while the run was executed"
 
 
 @dataclass
@@ -77,17 +78,27 @@ class RunExecutor:
             self._instance.report_run_canceled(run)
             self._flows.run_finished(run_id, FlowOutcome(OutcomeKind.ABORTED))
             return
+        if run.status is DagsterRunStatus.STARTED:
+            # Begun by this worker, and left when the database went away: only another run can begin anew.
+            self._lose(run_id, INTERRUPTED)
+            return
         try:
             with structlog.contextvars.bound_contextvars(run=run_id, datasets=_names(run)):
                 self._run(run, worker)
-        except DatabaseUnavailableError as error:
-            self._lose(run_id, str(error))
-        except KamuError as error:
+        except Exception as error:  # noqa: BLE001 - told, whatever it is
+            self._end_badly(run, error)
+
+    def _end_badly(self, run: DagsterRun, error: Exception) -> None:
+        message = str(error) or type(error).__name__
+        if is_outage_error(error):
+            log.warning("run_interrupted", run=run.run_id, reason=message.partition("\n")[0])
+            self._lose(run.run_id, INTERRUPTED)
+        elif isinstance(error, KamuError):
             # It could not even begin: its dataset is gone, say.
-            self._give_up(run, str(error))
-        except Exception as error:
-            log.exception("run_not_started", run=run_id)
-            self._give_up(run, str(error) or type(error).__name__)
+            self._give_up(run, message)
+        else:
+            log.error("run_not_started", run=run.run_id, exc_info=error)
+            self._give_up(run, message)
 
     def _run(self, run: DagsterRun, worker: str) -> None:
         limit = limit_of(run, setting_seconds=self._time_limit_seconds)

@@ -1,59 +1,78 @@
 """Why a run failed, in one line, and at length where nobody expected it."""
 
 import sys
+from collections.abc import Iterator
 
 from dagster import DagsterInstance
 from dagster._core.events import DagsterEvent, DagsterEventType
 from dagster_shared.error import SerializableErrorInfo
+from sqlalchemy.exc import InterfaceError, OperationalError, PendingRollbackError
 
 from kamu_assets.database.errors import DatabaseUnavailableError
 from kamu_assets.errors import KamuError
 
 _LONGEST = 2000
+# What Dagster's storages raise goes through SQLAlchemy only. The last of them follows one that somebody has caught.
+_OUTAGES = (DatabaseUnavailableError, OperationalError, InterfaceError, PendingRollbackError)
 
 
-def failure_message(instance: DagsterInstance, run_id: str) -> str | None:
+def failure_of(instance: DagsterInstance, run_id: str) -> DagsterEvent | None:
     """The first step's failure, else the run's own."""
     for kind in (DagsterEventType.STEP_FAILURE, DagsterEventType.RUN_FAILURE):
         for record in instance.get_records_for_run(run_id, of_type=kind, limit=1).records:
-            event = record.event_log_entry.dagster_event
-            if event is not None:
-                return message_of(event)
+            if (event := record.event_log_entry.dagster_event) is not None:
+                return event
     return None
 
 
 def message_of(event: DagsterEvent) -> str:
-    """The innermost error's words: a user cares for our message, not for Dagster's wrapping."""
-    error = _innermost(event)
+    """Our own error's words: a user cares for them, not for Dagster's wrapping, nor for what a driver said."""
+    error = _telling(event)
     text = _words(error) if error is not None else event.message or "the run failed"
     return text[:_LONGEST]
 
 
 def traceback_of(event: DagsterEvent) -> str | None:
     """Where a bug is; None for expected failures, whose message says all."""
-    error = _innermost(event)
-    if error is None or _is_a(KamuError, error):
+    error = _telling(event)
+    if error is None or _is_a((KamuError,), error):
         return None
     return "".join(error.stack) + error.message.strip()
 
 
-def _innermost(event: DagsterEvent) -> SerializableErrorInfo | None:
+def _telling(event: DagsterEvent) -> SerializableErrorInfo | None:
+    """The outermost error of ours, else the innermost of all."""
+    chain = list(_chain(event))
+    ours = (error for error in chain if _is_a((KamuError,), error))
+    return next(ours, chain[-1] if chain else None)
+
+
+def _chain(event: DagsterEvent) -> Iterator[SerializableErrorInfo]:
     error = _error(event)
-    while error is not None and error.cause is not None:
+    while error is not None:
+        yield error
         error = error.cause
-    return error
 
 
 def is_outage(event: DagsterEvent) -> bool:
-    """Whether the node's database was away: the same work may succeed when it is back."""
-    error = _innermost(event)
-    return error is not None and _is_a(DatabaseUnavailableError, error)
+    """Whether the node's database, or Dagster's, was away: the same work may succeed when it is back."""
+    return any(_is_a(_OUTAGES, error) for error in _chain(event))
 
 
-def _is_a(family: type[Exception], error: SerializableErrorInfo) -> bool:
+def is_outage_error(error: BaseException) -> bool:
+    """The same of an error that was not told as an event."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, _OUTAGES):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
+
+
+def _is_a(families: tuple[type[Exception], ...], error: SerializableErrorInfo) -> bool:
     module, _, name = error.message.strip().partition(":")[0].rpartition(".")
     kind = getattr(sys.modules.get(module), name, None)
-    return isinstance(kind, type) and issubclass(kind, family)
+    return isinstance(kind, type) and issubclass(kind, families)
 
 
 def _words(error: SerializableErrorInfo) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
+import structlog
 from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, StringSource
 from dagster._config.config_schema import UserConfigSchema
 from dagster._core.launcher import LaunchRunContext, RunLauncher
@@ -14,11 +15,14 @@ from dagster._serdes.config_class import ConfigurableClassData
 
 from kamu_assets.clock import SystemClock
 from kamu_assets.database.database import Database
+from kamu_assets.database.errors import DatabaseUnavailableError
 from kamu_assets.database.wakeups import Wakeups
 from kamu_assets.durability import Durability
 from kamu_assets.orchestration.names import TAG_DATASET, TAG_ENGINES
 from kamu_assets.orchestration.runtimes import require_runtime
 from kamu_assets.orchestration.warm_queue import Cancellation, WarmQueue
+
+log = structlog.get_logger(__name__)
 
 
 class HybridRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass):
@@ -44,7 +48,11 @@ class HybridRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass):
         return cls(WarmQueue(database=database, wakeups=wakeups, clock=SystemClock()), inst_data)
 
     def launch_run(self, context: LaunchRunContext) -> None:
-        self.put(context.dagster_run)
+        try:
+            self.put(context.dagster_run)
+        except DatabaseUnavailableError as error:
+            # Dagster would fail the run. As it is, starting and nowhere queued, the reaper finds and queues it.
+            log.warning("run_not_queued_yet", run=context.dagster_run.run_id, reason=str(error))
 
     def put(self, run: DagsterRun) -> None:
         """Queue a run for the workers, once."""

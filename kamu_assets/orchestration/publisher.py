@@ -17,6 +17,7 @@ from kamu_assets.orchestration.config import AdapterConfig
 from kamu_assets.orchestration.following import follow
 from kamu_assets.orchestration.names import key_of
 from kamu_assets.orchestration.shards import Shard, shard_of, shards
+from kamu_assets.orchestration.shown_catalog import ShownCatalog
 
 CONSUMER = "catalog"
 SECONDS_BETWEEN = 2.0
@@ -47,6 +48,7 @@ class CatalogPublisher:
         self._locations = {
             shard: CatalogLocation(instance=instance, shard=shard, host=config.host) for shard in shards(config)
         }
+        self._shown = ShownCatalog(config)
         self._rows: dict[DatasetID, CatalogRow] = {}
 
     def load(self) -> None:
@@ -62,7 +64,18 @@ class CatalogPublisher:
         for location in self._locations.values():
             if location.is_behind:
                 location.reload()
+        self._look_after_servers()
         return changed or any(location.is_behind for location in self._locations.values())
+
+    def _look_after_servers(self) -> None:
+        """Give a server that was started anew what it may not have found; show what all serve now."""
+        locations = self._locations.values()
+        if restarted := [location for location in locations if location.is_restarted()]:
+            for location in restarted:
+                location.load()
+            self._publish()
+        served = {shard.location: location.server_id for shard, location in self._locations.items()}
+        self._shown.compare({name: server_id for name, server_id in served.items() if server_id})
 
     def _hear(self, messages: Sequence[Message]) -> None:
         stale = {dataset for message in messages for dataset in self._affected(message)}

@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 import structlog
 from dagster import AssetKey, AssetMaterialization, DagsterEvent, DagsterEventType, DagsterInstance, DagsterRunStatus
@@ -49,6 +49,8 @@ class Reporter:
         chains: Chains,
         materializations: Materializations,
     ) -> None:
+        # Called before news of a dataset are told: what happened before them cannot be told after them.
+        self.before: Callable[[DatasetID], object] = _nothing
         self._instance = instance
         self._database = database
         self._outbox = outbox
@@ -80,6 +82,7 @@ class Reporter:
 
         Dagster shows them as of `at`, or as of now.
         """
+        self.before(dataset)
         with self._telling:
             return self._report(dataset, until, at)
 
@@ -155,6 +158,10 @@ class Reporter:
             found = {head: self._index.sequence_of(tx, dataset, Multihash.parse(head)) for head in heads}
         in_chain = {head: sequence for head, sequence in found.items() if sequence is not None}
         return Multihash.parse(max(in_chain, key=in_chain.__getitem__)) if in_chain else None
+
+
+def _nothing(_dataset: DatasetID) -> None:
+    """What there is to do before news where nothing is."""
 
 
 def _seconds(at: Timestamp | None) -> float | None:

@@ -1,6 +1,7 @@
 """Gives a Dagster that has lost its home the history of the datasets back, from the node's own tables."""
 
 import sys
+import threading
 from collections.abc import Sequence
 
 import structlog
@@ -35,7 +36,11 @@ class RestoringReporter:
         self._entries = DatasetStore()
         self._index = BlockIndex()
         # None until somebody has looked.
-        self._left: Sequence[DatasetID] | None = None
+        self._left: dict[DatasetID, None] | None = None
+        self._is_marked = False
+        # Whoever has news of a dataset waits until its past is told.
+        self._restoring = threading.RLock()
+        reporter.before = self._restore_first
 
     def step(self) -> bool:
         """Do a part of both; tells whether it pays to come back soon."""
@@ -43,32 +48,39 @@ class RestoringReporter:
         return self._restore() or told
 
     def _restore(self) -> bool:
-        if self._left is None:
-            self._left = self._all() if self._is_needed() else ()
-            if self._left:
-                log.info("history_is_restored", datasets=len(self._left))
-        if not self._left:
+        left = self._known_left()
+        if self._is_marked:
             return False
-        for dataset in self._left[:DATASETS_AT_ONCE]:
-            self._tell(dataset)
-        self._left = self._left[DATASETS_AT_ONCE:]
-        if not self._left:
-            self._mark()
-            log.info("history_restored")
+        for dataset in list(left)[:DATASETS_AT_ONCE]:
+            self._restore_first(dataset)
+        if left:
+            return True
+        self._instance.run_storage.set_cursor_values({MARK: "true"})
+        self._is_marked = True
+        log.info("history_restored")
         return True
 
-    def _is_needed(self) -> bool:
-        return not self._instance.run_storage.get_cursor_values({MARK})
+    def _restore_first(self, dataset: DatasetID) -> None:
+        with self._restoring:
+            left = self._known_left()
+            if dataset in left:
+                # Before its commits are told: each of them asks for this again.
+                del left[dataset]
+                self._tell(dataset)
+
+    def _known_left(self) -> dict[DatasetID, None]:
+        """Datasets whose past is still to be told."""
+        with self._restoring:
+            if self._left is None:
+                self._is_marked = bool(self._instance.run_storage.get_cursor_values({MARK}))
+                self._left = dict.fromkeys(() if self._is_marked else self._all())
+                if self._left:
+                    log.info("history_is_restored", datasets=len(self._left))
+            return self._left
 
     def _all(self) -> Sequence[DatasetID]:
         with self._database.reading() as tx:
-            found = [entry.id for entry in self._entries.list(tx)]
-        if not found:
-            self._mark()
-        return found
-
-    def _mark(self) -> None:
-        self._instance.run_storage.set_cursor_values({MARK: "true"})
+            return [entry.id for entry in self._entries.list(tx)]
 
     def _tell(self, dataset: DatasetID) -> None:
         try:

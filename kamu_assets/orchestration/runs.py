@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import cast
 
 from dagster import DagsterInstance, DagsterRun, DagsterRunStatus
-from dagster._core.events import DagsterEventType
+from dagster._core.events import DagsterEvent, DagsterEventType
 from dagster._core.storage.tags import PARENT_RUN_ID_TAG, ROOT_RUN_ID_TAG
 from dagster._core.workspace.context import BaseWorkspaceRequestContext
 
@@ -14,7 +14,7 @@ from kamu_assets.odf.identity import DatasetID
 from kamu_assets.orchestration.catalog import Catalog
 from kamu_assets.orchestration.catalog_state import CatalogRow
 from kamu_assets.orchestration.config import AdapterConfig
-from kamu_assets.orchestration.failures import failure_message
+from kamu_assets.orchestration.failures import failure_of, is_outage, message_of
 from kamu_assets.orchestration.names import (
     ASSET_JOB,
     RUNTIME_WARM,
@@ -100,7 +100,7 @@ class DagsterOrchestrator:
             case RunState.FAILED if run.tags.get(TAG_LOST):
                 return RunStatus(RunState.LOST, WORKER_DIED if run.tags[TAG_LOST] == "true" else run.tags[TAG_LOST])
             case RunState.FAILED:
-                return RunStatus(state, failure_message(self._instance, run_id))
+                return _failed(failure_of(self._instance, run_id))
         return RunStatus(state)
 
     def cancel(self, run_id: str) -> None:
@@ -140,6 +140,13 @@ class DagsterOrchestrator:
     def _materialized(self, run_id: str) -> bool:
         found = self._instance.get_records_for_run(run_id, of_type=DagsterEventType.ASSET_MATERIALIZATION, limit=1)
         return bool(found.records)
+
+
+def _failed(event: DagsterEvent | None) -> RunStatus:
+    if event is None:
+        return RunStatus(RunState.FAILED)
+    # Its worker marks it, unless the outage went on until that, too, had failed.
+    return RunStatus(RunState.LOST if is_outage(event) else RunState.FAILED, message_of(event))
 
 
 def _tags(flow: Flow, row: CatalogRow) -> dict[str, str]:

@@ -20,7 +20,7 @@ from kamu_assets.odf.timestamp import NANOS_PER_SECOND, Timestamp
 from kamu_assets.orchestration.instance import prepare
 from kamu_assets.orchestration.names import METADATA_HEAD, key_of
 from kamu_assets.orchestration.restoring import COMMITS, RestoringReporter
-from tests.support.dagster_adapter import Adapter, an_adapter
+from tests.support.dagster_adapter import Adapter, an_adapter, reporter_of
 from tests.support.dagster_home import DagsterHome, dagster_home
 from tests.support.heart import ADMIN
 
@@ -56,6 +56,13 @@ def push(home: DagsterHome, root: DatasetEntry, *, times: int) -> list[Multihash
 
 def times_of(instance: DagsterInstance, entry: DatasetEntry) -> list[float]:
     return [record.timestamp for record in instance.fetch_materializations(key_of(entry.alias), limit=50).records]
+
+
+def told_offsets(instance: DagsterInstance, entry: DatasetEntry) -> list[object]:
+    """Oldest first."""
+    records = instance.fetch_materializations(key_of(entry.alias), limit=50).records
+    said = [record.asset_materialization for record in reversed(records)]
+    return [each.metadata["offsets"].value for each in said if each]
 
 
 def test_every_dataset_is_told_of_again_with_its_last_commits(tmp_path: Path) -> None:
@@ -182,3 +189,23 @@ def test_a_worker_keeps_its_run_when_the_database_leaves_before_it_answers(
     assert len(adapter.materializations(polled)) == 1
     (flow,) = adapter.parts.finished(polled.id)
     assert (flow.outcome and flow.outcome.kind, flow.attempt) == (OutcomeKind.SUCCESS, 1)
+
+
+def test_news_wait_until_the_past_of_their_dataset_is_told(tmp_path: Path) -> None:
+    with dagster_home(tmp_path) as home:
+        roots = [home.parts.root(f"root-{number}") for number in range(2)]
+        for root in roots:
+            push(home, root, times=2)
+        with an_adapter(home):
+            pass
+        # Told to the outbox, and to nobody yet.
+        push(home, roots[1], times=1)
+        lose_dagster(home)
+
+        with home.instance() as instance:
+            parts = home.parts
+            news = reporter_of(parts, instance)
+            restore(RestoringReporter(instance=instance, database=parts.database, reporter=news, clock=parts.clock))
+            told = [told_offsets(instance, root) for root in roots]
+
+        assert told == [["[0, 9]", "[10, 19]"], ["[0, 9]", "[10, 19]", "[20, 29]"]]

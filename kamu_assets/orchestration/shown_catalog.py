@@ -1,0 +1,75 @@
+"""Sees to it that Dagster's UI shows what the code servers serve.
+
+Its webserver loads all locations, and only then begins to watch their servers: a server that takes a new state in
+between the two is taken for the one that was loaded, and the UI shows the old state until the next change.
+"""
+
+import http.client
+import json
+import time
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import structlog
+
+from kamu_assets.orchestration.config import AdapterConfig
+
+log = structlog.get_logger(__name__)
+
+TIMEOUT_SECONDS = 10.0
+# The webserver looks by itself every second.
+GRACE_SECONDS = 3.0
+_SHOWN = "{locationStatusesOrError {... on WorkspaceLocationStatusEntries {entries {name versionKey}}}}"
+_REFRESH = "mutation ($name: String!) {reloadRepositoryLocation(repositoryLocationName: $name) {__typename}}"
+
+
+class ShownCatalog:
+    """Compares by the ids of the servers: each has another one after each start and each reload."""
+
+    def __init__(self, config: AdapterConfig) -> None:
+        self._address = (config.host, config.webserver_port)
+        # What the UI was seen to show.
+        self._shown: Mapping[str, str | None] = {}
+        # Since when it is known not to show what it should.
+        self._late: dict[tuple[str, str], float] = {}
+
+    def compare(self, served: Mapping[str, str]) -> None:
+        """Let the UI load the locations again whose server, by its name here, has long had another id than there."""
+        if not self._missing(served):
+            return
+        try:
+            self._shown = self._ask_what_is_shown()
+            self._refresh(self._missing(served))
+        except (OSError, http.client.HTTPException, ValueError, LookupError) as error:
+            # Without a webserver nobody sees anything; a new one loads what is served then.
+            log.debug("webserver_not_asked", reason=str(error))
+
+    def _refresh(self, missing: Collection[tuple[str, str]]) -> None:
+        now = time.monotonic()
+        self._late = {each: self._late.get(each, now) for each in missing}
+        for location, _ in [each for each, since in self._late.items() if now - since > GRACE_SECONDS]:
+            log.info("catalog_shown_late", location=location)
+            self._ask(_REFRESH, name=location)
+
+    def _missing(self, served: Mapping[str, str]) -> set[tuple[str, str]]:
+        return {(location, server) for location, server in served.items() if self._shown.get(location) != server}
+
+    def _ask_what_is_shown(self) -> Mapping[str, str | None]:
+        entries = self._ask(_SHOWN)["locationStatusesOrError"]["entries"]
+        return {entry["name"]: _server_of(entry["versionKey"]) for entry in entries}
+
+    def _ask(self, query: str, **variables: str) -> dict[str, Any]:
+        connection = http.client.HTTPConnection(*self._address, timeout=TIMEOUT_SECONDS)
+        try:
+            body = json.dumps({"query": query, "variables": variables})
+            connection.request("POST", "/graphql", body, {"Content-Type": "application/json"})
+            data: dict[str, Any] | None = json.load(connection.getresponse()).get("data")
+            return data or {}
+        finally:
+            connection.close()
+
+
+def _server_of(version: str) -> str | None:
+    """The id in a location's version, which is a time where the location could not be loaded."""
+    parts = json.loads(version)
+    return str(parts[0]) if isinstance(parts, list) else None

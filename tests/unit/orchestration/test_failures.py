@@ -1,0 +1,78 @@
+"""What is told of a run that failed, and which failures are not its own."""
+
+from __future__ import annotations
+
+import sys
+
+import psycopg2
+import pytest
+from dagster import DagsterEvent, DagsterEventType
+from dagster._core.execution.plan.objects import StepFailureData
+from dagster._utils.error import serializable_error_info_from_exc_info
+from sqlalchemy.exc import OperationalError, PendingRollbackError
+
+from kamu_assets.database.errors import DatabaseUnavailableError, told_plainly
+from kamu_assets.errors import InvalidError
+from kamu_assets.orchestration.failures import is_outage, is_outage_error, message_of, traceback_of
+
+
+def a_failure(error: BaseException) -> DagsterEvent:
+    """As Dagster tells of an error that a step raised."""
+    try:
+        raise error  # noqa: TRY301 - only to have a traceback
+    except BaseException:  # noqa: BLE001 - as above
+        info = serializable_error_info_from_exc_info(sys.exc_info())
+    data = StepFailureData(error=info, user_failure_data=None)  # type: ignore[no-untyped-call] # Dagster's
+    return DagsterEvent(DagsterEventType.STEP_FAILURE.value, "job", event_specific_data=data)
+
+
+def caused(error: Exception, *causes: Exception) -> Exception:
+    """An error with the causes of its cause, outermost first."""
+    current: BaseException = error
+    for cause in causes:
+        current.__cause__ = cause
+        current = cause
+    return error
+
+
+def lost_connection() -> Exception:
+    """What our database raises when its server is stopped."""
+    with pytest.raises(DatabaseUnavailableError) as told, told_plainly():
+        raise OperationalError("SELECT 1", None, psycopg2.OperationalError("server closed the connection"))
+    return told.value
+
+
+def test_an_outage_is_one_whatever_the_driver_said_of_it() -> None:
+    failure = a_failure(caused(RuntimeError("wrapped by Dagster"), lost_connection()))
+
+    assert is_outage(failure)
+    assert message_of(failure) == "database unavailable: its server does not answer (setting database.url)"
+    assert traceback_of(failure) is None
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        caused(InvalidError("the transform failed"), DatabaseUnavailableError("away")),
+        # Of Dagster's own storages.
+        OperationalError("SELECT 1", None, psycopg2.OperationalError("terminating connection")),
+        PendingRollbackError("Can't reconnect until invalid transaction is rolled back."),
+    ],
+)
+def test_an_outage_may_be_the_cause_of_other_errors(error: Exception) -> None:
+    assert is_outage(a_failure(caused(RuntimeError("wrapped"), error)))
+    assert is_outage_error(caused(RuntimeError("wrapped"), error))
+
+
+def test_other_failures_are_the_runs_own() -> None:
+    bad = caused(InvalidError("the query is wrong"), ValueError("at 7"))
+
+    assert not is_outage(a_failure(bad))
+    assert not is_outage_error(bad)
+    assert message_of(a_failure(caused(RuntimeError("wrapped"), bad))) == "the query is wrong"
+    assert "at 7" in str(traceback_of(a_failure(caused(RuntimeError("wrapped"), ValueError("at 7")))))
+
+
+def test_who_went_on_with_a_lost_connection_hears_of_the_outage() -> None:
+    with pytest.raises(DatabaseUnavailableError, match=r"database\.url"), told_plainly():
+        raise PendingRollbackError("Can't reconnect until invalid transaction is rolled back.")
