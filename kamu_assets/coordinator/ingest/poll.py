@@ -118,13 +118,14 @@ class Poller:
         forgetful = chain.last_data is not None and chain.source_state is None
         if first and forgetful and not options.fetch_uncacheable:
             return UpToDate(uncacheable=True)
+        return self._taken(entry, chain, source, options)
+
+    def _taken(self, entry: DatasetEntry, chain: ChainState, source: SetPollingSource, options: PollOptions) -> _Step:
+        """What is new at the source, fetched and committed."""
         now = next_system_time(self._clock, chain)
         savepoint = self._savepoint(entry, now)
         staging = self._volumes.staging(entry.kind)
-        with (
-            told_plainly(staging),
-            workplace(staging, "fetch") as folder,
-        ):
+        with told_plainly(staging), workplace(staging, "fetch") as folder:
             request = self._request(chain, now, folder)
             if not options.fetch_uncacheable:
                 request = replace(request, savepoint=savepoint)
