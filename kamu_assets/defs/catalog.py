@@ -1,5 +1,6 @@
 """The catalog as a Dagster component: its state is what the publisher stored last."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,9 +14,11 @@ from dagster import (
     StateBackedComponent,
     in_process_executor,
 )
+from dagster._core.definitions.metadata.source_code import CodeReference
 from dagster._core.instance.config import is_dagster_home_set
 from dagster._core.storage.defs_state.base import DefsStateStorage
 from dagster.components import DefsStateConfig, DefsStateConfigArgs, ResolvedDefsStateConfig
+from dagster_shared.yaml_utils.source_position import SourcePosition
 
 from kamu_assets.defs.assets import AssetCache
 from kamu_assets.defs.resources import UPDATER, VERIFIER, NoNodeError, no_updater, no_verifier
@@ -49,6 +52,14 @@ class DatasetCatalog(StateBackedComponent, Resolvable):
         asked = DefsStateConfig.from_args(self.defs_state, default_key=state_key(self.shard))
         # Dagster's tools for developers would put a state of their own in the place of the node's.
         return DefsStateConfig(key=asked.key, management_type=asked.management_type, refresh_if_dev=False)
+
+    @classmethod
+    def get_code_references_for_yaml(
+        cls, yaml_path: Path, source_position: SourcePosition, context: ComponentLoadContext
+    ) -> Sequence[CodeReference]:
+        """None: datasets come from manifests, not from the file that names this component."""
+        del yaml_path, source_position, context
+        return ()
 
     def write_state_to_path(self, state_path: Path) -> None:
         """Refused: only the node's scheduler knows the datasets, and publishes them."""

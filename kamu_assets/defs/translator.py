@@ -44,8 +44,15 @@ def check_spec(row: CatalogRow) -> AssetCheckSpec:
     return AssetCheckSpec(CHECK_VERIFY, asset=key(row), description=_VERIFIES)
 
 
-def _description(row: CatalogRow) -> str | None:
-    return row.description or ", ".join(row.keywords) or None
+def _description(row: CatalogRow) -> str:
+    return row.description or ", ".join(row.keywords) or _in_short(row)
+
+
+def _in_short(row: CatalogRow) -> str:
+    """What can be said of a dataset that does not describe itself; Dagster would explain how to write Python."""
+    if row.inputs:
+        return f"Computed from {', '.join(f'{account}/{name}' for account, name in row.inputs)}."
+    return f"A dataset that {row.source}." if row.source else f"A {row.kind.lower()} dataset."
 
 
 def _kinds(row: CatalogRow) -> set[str]:

@@ -38,6 +38,15 @@ Shown = MetadataValue[Any] | TableColumnLineage | TableSchema | str | int | floa
 
 MAX_BLOCKS_SHOWN = 20
 
+# The columns that every dataset begins with (ODF: Common Data Schema); the last may have any name.
+_GIVEN = {
+    "offset": "Position of the record in the dataset",
+    "op": "0: added; 1: retracted; 2 and 3: corrected, from and to",
+    "system_time": "When this node recorded it",
+}
+_EVENT_TIME = "When it happened"
+_TIMES = frozenset({"Timestamp", "Date"})
+
 
 @dataclass(frozen=True, slots=True)
 class Materialization:
@@ -120,10 +129,22 @@ def table_schema(columns: tuple[CatalogColumn, ...]) -> TableSchema:
     """Columns as Dagster shows them."""
     return TableSchema(
         columns=[
-            TableColumn(each.name, type=each.type, constraints=TableColumnConstraints(nullable=each.nullable))
-            for each in columns
+            TableColumn(each.name, type=each.type, description=text, constraints=_constraints(each))
+            for each, text in zip(columns, _descriptions(columns), strict=True)
         ]
     )
+
+
+def _descriptions(columns: tuple[CatalogColumn, ...]) -> list[str | None]:
+    given = [_GIVEN.get(each.name) for each in columns[: len(_GIVEN)]]
+    rest: list[str | None] = [None] * (len(columns) - len(given))
+    if rest and all(given) and columns[len(given)].type in _TIMES:
+        rest[0] = _EVENT_TIME
+    return [*given, *rest]
+
+
+def _constraints(column: CatalogColumn) -> TableColumnConstraints:
+    return TableColumnConstraints(nullable=column.nullable)
 
 
 def _records(each: SliceRef) -> int:

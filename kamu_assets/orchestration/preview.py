@@ -1,5 +1,6 @@
 """The last few records of a slice as a small Markdown table."""
 
+from datetime import datetime
 from pathlib import Path
 
 import structlog
@@ -45,8 +46,14 @@ def _table(header: list[str], rows: list[list[str]]) -> str:
 
 
 def _cell(value: object) -> str:
-    text = "" if value is None else str(value)
+    text = "" if value is None else _time(value) if isinstance(value, datetime) else str(value)
     return _escaped(text if len(text) <= _LONGEST_CELL else text[: _LONGEST_CELL - 1] + "…")
+
+
+def _time(value: datetime) -> str:
+    """Without the zeros that milliseconds have, and with one letter for UTC."""
+    digits = "milliseconds" if value.microsecond and value.microsecond % 1000 == 0 else "auto"
+    return value.isoformat(sep=" ", timespec=digits).replace("+00:00", "Z")
 
 
 def _escaped(text: str) -> str:

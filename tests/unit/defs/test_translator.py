@@ -29,7 +29,14 @@ def test_keywords_describe_what_has_no_description() -> None:
     assert spec(a_row(keywords=keywords)).description == "money, daily"
     assert spec(a_row(keywords=keywords, description="Rates")).description == "Rates"
     assert spec(a_row(keywords=keywords)).metadata["keywords"] == "money, daily"
-    assert spec(a_row()).description is None
+
+
+def test_what_has_neither_is_described_in_short() -> None:
+    inputs = (("acme-inc", "rates"), ("other", "days"))
+
+    assert spec(a_row()).description == "A root dataset."
+    assert spec(a_row(source="takes pushes")).description == "A dataset that takes pushes."
+    assert spec(a_row(kind="Derivative", inputs=inputs)).description == "Computed from acme-inc/rates, other/days."
 
 
 def test_kinds_name_the_engine() -> None:

@@ -1,3 +1,4 @@
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,6 +19,19 @@ def test_a_preview_shows_the_last_records(tmp_path: Path) -> None:
     header, rule, *rows = table.splitlines()
     assert (header, rule) == ("| offset | name |", "| --- | --- |")
     assert rows == [f"| {i} | n{i} |" for i in range(100 - ROWS, 100)]
+
+
+def test_times_are_as_short_as_they_may_be(tmp_path: Path) -> None:
+    times: list[object] = [datetime(2024, 5, 1, 8, tzinfo=UTC).replace(microsecond=each) for each in (0, 352_000, 7)]
+
+    table = preview(write(tmp_path / "slice", {"at": times}))
+
+    assert table is not None
+    assert table.splitlines()[2:] == [
+        "| 2024-05-01 08:00:00Z |",
+        "| 2024-05-01 08:00:00.352Z |",
+        "| 2024-05-01 08:00:00.000007Z |",
+    ]
 
 
 def test_hostile_text_stays_in_its_cell(tmp_path: Path) -> None:

@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+from kamu_assets.orchestration.catalog_state import CatalogColumn
+from kamu_assets.orchestration.materialization import table_schema
+
+GIVEN = (("offset", "Int64"), ("op", "Int32"), ("system_time", "Timestamp"))
+
+
+def described(*columns: tuple[str, str]) -> dict[str, bool]:
+    shown = table_schema(tuple(CatalogColumn(name=name, type=kind, nullable=True) for name, kind in columns))
+    return {column.name: column.description is not None for column in shown.columns}
+
+
+def test_columns_that_every_dataset_has_are_described() -> None:
+    assert described(*GIVEN, ("happened", "Timestamp"), ("seen", "Timestamp")) == {
+        "offset": True,
+        "op": True,
+        "system_time": True,
+        "happened": True,
+        "seen": False,
+    }
+
+
+def test_other_columns_are_not() -> None:
+    assert described(*GIVEN, ("city", "String"))["city"] is False
+    assert described(("city", "String"), ("since", "Date")) == {"city": False, "since": False}
+    assert described() == {}
