@@ -19,10 +19,8 @@ from kamu_assets.odf.names import DatasetName
 from kamu_assets.odf.serde.yaml import parse_snapshot
 from tests.faults.aftermath import violation_in
 from tests.faults.deaths import OnStep, acknowledge, acknowledged
-from tests.integration.test_commit_kill import a_checkpoint
-from tests.support.builders import START
 from tests.support.coordination import a_coordinator
-from tests.support.heart import ADMIN, Heart, an_entry, open_heart, that_adds
+from tests.support.heart import ADMIN, Heart, an_entry, open_heart
 from tests.support.replay_derivatives import InlineEngine
 
 PLAIN = an_entry().id
@@ -194,17 +192,8 @@ def changes(heart: Heart, name: str) -> list[tuple[int, int]]:
 
 
 def _commit_with_checkpoint(home: Path, heart: Heart) -> object:
-    state = heart.chains.state(PLAIN)
     # Written by the story itself, hence beside its notes, where no fault is put in its way.
-    new, checkpoint = heart.a_slice(start=state.next_offset), a_checkpoint(heart, home / "checkpoint")
-    event = that_adds(new, state).model_copy(update={"new_checkpoint": checkpoint.checkpoint})
-    return heart.committer.commit(
-        PLAIN,
-        expected_head=state.head,
-        events=[SetInfo(description="with a checkpoint"), event],
-        files=[new, checkpoint],
-        system_time=START,
-    ).new_head
+    return heart.add_checkpoint(PLAIN, SetInfo(description="with a checkpoint"), file=home / "checkpoint")
 
 
 def _wrong_rows(home: Path) -> str | None:

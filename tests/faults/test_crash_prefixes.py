@@ -24,7 +24,7 @@ from kamu_assets.storage.local import LocalObjectStore
 from tests.faults.aftermath import violation_in
 from tests.faults.crash_states import CrashState, crash_states
 from tests.faults.tape import Event, Names, Sync, Tape
-from tests.integration.test_commit_kill import BlocksAfterHead, HeadFirst, a_checkpoint
+from tests.integration.test_commit_kill import BlocksAfterHead, HeadFirst
 from tests.support.builders import START
 from tests.support.heart import ADMIN, Heart, an_entry, open_heart, that_adds
 
@@ -80,17 +80,7 @@ def memory_folder() -> str | None:
 
 def commit(heart: Heart, tape: Tape) -> None:
     """Two blocks, a slice and the first checkpoint."""
-    state = heart.chains.state(DATASET)
-    new, checkpoint = heart.a_slice(start=state.next_offset), a_checkpoint(heart)
-    event = that_adds(new, state).model_copy(update={"new_checkpoint": checkpoint.checkpoint})
-    done = heart.committer.commit(
-        DATASET,
-        expected_head=state.head,
-        events=[SetInfo(description="the second"), event],
-        files=[new, checkpoint],
-        system_time=START,
-    )
-    tape.acknowledge(done.new_head)
+    tape.acknowledge(heart.add_checkpoint(DATASET, SetInfo(description="the second")))
 
 
 def create(heart: Heart, tape: Tape) -> None:

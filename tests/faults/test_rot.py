@@ -17,10 +17,8 @@ from kamu_assets.odf.names import DatasetName
 from kamu_assets.storage.errors import DamagedBlockError, ObjectNotFoundError
 from tests.faults.aftermath import violation_in
 from tests.faults.story import ids, latest, prepare, records, ref
-from tests.integration.test_commit_kill import a_checkpoint
-from tests.support.builders import START
 from tests.support.coordination import a_coordinator
-from tests.support.heart import ADMIN, Heart, an_entry, open_heart, that_adds
+from tests.support.heart import ADMIN, Heart, an_entry, open_heart
 from tests.support.verifier.dataset import verify
 from tests.support.verifier.faults import FaultError
 
@@ -58,10 +56,7 @@ def before(tmp_path: Path) -> Path:
     heart.dataset()
     for _ in range(2):
         heart.add_data(DATASET)
-    state = heart.chains.state(DATASET)
-    new, checkpoint = heart.a_slice(start=state.next_offset), a_checkpoint(heart)
-    event = that_adds(new, state).model_copy(update={"new_checkpoint": checkpoint.checkpoint})
-    heart.committer.commit(DATASET, expected_head=None, events=[event], files=[new, checkpoint], system_time=START)
+    heart.add_checkpoint(DATASET)
     heart.database.close()
     return home
 

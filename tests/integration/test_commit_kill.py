@@ -15,15 +15,14 @@ from kamu_assets.datasets.commit import CommitStep, Committer
 from kamu_assets.datasets.files import DatasetFiles
 from kamu_assets.datasets.findings import FindingKind
 from kamu_assets.datasets.messages import DatasetCreated, DatasetUpdated
-from kamu_assets.datasets.model import NewCheckpoint, NewObject
+from kamu_assets.datasets.model import NewObject
 from kamu_assets.datasets.stored_chain import read_chain
 from kamu_assets.errors import KamuError
 from kamu_assets.odf.dataset import SetInfo
 from kamu_assets.odf.identity import DatasetID
-from kamu_assets.odf.multihash import Multihash
 from tests.integration.commit_processes import acknowledge, acknowledged, dies_at
 from tests.support.builders import START, a_schema
-from tests.support.heart import Heart, an_entry, open_heart, that_adds
+from tests.support.heart import Heart, an_entry, open_heart
 from tests.support.verifier.dataset import verify
 from tests.support.verifier.faults import FaultError
 
@@ -129,30 +128,13 @@ def sweep(
 def commit(home: Path, on_step: Callable[[CommitStep], None], committer_class: type[Committer]) -> None:
     """Two blocks, a slice and a checkpoint in one commit."""
     heart = open_heart(home, on_step=on_step, committer_class=committer_class)
-    state = heart.chains.state(DATASET)
-    new = heart.a_slice(start=state.next_offset)
-    checkpoint = a_checkpoint(heart)
-    event = that_adds(new, state).model_copy(update={"new_checkpoint": checkpoint.checkpoint})
-    done = heart.committer.commit(
-        DATASET,
-        expected_head=state.head,
-        events=[SetInfo(description="the second"), event],
-        files=[new, checkpoint],
-        system_time=START,
-    )
-    acknowledge(home, done.new_head)
+    acknowledge(home, heart.add_checkpoint(DATASET, SetInfo(description="the second")))
 
 
 def create(home: Path, on_step: Callable[[CommitStep], None]) -> None:
     heart = open_heart(home, on_step=on_step)
     done = heart.committer.create(an_entry("created"), [a_schema()], system_time=START)
     acknowledge(home, done.new_head)
-
-
-def a_checkpoint(heart: Heart, path: Path | None = None) -> NewCheckpoint:
-    path = path or heart.volumes.root.staging() / "checkpoint"
-    path.write_bytes(b"state of an engine")
-    return NewCheckpoint(path=path, physical_hash=Multihash.sha3_256(path.read_bytes()), size=path.stat().st_size)
 
 
 def violation_in(home: Path) -> ViolationError | None:

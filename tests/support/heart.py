@@ -20,7 +20,7 @@ from kamu_assets.datasets.chains import Chains
 from kamu_assets.datasets.commit import CommitStep, Committer
 from kamu_assets.datasets.doctor import Doctor
 from kamu_assets.datasets.messages import MESSAGES
-from kamu_assets.datasets.model import DatasetEntry, NewSlice
+from kamu_assets.datasets.model import DatasetEntry, NewCheckpoint, NewSlice
 from kamu_assets.datasets.service import Datasets
 from kamu_assets.durability import Durability
 from kamu_assets.governance.access import Access
@@ -81,6 +81,15 @@ class Heart:
         )
         return result.new_head
 
+    def add_checkpoint(self, dataset: DatasetID, *before: MetadataEvent, file: Path | None = None) -> Multihash:
+        """One more slice, with a checkpoint and what comes before both, in one commit; tells the new head."""
+        state = self.chains.state(dataset)
+        new, checkpoint = self.a_slice(start=state.next_offset), self.a_checkpoint(file)
+        added = that_adds(new, state).model_copy(update={"new_checkpoint": checkpoint.checkpoint})
+        return self.committer.commit(
+            dataset, expected_head=state.head, events=[*before, added], files=[new, checkpoint], system_time=START
+        ).new_head
+
     def a_slice(self, *, start: int, records: int = 10) -> NewSlice:
         """A finished Parquet file with system columns only."""
         table = rows(start, records)
@@ -94,6 +103,12 @@ class Heart:
             offset_interval=OffsetInterval(start=start, end=start + records - 1),
             size=len(content),
         )
+
+    def a_checkpoint(self, file: Path | None = None) -> NewCheckpoint:
+        """A finished checkpoint of some engine."""
+        path = file or self.volumes.root.staging() / "checkpoint"
+        path.write_bytes(b"state of an engine")
+        return NewCheckpoint(path=path, physical_hash=Multihash.sha3_256(path.read_bytes()), size=path.stat().st_size)
 
     def now(self, after: Timestamp | None) -> Timestamp:
         return max(self.clock.now(), after or START)
