@@ -14,15 +14,19 @@ from kamu_assets.engines.sql_guard import QueryFailedError, plain_text, plan_que
 from kamu_assets.errors import InvalidError
 from kamu_assets.query.encode import encode_rows
 from kamu_assets.query.functions import register_functions
+from kamu_assets.query.newest_rows import newest_rows
 from kamu_assets.query.requests import AnswerShape, JobAnswer, QueryJob, TailJob
 from kamu_assets.query.table_cache import arrow_schema, forget_tables, frame_of
 from kamu_assets.query.tables import KAMU, KamuCatalog, NamedDatasets
+from kamu_assets.query.text_views import without_views
 
 # Answers about the plan, not of it: no limit can be put on top of them.
 _ABOUT_PLANS: Final = frozenset({"Explain", "Analyze", "DescribeTable"})
 # Where the node keeps its files is nobody's business.
 _TELLING_FUNCTIONS: Final = ("input_file_name",)
 _OF_FILES: Final = re.compile("Parquet|Object|External|IO error|EOF")
+# Without this nothing is to be found in the plan.
+_READS_NEWEST: Final = re.compile(r"\bdesc\b", re.IGNORECASE)
 _LOCATION: Final = re.compile(r"[^\s\[\],'\"]*/(f1620[0-9a-f]{64})")
 
 
@@ -58,7 +62,8 @@ def answer_query(job: QueryJob) -> JobAnswer:
     context = _SESSIONS.take(job)
     # How rows are gathered shows in sums of floating-point numbers, and packs come and go.
     datasets = NamedDatasets(context, from_packs=job.partitions != 1)
-    answer = _answer(_planned(context, datasets, job.sql), job.shape)
+    rows = job.shape.skip + job.shape.limit
+    answer = _answer(_planned(context, datasets, job.sql, at_most=rows), job.shape)
     if not datasets.has_settings:
         _SESSIONS.put_back(context, job)
     return answer
@@ -70,12 +75,16 @@ def planned(sql: str, memory_bytes: int) -> datafusion.DataFrame:
     return _planned(context, NamedDatasets(context), sql)
 
 
-def _planned(context: datafusion.SessionContext, datasets: NamedDatasets, sql: str) -> datafusion.DataFrame:
-    """Tables are asked for when the query names them."""
+def _planned(
+    context: datafusion.SessionContext, datasets: NamedDatasets, sql: str, *, at_most: int | None = None
+) -> datafusion.DataFrame:
+    """Tables are asked for when the query names them; of the answer `at_most` rows are wanted."""
     context.register_catalog_provider(KAMU, KamuCatalog(datasets))
     register_functions(context, datasets)
     try:
         frame = plan_query(context, sql)
+        if at_most is not None and _READS_NEWEST.search(sql) and _keeps_newest(frame, datasets, at_most):
+            frame = plan_query(context, sql)
     except InvalidError:
         if datasets.failure is not None:
             raise datasets.failure from None
@@ -83,6 +92,18 @@ def _planned(context: datafusion.SessionContext, datasets: NamedDatasets, sql: s
     datasets.planning = False
     datasets.wants_columns = "columns" in sql.lower()
     return frame
+
+
+def _keeps_newest(frame: datafusion.DataFrame, datasets: NamedDatasets, at_most: int) -> bool:
+    """Whether the newest rows are enough; `datasets` shows no others from then on."""
+    found = datasets.only
+    if found is None:
+        return False
+    count = newest_rows(frame.logical_plan(), offset_column=found.spec.offset_column, at_most=at_most)
+    if count is None:
+        return False
+    datasets.keep_newest(count)
+    return True
 
 
 def answer_tail(job: TailJob) -> JobAnswer:
@@ -114,7 +135,7 @@ def _answer(frame: datafusion.DataFrame, shape: AnswerShape) -> JobAnswer:
         schema = frame.schema()
         batches = _of_plan(frame, shape) if about_plan else _of_rows(frame, shape)
         rows = encode_rows(schema, batches, shape)
-    return JobAnswer(rows.data, ipc_schema(schema), tuple(schema.names), rows.num_records)
+    return JobAnswer(rows.data, ipc_schema(without_views(schema)), tuple(schema.names), rows.num_records)
 
 
 def _of_rows(frame: datafusion.DataFrame, shape: AnswerShape) -> Iterator[pa.RecordBatch]:

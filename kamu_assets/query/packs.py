@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 import datafusion
 import pyarrow as pa
@@ -35,12 +35,22 @@ _CHECKED: dict[Path, tuple[int, int]] = {}
 _HOPELESS: set[tuple[Path, str]] = set()
 
 
+# Where it is, and how many rows it has.
+_File = tuple[Path, int]
+
+
 @dataclass(frozen=True)
 class Packing:
-    """The files to read, oldest first, and whether all packs that should be there are."""
+    """The files to read, oldest first, how many rows each has, and whether all packs that should be there are."""
 
     locations: tuple[str, ...]
+    records: tuple[int, ...]
     is_complete: bool
+
+    @classmethod
+    def of_slices(cls, slices: Sequence[SliceFile]) -> Self:
+        """The slices themselves."""
+        return cls(tuple(each.location for each in slices), tuple(each.records for each in slices), is_complete=True)
 
 
 class Packs:
@@ -57,35 +67,34 @@ class Packs:
 
     def packing(self, slices: Sequence[SliceFile]) -> Packing:
         """Packs where there can be some, slices otherwise."""
-        found: list[str] = []
-        used: set[Path] = set()
+        found: list[_File] = []
         is_complete = True
         for piece in pieces_of(slices):
             files = list(self._files(piece))
             is_complete = is_complete and (len(files) == 1 or (self._folder, self._name(piece)) in _HOPELESS)
-            used.update(files)
-            found.extend(map(str, files))
+            found.extend(files)
+        used = {path for path, _ in found}
         for path in used:
             if path.parent == self._folder:
                 _note_use(path)
         if self._has_made:
             self._sweep(used)
-        return Packing(tuple(found), is_complete)
+        return Packing(tuple(str(path) for path, _ in found), tuple(records for _, records in found), is_complete)
 
-    def _files(self, piece: Piece) -> Iterator[Path]:
+    def _files(self, piece: Piece) -> Iterator[_File]:
         pack = self._known_pack(piece) or (self._new_pack(piece) if piece.parts else None)
         if pack is not None:
-            yield pack
+            yield pack, piece.records
             return
         yield from self._parts(piece)
 
-    def _parts(self, piece: Piece) -> Iterator[Path]:
+    def _parts(self, piece: Piece) -> Iterator[_File]:
         """What is there already of which a pack can be made."""
         if not piece.parts:
-            yield Path(piece.slices[0].location)
+            yield Path(piece.slices[0].location), piece.records
         for part in piece.parts:
             pack = self._known_pack(part)
-            yield from self._parts(part) if pack is None else (pack,)
+            yield from self._parts(part) if pack is None else ((pack, part.records),)
 
     def _known_pack(self, piece: Piece) -> Path | None:
         known = self._there.get(self._name(piece)) if piece.parts else None
@@ -104,7 +113,7 @@ class Packs:
         return made
 
     def _make(self, piece: Piece) -> Path:
-        parts = list(map(str, self._parts(piece)))
+        parts = [str(path) for path, _ in self._parts(piece)]
         self._folder.mkdir(parents=True, exist_ok=True)
         pending = self._folder / f".{secrets.token_hex(8)}"
         offset = self._vocab.offset_column

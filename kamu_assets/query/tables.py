@@ -14,6 +14,7 @@ from kamu_assets.engines.listing import trust_no_bounds
 from kamu_assets.engines.worker_process import ask
 from kamu_assets.query.questions import DescribeTable, FindTable, ListTables, TableFound
 from kamu_assets.query.table_cache import TABLES, FoundTable, arrow_schema, empty_table
+from kamu_assets.query.text_views import with_views
 
 KAMU: Final = "kamu"
 
@@ -28,6 +29,8 @@ class NamedDatasets(SchemaProvider):
         # The session holds this catalog, where Python cannot see it: each would keep the other for ever.
         self._context = weakref.ref(context)
         self._described: dict[tuple[str, Point | None], FoundTable] = {}
+        # Of the only dataset, how many of the newest rows are enough; None for all.
+        self._newest: int | None = None
         # After planning only the information schema looks at tables, at all of them.
         self.planning = True
         self.wants_columns = False
@@ -46,10 +49,22 @@ class NamedDatasets(SchemaProvider):
 
     def table(self, name: str) -> Table | None:
         """Called on the planning thread for each name that a query uses."""
-        return self.aside(lambda: self._read(name) if self.planning else self._shown(name))
+        return self._kept(lambda: self._read(name)) if self.planning else self.aside(lambda: self._shown(name))
 
     def table_exist(self, name: str) -> bool:
         return self.table(name) is not None
+
+    @property
+    def only(self) -> FoundTable | None:
+        """The dataset that is read by its name, if no other is."""
+        if len(self._described) != 1:
+            return None
+        (((_, point), found),) = self._described.items()
+        return found if point is None else None
+
+    def keep_newest(self, count: int) -> None:
+        """From now on show so many of the newest rows only, of the only dataset."""
+        self._newest = count
 
     def find(self, name: str, point: Point | None = None) -> FoundTable | None:
         """The dataset of this name now, or at a point."""
@@ -58,24 +73,37 @@ class NamedDatasets(SchemaProvider):
             found: TableFound | None = ask(FindTable(name, is_read=True, point=point))
             if found is None:
                 return None
-            self._described[key] = known = TABLES.get(found, from_packs=self._from_packs)
-            context = self._context()
-            if known.may_hide_nan and context is not None:
-                trust_no_bounds(context)
-                self.has_settings = True
+            self._described[key] = self._known(found) or _aside(lambda: self._made(found))
         return self._described[key]
 
     def aside(self, work: Callable[[], T]) -> T:
         """Work for DataFusion, which makes a text of what fails: the failure itself is kept."""
+        return self._kept(lambda: _aside(work))
+
+    def _kept(self, work: Callable[[], T]) -> T:
         try:
-            return _aside(work)
+            return work()
         except BaseException as error:
             self.failure = error
             raise
 
+    def _known(self, found: TableFound) -> FoundTable | None:
+        known = TABLES.known(found, from_packs=self._from_packs)
+        return None if known is None or known.may_hide_nan else known
+
+    def _made(self, found: TableFound) -> FoundTable:
+        made = TABLES.get(found, from_packs=self._from_packs)
+        context = self._context()
+        if made.may_hide_nan and context is not None:
+            trust_no_bounds(context)
+            self.has_settings = True
+        return made
+
     def _read(self, name: str) -> Table | None:
-        found = self.find(name)
-        return None if found is None else found.table
+        found, newest = self.find(name), self._newest
+        if found is None or newest is None:
+            return None if found is None else found.table
+        return _aside(lambda: found.newest(newest))
 
     def _shown(self, name: str) -> Table | None:
         """For the information schema, which looks at all tables, and at their columns if at anything."""
@@ -84,7 +112,7 @@ class NamedDatasets(SchemaProvider):
             found: TableFound | None = ask(FindTable(name, is_read=False))
             if found is None:
                 return None
-            schema = arrow_schema(ask(DescribeTable(found, only_columns=True)))
+            schema = with_views(arrow_schema(ask(DescribeTable(found, only_columns=True))))
         return empty_table(schema)
 
 
