@@ -11,7 +11,7 @@ import pyarrow as pa
 from datafusion.catalog import Table
 
 from kamu_assets.engines.listing import are_present, listing, may_hide_nan
-from kamu_assets.engines.session import empty_frame, session
+from kamu_assets.engines.session import between, empty_frame, session
 from kamu_assets.engines.worker_process import ask
 from kamu_assets.odf.arrow_schema import to_arrow, upgrade_legacy_schema
 from kamu_assets.odf.identity import DatasetID
@@ -19,6 +19,7 @@ from kamu_assets.odf.multihash import Multihash
 from kamu_assets.query.pack_plan import FAN
 from kamu_assets.query.packs import Packing, Packs, forget_packs
 from kamu_assets.query.questions import DescribeTable, TableFound, TableSpec
+from kamu_assets.query.text_views import with_views
 
 _CACHED_TABLES: Final = 64
 _SHELF_BYTES: Final = 64 << 20
@@ -36,6 +37,21 @@ class FoundTable:
     spec: TableSpec
     packing: Packing
     may_hide_nan: bool
+    # Where its tables are made.
+    context: datafusion.SessionContext
+
+    def newest(self, count: int) -> Table:
+        """Only the last rows, so many of them: offsets are numbers in a row, from 0 on (ODF: Offset)."""
+        locations, records = self.packing.locations, self.packing.records
+        total, rows, at = sum(records), 0, len(locations)
+        if total <= count:
+            return self.table
+        while rows < count:
+            at -= 1
+            rows += records[at]
+        column = self.spec.offset_column
+        frame = _frame(self.context, self.frame.schema(), locations[at:], column)
+        return Table(frame.filter(between(column, total - count, total - 1)))
 
     @property
     def can_stay(self) -> bool:
@@ -52,11 +68,11 @@ def _shelf() -> datafusion.SessionContext:
 def _described(found: TableFound, *, from_packs: bool) -> FoundTable:
     spec: TableSpec = ask(DescribeTable(found))
     schema = arrow_schema(spec)
-    packing = packing_of(spec, schema) if from_packs else Packing(spec.locations, is_complete=True)
+    packing = packing_of(spec, schema) if from_packs else Packing.of_slices(spec.slices)
     hides = may_hide_nan(packing.locations, schema=schema)
     context = session("tables", memory_bytes=_SHELF_BYTES) if hides else _shelf()
-    frame = _frame(context, schema, packing.locations, spec.offset_column)
-    return FoundTable(found.id, found.head, frame, Table(frame), replace(spec, slices=()), packing, hides)
+    frame = _frame(context, with_views(schema), packing.locations, spec.offset_column)
+    return FoundTable(found.id, found.head, frame, Table(frame), replace(spec, slices=()), packing, hides, context)
 
 
 class TableCache:
@@ -67,13 +83,19 @@ class TableCache:
 
     def get(self, found: TableFound, *, from_packs: bool) -> FoundTable:
         """The table; its rows from the slices themselves if not `from_packs`."""
-        key = found, from_packs
-        known = self._tables.get(key)
-        if known is None or not known.can_stay:
-            known = self._tables[key] = _described(found, from_packs=from_packs)
+        known = self.known(found, from_packs=from_packs)
+        if known is None:
+            known = self._tables[found, from_packs] = _described(found, from_packs=from_packs)
             if len(self._tables) > _CACHED_TABLES:
                 self._tables.popitem(last=False)
-        self._tables.move_to_end(key)
+        return known
+
+    def known(self, found: TableFound, *, from_packs: bool) -> FoundTable | None:
+        """The same if it was made before and can stay."""
+        known = self._tables.get((found, from_packs))
+        if known is None or not known.can_stay:
+            return None
+        self._tables.move_to_end((found, from_packs))
         return known
 
     def clear(self) -> None:
@@ -100,15 +122,17 @@ def arrow_schema(spec: TableSpec) -> pa.Schema:
 
 
 def empty_table(schema: pa.Schema) -> Table:
-    """No rows of these columns."""
-    return Table(empty_frame(_shelf(), schema))
+    """No rows of these columns: a base table, where a frame would be a view to tools that list tables."""
+    from pyarrow.dataset import dataset
+
+    return Table(dataset(schema.empty_table()))
 
 
 def packing_of(spec: TableSpec, schema: pa.Schema) -> Packing:
     """The files to read: slices, or what was made of many small ones."""
     locations = spec.locations
     if spec.packs is None or len(locations) < FAN or any("://" in location for location in locations):
-        return Packing(locations, is_complete=True)
+        return Packing.of_slices(spec.slices)
     return Packs(spec.packs, schema, spec.vocab).packing(spec.slices)
 
 
