@@ -18,6 +18,7 @@ from kamu_assets.coordinator.ingest.errors import (
 )
 from kamu_assets.errors import ConflictError, DeniedError, InvalidError, KamuError, NotFoundError, UnavailableError
 from kamu_gateway.edge.cors import preflight
+from kamu_gateway.edge.form_errors import reason
 from kamu_gateway.edge.routes import allowed_methods
 
 # Looked up from the top: a class that has a status of its own comes before its family.
@@ -122,14 +123,9 @@ async def _answer_message(_: Request, error: Exception) -> Response:
 async def _refuse_form(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for it
     first = error.errors()[0]
-    place, *path = (str(part) for part in first["loc"])
-    if place == "body":
-        if first["type"] == "json_invalid":
-            return PlainTextResponse(f"Failed to parse the request body as JSON: {first['ctx']['error']}", 400)
-        return PlainTextResponse(f"Failed to deserialize the JSON body: {'.'.join(path)}: {first['msg']}", 422)
-    if place == "path":
-        return PlainTextResponse(f"Invalid URL: {'.'.join(path)}: {first['msg']}", 400)
-    return PlainTextResponse(f"Failed to deserialize query string: {'.'.join(path)}: {first['msg']}", 400)
+    part, *place = first["loc"]
+    refused = "Invalid URL" if part == "path" else "Failed to deserialize query string"
+    return PlainTextResponse(f"{refused}: {reason({**first, 'loc': place})}", 400)
 
 
 async def _refuse_route(request: Request, error: Exception) -> Response:

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ValidationError
 
 from kamu_gateway.edge.bodies import declared_size
 from kamu_gateway.edge.errors import MessageAnswerError, TextAnswerError
+from kamu_gateway.edge.form_errors import reason
 
 MAX_BYTES = 2 << 20
 
@@ -30,11 +31,11 @@ def parse_json(body: bytes, model: type[M]) -> M:
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
+        first = error.errors(include_url=False)[0]
         if first["type"] == "json_invalid":
-            raise TextAnswerError(400, f"Failed to parse the request body as JSON: {first['msg']}") from error
-        place = ".".join(str(part) for part in first["loc"])
-        text = f"Failed to deserialize the JSON body into the target type: {place}: {first['msg']}"
+            fault = first["msg"].removeprefix("Invalid JSON: ")
+            raise TextAnswerError(400, f"Failed to parse the request body as JSON: {fault}") from error
+        text = f"Failed to deserialize the JSON body into the target type: {reason(first, model)}"
         raise TextAnswerError(422, text) from error
 
 

@@ -12,6 +12,7 @@ from kamu_assets.query.model import DataFormat
 from kamu_assets.query.schema_formats import SchemaFormat
 from kamu_gateway.edge.caller import LenientCaller
 from kamu_gateway.edge.errors import TextAnswerError
+from kamu_gateway.edge.form_errors import reason
 from kamu_gateway.edge.json_body import read_json
 from kamu_gateway.edge.node import CurrentNode
 from kamu_gateway.edge.threads import query_while_connected
@@ -42,15 +43,15 @@ async def form_in_url(
     limit: Annotated[Count | None, Query()] = None,
 ) -> QueryForm:
     """The question as a query string."""
-    given = {"query_dialect": query_dialect, "data_format": data_format or format_, "schema_format": schema_format}
+    given = {"queryDialect": query_dialect, "dataFormat": data_format or format_, "schemaFormat": schema_format}
     texts = {name: text for name, text in given.items() if text is not None}
     try:
         return QueryForm.model_validate(
             {"query": query, "include": includes(include), "skip": skip, "limit": limit, **texts}
         )
     except ValidationError as error:
-        first = error.errors()[0]
-        raise TextAnswerError(400, f"Failed to deserialize query string: {first['loc'][0]}: {first['msg']}") from error
+        text = f"Failed to deserialize query string: {reason(error.errors()[0])}"
+        raise TextAnswerError(400, text) from error
 
 
 @router.api_route(

@@ -11,6 +11,7 @@ from kamu_assets.odf.identity import DatasetID
 from kamu_assets.odf.multihash import Multihash
 from kamu_assets.query.model import DataFormat, UnknownFormatError
 from kamu_assets.query.schema_formats import SchemaFormat
+from kamu_gateway.edge.form_errors import unknown_variant, wrong_type
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -34,18 +35,21 @@ class Include(StrEnum):
 
 def leniently(choices: type[E], text: object) -> E:
     """The member that `text` spells, with or without hyphens, in any case."""
-    folded = str(text).replace("-", "").lower()
+    if not isinstance(text, str):
+        raise ValueError(wrong_type(text, "a string"))  # noqa: TRY004 - what a validator may raise
+    folded = text.replace("-", "").lower()
     for member in choices:
         if member.value.lower() == folded:
             return member
-    known = ", ".join(f"`{member.value}`" for member in choices)
-    raise ValueError(f"unknown variant `{text}`, expected one of {known}")
+    raise ValueError(unknown_variant(text, choices))
 
 
 def data_format(text: object) -> DataFormat:
     """The same for formats of data, which have a list of spellings."""
+    if not isinstance(text, str):
+        raise ValueError(wrong_type(text, "a string"))  # noqa: TRY004 - what a validator may raise
     try:
-        return DataFormat.parse(str(text))
+        return DataFormat.parse(text)
     except UnknownFormatError as error:
         raise ValueError(str(error)) from error
 

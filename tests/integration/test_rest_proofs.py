@@ -244,8 +244,8 @@ def test_a_pinned_query_reads_what_was_there(served: ServedNode) -> None:
     [
         ({"blockHash": str(Multihash.sha3_256(b"no block"))}, 404, "has no block"),
         ({"id": str(DatasetID.seeded(b"unknown"))}, 400, "not found"),
-        ({"id": "log"}, 422, "datasets.0.id"),
-        ({"blockHash": "f1620"}, 422, "datasets.0.blockHash"),
+        ({"id": "log"}, 422, "datasets[0].id"),
+        ({"blockHash": "f1620"}, 422, "datasets[0].blockHash"),
     ],
 )
 def test_what_cannot_be_pinned_is_told(served: ServedNode, pin: Json, status: int, told: str) -> None:
