@@ -1,19 +1,14 @@
 """One folder of a recorded derivative scenario (recorded: README-derivatives)."""
 
-import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from ruamel.yaml import YAML
 
 from kamu_assets.odf.identity import DatasetID, DatasetKind
 from kamu_assets.odf.multihash import Multihash
 from kamu_assets.odf.serde.flatbuffers import decode_block
-
-Json = Mapping[str, Any]
+from tests.support.recorded_folder import Json, RecordedFolder, read_expected, read_script
 
 _FUNCTION = re.compile(r"\b(\w+)\s*\(")
 _FROM = re.compile(r"\bfrom\s+information_schema\b", re.IGNORECASE)
@@ -21,27 +16,12 @@ _OPTIONS = ("resetDerivativesOnDivergedInput",)
 
 
 @dataclass(frozen=True)
-class Recording:
-    """What was done, and what came of it."""
-
-    folder: Path
-    script: Json
-    expected: Json
+class Recording(RecordedFolder):
+    """Of derivatives (recorded: README-derivatives)."""
 
     @classmethod
     def load(cls, folder: Path) -> "Recording":
-        script = YAML(typ="safe", pure=True).load((folder / "scenario.yaml").read_text())
-        return cls(folder, script, json.loads((folder / "expected.json").read_text()))
-
-    @property
-    def name(self) -> str:
-        found: str = self.script["name"]
-        return found
-
-    @property
-    def steps(self) -> Sequence[Json]:
-        found: Sequence[Json] = self.script["steps"]
-        return found
+        return cls(folder, read_script(folder), read_expected(folder))
 
     def needs(self, step: Json) -> Iterator[str]:
         """What a node must be able to do for a step: operation, options, and the functions that its queries call."""

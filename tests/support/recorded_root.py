@@ -1,20 +1,16 @@
 """What a recorded root scenario demands of a replay, step by step."""
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-
 from kamu_assets.odf.multihash import Multihash
 from kamu_assets.odf.serde.flatbuffers import decode_block
 from kamu_assets.odf.serde.yaml import block_to_json
+from tests.support.recorded_folder import Json, RecordedFolder, read_expected, read_script
 from tests.support.replay_expectations import Expectation, expectation_of
-
-Json = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -27,29 +23,15 @@ class WantedStep:
 
 
 @dataclass(frozen=True)
-class Scenario:
-    """One folder of recordings, with our own expectation where we do not copy what was recorded."""
+class Scenario(RecordedFolder):
+    """With our own expectation where we do not copy what was recorded."""
 
-    folder: Path
-    script: Json
-    expected: Json
     own: Expectation | None = None
 
     @classmethod
     def load(cls, folder: Path) -> "Scenario":
-        script = YAML(typ="safe", pure=True).load((folder / "scenario.yaml").read_text())
-        expected = json.loads((folder / "expected.json").read_text())
-        return cls(folder, script, expected, expectation_of(script["name"]))
-
-    @property
-    def name(self) -> str:
-        found: str = self.script["name"]
-        return found
-
-    @property
-    def steps(self) -> Sequence[Json]:
-        found: Sequence[Json] = self.script["steps"]
-        return found
+        script = read_script(folder)
+        return cls(folder, script, read_expected(folder), expectation_of(script["name"]))
 
     def wanted(self, step: Json) -> WantedStep:
         """How a step has to end: as recorded, or as we have decided."""
