@@ -321,6 +321,8 @@ def test_tables_and_columns_can_be_listed(reading: Reading) -> None:
 
     names = [row["table_name"] for row in tables.rows() if row["table_schema"] == "kamu"]
     assert sorted(names) == ["kamu/log", "kamu/new"]
+    # Tools that list tables leave out views.
+    assert {row["table_type"] for row in tables.rows() if row["table_schema"] == "kamu"} == {"BASE TABLE"}
     assert [row["column_name"] for row in columns.rows()][-2:] == ["station", "level"]
     assert [row["column_name"] for row in reading.rows("describe log")][-2:] == ["station", "level"]
     assert tables.datasets == columns.datasets == ()
