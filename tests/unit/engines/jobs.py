@@ -52,6 +52,11 @@ def sleep(seconds: float) -> int:
     return os.getpid()
 
 
+def wait_for(marker: Path) -> None:
+    while not marker.exists():
+        time.sleep(0.01)
+
+
 def spin(_: None) -> None:
     while True:
         pass

@@ -1,0 +1,13 @@
+from collections.abc import Iterator
+
+import pytest
+
+from kamu_assets.engines.workers import WorkerPool
+from tests.unit.engines.pools import a_pool
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[WorkerPool]:
+    pool = a_pool()
+    yield pool
+    pool.close()
