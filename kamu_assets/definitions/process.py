@@ -19,6 +19,7 @@ from kamu_assets.orchestration.config import AdapterConfig
 from kamu_assets.orchestration.execution import RunExecutor
 from kamu_assets.orchestration.instance import open_instance
 from kamu_assets.orchestration.materialization import Materializations
+from kamu_assets.orchestration.place_waits import PlaceWaits
 from kamu_assets.orchestration.publisher import CatalogPublisher
 from kamu_assets.orchestration.reaper import Reaper
 from kamu_assets.orchestration.reporter import Reporter
@@ -75,6 +76,7 @@ def run_scheduler(node: Node) -> None:
         SchedulerProcess(
             scheduler=flow_scheduler,
             reaper=Reaper(instance=instance, queue=queue, clock=node.clock),
+            waits=PlaceWaits(instance=instance, queue=queue, flows=node.flows),
             catalog=catalog_publisher,
             reports=RestoringReporter(
                 instance=instance, database=node.database, reporter=runless_reporter, clock=node.clock

@@ -84,6 +84,8 @@ class Flow:
     started_at: Timestamp | None = None
     finished_at: Timestamp | None = None
     cancel_requested: bool = False
+    # What keeps it from beginning, where that is worth telling.
+    waits_for: str | None = None
     outcome: FlowOutcome | None = None
 
 

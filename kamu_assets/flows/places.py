@@ -31,3 +31,20 @@ class EnginePlaces:
                 chosen.append(flow)
                 taken[engine] += 1
         return chosen
+
+    def held_up(self, waiting: Sequence[Flow], *, running: Sequence[Flow]) -> Sequence[tuple[Flow, str]]:
+        """Waiting flows that are not even given a run now, and the engine that has no place for one."""
+        chosen = {flow.id for flow in self.choose(waiting, running=running, room=len(waiting))}
+        named = [(flow, self.engine_of(flow.dataset_id)) for flow in waiting if flow.id not in chosen]
+        return [(flow, engine) for flow, engine in named if engine is not None]
+
+    def holders(self, engine: str, running: Iterable[Flow]) -> Sequence[Flow]:
+        """Flows that execute at the engine."""
+        return [flow for flow in running if flow.started_at and self.engine_of(flow.dataset_id) == engine]
+
+
+def waits_for(engine: str, *, places: int, holders: Sequence[str]) -> str:
+    """What somebody is told whose flow does not begin."""
+    limit = f"setting engine.capacity: {places} at once"
+    taken = f"; taken by {', '.join(holders)}" if holders else ""
+    return f"waits for a place at engine {engine} ({limit}){taken}"

@@ -21,7 +21,7 @@ from kamu_assets.flows.decide import Step, fired, judge
 from kamu_assets.flows.messages import FlowCancelRequested
 from kamu_assets.flows.model import CauseKind, Flow, FlowCause, FlowOutcome, FlowState, OutcomeKind
 from kamu_assets.flows.orchestrator import Orchestrator
-from kamu_assets.flows.places import EnginePlaces
+from kamu_assets.flows.places import EnginePlaces, waits_for
 from kamu_assets.flows.service import FlowService, new_id
 from kamu_assets.flows.store import FlowStore
 from kamu_assets.flows.trigger_store import TriggerStore
@@ -91,6 +91,26 @@ class FlowScheduler:
                 self._reconcile(flow)
             except Exception:
                 log.exception("flow_reconcile_failed", flow=flow.id, run=flow.run_id)
+
+    def tell_who_waits(self) -> None:
+        """Say of flows for which their engine has no place that this is what they wait for."""
+        places = self._places
+        if places is None:
+            return
+        with self._database.reading() as tx:
+            running = self._flows.running(tx)
+            held = places.held_up(self._flows.submittable(tx, LOOK_AHEAD), running=running)
+            said = [(flow, self._said(tx, engine, places.holders(engine, running))) for flow, engine in held]
+        if news := [(flow, text) for flow, text in said if flow.waits_for != text]:
+            with self._database.transaction() as tx:
+                for flow, text in news:
+                    self._flows.note_wait(tx, text, flow=flow.id)
+
+    def _said(self, tx: Transaction, engine: str, holders: Sequence[Flow]) -> str:
+        ids = [flow.dataset_id for flow in holders]
+        names = [str(entry.alias) for entry in self._entries.get_many(tx, ids)] if ids else []
+        limit = self._places.limits[engine] if self._places else 0
+        return waits_for(engine, places=limit, holders=names)
 
     def _hear(self) -> bool:
         """Handle a batch of messages in one transaction; False when there are none."""
@@ -194,6 +214,7 @@ class FlowScheduler:
             parent_run_id=flow.run_id,
             submitted_at=self._clock.now(),
             started_at=None,
+            waits_for=None,
         )
 
     def _submit(self, flow: Flow) -> None:

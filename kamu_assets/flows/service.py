@@ -159,7 +159,12 @@ class FlowService:
                 return
             flow = self._flows.get(tx, flow_id)
             if flow.state is FlowState.RUNNING and flow.run_id == run_id:
-                self._flows.save(tx, replace(flow, started_at=now))
+                self._flows.save(tx, replace(flow, started_at=now, waits_for=None))
+
+    def run_waits(self, run_id: str, text: str) -> None:
+        """Say what a run waits for that no worker has begun."""
+        with self._database.transaction() as tx:
+            self._flows.note_wait(tx, text, run=run_id)
 
     def run_finished(self, run_id: str, outcome: FlowOutcome, *, datasets: Sequence[DatasetID] = ()) -> None:
         """A run ended. `datasets` it worked on without a flow of their own are recorded as finished flows."""

@@ -3,7 +3,22 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sqlalchemy import Boolean, Column, ColumnElement, Index, Integer, Row, String, Table, Text, and_, func, select
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ColumnElement,
+    Index,
+    Integer,
+    Row,
+    String,
+    Table,
+    Text,
+    and_,
+    func,
+    not_,
+    or_,
+    select,
+)
 from sqlalchemy import update as sql_update
 
 from kamu_assets.database.columns import AccountIDColumn, DatasetIDColumn, TimestampColumn
@@ -42,6 +57,7 @@ flows = Table(
     Column("finished_at", TimestampColumn),
     Column("cancel_requested", Boolean, nullable=False),
     Column("outcome", String(16)),
+    # Of the outcome; before there is one, what the flow waits for.
     Column("message", Text),
     Index("ix_flows_state_created", "state", "created_at"),
     Index("ix_flows_dataset_created", "dataset_id", "created_at"),
@@ -70,6 +86,12 @@ class FlowStore:
     def save(self, tx: Transaction, flow: Flow) -> None:
         values = {name: value for name, value in _values(flow).items() if name != "id"}
         tx.execute(sql_update(flows).where(flows.c.id == flow.id).values(**values))
+
+    def note_wait(self, tx: Transaction, text: str, *, flow: str | None = None, run: str | None = None) -> None:
+        """Say what a flow waits for, by its id or its run's, unless it has begun meanwhile."""
+        begun = or_(flows.c.outcome.is_not(None), flows.c.started_at.is_not(None))
+        which = flows.c.id == flow if run is None else flows.c.run_id == run
+        tx.execute(sql_update(flows).where(which, not_(begun)).values(message=text))
 
     def get(self, tx: Transaction, flow_id: str) -> Flow:
         row = tx.execute(select(flows).where(flows.c.id == flow_id)).one_or_none()
@@ -158,7 +180,7 @@ def _values(flow: Flow) -> dict[str, object]:
         "finished_at": flow.finished_at,
         "cancel_requested": flow.cancel_requested,
         "outcome": flow.outcome.kind.value if flow.outcome else None,
-        "message": flow.outcome.message if flow.outcome else None,
+        "message": flow.outcome.message if flow.outcome else flow.waits_for,
     }
 
 
@@ -179,4 +201,6 @@ def _flow(row: Row[tuple[object, ...]]) -> Flow:
         finished_at=row.finished_at,
         cancel_requested=row.cancel_requested,
     )
-    return replace(flow, outcome=FlowOutcome(OutcomeKind(row.outcome), row.message)) if row.outcome else flow
+    if row.outcome:
+        return replace(flow, outcome=FlowOutcome(OutcomeKind(row.outcome), row.message))
+    return replace(flow, waits_for=row.message)

@@ -13,6 +13,7 @@ from kamu_assets.odf.data import DataSchema, DataType, OptionType
 from kamu_assets.odf.dataset import SetDataSchema, SetTransform
 from kamu_assets.odf.engine import SqlQueryStep
 from kamu_assets.odf.identity import DatasetID
+from kamu_assets.orchestration.chain_engine import engine_in
 
 MAX_COLUMNS = 200
 
@@ -78,7 +79,7 @@ def describe(
         kind=entry.kind.value,
         inputs=tuple((str(each.account), str(each.name)) for each in inputs),
         description=state.info.description if state.info else None,
-        engine=state.transform.transform.engine if state.transform else None,
+        engine=engine_in(state),
         sql=_sql(state),
         source=_source(state),
         keywords=(state.info.keywords or ()) if state.info else (),

@@ -1,6 +1,7 @@
 """Which worker processes are alive: exact on this machine, by heartbeat on others."""
 
 import os
+import signal
 import socket
 from pathlib import Path
 
@@ -21,6 +22,15 @@ def is_alive(identity: str, heartbeat: Timestamp, now: Timestamp) -> bool:
     if host == socket.gethostname():
         return _start_of(int(pid)) == start
     return now.ns - heartbeat.ns < _SILENT_SECONDS * NANOS_PER_SECOND
+
+
+def end(identity: str) -> bool:
+    """Kill a process of this machine, stopped ones too; False when it is gone, or elsewhere."""
+    host, pid, start = identity.rsplit(":", 2)
+    if host != socket.gethostname() or _start_of(int(pid)) != start:
+        return False
+    os.kill(int(pid), signal.SIGKILL)
+    return True
 
 
 def _start_of(pid: int) -> str | None:

@@ -1,4 +1,4 @@
-"""Finds what dead processes left: runs whose worker is gone, runs that were launched but never queued."""
+"""Finds what dead processes left: runs whose worker is gone or hangs, runs that were launched but never queued."""
 
 import structlog
 from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
@@ -6,7 +6,9 @@ from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
 from kamu_assets.clock import Clock
 from kamu_assets.odf.timestamp import NANOS_PER_SECOND
 from kamu_assets.orchestration.launcher import HybridRunLauncher
+from kamu_assets.orchestration.liveness import end
 from kamu_assets.orchestration.names import TAG_LOST, TAG_STOPPED
+from kamu_assets.orchestration.silence import Silence
 from kamu_assets.orchestration.warm_queue import WarmQueue
 
 log = structlog.get_logger(__name__)
@@ -18,10 +20,23 @@ STRANDED_SECONDS = 10
 class Reaper:
     """Run by the scheduler process, at its start and then every few seconds."""
 
-    def __init__(self, *, instance: DagsterInstance, queue: WarmQueue, clock: Clock) -> None:
+    def __init__(
+        self, *, instance: DagsterInstance, queue: WarmQueue, clock: Clock, silence: Silence | None = None
+    ) -> None:
         self._instance = instance
         self._queue = queue
         self._clock = clock
+        self._silence = silence or Silence()
+        # Why workers had to be ended.
+        self._reasons: dict[str, str] = {}
+
+    def end_silent(self) -> int:
+        """Kill workers of this machine that live and say nothing, before others take their runs; tells how many."""
+        killed = [worker for worker in self._silence.heard(self._queue.heartbeats()) if end(worker)]
+        for worker in killed:
+            log.error("worker_hangs", worker=worker, silent_seconds=self._silence.seconds)
+            self._reasons[worker] = f"it gave no sign of life for {self._silence.seconds:g} s and was ended"
+        return len(killed)
 
     def bury_lost(self) -> int:
         """Fail the runs of dead workers, marked so that their flows try again; tells how many."""
@@ -39,8 +54,10 @@ class Reaper:
             # Its worker ended itself, since the run did not listen: it would not the next time either.
             self._instance.report_run_failed(run, reason)
         elif run is not None and not run.is_finished:
-            self._instance.add_run_tags(run_id, {TAG_LOST: "true"})
-            self._instance.report_run_failed(run, f"Worker {worker} died while it executed this run.")
+            reason = self._reasons.pop(worker, None)
+            self._instance.add_run_tags(run_id, {TAG_LOST: f"worker {worker}: {reason}" if reason else "true"})
+            died = f"Worker {worker} died while it executed this run"
+            self._instance.report_run_failed(run, f"{died}: {reason}." if reason else f"{died}.")
         self._queue.done(run_id)
 
     def requeue_stranded(self) -> int:

@@ -14,6 +14,7 @@ from kamu_assets.database.outbox import WAKEUP
 from kamu_assets.database.wakeups import Wakeups
 from kamu_assets.flows.scheduler import FlowScheduler, seconds_until
 from kamu_assets.orchestration import publisher, reporter
+from kamu_assets.orchestration.place_waits import PlaceWaits
 from kamu_assets.orchestration.reaper import Reaper
 
 log = structlog.get_logger(__name__)
@@ -46,6 +47,7 @@ class SchedulerProcess:
         *,
         scheduler: FlowScheduler,
         reaper: Reaper,
+        waits: PlaceWaits,
         catalog: publisher.CatalogPublisher,
         reports: Follower,
         wakeups: Wakeups,
@@ -54,6 +56,7 @@ class SchedulerProcess:
     ) -> None:
         self._scheduler = scheduler
         self._reaper = reaper
+        self._waits = waits
         self._catalog = catalog
         self._reports = reports
         self._wakeups = wakeups
@@ -92,8 +95,11 @@ class SchedulerProcess:
                     _guarded(self._reaper.requeue_stranded)
                 if time.monotonic() - checked >= CHECK_SECONDS:
                     checked = time.monotonic()
+                    _guarded(self._reaper.end_silent)
                     _guarded(self._reaper.bury_lost)
                     _guarded(self._scheduler.reconcile)
+                    _guarded(self._scheduler.tell_who_waits)
+                    _guarded(self._waits.tell)
                 due = _guarded(self._scheduler.step)
                 if time.monotonic() - chores_done >= CHORES_SECONDS:
                     chores_done = time.monotonic()

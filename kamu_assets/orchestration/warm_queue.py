@@ -4,7 +4,7 @@ Works alike on SQLite and PostgreSQL. At most one claimed run per subject (a dat
 most as many per engine as it has places: the claim counts them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import Enum, auto
 
 from sqlalchemy import Boolean, Column, Index, Integer, String, Table, Text, and_, delete, func, or_, select, update
@@ -16,7 +16,8 @@ from kamu_assets.database.database import Database
 from kamu_assets.database.tables import metadata
 from kamu_assets.database.transaction import Transaction
 from kamu_assets.database.wakeups import Listener, Wakeups
-from kamu_assets.orchestration.capacity import EngineCapacity
+from kamu_assets.odf.timestamp import Timestamp
+from kamu_assets.orchestration.capacity import EngineCapacity, WaitingForPlace, engines_in, holders_of
 from kamu_assets.orchestration.liveness import is_alive
 
 RUNS_TOPIC = "warm_runs"
@@ -118,6 +119,23 @@ class WarmQueue:
         waiting = tx.execute(named.where(warm_runs.c.owner.is_(None)).distinct()).scalars().all()
         return self._capacity.without_place(waiting, running=running)
 
+    def waiting_for_places(self) -> Sequence[WaitingForPlace]:
+        """Runs that no worker may take now, since an engine of theirs has no place."""
+        if not self._capacity:
+            return ()
+        with self._database.reading() as tx:
+            named = select(warm_runs.c.run_id, warm_runs.c.engines, warm_runs.c.owner)
+            rows = list(tx.execute(named.where(warm_runs.c.engines.is_not(None)).order_by(warm_runs.c.enqueued_at)))
+        running = {row.run_id: row.engines for row in rows if row.owner is not None}
+        full = self._capacity.full(running.values())
+        return [
+            WaitingForPlace(row.run_id, engine, self._capacity.limits[engine], holders_of(engine, running))
+            for row in rows
+            if row.owner is None
+            for engine in engines_in(row.engines)
+            if engine in full
+        ]
+
     def done(self, run_id: str) -> None:
         """Forget a run that ended; the next of its subject, or of its engines, may start."""
         with self._database.transaction() as tx:
@@ -179,6 +197,13 @@ class WarmQueue:
             if not tx.execute(known).rowcount:
                 tx.execute(tx.insert(warm_workers).values(id=worker, heartbeat_at=now))
                 tx.execute(delete(warm_workers).where(warm_workers.c.id.not_in(self._live(tx))))
+
+    def heartbeats(self) -> Mapping[str, Timestamp]:
+        """When each live worker last said so."""
+        with self._database.reading() as tx:
+            live = self._live(tx)
+            rows = tx.execute(select(warm_workers.c.id, warm_workers.c.heartbeat_at))
+            return {row.id: row.heartbeat_at for row in rows if row.id in live}
 
     def leave(self, worker: str) -> None:
         with self._database.transaction() as tx:

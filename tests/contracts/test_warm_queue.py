@@ -13,7 +13,7 @@ import pytest
 from kamu_assets.clock import ManualClock
 from kamu_assets.database.database import Database
 from kamu_assets.database.wakeups import Wakeups
-from kamu_assets.orchestration.capacity import EngineCapacity
+from kamu_assets.orchestration.capacity import EngineCapacity, WaitingForPlace
 from kamu_assets.orchestration.liveness import own_identity
 from kamu_assets.orchestration.warm_queue import (
     CANCELS_TOPIC,
@@ -152,6 +152,17 @@ def test_there_is_room_while_a_live_worker_is_near(queue: WarmQueue) -> None:
     assert not queue.has_room("b")
 
 
+def test_the_queue_tells_the_heartbeats_of_those_who_live(queue: WarmQueue, clock: ManualClock) -> None:
+    queue.beat(a_dead_worker())
+    queue.beat(own_identity())
+    first = clock.now()
+    clock.advance(7)
+
+    assert queue.heartbeats() == {own_identity(): first}
+    queue.beat(own_identity())
+    assert queue.heartbeats() == {own_identity(): clock.now()}
+
+
 def test_a_worker_that_leaves_makes_no_room(queue: WarmQueue) -> None:
     queue.beat(own_identity())
 
@@ -187,6 +198,20 @@ def test_a_run_over_several_engines_needs_a_place_of_each(limited: WarmQueue, cl
     assert [limited.claim("worker") for _ in range(2)] == ["d", None]
     limited.done("b")
     assert limited.claim("worker") == "c"
+
+
+def test_the_queue_tells_who_waits_for_a_place_and_who_has_it(limited: WarmQueue, clock: ManualClock) -> None:
+    for run_id, engines in (("a", "spark"), ("b", "flink,spark"), ("c", "flink"), ("d", "flink,spark"), ("e", None)):
+        limited.put(run_id, subject=run_id, engines=engines)
+        clock.advance(1)
+    assert limited.waiting_for_places() == []
+    assert [limited.claim("worker") for _ in range(2)] == ["a", "b"]
+
+    assert limited.waiting_for_places() == [
+        WaitingForPlace("c", "flink", places=1, holders=["b"]),
+        WaitingForPlace("d", "flink", places=1, holders=["b"]),
+        WaitingForPlace("d", "spark", places=2, holders=["a", "b"]),
+    ]
 
 
 def test_racing_workers_never_take_more_places_than_there_are(limited: WarmQueue) -> None:

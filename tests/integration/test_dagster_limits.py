@@ -12,7 +12,12 @@ from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.errors import InvalidError
 from kamu_assets.flows.model import Flow, FlowOutcome, OutcomeKind
 from kamu_assets.flows.orchestrator import RunState
-from kamu_assets.orchestration.names import TAG_ENGINES, TAG_LOST, TAG_RUNTIME, TAG_STOPPED
+from kamu_assets.odf.dataset import SetPollingSource
+from kamu_assets.odf.engine import SqlQueryStep, TransformSql
+from kamu_assets.odf.source import FetchStepUrl, MergeStrategyAppend, ReadStepNdJson
+from kamu_assets.orchestration.names import TAG_ENGINES, TAG_LOST, TAG_RUNTIME, TAG_STOPPED, key_of
+from kamu_assets.orchestration.place_waits import PlaceWaits
+from tests.support.builders import a_schema
 from tests.support.dagster_adapter import Adapter, worker_of
 from tests.support.heart import ADMIN
 
@@ -172,3 +177,51 @@ def test_a_derivative_waits_for_its_engine_and_lets_others_pass(adapter: Adapter
     adapter.parts.queue.done("computing")
     adapter.settle()
     assert outcome_of(adapter, derivative).kind is OutcomeKind.UP_TO_DATE
+
+
+def test_a_run_that_waits_says_for_which_engine_and_who_has_it(adapter: Adapter) -> None:
+    root = adapter.pushed_root()
+    holder, waiting = adapter.derivative(root), adapter.derivative(root)
+    waits = PlaceWaits(instance=adapter.instance, queue=adapter.parts.queue, flows=adapter.parts.flows)
+    adapter.parts.flows.request_run(ADMIN, holder.id)
+    adapter.scheduler.step()
+    assert adapter.parts.queue.claim("elsewhere") == adapter.run_of(holder).run_id
+    adapter.parts.flows.request_run(ADMIN, waiting.id)
+    adapter.scheduler.step()
+
+    for _ in range(3):
+        waits.tell()
+
+    (said,) = [text for text in log_of(adapter, waiting) if "waits for a place" in text]
+    assert "engine datafusion (setting engine.capacity: 1 at once)" in said
+    assert f"taken by run {adapter.run_of(holder).run_id} ({key_of(holder.alias).to_user_string()})" in said
+    assert flow_of(adapter, waiting).waits_for == said
+    assert not [text for text in log_of(adapter, holder) if "waits for a place" in text]
+    adapter.parts.queue.done(adapter.run_of(holder).run_id)
+    adapter.settle()
+    assert flow_of(adapter, waiting).waits_for is None
+    assert outcome_of(adapter, waiting).kind is OutcomeKind.UP_TO_DATE
+
+
+def test_preprocessing_takes_a_place_of_its_engine(adapter: Adapter) -> None:
+    preprocess = TransformSql(engine="datafusion", queries=(SqlQueryStep(query="select * from input"),))
+    source = SetPollingSource(
+        fetch=FetchStepUrl(url="http://x"), read=ReadStepNdJson(), preprocess=preprocess, merge=MergeStrategyAppend()
+    )
+    polled = adapter.parts.heart.dataset(f"polled-{uuid4().hex[:12]}", source, a_schema())
+    adapter.parts.queue.put("computing", subject=None, engines="datafusion")
+    assert adapter.parts.queue.claim("elsewhere") == "computing"
+    adapter.parts.flows.request_run(ADMIN, polled.id)
+
+    adapter.settle()
+
+    assert adapter.run_of(polled).tags[TAG_ENGINES] == "datafusion"
+    assert flow_of(adapter, polled).outcome is None
+    adapter.parts.queue.done("computing")
+    adapter.settle()
+    assert outcome_of(adapter, polled).kind is OutcomeKind.SUCCESS
+
+
+def log_of(adapter: Adapter, entry: DatasetEntry) -> list[str]:
+    """What Dagster's UI shows of the dataset's run."""
+    return [record.user_message or record.message for record in adapter.instance.all_logs(adapter.run_of(entry).run_id)]

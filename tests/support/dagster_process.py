@@ -8,10 +8,12 @@ from pathlib import Path
 
 from kamu_assets.definitions.builder import ListedDefinitions
 from kamu_assets.orchestration.instance import open_instance
+from kamu_assets.orchestration.place_waits import PlaceWaits
 from kamu_assets.orchestration.publisher import CatalogPublisher
 from kamu_assets.orchestration.reaper import Reaper
 from kamu_assets.orchestration.restoring import RestoringReporter
 from kamu_assets.orchestration.scheduler_process import SchedulerProcess
+from kamu_assets.orchestration.silence import SILENT_SECONDS, Silence
 from tests.support.dagster_adapter import orchestrator_of, reporter_of, scheduler_of, worker_of
 from tests.support.dagster_home import Parts, config_of
 
@@ -23,7 +25,8 @@ def run_scheduler(parts: Parts) -> None:
         orchestrator.warm_up()
         SchedulerProcess(
             scheduler=scheduler_of(parts, orchestrator),
-            reaper=Reaper(instance=instance, queue=parts.queue, clock=parts.clock),
+            reaper=Reaper(instance=instance, queue=parts.queue, clock=parts.clock, silence=_silence()),
+            waits=PlaceWaits(instance=instance, queue=parts.queue, flows=parts.flows),
             catalog=CatalogPublisher(
                 instance=instance,
                 config=parts.config,
@@ -35,6 +38,11 @@ def run_scheduler(parts: Parts) -> None:
             wakeups=parts.wakeups,
             clock=parts.clock,
         ).main()
+
+
+def _silence() -> Silence:
+    """Shorter than a node's, where a test says so."""
+    return Silence(seconds=float(os.environ.get("TEST_NODE_SILENT_SECONDS", SILENT_SECONDS)))
 
 
 def run_worker(parts: Parts) -> None:

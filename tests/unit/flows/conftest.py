@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.flows import messages as flow_messages
 from kamu_assets.flows.model import Flow, FlowState
 from kamu_assets.flows.orchestrator import RunState, RunStatus
+from kamu_assets.flows.places import EnginePlaces
 from kamu_assets.flows.scheduler import FlowScheduler
 from kamu_assets.flows.service import FlowService
 from kamu_assets.flows.store import FlowStore
@@ -22,6 +24,7 @@ from kamu_assets.governance.access import Access
 from kamu_assets.odf.dataset import SetTransform
 from kamu_assets.odf.engine import SqlQueryStep, TransformInput, TransformSql
 from kamu_assets.odf.identity import DatasetID, DatasetKind
+from kamu_assets.orchestration.capacity import engine_of
 from tests.support.heart import Heart, open_heart
 
 
@@ -98,7 +101,15 @@ def flows(tmp_path: Path) -> Iterator[Flows]:
     heart.database.close()
 
 
-def _wired(heart: Heart) -> Flows:
+@pytest.fixture
+def limited(tmp_path: Path) -> Iterator[Flows]:
+    """Where DataFusion computes one derivative at a time."""
+    heart = open_heart(tmp_path)
+    yield _wired(heart, EnginePlaces({"datafusion": 1}, partial(engine_of, heart.chains)))
+    heart.database.close()
+
+
+def _wired(heart: Heart, places: EnginePlaces | None = None) -> Flows:
     clock, database = heart.clock, heart.database
     types = MessageTypes([*dataset_messages.MESSAGES, *flow_messages.MESSAGES])
     outbox = Outbox(database, clock=clock, types=types)
@@ -119,6 +130,7 @@ def _wired(heart: Heart) -> Flows:
         orchestrator=orchestrator,
         clock=clock,
         max_running=3,
+        places=places,
         make_id=lambda: f"run-{next(numbers)}",
     )
     return Flows(heart, clock, orchestrator, service, scheduler)

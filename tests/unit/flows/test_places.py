@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from kamu_assets.flows.model import CauseKind, Flow, FlowCause, FlowState, FlowType
 from kamu_assets.flows.places import WAITING_BEHIND, EnginePlaces
 from kamu_assets.odf.identity import DatasetID
@@ -50,3 +52,18 @@ def test_flows_of_other_engines_and_of_none_pass() -> None:
 
 def test_there_is_room_for_so_many() -> None:
     assert chosen(["1", "flink1", "2"], running=[], room=2) == ["1", "flink1"]
+
+
+def test_flows_that_get_no_run_are_told_with_their_engine() -> None:
+    waiting = [*(f"flink{number}" for number in range(3)), "7", "spark1"]
+    running = [a_flow("flink8")]
+
+    held = places(*waiting, "flink8").held_up([*map(a_flow, waiting)], running=running)
+
+    assert [(flow.id, engine) for flow, engine in held] == [("flink1", "flink"), ("flink2", "flink")]
+
+
+def test_who_has_a_place_is_who_has_begun() -> None:
+    begun, queued, other = replace(a_flow("flink1"), started_at=START), a_flow("flink2"), a_flow("7")
+
+    assert places("flink1", "flink2", "7").holders("flink", [begun, queued, other]) == [begun]

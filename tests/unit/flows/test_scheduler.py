@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from kamu_assets.database.errors import DatabaseUnavailableError
 from kamu_assets.datasets.errors import DatasetNotFoundError
 from kamu_assets.flows.model import CauseKind, Cron, FlowOutcome, FlowState, Interval, OutcomeKind
 from kamu_assets.flows.orchestrator import RunState
@@ -245,3 +246,39 @@ def test_no_message_is_handled_twice_by_later_steps(flows: Flows, repeats: int) 
         flows.scheduler.step()
 
     assert flows.only(reader).state is FlowState.FINISHED
+
+
+def test_a_flow_says_which_engine_it_waits_for_and_who_is_there(limited: Flows) -> None:
+    root = limited.root()
+    readers = [limited.derivative(f"reader{number}", root) for number in range(3)]
+    limited.push(root)
+    limited.scheduler.step()
+    first, behind, last = (limited.only(reader) for reader in readers)
+    limited.service.run_started(first.id, str(first.run_id), first.dataset_id)
+
+    limited.scheduler.tell_who_waits()
+
+    said = limited.only(readers[2]).waits_for
+    assert said == "waits for a place at engine datafusion (setting engine.capacity: 1 at once); taken by kamu/reader0"
+    assert [limited.only(reader).waits_for for reader in readers[:2]] == [None, None]
+    limited.service.run_waits(str(behind.run_id), "waits")
+    assert limited.only(readers[1]).waits_for == "waits"
+    limited.service.run_finished(str(first.run_id), DONE)
+    limited.scheduler.step()
+    limited.service.run_started(behind.id, str(behind.run_id), behind.dataset_id)
+    assert [limited.only(reader).waits_for for reader in readers] == [None, None, None]
+    assert limited.only(readers[2]).id == last.id
+
+
+def test_a_database_that_is_away_for_a_moment_ends_no_flow(flows: Flows) -> None:
+    root = flows.root()
+    flow = flows.service.request_run(ADMIN, root.id)
+    flows.orchestrator.fails_with = DatabaseUnavailableError("away")
+    flows.scheduler.step()
+    assert flows.only(root).state is FlowState.RUNNING
+
+    flows.orchestrator.fails_with = None
+    flows.scheduler.reconcile()
+
+    assert flows.orchestrator.submitted == [flows.only(root).run_id]
+    assert flows.only(root).id == flow.id

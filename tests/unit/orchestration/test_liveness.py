@@ -1,9 +1,10 @@
 import os
+import signal
 import subprocess
 import sys
 
 from kamu_assets.odf.timestamp import Timestamp
-from kamu_assets.orchestration.liveness import is_alive, own_identity
+from kamu_assets.orchestration.liveness import end, is_alive, own_identity
 
 NOW = Timestamp.parse("2024-01-01T00:00:00Z")
 LONG_AGO = Timestamp.parse("2023-01-01T00:00:00Z")
@@ -32,3 +33,19 @@ def test_a_later_process_with_the_same_number_is_another() -> None:
 def test_a_process_elsewhere_lives_while_it_tells_so() -> None:
     assert is_alive("elsewhere:1:1", NOW, NOW)
     assert not is_alive("elsewhere:1:1", LONG_AGO, NOW)
+
+
+def test_only_the_very_process_is_ended_even_when_it_is_stopped() -> None:
+    code = "from kamu_assets.orchestration.liveness import own_identity; print(own_identity(), flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        host, pid, start = process.stdout.readline().decode().strip().rsplit(":", 2)
+        process.send_signal(signal.SIGSTOP)
+
+        assert not end(f"elsewhere:{pid}:{start}")
+        assert not end(f"{host}:{pid}:{int(start) - 1}")
+        assert process.poll() is None
+        assert end(f"{host}:{pid}:{start}")
+
+        assert process.wait() == -signal.SIGKILL
+        assert not end(f"{host}:{pid}:{start}")
