@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from kamu_api.cli.output import size_text, time_text
-from kamu_api.cli.trigger_text import outcome_text, trigger_text
+from kamu_api.cli.trigger_text import live_text, outcome_text, trigger_text
 from kamu_assets.datasets.description import DatasetDescription
 from kamu_assets.odf.dataset import AddPushSource, SetPollingSource
 from kamu_assets.odf.ddl_text import ddl_columns
@@ -90,7 +90,7 @@ def _work(found: DatasetDescription, work: dict[str, Any]) -> Iterator[tuple[str
     elif found.chain.polling_source:
         yield "trigger", f"none; `kamu-node trigger set {found.entry.alias} --every 1h` makes one"
     if now:
-        yield "run", f"{now['state'].lower()} since {time_text(now['since'])} UTC"
+        yield "run", live_text(now)
     if last:
         yield "last run", f"{time_text(last['finishedAt'])} UTC, {outcome_text(last)}"
 

@@ -57,7 +57,14 @@ def live_facts(flows: "Iterable[Flow]") -> dict[str, Any] | None:
     if not live:
         return None
     flow = live[0]
-    return {"state": flow.state.value, "since": str(flow.started_at or flow.created_at), "cause": flow.cause.kind.value}
+    since = str(flow.started_at or flow.created_at)
+    return {"state": flow.state.value, "since": since, "cause": flow.cause.kind.value, "waitsFor": flow.waits_for}
+
+
+def live_text(facts: dict[str, Any]) -> str:
+    """Since when, and what keeps it from beginning where that is known."""
+    text = f"{facts['state'].lower()} since {time_text(facts['since'])} UTC"
+    return f"{text}; it {facts['waitsFor']}" if facts["waitsFor"] else text
 
 
 def trigger_text(facts: dict[str, Any]) -> str:

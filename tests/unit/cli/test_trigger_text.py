@@ -1,0 +1,36 @@
+"""What is told of flows that have not ended."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from kamu_api.cli.trigger_text import live_facts, live_text
+from kamu_assets.flows.model import CauseKind, Flow, FlowCause, FlowState, FlowType
+from kamu_assets.odf.identity import DatasetID
+from tests.support.builders import START
+
+WAITING = Flow(
+    id="flow",
+    dataset_id=DatasetID.seeded(b"dataset"),
+    type=FlowType.EXECUTE_TRANSFORM,
+    cause=FlowCause(CauseKind.MANUAL),
+    state=FlowState.WAITING,
+    created_at=START,
+)
+
+
+def test_a_flow_tells_what_it_waits_for() -> None:
+    facts = live_facts([replace(WAITING, waits_for="waits for a place at engine flink")])
+
+    assert facts is not None
+    assert facts["waitsFor"] == "waits for a place at engine flink"
+    assert live_text(facts).startswith("waiting since 2")
+    assert live_text(facts).endswith(" UTC; it waits for a place at engine flink")
+
+
+def test_a_flow_that_waits_for_nothing_in_particular_tells_its_state_only() -> None:
+    facts = live_facts([WAITING])
+
+    assert facts is not None
+    assert facts["waitsFor"] is None
+    assert live_text(facts).endswith(" UTC")
