@@ -38,6 +38,8 @@ def parquet_options(
         "compression": "snappy",
         "dictionary_pagesize_limit": _DICTIONARY_BYTES,
         "store_schema": False,
+        # A few hundred bytes, by which readers find single rows without unpacking a million. Upstream writes it, too.
+        "write_page_index": True,
         "sorting_columns": [pq.SortingColumn(schema.get_field_index(vocab.offset_column))],
     }
     if has_floats(written):

@@ -71,6 +71,15 @@ def test_the_file_has_the_properties_of_the_specification(tmp_path: Path) -> Non
     assert file.schema.column(0).max_definition_level == 0
 
 
+@pytest.mark.parametrize("encodings", list(Encodings))
+def test_pages_have_an_index_of_bounds(tmp_path: Path, encodings: Encodings) -> None:
+    written(tmp_path / "slice", rows(50), encodings)
+
+    offsets = pq.read_metadata(tmp_path / "slice").row_group(0).column(0)
+    assert offsets.has_column_index
+    assert offsets.has_offset_index
+
+
 def test_no_rows_still_make_a_file_with_the_schema(tmp_path: Path) -> None:
     path = tmp_path / "slice"
 
