@@ -25,6 +25,8 @@ TAG_ENGINES = "kamu/engines"
 TAG_LOST = "kamu/lost"
 # Why the node stopped a run, for who asks before its flow has an outcome.
 TAG_STOPPED = "kamu/stopped"
+# What Dagster's list of runs shows as `Launched by`; without it, that somebody launched them by hand.
+TAG_LAUNCHED_BY = "user"
 
 RUNTIME_WARM = "warm"
 RUNTIME_POD = "pod"

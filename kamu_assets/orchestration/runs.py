@@ -8,7 +8,7 @@ from dagster._core.events import DagsterEvent, DagsterEventType
 from dagster._core.storage.tags import PARENT_RUN_ID_TAG, ROOT_RUN_ID_TAG
 from dagster._core.workspace.context import BaseWorkspaceRequestContext
 
-from kamu_assets.flows.model import Flow
+from kamu_assets.flows.model import CauseKind, Flow
 from kamu_assets.flows.orchestrator import RunState, RunStatus
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.orchestration.catalog import Catalog
@@ -24,6 +24,7 @@ from kamu_assets.orchestration.names import (
     TAG_ENGINES,
     TAG_FLOW,
     TAG_FLOW_TYPE,
+    TAG_LAUNCHED_BY,
     TAG_LOST,
     TAG_RUNTIME,
     TAG_STOPPED,
@@ -42,6 +43,13 @@ _STATES = {
     DagsterRunStatus.SUCCESS: RunState.SUCCEEDED,
     DagsterRunStatus.FAILURE: RunState.FAILED,
     DagsterRunStatus.CANCELED: RunState.CANCELED,
+}
+
+_LAUNCHED_BY = {
+    CauseKind.MANUAL: "request",
+    CauseKind.AUTO_POLLING: "trigger",
+    CauseKind.INPUT_UPDATED: "new data",
+    CauseKind.DAGSTER_UI: "Dagster",
 }
 
 WORKER_DIED = "the worker process died"
@@ -157,6 +165,7 @@ def _tags(flow: Flow, row: CatalogRow) -> dict[str, str]:
         TAG_FLOW_TYPE: flow.type.value,
         TAG_ATTEMPT: str(flow.attempt),
         TAG_RUNTIME: RUNTIME_WARM,
+        TAG_LAUNCHED_BY: _LAUNCHED_BY[flow.cause.kind],
     }
     if row.engine is not None:
         tags[TAG_ENGINES] = row.engine

@@ -18,6 +18,7 @@ from kamu_assets.orchestration.names import (
     TAG_ATTEMPT,
     TAG_DATASET,
     TAG_FLOW,
+    TAG_LAUNCHED_BY,
     TAG_LOST,
     key_of,
 )
@@ -41,6 +42,7 @@ def test_new_data_leads_to_a_run_with_all_that_the_ui_shows(adapter: Adapter) ->
     assert run.status is DagsterRunStatus.SUCCESS
     assert run.asset_selection == {key_of(derivative.alias)}
     assert (run.tags[TAG_FLOW], run.tags[TAG_DATASET], run.tags[TAG_ATTEMPT]) == (flow.id, str(derivative.id), "1")
+    assert run.tags[TAG_LAUNCHED_BY] == "new data"
     assert run.remote_job_origin is not None
     assert run.remote_job_origin.location_name == "catalog"
     assert adapter.events(run, DagsterEventType.ASSET_MATERIALIZATION_PLANNED) == 1
