@@ -11,10 +11,12 @@ from typing import Any
 import httpx
 
 from kamu_assets.odf.timestamp import Timestamp
+from tests.support.rest_reading import Reading
 from tests.support.served_node import ServedNode
 
 RECORDED = Path(__file__).with_name("recorded_rest")
 _VARIABLE = re.compile(r"\$\{([^}]+)\}")
+_HEAD = re.compile(r'byRef\(datasetRef: "([^"]+)"\) \{ head ')
 _PATH = re.compile(r"\.(\w+)|\[(\d+)\]")
 
 Json = Any
@@ -25,7 +27,10 @@ class ScenarioPlayer:
 
     def __init__(self, served: ServedNode, scenario: str) -> None:
         self._served = served
-        self._steps: list[Json] = json.loads((RECORDED / f"{scenario}.json").read_text())["steps"]
+        recorded: Json = json.loads((RECORDED / f"{scenario}.json").read_text())
+        self._steps: list[Json] = recorded["steps"]
+        for account in recorded["server"]["accounts"]:
+            served.account(account["accountName"], is_admin="Admin" in account.get("properties", ()))
         self._variables: dict[str, str] = {}
 
     def differences(self, *, without: frozenset[str] = frozenset()) -> Iterator[str]:
@@ -35,12 +40,23 @@ class ScenarioPlayer:
                 self._served.clock.set(Timestamp.parse(step["clock"]))
             elif "graphql" in step["request"]:
                 self._create(step)
+                if step["name"] not in without and "defect" not in step:
+                    yield from self._read(step)
             elif step["name"] not in without:
                 answer = self._ask(step)
                 if answer.is_success:
                     self._capture(step, answer)
                 if "defect" not in step:
                     yield from (f"{step['name']}: {found}" for found in self._compare(answer, step["expect"]))
+
+    def _read(self, step: Json) -> Iterator[str]:
+        """What a step asks of rows; of a head, it is taken from the node."""
+        asked = _HEAD.search("".join(step["request"]["graphql"]))
+        if asked is not None:
+            self._variables.update(dict.fromkeys(step.get("capture", {}), str(self._served.head(asked[1]))))
+        reading = Reading.of(step, self._variables)
+        if reading is not None:
+            yield from (f"{step['name']}: {found}" for found in reading.differences(self._served, self._variables))
 
     def _create(self, step: Json) -> None:
         manifest = step["request"].get("variables", {}).get("snapshot")

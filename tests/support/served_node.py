@@ -40,9 +40,9 @@ class ServedNode:
     http: httpx.Client
     tokens: dict[str, str] = field(default_factory=dict)
 
-    def account(self, name: str) -> Account:
+    def account(self, name: str, *, is_admin: bool = False) -> Account:
         """An account with a token, made when it is first named."""
-        account = Account(AccountID.seeded(name.encode()), AccountName(name), is_admin=False, created_at=NOW)
+        account = Account(AccountID.seeded(name.encode()), AccountName(name), is_admin=is_admin, created_at=NOW)
         if name not in self.tokens:
             token = AccessToken.generate()
             with self.node.database.transaction() as tx:
