@@ -21,8 +21,6 @@ log = structlog.get_logger(__name__)
 
 KEPT_VERSIONS = 5
 LOOK_SECONDS = 2
-# Beyond it a change is seen late.
-MOST_DATASETS = 2_000
 
 
 class CatalogLocation:
@@ -37,6 +35,10 @@ class CatalogLocation:
         self.is_behind = True
         # Another one after each start and each reload; None until somebody has looked.
         self.server_id: str | None = None
+
+    @property
+    def name(self) -> str:
+        return self._shard.location
 
     def load(self) -> None:
         """Look at what is stored; once, before the first `publish`."""
@@ -55,8 +57,6 @@ class CatalogLocation:
         self.is_behind = True
         self._prune()
         log.info("catalog_published", location=self._shard.location, datasets=len(rows), bytes=len(state))
-        if len(rows) > MOST_DATASETS:
-            log.warning("catalog_is_large", datasets=len(rows), hint="raise dagster.catalog_shards")
 
     def reload(self) -> None:
         """Let the code server take the latest state in; a server that is not up yet reads it when it starts."""

@@ -21,7 +21,9 @@ class AdapterConfig:
     catalog_port: int = 4000
     flows_port: int = 4001
     # The catalog may be split over several code servers; the second and later ones have consecutive ports.
-    catalog_shards: int = 1
+    # None: as many as there have to be, with so many datasets each.
+    catalog_shards: int | None = None
+    shard_datasets: int = 2_000
     shard_by: Literal["id", "account"] = "id"
     shard_port: int = 4010
     # Of a PostgreSQL for Dagster's own tables; else they are in SQLite in its home.

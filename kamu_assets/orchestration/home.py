@@ -6,7 +6,7 @@ from string import Template
 
 from kamu_assets.orchestration.config import AdapterConfig
 from kamu_assets.orchestration.processes import TEMPLATES, WORKSPACE_FILE
-from kamu_assets.orchestration.shards import Shard, shards
+from kamu_assets.orchestration.shards import COUNT_FILE, Shard, shards
 
 INSTANCE_FILE = "dagster.yaml"
 # The address of Dagster's PostgreSQL: what the instance file says is shown to everybody who sees Dagster's UI.
@@ -27,6 +27,13 @@ def write_files(config: AdapterConfig) -> None:
     """Write the configuration, as far as it is not there."""
     for path, text in _files(config).items():
         _write(path, text)
+
+
+def write_shard_count(config: AdapterConfig, count: int) -> None:
+    """Decide how many code servers share the catalog, and tell where the webserver finds them."""
+    config.dagster_home.mkdir(parents=True, exist_ok=True)
+    _write(config.dagster_home / COUNT_FILE, str(count))
+    write_files(config)
 
 
 def mark_prepared(config: AdapterConfig) -> None:

@@ -10,14 +10,26 @@ from typing import Any
 
 from dagster import DagsterInstance
 from dagster._config import Field
+from dagster._core.execution.backfill import PartitionBackfill
 from dagster._core.instance.ref import InstanceRef
 from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import QueuedRunCoordinatorDaemon
 
+from kamu_assets.errors import InvalidError
 from kamu_assets.orchestration.config import AdapterConfig
 from kamu_assets.orchestration.home import mark_prepared, write_files
 
 # Of a URL.
 _PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@/\s]*(?=@)")
+
+
+class BackfillsUnavailableError(InvalidError):
+    """Dagster's UI turns some requests into a backfill, those over several code locations for instance."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "datasets have no partitions, so this node runs no backfills: materialize the datasets of one code"
+            " location at a time, or run `kamu-node pull` with their names or patterns"
+        )
 
 
 class NodeInstance(DagsterInstance):
@@ -33,6 +45,11 @@ class NodeInstance(DagsterInstance):
 
     def get_required_daemon_types(self) -> Sequence[str]:
         return [QueuedRunCoordinatorDaemon.daemon_type()]
+
+    def add_backfill(self, partition_backfill: PartitionBackfill) -> None:
+        """Refused while somebody is there to be told: no daemon would ever begin with it."""
+        del partition_backfill
+        raise BackfillsUnavailableError
 
     def info_str(self) -> str:
         """The configuration as Dagster's UI shows it to everybody who can see the UI."""

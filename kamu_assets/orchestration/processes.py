@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kamu_assets.orchestration.config import AdapterConfig
-from kamu_assets.orchestration.shards import SHARD_VARIABLE, shards
+from kamu_assets.orchestration.shards import SHARD_VARIABLE, shard_at, shards
 
 WORKSPACE_FILE = "workspace.yaml"
 _PACKAGED = Path(__file__).parent / "templates"
@@ -53,7 +53,7 @@ def daemon_command(config: AdapterConfig) -> ProcessCommand:
 
 
 def catalog_command(config: AdapterConfig, number: int = 1) -> ProcessCommand:
-    shard = shards(config)[number - 1]
+    shard = shard_at(config, number)
     server = _code_server(config, shard.location, shard.port, module="catalog")
     return replace(server, env={**server.env, SHARD_VARIABLE: str(shard.number)})
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Sequence
 
-from dagster import DagsterInstance
+from dagster import AssetKey, DagsterInstance
 
 from kamu_assets.database.database import Database
 from kamu_assets.database.messages import Message
@@ -11,13 +11,11 @@ from kamu_assets.datasets.lineage import Lineage
 from kamu_assets.datasets.messages import DatasetCreated, DatasetDeleted, DatasetRenamed, DatasetUpdated
 from kamu_assets.odf.identity import DatasetAlias, DatasetID
 from kamu_assets.orchestration.catalog import Catalog
-from kamu_assets.orchestration.catalog_location import CatalogLocation
+from kamu_assets.orchestration.catalog_locations import CatalogLocations
 from kamu_assets.orchestration.catalog_state import CatalogRow
 from kamu_assets.orchestration.config import AdapterConfig
 from kamu_assets.orchestration.following import follow
-from kamu_assets.orchestration.names import key_of
-from kamu_assets.orchestration.shards import Shard, shard_of, shards
-from kamu_assets.orchestration.shown_catalog import ShownCatalog
+from kamu_assets.orchestration.names import METADATA_DATASET_ID, key_of
 
 CONSUMER = "catalog"
 SECONDS_BETWEEN = 2.0
@@ -44,44 +42,29 @@ class CatalogPublisher:
         self._database = database
         self._outbox = outbox
         self._lineage = Lineage()
-        self._config = config
-        self._locations = {
-            shard: CatalogLocation(instance=instance, shard=shard, host=config.host) for shard in shards(config)
-        }
-        self._shown = ShownCatalog(config)
+        self._locations = CatalogLocations(instance=instance, config=config)
         self._rows: dict[DatasetID, CatalogRow] = {}
 
     def load(self) -> None:
         """Read the whole registry; once, before the first step."""
-        for location in self._locations.values():
-            location.load()
+        self._locations.load()
         self._rows = self._catalog.rows(self._catalog.ids())
-        self._publish()
+        self._locations.publish(self._rows.values())
 
     def step(self) -> bool:
         """Publish what changed; tells whether it pays to come back soon."""
         changed = follow(CONSUMER, self._hear, outbox=self._outbox, database=self._database)
-        for location in self._locations.values():
-            if location.is_behind:
-                location.reload()
-        self._look_after_servers()
-        return changed or any(location.is_behind for location in self._locations.values())
-
-    def _look_after_servers(self) -> None:
-        """Give a server that was started anew what it may not have found; show what all serve now."""
-        locations = self._locations.values()
-        if restarted := [location for location in locations if location.is_restarted()]:
-            for location in restarted:
-                location.load()
-            self._publish()
-        served = {shard.location: location.server_id for shard, location in self._locations.items()}
-        self._shown.compare({name: server_id for name, server_id in served.items() if server_id})
+        is_spread = self._locations.reload()
+        if self._locations.look_after_servers() or is_spread:
+            self._locations.publish(self._rows.values())
+            self._locations.reload()
+        return changed or self._locations.are_behind
 
     def _hear(self, messages: Sequence[Message]) -> None:
         stale = {dataset for message in messages for dataset in self._affected(message)}
         self._refresh(stale)
         if stale:
-            self._publish()
+            self._locations.publish(self._rows.values())
         self._wipe(list(_vanished(messages)))
 
     def _affected(self, message: Message) -> Collection[DatasetID]:
@@ -102,19 +85,23 @@ class CatalogPublisher:
             self._rows.pop(dataset, None)
         self._rows |= self._catalog.rows(stale)
 
-    def _publish(self) -> None:
-        rows: dict[Shard, list[CatalogRow]] = {shard: [] for shard in self._locations}
-        for row in sorted(self._rows.values(), key=lambda row: (row.account, row.name, row.id)):
-            rows[shard_of(self._config, row.id, row.account)].append(row)
-        for shard, location in self._locations.items():
-            location.publish(tuple(rows[shard]))
-
     def _wipe(self, gone: Collection[DatasetAlias]) -> None:
-        """Let names without a dataset vanish from the UI."""
-        taken = {(row.account, row.name) for row in self._rows.values()}
-        keys = [key_of(alias) for alias in gone if (str(alias.account), str(alias.name)) not in taken]
+        """Let names without a dataset vanish from the UI, and what others than today's dataset did under a name."""
+        owners = {(row.account, row.name): row.id for row in self._rows.values()}
+        keys = [
+            key
+            for key in {key_of(alias) for alias in gone}
+            if not self._is_of(key, owners.get((key.path[0], key.path[-1])))
+        ]
         if keys:
             self._instance.wipe_assets(keys)
+
+    def _is_of(self, key: AssetKey, owner: DatasetID | None) -> bool:
+        """Whether the newest that is told under a name is of its dataset."""
+        newest = self._instance.get_latest_materialization_event(key)
+        told = newest.asset_materialization if newest else None
+        dataset = told.metadata.get(METADATA_DATASET_ID) if told else None
+        return dataset is not None and dataset.value == str(owner)
 
 
 def _vanished(messages: Sequence[Message]) -> Iterator[DatasetAlias]:

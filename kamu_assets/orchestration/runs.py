@@ -32,7 +32,7 @@ from kamu_assets.orchestration.names import (
 )
 from kamu_assets.orchestration.origins import job_code_origin, remote_job_origin
 from kamu_assets.orchestration.scoped import ScopedJobs
-from kamu_assets.orchestration.shards import shard_of
+from kamu_assets.orchestration.shards import Shard, shard_count, shard_of
 from kamu_assets.orchestration.warm_queue import WarmQueue
 from kamu_assets.orchestration.warm_up import warm_up
 
@@ -140,10 +140,13 @@ class DagsterOrchestrator:
             asset_check_selection=None,
             resolved_op_selection=None,
             op_selection=None,
-            remote_job_origin=remote_job_origin(self._config, shard_of(self._config, row.id, row.account)),
+            remote_job_origin=remote_job_origin(self._config, self._shard(row)),
             job_code_origin=job_code_origin(),
             asset_graph=scoped.job.asset_layer.asset_graph,
         )
+
+    def _shard(self, row: CatalogRow) -> Shard:
+        return shard_of(self._config, row.id, row.account, count=shard_count(self._config))
 
     def _materialized(self, run_id: str) -> bool:
         found = self._instance.get_records_for_run(run_id, of_type=DagsterEventType.ASSET_MATERIALIZATION, limit=1)

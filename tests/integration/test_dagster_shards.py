@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import socket
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -24,7 +22,7 @@ from kamu_assets.orchestration.publisher import CatalogPublisher
 from kamu_assets.orchestration.shards import Shard, shard_of, shards
 from tests.support.dagster_home import DagsterHome, config_of, home_of
 from tests.support.dagster_ui import DagsterUi
-from tests.support.ports import free_port, free_ports
+from tests.support.ports import free_ports, ports_in_a_row
 from tests.support.waiting import wait_until
 
 SHARDS = 3
@@ -37,7 +35,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DagsterHome]:
     catalog, flows, webserver = free_ports(3)
     folder = tmp_path_factory.mktemp("node")
     config = config_of(folder, catalog=catalog, flows=flows, webserver=webserver)
-    with home_of(replace(config, catalog_shards=SHARDS, shard_port=_ports_in_a_row(SHARDS - 1))) as home:
+    with home_of(replace(config, catalog_shards=SHARDS, shard_port=ports_in_a_row(SHARDS - 1))) as home:
         for shard in shards(home.config):
             home.start(catalog_command(home.config, shard.number))
         for shard in shards(home.config):
@@ -60,17 +58,6 @@ def publisher(home: DagsterHome) -> Iterator[CatalogPublisher]:
         yield publisher
 
 
-def _ports_in_a_row(count: int) -> int:
-    """The first of them."""
-    for _ in range(100):
-        with contextlib.ExitStack() as held, contextlib.suppress(OSError):
-            first = free_port()
-            for port in range(first, first + count):
-                held.enter_context(socket.socket()).bind(("127.0.0.1", port))
-            return first
-    pytest.fail("no ports in a row")
-
-
 def _client(home: DagsterHome, shard: Shard) -> DagsterGrpcClient:
     return DagsterGrpcClient(host=home.config.host, port=shard.port)
 
@@ -91,7 +78,7 @@ def listed(home: DagsterHome, shard: Shard) -> set[AssetKey]:
 
 
 def shard(home: DagsterHome, entry: DatasetEntry) -> Shard:
-    return shard_of(home.config, entry.id, str(entry.account))
+    return shard_of(home.config, entry.id, str(entry.account), count=SHARDS)
 
 
 def test_each_location_shows_its_own_datasets_and_reloads_alone(home: DagsterHome, publisher: CatalogPublisher) -> None:
