@@ -37,6 +37,16 @@ def test_every_make_target_and_every_command_that_is_named_exists(page: str) -> 
             assert is_command(words), words
 
 
+def test_every_command_that_our_messages_name_exists() -> None:
+    sources = [file for house in HOUSES_OF_CODE for file in (ROOT / house).rglob("*.py")]
+    named = {command for file in sources for text in texts(file) for command in readme.named_commands(text)}
+    assert len(named) > 20
+
+    assert [
+        command for command in named if command.startswith("kamu-node") and not is_command(command.split()[1:])
+    ] == []
+
+
 def test_what_is_not_there_is_missed() -> None:
     line = "`kamu_assets/query/` has `packs.py`, `coffee.py`, `tests/tea/` and [milk](docs/milk.md)"
 
@@ -73,16 +83,6 @@ def is_command(words: list[str]) -> bool:
             return False
         command = command.commands[word]
     return True
-
-
-def test_every_command_that_our_messages_name_exists() -> None:
-    sources = [file for house in HOUSES_OF_CODE for file in (ROOT / house).rglob("*.py")]
-    named = {command for file in sources for text in texts(file) for command in readme.named_commands(text)}
-    assert len(named) > 20
-
-    assert [
-        command for command in named if command.startswith("kamu-node") and not is_command(command.split()[1:])
-    ] == []
 
 
 def texts(file: Path) -> Iterator[str]:
