@@ -12,8 +12,8 @@ import structlog
 from dagster import DagsterInstance
 from dagster._utils.interrupts import capture_interrupts
 
-from kamu_assets.errors import UnavailableError
 from kamu_assets.orchestration.execution import RunExecutor
+from kamu_assets.orchestration.failures import is_outage_error
 from kamu_assets.orchestration.liveness import HEARTBEAT_SECONDS, own_identity
 from kamu_assets.orchestration.warm_queue import CANCELS_TOPIC, RUNS_TOPIC, WarmQueue
 from kamu_assets.orchestration.warm_up import warm_up
@@ -83,8 +83,10 @@ class WarmWorker:
             while not self._is_due() and (run_id := self._next()):
                 self._max_runs -= 1
                 self._execute(run_id)
-        except UnavailableError as error:
-            log.warning("worker_waits", reason=str(error))
+        except Exception as error:
+            if not is_outage_error(error):
+                raise
+            log.warning("worker_waits", reason=str(error).partition("\n")[0])
             self._uncertain = True
 
     def _next(self) -> str | None:
@@ -98,17 +100,20 @@ class WarmWorker:
 
     @contextmanager
     def _claimed(self, run_id: str) -> Iterator[None]:
-        with capture_interrupts():
-            with self._switching:
-                self._current = run_id
-            try:
-                yield
-            finally:
+        try:
+            with capture_interrupts():
                 with self._switching:
-                    self._current = None
+                    self._current = run_id
+                try:
+                    yield
+                finally:
+                    with self._switching:
+                        self._current = None
+                # Only where somebody was told what became of it: else it is still ours, and is looked at again.
                 self._queue.done(run_id)
-        if self._signals.terminated():
-            self._stop.set()
+        finally:
+            if self._signals.terminated():
+                self._stop.set()
 
     def _beat(self) -> None:
         """Tell that we live and hear of cancellations, on a thread of its own."""

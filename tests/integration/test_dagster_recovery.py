@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from dagster import DagsterInstance
+from dagster import DagsterEvent, DagsterEventType, DagsterInstance
+from sqlalchemy.exc import OperationalError
 
 from kamu_assets.clock import ManualClock
 from kamu_assets.database.errors import DatabaseBusyError
@@ -189,6 +190,39 @@ def test_a_worker_keeps_its_run_when_the_database_leaves_before_it_answers(
     assert len(adapter.materializations(polled)) == 1
     (flow,) = adapter.parts.finished(polled.id)
     assert (flow.outcome and flow.outcome.kind, flow.attempt) == (OutcomeKind.SUCCESS, 1)
+
+
+@pytest.mark.parametrize("has_begun", [False, True], ids=["before its start", "after its start"])
+def test_a_run_stays_with_its_worker_until_its_end_can_be_told(
+    adapter: Adapter, monkeypatch: pytest.MonkeyPatch, *, has_begun: bool
+) -> None:
+    polled = adapter.polled_root()
+    adapter.parts.flows.request_run(ADMIN, polled.id)
+    adapter.scheduler.step()
+    run = adapter.run_of(polled)
+    if has_begun:
+        start = DagsterEvent(event_type_value=DagsterEventType.RUN_START.value, job_name=run.job_name)
+        adapter.instance.report_dagster_event(start, run.run_id)
+
+    # Dagster's own storage tells of it in its own way.
+    def leave(*_: object) -> None:
+        raise OperationalError("SELECT 1", None, Exception("server closed the connection"))
+
+    runs = adapter.worker._runs
+    for method in ("_run", "_lose"):
+        monkeypatch.setattr(runs, method, leave)
+    adapter.work()
+    assert adapter.parts.queue.contains(run.run_id)
+    monkeypatch.undo()
+
+    adapter.work()
+    adapter.scheduler.reconcile()
+    adapter.settle()
+
+    assert not adapter.parts.queue.contains(run.run_id)
+    (flow,) = adapter.parts.finished(polled.id)
+    assert (flow.outcome and flow.outcome.kind, flow.attempt) == (OutcomeKind.SUCCESS, 2 if has_begun else 1)
+    assert len(adapter.materializations(polled)) == 1
 
 
 def test_news_wait_until_the_past_of_their_dataset_is_told(tmp_path: Path) -> None:
