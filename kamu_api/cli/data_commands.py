@@ -35,6 +35,7 @@ def pull(
     as_json: AsJson = False,
 ) -> None:
     """Poll the sources of root datasets, compute derivative ones; inputs come before what reads them."""
+    from kamu_api.cli.next_steps import tell_after_data
     from kamu_api.cli.pulling import Pulling, pull_line
 
     if bool(datasets) == all_:
@@ -51,6 +52,7 @@ def pull(
             rows.append(row)
             if not as_json:
                 (complain if row["result"] == "failed" else say)(pull_line(row))
+                tell_after_data(node, entry, row.get("records", 0))
     if as_json:
         print_json(rows)
     if any(row["result"] == "failed" for row in rows):
@@ -73,6 +75,7 @@ def ingest(
     as_json: AsJson = False,
 ) -> None:
     """Push files into a root dataset, one after the other; each is durable before the next begins."""
+    from kamu_api.cli.next_steps import tell_after_data
     from kamu_api.cli.pushing import Pushing, push_line
 
     with local_node(home) as node:
@@ -88,3 +91,5 @@ def ingest(
                 # What was pushed before a refusal stays.
                 if as_json:
                     print_json(rows)
+        if not as_json:
+            tell_after_data(node, pushing.entry, sum(row["records"] for row in rows))

@@ -1,7 +1,7 @@
 """Manifests: what datasets are made from. Write one to begin with, add datasets."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,6 +10,9 @@ from kamu_api.cli.confirming import Yes, require_consent
 from kamu_api.cli.misuse import MisuseError
 from kamu_api.cli.options import AsJson, Home, local_node
 from kamu_api.cli.output import complain, print_json, say
+
+if TYPE_CHECKING:
+    from kamu_assets.node import Node
 
 Manifests = Annotated[
     list[str] | None, typer.Argument(help="files with DatasetSnapshot manifests, or folders", show_default=False)
@@ -39,7 +42,7 @@ def add(
 
     A file with a bad manifest adds nothing; other files do.
     """
-    from kamu_api.cli.adding import Adding, added_line
+    from kamu_api.cli.adding import Adding
     from kamu_api.cli.manifests import read_manifests, renamed
 
     files = read_manifests(manifests or [], recursive=recursive, stdin=stdin)
@@ -50,13 +53,10 @@ def add(
         if replace:
             require_consent(context, adding.replaceable(files), yes=yes, verb="replace")
         rows = list(adding.rows(files))
-    if as_json:
-        print_json(rows)
-    else:
-        for row in rows:
-            (complain if row["result"] == "failed" else say)(added_line(row))
-        added = sum(row["result"] in ("added", "replaced") for row in rows)
-        say(f"Added {added} dataset(s)" if added else "Nothing was added")
+        if as_json:
+            print_json(rows)
+        else:
+            _tell_added(node, rows)
     if any(row["result"] == "failed" for row in rows):
         raise typer.Exit(1)
 
@@ -101,3 +101,14 @@ def new(
     target = output_path or Path(f"{name.rpartition('/')[2]}.yaml")
     skeletons.save(text, target, overwrite=overwrite)
     say(f"Written: {target}; look into it, then `kamu-node add {target}`")
+
+
+def _tell_added(node: "Node", rows: list[dict[str, Any]]) -> None:
+    from kamu_api.cli.adding import added_line
+    from kamu_api.cli.next_steps import tell_after_adding
+
+    for row in rows:
+        (complain if row["result"] == "failed" else say)(added_line(row))
+    added = sum(row["result"] in ("added", "replaced") for row in rows)
+    say(f"Added {added} dataset(s)" if added else "Nothing was added")
+    tell_after_adding(node, rows)

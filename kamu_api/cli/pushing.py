@@ -24,7 +24,7 @@ class Pushing:
         self, node: Node, dataset: str, *, source_name: str | None, event_time: str | None, input_format: str | None
     ) -> None:
         self._node = node
-        self._dataset = the_dataset(node, dataset).id
+        self.entry = the_dataset(node, dataset)
         self._source_name = source_name
         self._event_time = moment("--event-time", event_time)
         self._media_type = None if input_format is None else _named(input_format)
@@ -56,7 +56,7 @@ class Pushing:
     def _push(self, path: Path, name: str, media_type: str | None) -> dict[str, Any]:
         result = self._node.coordinator.push(
             self._node.auth.admin_caller(),
-            self._dataset,
+            self.entry.id,
             PushData(path, name),
             source_name=self._source_name,
             media_type=media_type,

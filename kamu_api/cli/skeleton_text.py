@@ -71,6 +71,8 @@ def _polling(url: str, source: GuessedSource) -> Iterator[str]:
 def _schema(source: GuessedSource) -> Iterator[str]:
     ddl = source.read.ddl_schema
     if ddl is not None:
+        if source.renamed:
+            yield "    # The header gives some columns no name of their own: theirs are made up here, by their places."
         yield f"    # Guessed from {source.records:,} record(s), all of which it fits. NOT NULL may follow a type."
         yield "    ddlSchema:"
         yield from (f"    - {yaml_scalar(column)}" for column in ddl)

@@ -1,6 +1,7 @@
 """Guesses how a sample is to be read, by reading all of it. Runs in worker processes."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Final
@@ -13,7 +14,11 @@ from datafusion import DataFrame, col
 from kamu_assets.coordinator.ingest.errors import BadInputError
 from kamu_assets.coordinator.ingest.explain.guilty_record import general_error
 from kamu_assets.coordinator.ingest.guesses import GuessedColumn, GuessedSource, GuessRequest
+from kamu_assets.coordinator.ingest.push.gzipped import without_gzip
+from kamu_assets.coordinator.ingest.read.csv_header import names_each_once, unique_names, with_header
+from kamu_assets.coordinator.ingest.read.csv_records import header_of
 from kamu_assets.coordinator.ingest.read.input_file import InputFile
+from kamu_assets.coordinator.ingest.read.options import csv_dialect
 from kamu_assets.coordinator.ingest.read.steps import read_input
 from kamu_assets.coordinator.ingest.session import EngineFailureError, engine_failures, open_bench, quoted, stream
 from kamu_assets.errors import InvalidError
@@ -22,6 +27,7 @@ from kamu_assets.storage.files import told_plainly
 
 _MILLI: Final = {"us": 1_000, "ns": 1_000_000}
 _MAX_KEYS_TRIED: Final = 5
+_ALL: Final = 1 << 31
 _PLAIN: Final = {
     pa.bool_(): "BOOLEAN",
     pa.int8(): "INT",
@@ -42,8 +48,11 @@ _PLAIN: Final = {
 
 def guess_source(request: GuessRequest) -> GuessedSource:
     """Types that hold all of the sample; a read step that was proven on it."""
+    # What is guessed holds for all records, not for the first ones.
+    request = replace(request, limits=replace(request.limits, inference_records=_ALL))
     with told_plainly(request.scratch):
-        frame = _opened(request, request.read)
+        told = _told_apart(request)
+        frame = _opened(told, request.read)
         if frame is None:
             raise BadInputError(f"{request.path.name}: nothing to guess from, the sample is empty")
         try:
@@ -59,7 +68,24 @@ def guess_source(request: GuessRequest) -> GuessedSource:
             records=facts.records,
             key=_key(frame, facts, columns),
             event_time=_event_time(frame, facts, columns),
+            renamed=told is not request,
         )
+
+
+def _told_apart(request: GuessRequest) -> GuessRequest:
+    """A sample whose columns have a name each; the one there is, unless it is CSV with another header."""
+    if not isinstance(request.read, ReadStepCsv):
+        return request
+    file = without_gzip(InputFile(request.path, request.path.name), request.scratch)
+    dialect = csv_dialect(request.read)
+    header, _ = header_of(file.path, dialect, name=file.name, limits=request.limits)
+    if header is None or (all(header.fields) and names_each_once(header.fields)):
+        return request
+    # Who asks for it reads the name of the sample.
+    folder = Path(mkdtemp(dir=request.scratch))
+    copy = folder / request.path.name.removesuffix(".gz")
+    named = with_header(file, dialect, unique_names(header.fields), copy=copy, limits=request.limits)
+    return replace(request, path=named.path)
 
 
 class _Facts:

@@ -35,3 +35,5 @@ class GuessedSource:
     key: str | None
     # A time that every record has.
     event_time: str | None
+    # Whether the file names columns alike or not at all, so that some names are ours.
+    renamed: bool = False

@@ -6,6 +6,7 @@ from datafusion import DataFrame
 from kamu_assets.coordinator.ingest.explain.csv_values import explain_csv
 from kamu_assets.coordinator.ingest.explain.guilty_record import general_error
 from kamu_assets.coordinator.ingest.read.batches import fit_batches
+from kamu_assets.coordinator.ingest.read.csv_header import names_each_once, with_header
 from kamu_assets.coordinator.ingest.read.csv_inference import column_names, with_zeros_kept
 from kamu_assets.coordinator.ingest.read.csv_records import CsvDialect, walk_csv
 from kamu_assets.coordinator.ingest.read.input_columns import check_columns
@@ -39,7 +40,11 @@ def _told_by_file(bench: Bench, step: ReadStepCsv, file: InputFile, dialect: Csv
     texts = pa.schema([pa.field(name, pa.string()) for name in names])
     if not step.infer_schema:
         return texts
-    guess = _guessed(bench, step, file, dialect, texts)
+    told = file
+    if step.header and not names_each_once(first.fields):
+        # The engine would take columns of one name, or of none, for one column.
+        told = with_header(file, dialect, names, copy=bench.scratch / "renamed", limits=bench.limits)
+    guess = _guessed(bench, step, told, dialect, texts)
     named = pa.schema([field.with_name(name) for field, name in zip(guess, names, strict=True)])
     return with_zeros_kept(named, file, dialect, header=bool(step.header), limits=bench.limits)
 

@@ -53,6 +53,18 @@ def walk_csv(path: Path, dialect: CsvDialect, *, name: str, limits: IngestLimits
                 yield walk.record()
 
 
+def header_of(path: Path, dialect: CsvDialect, *, name: str, limits: IngestLimits) -> tuple[CsvRecord | None, int]:
+    """The first record, and the byte where the others begin."""
+    if path.stat().st_size == 0:
+        return None, 0
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
+        walk = _Walk(text, dialect, name=name, limits=limits)
+        while not walk.at_end():
+            if not walk.skip_blank_line():
+                return walk.record(), walk.place
+        return None, walk.place
+
+
 class _Walk:
     def __init__(self, text: mmap.mmap, dialect: CsvDialect, *, name: str, limits: IngestLimits) -> None:
         self._text = text
@@ -64,18 +76,18 @@ class _Walk:
         self._escape = dialect.escape
         self._name = name
         self._limits = limits
-        self._place = len(codecs.BOM_UTF8) if text[: len(codecs.BOM_UTF8)] == codecs.BOM_UTF8 else 0
+        self.place = len(codecs.BOM_UTF8) if text[: len(codecs.BOM_UTF8)] == codecs.BOM_UTF8 else 0
         self._line = 1
 
     def at_end(self) -> bool:
-        return self._place >= len(self._text)
+        return self.place >= len(self._text)
 
     def skip_blank_line(self) -> bool:
         """Step over a line without anything; a pair of quotes is something."""
-        blank = self._blank.match(self._text, self._place)
+        blank = self._blank.match(self._text, self.place)
         if blank is None:
             return False
-        self._place = blank.end()
+        self.place = blank.end()
         self._line += 1
         return True
 
@@ -88,14 +100,14 @@ class _Walk:
                 return CsvRecord(line, tuple(fields))
 
     def _field(self, line: int) -> re.Match[bytes]:
-        match = self._pattern.match(self._text, self._place)
+        match = self._pattern.match(self._text, self.place)
         if match is None:
             raise BadInputError(f"{self._name}, line {line}: no CSV")
         if match.end() - match.start() > self._limits.max_record_bytes:
             raise TooLargeError(f"{self._name}, line {line}: a field longer than {self._limits.max_record_bytes} bytes")
         if match["plain"] is not None and match["plain"].startswith(self._quote):
             raise BadInputError(f"{self._name}, line {line}: unclosed quote: the record has no end")
-        self._place = match.end()
+        self.place = match.end()
         self._line += (match["inside"] or b"").count(b"\n") + (match["end"] in (b"\n", b"\r\n", b"\r"))
         return match
 
