@@ -36,7 +36,7 @@ def openapi(request: Request) -> Response:
 
 @router.api_route("/openapi", methods=["GET", "HEAD"], include_in_schema=False)
 def reference(request: Request) -> Response:
-    return HTMLResponse(reference_page(request.app.state.openapi()))
+    return HTMLResponse(reference_page(request.app.state.openapi(), base_url=str(request.base_url)))
 
 
 def describe(routers: Iterable[APIRouter]) -> Json:

@@ -138,3 +138,16 @@ def test_a_page_for_people_names_every_operation(served: ServedNode, document: J
     assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
     assert all(f"<code>{method.upper()} {path}</code>" in page.text for path, method in operations(document))
     assert "<script" not in page.text
+    assert all(href in re.findall(r'id="(\w+)"', page.text) for href in re.findall(r'href="#(\w+)"', page.text))
+
+
+def test_the_page_tells_the_fields_of_bodies_and_who_needs_a_token(served: ServedNode) -> None:
+    page = served.request("GET", "/openapi", as_=None).text
+    parts = {part.partition('"')[0]: part for part in page.split('<h2 id="')[1:]}
+
+    assert all(word in parts["query_handler_post"] for word in ("blockHash", "JsonSoA", "OdfYaml", "Proof", "required"))
+    assert all(word in parts["health_handler"] for word in ("liveness", "readiness", "startup"))
+    assert [name for name, part in parts.items() if "Authorization" in part] == [
+        "account_handler",
+        "dataset_ingest_handler",
+    ]
