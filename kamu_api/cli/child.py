@@ -102,6 +102,12 @@ class Child:
             # Its last words; who has left the group may hold the pipe open for ever.
             self._follower.join(_LAST_WORDS_SECONDS)
 
+    def pause(self, deadline: float) -> None:
+        """End it, so that `revive` starts it again: it has done nothing wrong."""
+        self.reap(deadline)
+        self._process = None
+        self._deaths, self._next_start = 0, 0.0
+
     def _kill_group(self) -> None:
         if self._process is None:
             return

@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from kamu_api.cli.child import ProcessSpec
+from kamu_api.cli.supervisor import Recovery
 from kamu_assets.errors import InvalidError
 
 if TYPE_CHECKING:
@@ -35,6 +36,16 @@ def preparation_spec(settings: "Settings") -> ProcessSpec | None:
 
     config = adapter_config(settings)
     return None if is_prepared(config) else _spec(settings, prepare_command(config), niceness=_BESIDE_THE_API)
+
+
+def recovery_of(settings: "Settings") -> Recovery:
+    """What to do when Dagster's home is removed while the node runs."""
+    from kamu_assets.orchestration.home import watch
+    from kamu_assets.orchestration.processes import prepare_command
+    from kamu_assets.settings import adapter_config
+
+    config = adapter_config(settings)
+    return Recovery(watch(config), _spec(settings, prepare_command(config)))
 
 
 def _spec(settings: "Settings", command: "ProcessCommand", *, niceness: int = 0) -> ProcessSpec:

@@ -16,7 +16,7 @@ from typing import Any
 
 from kamu_api.cli.home_lock import HomeLock
 from kamu_api.cli.node_log import NodeLog
-from kamu_api.cli.processes import preparation_spec, process_specs
+from kamu_api.cli.processes import preparation_spec, process_specs, recovery_of
 from kamu_api.cli.supervisor import ProcessFailedError, Supervisor
 from kamu_assets.errors import InvalidError, UnavailableError
 from kamu_assets.settings import Settings, secret_values
@@ -50,6 +50,7 @@ def run_node(settings: Settings) -> None:
         preparation=preparation_spec(settings),
         # The catalog may need more code servers than at the start.
         wanted=partial(process_specs, settings),
+        recovery=recovery_of(settings),
     )
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: supervisor.stop())
@@ -161,7 +162,7 @@ def _require_free_ports(settings: Settings) -> None:
                 if error.errno == errno.EADDRINUSE:
                     raise PortTakenError(setting, host, port) from error
                 reason = f"cannot listen on {host}:{port}: {error.strerror}"
-                raise InvalidError(f"{reason}; see `{setting}` and its `host` in `kamu-node settings`") from error
+                raise InvalidError(f"{reason}; see `{setting}` and its `host` in `kamu-node config list`") from error
 
 
 def _ready_file(settings: Settings) -> Path:

@@ -6,16 +6,27 @@ It imports nothing heavy, so that it costs little while the node runs for months
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from kamu_api.cli.child import Child, ProcessSpec
 from kamu_api.cli.node_log import NodeLog
 from kamu_assets.errors import UnavailableError
 
 STOP_PATIENCE = 15.0
+# Between two attempts to make anew what was lost.
+RETRY_SECONDS = 5.0
 
 
 class ProcessFailedError(UnavailableError):
     """A process of the node ended while the node was starting."""
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """What all processes but the first have open, and how it is made anew when it is gone."""
+
+    is_lost: Callable[[], bool]
+    preparation: ProcessSpec
 
 
 class Supervisor:
@@ -31,8 +42,10 @@ class Supervisor:
         log: NodeLog,
         preparation: ProcessSpec | None = None,
         wanted: Callable[[], Sequence[ProcessSpec]] | None = None,
+        recovery: Recovery | None = None,
     ) -> None:
         self._log = log
+        self._recovery = recovery
         # Asked often, while the node runs: there may have to be other processes than at its start.
         self._wanted = wanted or (lambda: specs)
         self._children = [Child(spec, log) for spec in specs]
@@ -81,9 +94,10 @@ class Supervisor:
         """Watch until `stop`, then end everything, last started first."""
         try:
             while not self._stopping.wait(0.5):
-                self._fit(self._wanted())
-                for child in self._children:
-                    child.revive()
+                if self._recovery is None or not self._recovery.is_lost() or self._recovered(self._recovery):
+                    self._fit(self._wanted())
+                    for child in self._children:
+                        child.revive()
         finally:
             self.end()
 
@@ -93,6 +107,26 @@ class Supervisor:
         deadline = time.monotonic() + STOP_PATIENCE
         for child in reversed(self._all()):
             child.reap(deadline)
+
+    def _recovered(self, recovery: Recovery) -> bool:
+        """End who works on files that are gone, and make them anew; False when that did not succeed yet."""
+        self._log.say("supervisor", "the home of Dagster is gone; making it anew and starting its processes again")
+        others = [child for child in reversed(self._children) if child is not self._children[0]]
+        for child in others:
+            child.terminate()
+        deadline = time.monotonic() + STOP_PATIENCE
+        for child in others:
+            child.pause(deadline)
+        self._preparation = Child(recovery.preparation, self._log)
+        self._preparation.start()
+        while self._preparation.exit_code() is None and not self.is_stopping:
+            self._stopping.wait(0.05)
+        if self.is_prepared:
+            self._preparation = None
+            return True
+        self._log.say("supervisor", f"it cannot be made yet; trying again in {RETRY_SECONDS:g} s")
+        self._stopping.wait(RETRY_SECONDS)
+        return False
 
     def _fit(self, specs: Sequence[ProcessSpec]) -> None:
         """End processes that are wanted no more; new ones are started as if they had ended."""

@@ -1,5 +1,6 @@
 """The files that Dagster's processes find in their home. Imports nothing heavy: the supervisor looks here, too."""
 
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from string import Template
@@ -21,6 +22,12 @@ def is_prepared(config: AdapterConfig) -> bool:
         # Another database may have taken its place meanwhile, and nothing here would tell.
         return False
     return _mark(config).is_file() and all(_is(path, text) for path, text in _files(config).items())
+
+
+def watch(config: AdapterConfig) -> Callable[[], bool]:
+    """Tells, whenever it is asked, whether somebody has removed the home, or the history in it."""
+    kept = config.dagster_home / INSTANCE_FILE if config.postgres_url else _mark(config)
+    return lambda: not kept.is_file()
 
 
 def write_files(config: AdapterConfig) -> None:

@@ -19,6 +19,8 @@ log = structlog.get_logger(__name__)
 TIMEOUT_SECONDS = 10.0
 # The webserver looks by itself every second.
 GRACE_SECONDS = 3.0
+# What was seen once may be another webserver's later.
+SEEN_SECONDS = 60.0
 _SHOWN = "{locationStatusesOrError {... on WorkspaceLocationStatusEntries {entries {name versionKey}}}}"
 _REFRESH = "mutation ($name: String!) {reloadRepositoryLocation(repositoryLocationName: $name) {__typename}}"
 
@@ -28,17 +30,18 @@ class ShownCatalog:
 
     def __init__(self, config: AdapterConfig) -> None:
         self._address = (config.host, config.webserver_port)
-        # What the UI was seen to show.
+        # What the UI was seen to show, and when.
         self._shown: Mapping[str, str | None] = {}
+        self._seen = float("-inf")
         # Since when it is known not to show what it should.
         self._late: dict[tuple[str, str], float] = {}
 
     def compare(self, served: Mapping[str, str]) -> None:
         """Let the UI load the locations again whose server, by its name here, has long had another id than there."""
-        if not self._missing(served):
+        if not self._missing(served) and time.monotonic() - self._seen < SEEN_SECONDS:
             return
         try:
-            self._shown = self._ask_what_is_shown()
+            self._shown, self._seen = self._ask_what_is_shown(), time.monotonic()
             self._refresh(self._missing(served))
         except (OSError, http.client.HTTPException, ValueError, LookupError) as error:
             # Without a webserver nobody sees anything; a new one loads what is served then.

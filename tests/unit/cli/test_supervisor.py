@@ -11,7 +11,7 @@ import pytest
 
 from kamu_api.cli.child import ProcessSpec
 from kamu_api.cli.node_log import NodeLog
-from kamu_api.cli.supervisor import ProcessFailedError, Supervisor
+from kamu_api.cli.supervisor import ProcessFailedError, Recovery, Supervisor
 from tests.support.process_tree import all_processes
 from tests.support.waiting import wait_until
 
@@ -26,10 +26,14 @@ def preparation(program: str, *, niceness: int = 0) -> ProcessSpec:
 
 @contextmanager
 def supervised(
-    folder: Path, prepare: ProcessSpec | None, *, wanted: Callable[[], Sequence[ProcessSpec]] | None = None
+    folder: Path,
+    prepare: ProcessSpec | None,
+    *,
+    wanted: Callable[[], Sequence[ProcessSpec]] | None = None,
+    recovery: Recovery | None = None,
 ) -> Iterator[Supervisor]:
     log = NodeLog(folder / "node.log")
-    supervisor = Supervisor((FIRST, SECOND), log=log, preparation=prepare, wanted=wanted)
+    supervisor = Supervisor((FIRST, SECOND), log=log, preparation=prepare, wanted=wanted, recovery=recovery)
     try:
         yield supervisor
     finally:
@@ -115,4 +119,36 @@ def test_processes_come_and_go_while_the_others_go_on(tmp_path: Path) -> None:
             supervisor.run()
             found.result()
     assert "second is no longer needed" in told(tmp_path)
+    assert set(children()) == before
+
+
+def test_a_home_that_is_lost_is_made_anew_and_all_but_the_first_begin_again(tmp_path: Path) -> None:
+    mark, attempts = tmp_path / "mark", tmp_path / "attempts"
+    # It succeeds the second time.
+    program = f"""
+import pathlib
+attempts = pathlib.Path({str(attempts)!r})
+attempts.write_text(attempts.read_text() + "x" if attempts.exists() else "x")
+assert len(attempts.read_text()) == 2
+pathlib.Path({str(mark)!r}).touch()
+"""
+    recovery = Recovery(lambda: not mark.exists(), preparation(program))
+    before = set(children())
+    mark.touch()
+    with supervised(tmp_path, None, recovery=recovery) as supervisor:
+        supervisor.start()
+        first, second = sorted(set(children()) - before)
+        mark.unlink()
+
+        def look() -> set[int] | None:
+            now = set(children()) - before
+            return now if mark.exists() and first in now and second not in now and len(now) == 2 else None
+
+        with ThreadPoolExecutor() as pool:
+            found = pool.submit(wait_until, look)
+            found.add_done_callback(lambda _: supervisor.stop())
+            supervisor.run()
+            found.result()
+    assert attempts.read_text() == "xx"
+    assert "the home of Dagster is gone" in told(tmp_path)
     assert set(children()) == before

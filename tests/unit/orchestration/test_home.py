@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from kamu_assets.orchestration.config import AdapterConfig
-from kamu_assets.orchestration.home import is_prepared, mark_prepared, write_files
+from kamu_assets.orchestration.home import is_prepared, mark_prepared, watch, write_files
 
 
 @pytest.fixture
@@ -71,3 +71,29 @@ def test_a_postgres_is_prepared_at_each_start(config: AdapterConfig) -> None:
     mark_prepared(on_postgres)
 
     assert not is_prepared(on_postgres)
+
+
+def test_a_home_is_missed_with_its_history_or_without(config: AdapterConfig) -> None:
+    write_files(config)
+    mark_prepared(config)
+    is_lost = watch(config)
+    assert not is_lost()
+
+    shutil.rmtree(config.dagster_home / "history")
+    assert is_lost()
+    (config.dagster_home / "history").mkdir()
+    mark_prepared(config)
+    assert not is_lost()
+    shutil.rmtree(config.dagster_home)
+    assert is_lost()
+
+
+def test_a_home_of_postgres_is_missed_with_its_files(config: AdapterConfig) -> None:
+    config = replace(config, postgres_url="postgresql://kamu@localhost/dagster")
+    write_files(config)
+    is_lost = watch(config)
+    assert not is_lost()
+
+    shutil.rmtree(config.dagster_home)
+
+    assert is_lost()
