@@ -16,15 +16,13 @@ from kamu_assets.coordinator.ingest.poll import Poller, PollOptions, PollRules
 from kamu_assets.coordinator.ingest.push.group_commit import GroupCommit
 from kamu_assets.coordinator.ingest.push.queue import GROUP_BYTES, QUEUE_BYTES, Push, PushQueue
 from kamu_assets.coordinator.ingest.push.source import select_push_source
-from kamu_assets.coordinator.ingest.running import JobRunner
+from kamu_assets.coordinator.ingest.slice_events import plan_watermark
 from kamu_assets.coordinator.ingest.worker_jobs import guess
-from kamu_assets.coordinator.ingest.writer import plan_watermark
 from kamu_assets.coordinator.metadata_events import MetadataEvents
 from kamu_assets.coordinator.moments import next_system_time
 from kamu_assets.coordinator.results import PullResult, PushResult, Updated, UpToDate, WatermarkResult
 from kamu_assets.coordinator.transform import TransformOptions, Transforms
 from kamu_assets.coordinator.verify.model import VerificationReport, VerifyOptions
-from kamu_assets.coordinator.verify.running import JobRunner as VerifyRunner
 from kamu_assets.coordinator.verify.service import Verification
 from kamu_assets.database.database import Database
 from kamu_assets.datasets.chains import Chains
@@ -33,6 +31,7 @@ from kamu_assets.datasets.damaged_slices import StoredSlice, bad_slices_blamed
 from kamu_assets.datasets.errors import HeadMovedError
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.datasets.service import Datasets
+from kamu_assets.engines.job_runner import JobRunner
 from kamu_assets.engines.registry import EngineRegistry
 from kamu_assets.engines.slice_writer import Encodings
 from kamu_assets.governance.access import Action
@@ -81,7 +80,7 @@ class Coordinator:
         committer: Committer,
         volumes: Volumes,
         ingest_pool: JobRunner,
-        verify_pool: VerifyRunner,
+        verify_pool: JobRunner,
         engines: EngineRegistry,
         verify_engines: EngineRegistry | None = None,
         clock: Clock,

@@ -13,7 +13,7 @@ from kamu_assets.coordinator.errors import (
     TransformNotDefinedError,
 )
 from kamu_assets.coordinator.ingest.ingestion import new_slice
-from kamu_assets.coordinator.ingest.writer import schema_of
+from kamu_assets.coordinator.ingest.slice_events import schema_of
 from kamu_assets.coordinator.moments import next_system_time
 from kamu_assets.coordinator.output_schema import fit_output
 from kamu_assets.coordinator.results import PullResult, Updated, UpToDate

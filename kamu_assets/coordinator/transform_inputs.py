@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kamu_assets.coordinator.errors import InvalidInputIntervalError
-from kamu_assets.coordinator.ingest.writer import schema_of
+from kamu_assets.coordinator.ingest.slice_events import schema_of
 from kamu_assets.coordinator.transform_plan import InputChain, InputPlan, check_same_inputs, plan_inputs
 from kamu_assets.database.database import Database
 from kamu_assets.datasets.chains import Chains

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from kamu_assets.coordinator.ingest.ingestion import new_slice
-from kamu_assets.coordinator.ingest.writer import NewData, plan_events
+from kamu_assets.coordinator.ingest.slice_events import NewData, plan_events
 from kamu_assets.coordinator.moments import next_system_time
 from kamu_assets.coordinator.service import PushData
 from kamu_assets.datasets.model import DatasetEntry

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from kamu_assets.coordinator.ingest.writer import schema_of
+from kamu_assets.coordinator.ingest.slice_events import schema_of
 from kamu_assets.coordinator.results import Updated, UpToDate
 from kamu_assets.coordinator.service import Coordinator
 from kamu_assets.odf.identity import DatasetAlias

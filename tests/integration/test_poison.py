@@ -47,12 +47,12 @@ class Watched:
         self.idle = 0
         self.peak = 0
 
-    def run(self, job: Callable[[Req], Res], request: Req, *, on_progress: Callable[[Any], None] | None = None) -> Res:
+    def run(self, job: Callable[[Req], Res], request: Req, **options: Any) -> Res:
         done = threading.Event()
         watch = threading.Thread(target=self._watch, args=(done,))
         watch.start()
         try:
-            return self._pool.run(job, request, on_progress=on_progress)
+            return self._pool.run(job, request, **options)
         finally:
             done.set()
             watch.join()

@@ -8,11 +8,10 @@ from typing import Any, TypeVar
 
 from kamu_assets.coordinator.ingest.limits import IngestLimits
 from kamu_assets.coordinator.ingest.poll import PollRules
-from kamu_assets.coordinator.ingest.running import JobRunner
 from kamu_assets.coordinator.service import Coordinator, CoordinatorConfig
-from kamu_assets.coordinator.verify.running import JobRunner as VerifyRunner
 from kamu_assets.egress.policy import EgressPolicy
 from kamu_assets.engines.engine import Engine
+from kamu_assets.engines.job_runner import JobRunner
 from kamu_assets.engines.registry import EngineRegistry
 from kamu_assets.engines.wire import Failure
 from kamu_assets.errors import KamuError
@@ -54,7 +53,7 @@ def a_coordinator(
     *,
     base: Path,
     pool: JobRunner | None = None,
-    verify_pool: VerifyRunner | None = None,
+    verify_pool: JobRunner | None = None,
     engines: Mapping[str, Engine] | None = None,
     variables: Mapping[str, str] | None = None,
     limits: IngestLimits | None = None,

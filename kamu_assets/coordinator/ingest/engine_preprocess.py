@@ -9,11 +9,11 @@ from typing import Final
 
 from kamu_assets.coordinator.ingest.errors import BadSqlError, SqlRuntimeError, UnknownEngineError
 from kamu_assets.coordinator.ingest.limits import IngestLimits
-from kamu_assets.coordinator.ingest.running import JobRunner
 from kamu_assets.coordinator.ingest.slice_request import RowsRequest, SliceInput
 from kamu_assets.coordinator.ingest.worker_jobs import write_rows
 from kamu_assets.engines import registry
 from kamu_assets.engines.engine import Engine, InternalError, InvalidQuery, RawQueryRequest, RawQuerySuccess
+from kamu_assets.engines.job_runner import JobRunner
 from kamu_assets.engines.worker_limits import NoSpaceError
 from kamu_assets.odf.engine import SqlQueryStep, TransformSql, normalize_transform
 from kamu_assets.odf.source import ReadStepParquet

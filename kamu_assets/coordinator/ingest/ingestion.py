@@ -8,15 +8,15 @@ import structlog
 
 from kamu_assets.coordinator.ingest.engine_preprocess import EnginePreprocess
 from kamu_assets.coordinator.ingest.limits import IngestLimits
-from kamu_assets.coordinator.ingest.running import JobRunner
 from kamu_assets.coordinator.ingest.sidecars.errors import SidecarUnusableError
 from kamu_assets.coordinator.ingest.sidecars.planning import HistoryPlan, HistoryPlanner
+from kamu_assets.coordinator.ingest.slice_events import NewData, plan_events, schema_of
 from kamu_assets.coordinator.ingest.slice_request import SliceInput, SliceRequest, SliceResult
 from kamu_assets.coordinator.ingest.worker_jobs import write_slice
-from kamu_assets.coordinator.ingest.writer import NewData, plan_events, schema_of
 from kamu_assets.datasets.chains import Chains
 from kamu_assets.datasets.commit import Committer
 from kamu_assets.datasets.model import CommitResult, DatasetEntry, NewSlice
+from kamu_assets.engines.job_runner import JobRunner
 from kamu_assets.engines.registry import EngineRegistry
 from kamu_assets.engines.slice_writer import Encodings, SliceStats
 from kamu_assets.engines.worker_limits import WorkerDiedError

@@ -12,7 +12,6 @@ from kamu_assets.coordinator.ingest.fetch.steps import fetch
 from kamu_assets.coordinator.ingest.ingestion import Ingestion, Work
 from kamu_assets.coordinator.ingest.limits import FetchLimits, PrepareLimits
 from kamu_assets.coordinator.ingest.prepare.steps import Prepared, PrepareRequest, check_prepare, prepare_file
-from kamu_assets.coordinator.ingest.running import JobRunner
 from kamu_assets.coordinator.ingest.slice_request import SliceInput
 from kamu_assets.coordinator.moments import next_system_time
 from kamu_assets.coordinator.results import NothingToPoll, PullResult, Updated, UpToDate
@@ -20,6 +19,7 @@ from kamu_assets.datasets.chains import Chains
 from kamu_assets.datasets.errors import HeadMovedError
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.egress.policy import EgressPolicy
+from kamu_assets.engines.job_runner import JobRunner
 from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.dataset import SetPollingSource
 from kamu_assets.odf.timestamp import Timestamp

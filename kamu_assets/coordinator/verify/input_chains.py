@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from kamu_assets.coordinator.ingest.writer import schema_of
+from kamu_assets.coordinator.ingest.slice_events import schema_of
 from kamu_assets.coordinator.verify.model import VerdictKind
 from kamu_assets.datasets.block_rows import DATA_KINDS, index_block
 from kamu_assets.datasets.intervals import ChainInterval, data_of

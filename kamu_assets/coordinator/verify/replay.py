@@ -16,11 +16,12 @@ from kamu_assets.coordinator.verify.findings import FaultFoundError, Findings, S
 from kamu_assets.coordinator.verify.model import Fault, Place, Remark, RemarkKind, VerdictKind
 from kamu_assets.coordinator.verify.replay_event import differences, event_of, hash_of
 from kamu_assets.coordinator.verify.replay_request import Replay, request_of
-from kamu_assets.coordinator.verify.running import JobRunner, StopSignal, VerificationCancelledError, patiently
+from kamu_assets.coordinator.verify.running import StopSignal, VerificationCancelledError, patiently
 from kamu_assets.coordinator.verify.same_rows import TwoSlices, same_rows
 from kamu_assets.coordinator.verify.volatile import volatile_functions
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.engines.engine import RowHasher, TransformSuccess
+from kamu_assets.engines.job_runner import JobRunner
 from kamu_assets.engines.registry import EngineRegistry
 from kamu_assets.engines.worker_limits import DiskRefusedError, JobCancelledError, NoSpaceError, PoolClosedError
 from kamu_assets.errors import KamuError

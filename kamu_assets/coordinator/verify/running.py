@@ -4,12 +4,11 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from kamu_assets.engines.worker_limits import PoolBusyError
 from kamu_assets.errors import UnavailableError
 
-Req = TypeVar("Req")
 Res = TypeVar("Res")
 
 
@@ -18,14 +17,6 @@ class VerificationCancelledError(UnavailableError):
 
     def __init__(self) -> None:
         super().__init__("the verification was cancelled")
-
-
-class JobRunner(Protocol):
-    """Runs a job in a child process: a worker pool."""
-
-    def run(self, job: Callable[[Req], Res], request: Req, *, cancel: threading.Event | None = None) -> Res:
-        """The result of `job(request)`."""
-        ...
 
 
 class StopSignal(threading.Event):

@@ -4,15 +4,16 @@ from collections.abc import Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
-from kamu_assets.coordinator.ingest.writer import schema_of
+from kamu_assets.coordinator.ingest.slice_events import schema_of
 from kamu_assets.coordinator.verify.chain_walk import WalkedBlock
 from kamu_assets.coordinator.verify.findings import Findings, Stage
 from kamu_assets.coordinator.verify.hashing import hashed
 from kamu_assets.coordinator.verify.linked_objects import LinkedObjects
 from kamu_assets.coordinator.verify.model import RESTORE, Fault, Place, Remark, RemarkKind, VerdictKind
-from kamu_assets.coordinator.verify.running import JobRunner, StopSignal, patiently
+from kamu_assets.coordinator.verify.running import StopSignal, patiently
 from kamu_assets.coordinator.verify.slice_reading import SliceAnswer, SliceQuestion, read_slice
 from kamu_assets.datasets.model import DatasetEntry
+from kamu_assets.engines.job_runner import JobRunner
 from kamu_assets.engines.worker_limits import AbortedError, MemoryLimitError, TimeLimitError, WorkerDiedError
 from kamu_assets.odf.dataset import AddData, Checkpoint, DataSlice, ExecuteTransform
 from kamu_assets.odf.identity import DatasetKind

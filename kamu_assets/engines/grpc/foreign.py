@@ -1,8 +1,6 @@
 """What another program says to have made, held against what is there."""
 
 import threading
-from collections.abc import Callable
-from typing import Protocol, TypeVar
 
 from kamu_assets.engines.engine import (
     EngineContractError,
@@ -12,18 +10,8 @@ from kamu_assets.engines.engine import (
     TransformSuccess,
 )
 from kamu_assets.engines.grpc.slice_stats import FoundSlice, SliceFile, read_foreign_slice
+from kamu_assets.engines.job_runner import JobRunner
 from kamu_assets.odf import engine_messages
-
-_Req = TypeVar("_Req")
-_Res = TypeVar("_Res")
-
-
-class JobRunner(Protocol):
-    """Runs a job elsewhere: a worker pool."""
-
-    def run(self, job: Callable[[_Req], _Res], request: _Req, *, cancel: threading.Event | None = None) -> _Res:
-        """The result of `job(request)`."""
-        ...
 
 
 def transformed(

@@ -7,9 +7,9 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from kamu_assets.coordinator.ingest.errors import IncompatibleSchemaError, NullInRequiredError
+from kamu_assets.coordinator.ingest.slice_events import NewData, plan_events, schema_of
 from kamu_assets.coordinator.ingest.slice_request import SliceInput, SliceRequest, SliceResult
 from kamu_assets.coordinator.ingest.worker_jobs import write_slice
-from kamu_assets.coordinator.ingest.writer import NewData, plan_events, schema_of
 from kamu_assets.errors import InvalidError
 from kamu_assets.odf.chain_rules import check_append
 from kamu_assets.odf.chain_state import ChainState

@@ -1,6 +1,6 @@
 """When a block is written, and what it says (ODF: AddData)."""
 
-from kamu_assets.coordinator.ingest.writer import NewData, plan_events, plan_watermark
+from kamu_assets.coordinator.ingest.slice_events import NewData, plan_events, plan_watermark
 from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.data import DataField, DataSchema, Int64Type, OffsetInterval
 from kamu_assets.odf.dataset import AddData, DataSlice, SetDataSchema
