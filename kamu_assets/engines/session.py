@@ -19,7 +19,7 @@ def session(
     """A session whose default catalog and schema are both called `catalog`; identifiers keep their case.
 
     The memory pool makes sorts and aggregations spill well before the process reaches `memory_bytes`; without `spill`
-    they fail there.
+    they fail there. With one of the `partitions`, the same files give the same rows in the same order.
     """
     config = (
         datafusion.SessionConfig()
@@ -33,6 +33,9 @@ def session(
     )
     if partitions is not None:
         config = config.with_target_partitions(partitions)
+    if partitions == 1:
+        # For a LIMIT, files are taken until they have enough rows: in the order in which their footers arrive.
+        config = config.set("datafusion.execution.meta_fetch_concurrency", "1")
     disks = datafusion.RuntimeEnvBuilder()
     runtime = disks.with_disk_manager_os() if spill else disks.with_disk_manager_disabled()
     return datafusion.SessionContext(config, runtime.with_fair_spill_pool(int(memory_bytes * _POOL_SHARE)))

@@ -121,3 +121,21 @@ def test_nan_in_a_slice_of_ours_is_found_by_what_is_true_of_it(tmp_path: Path) -
     context.register_view("t", listing(context, [str(tmp_path / "a")], schema=READINGS))
 
     assert context.sql("select * from t where reading > 100").count() == 1
+
+
+def test_one_partition_gives_the_same_rows_of_many_files_however_fast_they_open(tmp_path: Path) -> None:
+    many = []
+    for number in range(40):
+        path = tmp_path / f"{number * 7 % 40:02}"
+        rows = pa.table({"offset": range(number * 50, number * 50 + 50), "name": ["x" * (number % 7)] * 50})
+        pq.write_table(rows, path)
+        many.append(str(path))
+
+    def first_rows() -> tuple[int, ...]:
+        # The session in which tables are made is not the one in which queries run.
+        frame = listing(session("tables", memory_bytes=1 << 26), many, sorted_by="offset")
+        context = session("kamu", memory_bytes=1 << 30, partitions=1)
+        context.register_view("t", frame)
+        return tuple(context.sql('select "offset" from t').limit(500).to_arrow_table()["offset"].to_pylist())
+
+    assert len({first_rows() for _ in range(20)}) == 1
