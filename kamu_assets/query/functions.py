@@ -19,7 +19,8 @@ from kamu_assets.odf.multihash import Multihash
 from kamu_assets.odf.timestamp import NANOS_PER_SECOND, SECONDS_PER_DAY, Timestamp
 from kamu_assets.query.errors import AmbiguousPrimaryKeyError, InvalidCallError, NoPrimaryKeyError
 from kamu_assets.query.questions import TableSpec
-from kamu_assets.query.tables import KAMU, NamedDatasets
+from kamu_assets.query.sessions import KAMU
+from kamu_assets.query.tables import NamedDatasets
 
 _NANOS: Final = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 _OWN: Final = (f"{KAMU}.{KAMU}.", f"{KAMU}.")

@@ -8,70 +8,50 @@ from typing import Final
 import datafusion
 import pyarrow as pa
 
-from kamu_assets.engines.listing import ipc_schema
-from kamu_assets.engines.session import between, quoted, session
+from kamu_assets.engines.listing import ipc_schema, may_hide_nan
+from kamu_assets.engines.session import between, quoted
 from kamu_assets.engines.sql_guard import QueryFailedError, plain_text, plan_query, refuse_panic
 from kamu_assets.errors import InvalidError
 from kamu_assets.query.encode import encode_rows
 from kamu_assets.query.functions import register_functions
 from kamu_assets.query.newest_rows import newest_rows
 from kamu_assets.query.requests import AnswerShape, JobAnswer, QueryJob, TailJob
+from kamu_assets.query.sessions import KAMU, Sessions, new_session
 from kamu_assets.query.table_cache import arrow_schema, forget_tables, frame_of
-from kamu_assets.query.tables import KAMU, KamuCatalog, NamedDatasets
+from kamu_assets.query.tables import KamuCatalog, NamedDatasets
 from kamu_assets.query.text_views import without_views
 
 # Answers about the plan, not of it: no limit can be put on top of them.
 _ABOUT_PLANS: Final = frozenset({"Explain", "Analyze", "DescribeTable"})
-# Where the node keeps its files is nobody's business.
-_TELLING_FUNCTIONS: Final = ("input_file_name",)
 _OF_FILES: Final = re.compile("Parquet|Object|External|IO error|EOF")
 # Without this nothing is to be found in the plan.
 _READS_NEWEST: Final = re.compile(r"\bdesc\b", re.IGNORECASE)
+_NAMES_COLUMNS: Final = re.compile("columns", re.IGNORECASE)
+# Queries of the information schema for a table by the name that it has in the query.
+_SHOWS_ONE: Final = re.compile(
+    r"(?:\s|--[^\n]*\n|/\*.*?\*/)*show\s+(?:(?:extended|full)\s+)*(?:columns|create)\b", re.IGNORECASE | re.DOTALL
+)
 _LOCATION: Final = re.compile(r"[^\s\[\],'\"]*/(f1620[0-9a-f]{64})")
 
 
-def _new_session(memory_bytes: int, partitions: int | None = None) -> datafusion.SessionContext:
-    context = session(KAMU, memory_bytes=memory_bytes, partitions=partitions, own_catalog=True)
-    for name in _TELLING_FUNCTIONS:
-        context.deregister_udf(name)
-    return context
-
-
-class _Sessions:
-    """A session for one query after another: what was read of footers serves the next one, too.
-
-    It is put back only after a query that ended well: what fails may go on running in it for a while.
-    """
-
-    def __init__(self) -> None:
-        self._free: dict[tuple[int, int | None], datafusion.SessionContext] = {}
-
-    def take(self, job: QueryJob) -> datafusion.SessionContext:
-        free = self._free.pop((job.memory_bytes, job.partitions), None)
-        return free if free is not None else _new_session(job.memory_bytes, job.partitions)
-
-    def put_back(self, context: datafusion.SessionContext, job: QueryJob) -> None:
-        self._free[job.memory_bytes, job.partitions] = context
-
-
-_SESSIONS: Final = _Sessions()
+_SESSIONS: Final = Sessions()
 
 
 def answer_query(job: QueryJob) -> JobAnswer:
     """Plan and run a query, in the session of the one before if that ended well."""
-    context = _SESSIONS.take(job)
+    context = _SESSIONS.take(job.memory_bytes, job.partitions)
     # How rows are gathered shows in sums of floating-point numbers, and packs come and go.
     datasets = NamedDatasets(context, from_packs=job.partitions != 1)
     rows = job.shape.skip + job.shape.limit
     answer = _answer(_planned(context, datasets, job.sql, at_most=rows), job.shape)
     if not datasets.has_settings:
-        _SESSIONS.put_back(context, job)
+        _SESSIONS.put_back(context, job.memory_bytes, job.partitions)
     return answer
 
 
 def planned(sql: str, memory_bytes: int) -> datafusion.DataFrame:
     """Plan a query, in a session of its own."""
-    context = _new_session(memory_bytes)
+    context = new_session(memory_bytes)
     return _planned(context, NamedDatasets(context), sql)
 
 
@@ -90,7 +70,8 @@ def _planned(
             raise datasets.failure from None
         raise
     datasets.planning = False
-    datasets.wants_columns = "columns" in sql.lower()
+    datasets.wants_columns = _NAMES_COLUMNS.search(sql) is not None
+    datasets.knows_used_names = _SHOWS_ONE.match(sql) is not None
     return frame
 
 
@@ -108,12 +89,16 @@ def _keeps_newest(frame: datafusion.DataFrame, datasets: NamedDatasets, at_most:
 
 def answer_tail(job: TailJob) -> JobAnswer:
     """Read the newest rows of a dataset, oldest of them first."""
-    context = session(KAMU, memory_bytes=job.memory_bytes, own_catalog=True)
+    context, schema = _SESSIONS.take(job.memory_bytes), arrow_schema(job.table)
     frame = frame_of(context, job.table)
-    if len(arrow_schema(job.table)) > 0:
+    if len(schema) > 0:
         column = job.table.offset_column
         frame = frame.filter(between(column, job.first, job.last)).sort(datafusion.col(quoted(column)).sort())
-    return _answer(frame, job.shape)
+    answer = _answer(frame, job.shape)
+    # Such files leave a setting behind.
+    if not may_hide_nan(job.table.locations, schema=schema):
+        _SESSIONS.put_back(context, job.memory_bytes)
+    return answer
 
 
 @contextmanager

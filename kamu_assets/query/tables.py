@@ -3,7 +3,7 @@
 import threading
 import weakref
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import datafusion
 import pyarrow as pa
@@ -13,10 +13,9 @@ from kamu_assets.datasets.point import Point
 from kamu_assets.engines.listing import trust_no_bounds
 from kamu_assets.engines.worker_process import ask
 from kamu_assets.query.questions import DescribeTable, FindTable, ListTables, TableFound
+from kamu_assets.query.sessions import KAMU
 from kamu_assets.query.table_cache import TABLES, FoundTable, arrow_schema, empty_table
 from kamu_assets.query.text_views import with_views
-
-KAMU: Final = "kamu"
 
 T = TypeVar("T")
 
@@ -34,6 +33,8 @@ class NamedDatasets(SchemaProvider):
         # After planning only the information schema looks at tables, at all of them.
         self.planning = True
         self.wants_columns = False
+        # It knows datasets by one name only, queries by several: those that were used are then the ones there are.
+        self.knows_used_names = False
         # Whether the session is no longer one for any query.
         self.has_settings = False
         self.failure: BaseException | None = None
@@ -41,11 +42,14 @@ class NamedDatasets(SchemaProvider):
     @property
     def table_names(self) -> Any:
         """For `show tables` and the information schema. The base class has a method, the engine reads a list."""
+        if self.knows_used_names:
+            return [name for name, _ in self._described]
         return list(_aside(lambda: ask(ListTables())))
 
     @property
     def owner_name(self) -> Any:
-        return None
+        """There is none, which the engine takes from there being no such attribute."""
+        raise AttributeError
 
     def table(self, name: str) -> Table | None:
         """Called on the planning thread for each name that a query uses."""
