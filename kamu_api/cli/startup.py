@@ -21,7 +21,8 @@ from kamu_api.cli.supervisor import ProcessFailedError, Supervisor
 from kamu_assets.errors import InvalidError, UnavailableError
 from kamu_assets.settings import Settings, secret_values
 
-READY_PATIENCE = 120.0
+# Nothing is gained by giving up on a machine that is merely busy: what cannot start ends, and that is told at once.
+READY_PATIENCE = 600.0
 
 
 class PortTakenError(UnavailableError):
@@ -133,6 +134,8 @@ def _answered(urls: list[str], supervisor: Supervisor) -> bool:
         if supervisor.is_stopping:
             return False
         urls = [url for url in urls if not _answers(url)]
+        if not urls:
+            supervisor.hurry()
         time.sleep(0.05)
     return True
 

@@ -73,6 +73,11 @@ class Supervisor:
         if self._preparation is not None:
             self._preparation.start()
 
+    def hurry(self) -> None:
+        """Now everything waits for the preparation."""
+        if self._preparation is not None:
+            self._preparation.hurry()
+
     def start(self) -> None:
         """Start every process that has not been started, once `is_prepared`."""
         # It is over; in months its number may be another process's.

@@ -25,7 +25,7 @@ from tests.support.ports import free_ports
 from tests.support.process_tree import all_processes, arguments_of, descendants
 
 SUPERVISOR = "supervisor"
-START_SECONDS = 150.0
+START_SECONDS = 450.0
 STOP_SECONDS = 40.0
 _PORTS = (("http", "port"), ("dagster", "webserver_port"), ("dagster", "catalog_port"), ("dagster", "flows_port"))
 _PR_SET_PDEATHSIG = 1

@@ -100,6 +100,18 @@ def test_a_preparation_stands_back(tmp_path: Path) -> None:
             wait_until(lambda: "nice 7\n" in told(tmp_path))
 
 
+@pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="this kernel has no groups by session")
+def test_a_preparation_stands_back_until_everything_waits_for_it(tmp_path: Path) -> None:
+    program = "import time\nwhile True: print(open('/proc/self/autogroup').read(), flush=True); time.sleep(0.05)"
+    with supervised(tmp_path, preparation(program, niceness=7)) as supervisor:
+        supervisor.start_first()
+        wait_until(lambda: "nice 7\n" in told(tmp_path))
+
+        supervisor.hurry()
+
+        wait_until(lambda: "nice 0\n" in told(tmp_path))
+
+
 def test_processes_come_and_go_while_the_others_go_on(tmp_path: Path) -> None:
     wanted = [FIRST, SECOND]
     before = set(children())
