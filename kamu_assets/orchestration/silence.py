@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from kamu_assets.odf.timestamp import Timestamp
 
 SILENT_SECONDS = 60.0
-# Looks that are further apart say nothing: the database may have been away, or this process may have been stopped.
+# All that the time between two looks counts for: the database may have been away, or this process may have been stopped.
+# Not nothing: a worker that was stopped in a transaction may be what keeps us from looking.
 LONGEST_BETWEEN = 15.0
 
 
@@ -17,16 +18,19 @@ class Silence:
         self.seconds = seconds
         self._monotonic = monotonic
         self._looked = float("-inf")
-        # The last heartbeat of each worker, and since when it is the last.
+        # The last heartbeat of each worker, and for how long it has been the last.
         self._last: Mapping[str, tuple[Timestamp, float]] = {}
 
     def heard(self, heartbeats: Mapping[str, Timestamp]) -> Sequence[str]:
         """Those of the workers that have been silent for too long; to be called every few seconds."""
         now = self._monotonic()
-        before = self._last if now - self._looked <= LONGEST_BETWEEN else {}
+        passed = min(now - self._looked, LONGEST_BETWEEN)
         self._looked = now
         self._last = {
-            worker: before[worker] if worker in before and before[worker][0] == heartbeat else (heartbeat, now)
-            for worker, heartbeat in heartbeats.items()
+            worker: (heartbeat, self._silence(worker, heartbeat, passed)) for worker, heartbeat in heartbeats.items()
         }
-        return [worker for worker, (_, since) in self._last.items() if now - since >= self.seconds]
+        return [worker for worker, (_, silence) in self._last.items() if silence >= self.seconds]
+
+    def _silence(self, worker: str, heartbeat: Timestamp, passed: float) -> float:
+        before, silence = self._last.get(worker, (None, 0.0))
+        return silence + passed if before == heartbeat else 0.0

@@ -37,13 +37,20 @@ def test_a_sign_of_life_begins_the_time_anew() -> None:
     assert looks.after(5, worker=SECOND) == ["worker"]
 
 
-def test_nobody_is_blamed_for_the_time_in_which_nobody_could_look() -> None:
-    looks = Looks(seconds=20)
+def test_the_time_in_which_nobody_could_look_hardly_counts() -> None:
+    looks = Looks(seconds=LONGEST_BETWEEN + 10)
     looks.after(0, worker=FIRST)
 
-    assert looks.after(LONGEST_BETWEEN + 10, worker=FIRST) == []
-    assert looks.after(10, worker=FIRST) == []
-    assert looks.after(10, worker=FIRST) == ["worker"]
+    assert looks.after(3600, worker=FIRST) == []
+    assert looks.after(9, worker=FIRST) == []
+    assert looks.after(1, worker=FIRST) == ["worker"]
+
+
+def test_who_keeps_others_from_looking_is_found_in_the_end() -> None:
+    looks = Looks(seconds=4 * LONGEST_BETWEEN)
+    looks.after(0, worker=FIRST)
+
+    assert [looks.after(31, worker=FIRST) for _ in range(4)] == [[], [], [], ["worker"]]
 
 
 def test_who_has_left_is_forgotten() -> None:
