@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from kamu_assets.odf.timestamp import Timestamp
 
 SILENT_SECONDS = 60.0
-# All that the time between two looks counts for: the database may have been away, or this process may have been stopped.
-# Not nothing: a worker that was stopped in a transaction may be what keeps us from looking.
+# All that the time between two looks counts for: the database may have been away, or this process stopped. Not nothing:
+# a worker that was stopped in a transaction may be what keeps us from looking.
 LONGEST_BETWEEN = 15.0
 
 
