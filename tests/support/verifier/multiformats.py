@@ -6,16 +6,6 @@ SHA3_256 = 0x16
 ARROW0_SHA3_256 = 0x300016
 
 
-def unsigned_varint(data: bytes) -> tuple[int, bytes]:
-    value = 0
-    for index, byte in enumerate(data):
-        value |= (byte & 0x7F) << (7 * index)
-        if byte < 0x80:
-            return value, data[index + 1 :]
-    msg = "varint without an end"
-    raise ValueError(msg)
-
-
 def to_varint(value: int) -> bytes:
     out = bytearray()
     while value >= 0x80:
