@@ -30,7 +30,7 @@ from tests.conformance.difference import expect
 from tests.support.coordination import InThisProcess
 from tests.support.engine_wire import Proxy, WireCall, WireCase, proxy, wire_cases, write_inputs
 from tests.support.idle_derivative import calls_without_news
-from tests.support.replay_derivatives import InlineEngine
+from tests.support.inline_engine import InlineEngine
 
 RECORDED = "engine-contract.json"
 _SECONDS = 60.0

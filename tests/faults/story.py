@@ -21,7 +21,7 @@ from tests.faults.aftermath import violation_in
 from tests.faults.deaths import OnStep, acknowledge, acknowledged
 from tests.support.coordination import a_coordinator
 from tests.support.heart import ADMIN, Heart, an_entry, open_heart
-from tests.support.replay_derivatives import InlineEngine
+from tests.support.inline_engine import InlineEngine
 
 PLAIN = an_entry().id
 VICTIM = an_entry("victim").id

@@ -17,7 +17,7 @@ from tests.faults.story import ids, prepare, records, ref
 from tests.support.builders import START
 from tests.support.coordination import a_coordinator
 from tests.support.heart import ADMIN, Heart, open_heart
-from tests.support.replay_derivatives import InlineEngine
+from tests.support.inline_engine import InlineEngine
 
 CORRECTED = -30.0
 WRONG = -86_400.0

@@ -23,7 +23,7 @@ from tests.faults.story import FILES, ROWS, ids, inbox, latest, prepare, records
 from tests.faults.test_crash_prefixes import memory_folder
 from tests.support.coordination import a_coordinator
 from tests.support.heart import ADMIN, Heart, open_heart
-from tests.support.replay_derivatives import InlineEngine
+from tests.support.inline_engine import InlineEngine
 
 Record = Callable[[str, object], None]
 SHORT = settings(

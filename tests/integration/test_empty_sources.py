@@ -10,8 +10,8 @@ from kamu_assets.coordinator.service import Coordinator
 from kamu_assets.odf.identity import DatasetAlias
 from tests.support.coordination import a_coordinator
 from tests.support.heart import ADMIN, Heart
+from tests.support.inline_engine import InlineEngine
 from tests.support.manifests import derivative, polled_root, reading
-from tests.support.replay_derivatives import InlineEngine
 
 DERIVATIVE = derivative("copies", "select event_time, symbol, price from quotes", "kamu/quotes")
 QUOTES, COPIES = DatasetAlias.parse("kamu/quotes"), DatasetAlias.parse("kamu/copies")

@@ -43,7 +43,7 @@ from tests.support.builders import START, a_dataset_id
 from tests.support.coordination import InThisProcess, a_coordinator
 from tests.support.heart import ADMIN, Heart
 from tests.support.idle_derivative import reading
-from tests.support.replay_derivatives import InlineEngine
+from tests.support.inline_engine import InlineEngine
 from tests.support.scripted_engine import Call, ScriptedEngine
 
 QUERY = 'select event_time, "offset" as place from a'

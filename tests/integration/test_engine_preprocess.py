@@ -21,8 +21,8 @@ from kamu_assets.odf.source import MergeStrategyAppend, ReadStep, ReadStepCsv, R
 from tests.support.builders import START
 from tests.support.coordination import InThisProcess, a_coordinator
 from tests.support.heart import ADMIN, Heart, an_entry
+from tests.support.inline_engine import InlineEngine
 from tests.support.pushed import PushedRoot, columns
-from tests.support.replay_derivatives import InlineEngine
 
 TYPES: DataSchema = columns(event_time=TimestampType(), city=StringType(), n=Int64Type())
 DOUBLED = "SELECT event_time, city, n * 2 AS n FROM input WHERE n > 1"

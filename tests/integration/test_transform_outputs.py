@@ -11,7 +11,7 @@ from kamu_assets.odf.dataset import DatasetKind
 from tests.support.coordination import a_coordinator
 from tests.support.heart import ADMIN, Heart
 from tests.support.idle_derivative import reading
-from tests.support.replay_derivatives import InlineEngine
+from tests.support.inline_engine import InlineEngine
 
 
 def computed(heart: Heart, home: Path, query: str) -> DatasetEntry:

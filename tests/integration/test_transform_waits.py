@@ -9,7 +9,7 @@ from kamu_assets.odf.engine import SqlQueryStep, TransformInput, TransformSql
 from tests.support.builders import a_schema
 from tests.support.coordination import a_coordinator
 from tests.support.heart import ADMIN, Heart
-from tests.support.replay_derivatives import InlineEngine
+from tests.support.inline_engine import InlineEngine
 
 
 def test_it_names_every_input_without_schema_until_they_have_one(heart: Heart, tmp_path: Path) -> None:

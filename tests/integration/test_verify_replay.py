@@ -19,7 +19,7 @@ from kamu_assets.engines.incremental.engine import run_incremental
 from kamu_assets.engines.pooled import PooledEngine
 from kamu_assets.engines.worker_limits import WorkerLimits
 from kamu_assets.engines.workers import WorkerPool
-from tests.support.replay_derivatives import InlineEngine
+from tests.support.inline_engine import InlineEngine
 from tests.support.verdicts import HashingEngine
 from tests.support.verified import VerifiedStory, a_story, flip, flip_harmlessly, reading
 

@@ -7,7 +7,7 @@ from kamu_assets.odf.dataset import DatasetKind, SetTransform
 from kamu_assets.odf.engine import SqlQueryStep, TransformInput, TransformSql
 from tests.support.coordination import a_coordinator
 from tests.support.heart import ADMIN, open_heart
-from tests.support.replay_derivatives import InlineEngine
+from tests.support.inline_engine import InlineEngine
 
 
 class CountingEngine(InlineEngine):

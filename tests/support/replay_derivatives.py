@@ -20,11 +20,6 @@ from kamu_assets.datasets.creation import random_dataset_id
 from kamu_assets.datasets.errors import NameCollisionError
 from kamu_assets.datasets.model import CommitResult, DatasetEntry, NewObject, NewSlice
 from kamu_assets.datasets.service import Datasets
-from kamu_assets.engines.datafusion import run_transform
-from kamu_assets.engines.engine import RawQueryRequest, RawQueryResponse, TransformRequest, TransformResponse
-from kamu_assets.engines.job import RawQueryJob, TransformJob
-from kamu_assets.engines.raw_query import run_raw_query
-from kamu_assets.engines.slice_writer import Encodings
 from kamu_assets.errors import KamuError
 from kamu_assets.governance.access import Access
 from kamu_assets.odf.dataset import AddData, ExecuteTransform, MetadataEvent
@@ -35,6 +30,7 @@ from kamu_assets.odf.serde.yaml import event_from_json, event_to_json, parse_sna
 from kamu_assets.odf.timestamp import Timestamp
 from tests.support.coordination import a_coordinator
 from tests.support.heart import ADMIN, Heart, open_heart
+from tests.support.inline_engine import InlineEngine
 from tests.support.moved_heads import move_head, take_files
 from tests.support.recorded_derivative import Recording
 
@@ -42,7 +38,6 @@ from tests.support.recorded_derivative import Recording
 _UNION = re.compile(r"\bunion\b", re.IGNORECASE)
 _FIXED_ORDER = re.compile(r"\blimit\b", re.IGNORECASE)
 _IGNORED = {"physicalHash", "size", "newCheckpoint"}
-_MEMORY = 256 << 20
 _KINDS = {
     "UnknownEngineError": "UnsupportedEngine",
     "TransformNotDefinedError": "TransformNotDefined",
@@ -60,16 +55,6 @@ _KINDS = {
 }
 # kamu crashed or got no answer from its engine: any ordinary error is right.
 _ANY_ERROR = {"Crash", "EngineNoAnswer", "Internal", "Other"}
-
-
-class InlineEngine:
-    """The DataFusion engine in this process."""
-
-    def transform(self, request: TransformRequest, **_: object) -> TransformResponse:
-        return run_transform(TransformJob(request, encodings=Encodings.KAMU, memory_bytes=_MEMORY))
-
-    def raw_query(self, request: RawQueryRequest, **_: object) -> RawQueryResponse:
-        return run_raw_query(RawQueryJob(request, memory_bytes=_MEMORY))
 
 
 class RecordedCommitter(Committer):

@@ -27,7 +27,7 @@ from kamu_assets.odf.identity import DatasetAlias
 from kamu_assets.storage.layout import dataset_folder
 from tests.support.coordination import a_coordinator
 from tests.support.heart import ADMIN, Heart, open_heart
-from tests.support.replay_derivatives import InlineEngine
+from tests.support.inline_engine import InlineEngine
 
 _MEMORY = 256 << 20
 BASE = "derivative-tampering-base"

@@ -31,7 +31,7 @@ from kamu_assets.storage.layout import dataset_folder
 from tests.support import manifests
 from tests.support.coordination import a_coordinator
 from tests.support.heart import ADMIN, Heart, open_heart
-from tests.support.replay_derivatives import InlineEngine
+from tests.support.inline_engine import InlineEngine
 
 READ = manifests.reading("event_time TIMESTAMP", "city STRING", "degrees DOUBLE")
 
