@@ -12,6 +12,7 @@ from kamu_gateway.edge import errors
 from kamu_gateway.edge.bodies import Intake
 from kamu_gateway.edge.cors import CrossOrigin
 from kamu_gateway.edge.failures import Failures
+from kamu_gateway.edge.outgoing import Outgoing
 from kamu_gateway.edge.request_log import RequestLog
 from kamu_gateway.edge.threads import Lanes
 from kamu_gateway.rest import ingest, metadata, metrics, openapi, query, system, tail, verify
@@ -43,6 +44,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     limits = settings.ingest
     with workplace(settings.uploads_path, "push") as folder:
         app.state.lanes = Lanes()
+        app.state.outgoing = Outgoing()
         app.state.intake = Intake(
             folder=folder,
             max_body=limits.max_body,

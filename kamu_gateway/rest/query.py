@@ -15,6 +15,7 @@ from kamu_gateway.edge.errors import TextAnswerError
 from kamu_gateway.edge.form_errors import reason
 from kamu_gateway.edge.json_body import read_json
 from kamu_gateway.edge.node import CurrentNode
+from kamu_gateway.edge.outgoing import SentAnswer
 from kamu_gateway.edge.threads import query_while_connected
 from kamu_gateway.rest.answers import answer_of, run
 from kamu_gateway.rest.documents import REFUSED, QueryAnswer
@@ -90,4 +91,4 @@ async def _answer(request: Request, form: QueryForm, caller: Caller, node: Node)
         is_signed = Include.PROOF in asked.include
         return answer_of(asked, run(node, caller, asked, is_repeatable=is_signed, cancel=left), node.key)
 
-    return Response(await query_while_connected(request, answer), media_type="application/json")
+    return SentAnswer(request, await query_while_connected(request, answer))

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 from kamu_assets.query.model import DataFormat
 from kamu_gateway.edge.datasets import DATASET, Admitted, DatasetRoute
 from kamu_gateway.edge.node import CurrentNode
+from kamu_gateway.edge.outgoing import SentAnswer
 from kamu_gateway.edge.threads import query_while_connected
 from kamu_gateway.rest.answers import output_of
 from kamu_gateway.rest.documents import REFUSED, Rows
@@ -39,4 +40,4 @@ async def tail(
         found = node.query.tail(caller, dataset, skip=skip, limit=limit, data_format=data_format, cancel=left)
         return output_of(found, schema_format)
 
-    return Response(await query_while_connected(request, answer), media_type="application/json")
+    return SentAnswer(request, await query_while_connected(request, answer))
