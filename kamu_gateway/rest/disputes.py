@@ -65,8 +65,8 @@ def check_answer(node: Node, caller: Caller, form: VerifyForm, left: threading.E
     if actual != form.commitment.output_hash:
         raise DisputeError(
             "VerificationFailed::OutputMismatch",
-            "Asked again, the question has another answer: the one committed to was falsified,"
-            " or the query does not give the same each time",
+            "Query was reproduced but resulted in output hash different from expected. This means that the output was"
+            " either falsified, or the query reproducibility was not guaranteed by the system.",
             expected_hash=str(form.commitment.output_hash),
             actual_hash=str(actual),
         )

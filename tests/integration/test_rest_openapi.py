@@ -13,6 +13,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from kamu_gateway.rest import documents, ingest, metadata, query, system, tail, verify
+from tests.support.openapi_compare import Descriptions
 from tests.support.served_node import ServedNode, serving
 
 _MANIFEST = """
@@ -32,6 +33,17 @@ content:
 """
 # What kamu does not describe or have.
 _BEYOND = {("/system/health", "get"), ("/verify", "get")}
+
+# The data themselves, whatever they are.
+_INGEST = "/{account_name}/{dataset_name}/ingest"
+# Where the description of kamu is not what kamu was recorded to say.
+_LIST = "subQueries[].subQueries: ['array'] instead of ['object']"
+_TAKEN_OTHERWISE = (f"/verify.{_LIST}",)
+_ANSWERED_OTHERWISE = (
+    f"get /query.{_LIST}",
+    f"post /query.{_LIST}",
+    "get /{account_name}/{dataset_name}/metadata.output.refs[]: ['object'] instead of ['string']",
+)
 
 Json = Any
 
@@ -94,6 +106,40 @@ def test_clients_made_from_kamus_description_find_what_they_know(document: Json,
         assert told["security"] == theirs["security"] or place[0] == "/datasets/{id}"
         assert parameters(told) >= parameters(theirs)
         assert ("requestBody" in told) == ("requestBody" in theirs)
+
+
+def test_what_clients_of_kamu_send_is_taken(document: Json, upstream: Json) -> None:
+    known, compared = operations(upstream), Descriptions(document, upstream)
+    found: list[str] = []
+    for place, told in operations(document).items():
+        if place in _BEYOND:
+            continue
+        ours, theirs = by_place(told), by_place(known[place])
+        for name, parameter in theirs.items():
+            found += compared.requests(f"{place[0]} {name[1]}", ours[name]["schema"], parameter["schema"])
+        needed = {name for name, parameter in ours.items() if parameter["required"]}
+        assert needed <= {name for name, parameter in theirs.items() if parameter["required"]}
+        if "requestBody" in told and place[0] != _INGEST:
+            bodies = [one["requestBody"]["content"]["application/json"]["schema"] for one in (told, known[place])]
+            found += compared.requests(place[0], *bodies)
+
+    assert sorted(found) == sorted(_TAKEN_OTHERWISE)
+
+
+def test_what_is_answered_is_read_by_clients_of_kamu(document: Json, upstream: Json) -> None:
+    known, compared = operations(upstream), Descriptions(document, upstream)
+    found: list[str] = []
+    for place, told in operations(document).items():
+        if place in _BEYOND or place[0] == _INGEST:
+            continue
+        answers = [one["responses"]["200"]["content"]["application/json"]["schema"] for one in (told, known[place])]
+        found += compared.responses(f"{place[1]} {place[0]}", *answers)
+
+    assert sorted(found) == sorted(_ANSWERED_OTHERWISE)
+
+
+def by_place(operation: Json) -> dict[tuple[str, str], Json]:
+    return {(each["in"], each["name"]): each for each in operation.get("parameters", [])}
 
 
 def parameters(operation: Json) -> set[tuple[str, str]]:
