@@ -9,6 +9,7 @@ from kamu_assets.defs.catalog import catalog_definitions
 from kamu_assets.defs.jobs import Examiner, flow_definitions
 from kamu_assets.defs.resources import Updater, Verifier, updater_resource
 from kamu_assets.orchestration.catalog_state import CatalogRow
+from kamu_assets.orchestration.scoped import CACHED_JOBS
 
 
 class NodeDefinitions:
@@ -18,7 +19,7 @@ class NodeDefinitions:
         self._updater = updater_resource(updater)
         self._verifier = ResourceDefinition.hardcoded_resource(verifier)
         self._examiner = ResourceDefinition.hardcoded_resource(examiner)
-        self._cache = AssetCache(capacity=1000)
+        self._cache = AssetCache(capacity=CACHED_JOBS)
 
     def datasets(self, rows: Sequence[CatalogRow]) -> Definitions:
         """One executable asset per row."""
@@ -32,9 +33,13 @@ class NodeDefinitions:
 class ListedDefinitions:
     """The same for processes that create runs and execute none."""
 
+    def __init__(self) -> None:
+        # A code server keeps all of its datasets; here those of years would gather.
+        self._cache = AssetCache(capacity=CACHED_JOBS)
+
     def datasets(self, rows: Sequence[CatalogRow]) -> Definitions:
         """One asset per row."""
-        return catalog_definitions(tuple(rows))
+        return catalog_definitions(tuple(rows), cache=self._cache)
 
     def job(self, name: str) -> JobDefinition:
         """A job of the flows location."""

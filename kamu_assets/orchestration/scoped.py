@@ -13,7 +13,8 @@ from dagster._core.snap import ExecutionPlanSnapshot, JobSnap, snapshot_from_exe
 from kamu_assets.orchestration.catalog_state import CatalogRow
 from kamu_assets.orchestration.names import ASSET_JOB, CHECK_VERIFY, asset_key
 
-CACHED_JOBS = 256
+# Datasets that are often updated; making the job of another one takes some ten milliseconds.
+CACHED_JOBS = 100
 
 
 class DefinitionsBuilder(Protocol):
