@@ -1,7 +1,7 @@
 """How the API learns the metrics of the node's other processes: each answers at a socket in the node's folder.
 
-A process that ends takes its numbers with it, which Prometheus knows as a reset; its place goes to the next of its
-kind, so that neither files nor values of labels grow in number.
+The place of a process that ends goes to the next of its kind, and what it has counted with it, so that neither files
+nor values of labels grow in number.
 """
 
 import fcntl
@@ -16,6 +16,7 @@ from pathlib import Path
 import structlog
 
 from kamu_assets.monitoring.families import Family, decode, encode, own_families
+from kamu_assets.monitoring.legacy import Legacy
 from kamu_assets.monitoring.metric import LEDGER
 
 log = structlog.get_logger(__name__)
@@ -32,14 +33,14 @@ def offered(directory: Path, process: str, families: Callable[[], Sequence[Famil
     directory.mkdir(parents=True, exist_ok=True)
     with _opened(directory) as folder:
         listener, path = _take_place(directory, folder, process)
-        threading.Thread(target=_answer, args=(listener, families), name="metrics", daemon=True).start()
+        legacy = Legacy(path.with_suffix(".left"))
+        told = (listener, lambda: legacy.with_own(families()))
+        threading.Thread(target=_answer, args=told, name="metrics", daemon=True).start()
         try:
             yield
         finally:
-            path.unlink(missing_ok=True)
-            # Wakes the thread, too.
-            listener.shutdown(socket.SHUT_RDWR)
-            listener.close()
+            with _closing(listener, path):
+                legacy.leave(families())
 
 
 def collected(directory: Path, *, only: str = "*") -> Mapping[str, Sequence[Family] | None]:
@@ -48,6 +49,17 @@ def collected(directory: Path, *, only: str = "*") -> Mapping[str, Sequence[Fami
         return {}
     with _opened(directory) as folder:
         return {path.stem: _ask(folder, path.name) for path in sorted(directory.glob(f"{only}{_SUFFIX}"))}
+
+
+@contextmanager
+def _closing(listener: socket.socket, path: Path) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        # Wakes the thread, too.
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
 
 
 def _take_place(directory: Path, folder: int, process: str) -> tuple[socket.socket, Path]:
