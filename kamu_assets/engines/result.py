@@ -1,6 +1,8 @@
 """The rows of a transform, numbered and written as its data slice, or only hashed."""
 
+import time
 from collections.abc import Iterable, Iterator
+from typing import Final
 
 import pyarrow as pa
 
@@ -12,6 +14,8 @@ from kamu_assets.engines.slice_writer import write_slice
 from kamu_assets.engines.storable import as_schema, has_structs, storable_schema
 from kamu_assets.engines.worker_process import report
 from kamu_assets.odf.data_hash import LogicalHasher
+
+_TOLD_SECONDS: Final = 0.1
 
 
 def take_rows(job: TransformJob, columns: OutputColumns, batches: Iterable[pa.RecordBatch]) -> TransformSuccess:
@@ -47,9 +51,11 @@ def _hash(job: TransformJob, columns: OutputColumns, rows: Iterator[pa.RecordBat
 
 
 def _numbered(job: TransformJob, columns: OutputColumns, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Rows of the slice; whoever waits hears how many there are so far."""
-    request, count = job.request, 0
+    """Rows of the slice; whoever waits hears now and then how many there are so far."""
+    request, count, told = job.request, 0, time.monotonic()
     for batch in batches:
         yield columns.slice_rows(batch, offset=request.next_offset + count, system_time=request.system_time)
         count += batch.num_rows
-        report(count)
+        if time.monotonic() - told >= _TOLD_SECONDS:
+            report(count)
+            told = time.monotonic()

@@ -85,6 +85,19 @@ def who(folder: Path) -> str:
     return "".join(name for name, before in zip(names, [None, *names], strict=False) if name != before)
 
 
+@pytest.mark.parametrize(("every", "told"), [(0.0, True), (3600.0, False)])
+def test_rows_are_told_now_and_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, every: float, told: bool
+) -> None:
+    heard: list[int] = []
+    monkeypatch.setattr("kamu_assets.engines.result._TOLD_SECONDS", every)
+    monkeypatch.setattr("kamu_assets.engines.result.report", heard.append)
+
+    transformed(tmp_path, "select event_time, who from x", an_input("x", [a_slice(tmp_path, "a", start=0, rows=10)]))
+
+    assert heard[-1:] == ([10] if told else [])
+
+
 @pytest.mark.parametrize("tail", ["", " order by who desc"])
 def test_branches_of_a_union_come_in_the_written_order(tmp_path: Path, tail: str) -> None:
     big, small = a_slice(tmp_path, "b", start=0, rows=60_000), a_slice(tmp_path, "a", start=0, rows=10)
