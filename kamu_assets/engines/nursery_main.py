@@ -5,6 +5,7 @@ its parent closes the control socket, and its workers end with it.
 """
 
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -23,6 +24,8 @@ def main() -> None:
     sys.path[:] = setup["path"]
     for module in setup["preload"]:
         importlib.import_module(module)
+    # Looking for garbage among what is here already would only copy its memory in every worker.
+    gc.freeze()
     try:
         control.send(_PID.pack(len(os.listdir("/proc/self/task"))))  # noqa: PTH208 - procfs, only the count matters
     except BrokenPipeError:

@@ -4,6 +4,8 @@ from typing import Final
 
 WORKER_MODULES: Final = (
     "datafusion",
+    # Loaded by pyarrow when it meets its first bare number.
+    "dateutil.relativedelta",
     "pyarrow.parquet",
     "pyarrow.compute",
     "kamu_assets.engines.datafusion",
