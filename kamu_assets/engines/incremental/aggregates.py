@@ -27,6 +27,7 @@ _IGNORE, _RESPECT = " IGNORE NULLS", " RESPECT NULLS"
 _MAX_DIGITS: Final = 38
 # Exact, whatever is moved by its scale; the context of a thread rounds to 28 digits.
 _EXACT: Final = Context(prec=2 * _MAX_DIGITS)
+_ONE: Final = datafusion.lit(pa.scalar(1, pa.int64()))
 _FOLDS: Final[Mapping[str, Callable[[datafusion.Expr], datafusion.Expr]]] = {
     "sum({})": functions.sum,
     "min({})": functions.min,
@@ -55,7 +56,7 @@ class Partial:
 
     def regrouped(self, column: datafusion.Expr) -> datafusion.Expr:
         """The same of what rows add; counting them is cheaper than adding up ones."""
-        return functions.count(datafusion.lit(1)) if self.counts_rows else self.folded(column)
+        return functions.count(_ONE) if self.counts_rows else self.folded(column)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +140,6 @@ def _parse(node: Any, call: datafusion.Expr) -> tuple[str, datafusion.Expr, str]
 
 
 def _count(argument: datafusion.Expr) -> Partial:
-    if argument.variant_name() == "Literal" and pa.scalar(argument.python_value()).is_valid:
-        return Partial(datafusion.lit(pa.scalar(1, pa.int64())), "sum({})", pa.int64(), counts_rows=True)
+    if argument.variant_name() == "Literal" and argument.python_value().is_valid:
+        return Partial(_ONE, "sum({})", pa.int64(), counts_rows=True)
     return Partial(argument.is_not_null().cast(pa.int64()), "sum({})", pa.int64())

@@ -53,17 +53,17 @@ def _transform(job: TransformJob) -> TransformSuccess:
     return replace(written, new_watermark=watermark, late_rows=outcome.late_rows)
 
 
-def _planned(context: datafusion.SessionContext, columns: OutputColumns) -> datafusion.DataFrame:
+def _planned(outcome: Outcome, columns: OutputColumns) -> datafusion.DataFrame:
     if len(set(columns.names)) == len(columns.names):
-        return output_frame(columns, context.table(quoted(_OUTPUT)))
+        return output_frame(columns, outcome.rows)
     # It says what is wrong with them.
-    return plan_query(context, output_query(columns, quoted(_OUTPUT)))
+    outcome.context.register_view(quoted(_OUTPUT), outcome.rows)
+    return plan_query(outcome.context, output_query(columns, quoted(_OUTPUT)))
 
 
 def _batches(outcome: Outcome, columns: OutputColumns, *, is_ordered: bool) -> Iterator[pa.RecordBatch]:
     """Rows with the columns of a slice, put in order unless they are."""
-    outcome.context.register_view(quoted(_OUTPUT), outcome.rows)
-    frame = _planned(outcome.context, columns)
+    frame = _planned(outcome, columns)
     if not is_ordered:
         rows = plain_table(frame.collect(), frame.schema())
         yield from in_total_order(rows, columns.vocab.event_time_column).to_batches(max_chunksize=_BATCH_ROWS)

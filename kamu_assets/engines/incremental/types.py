@@ -32,6 +32,15 @@ def plain_table(batches: list[pa.RecordBatch], schema: pa.Schema) -> pa.Table:
     return (table if table.schema.equals(wanted) else table.cast(wanted)).combine_chunks()
 
 
+def with_types(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """The same columns under another schema; no copy where the types agree already."""
+    columns = [
+        column if column.type == field.type else column.cast(field.type)
+        for column, field in zip(table.columns, schema, strict=True)
+    ]
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
 def empty_batch(schema: pa.Schema) -> pa.RecordBatch:
     """No rows."""
     return pa.RecordBatch.from_arrays([pa.nulls(0, field.type) for field in schema], schema=schema)

@@ -22,10 +22,13 @@ from kamu_assets.engines.incremental.nodes import (
 )
 from kamu_assets.engines.incremental.rewrite import Tumble
 from kamu_assets.engines.incremental.times import TimeColumn, TimeKind, Times, passed_through, times_of_rows
+from kamu_assets.engines.incremental.types import plain
 from kamu_assets.engines.session import quoted
 from kamu_assets.engines.sql_guard import plan_query
 
 MILLIS: Final = pa.timestamp("ms", "UTC")
+# The column of the state that holds the start of a window in milliseconds.
+WINDOW: Final = "w"
 _PICKING: Final = ("min", "max", "first_value", "last_value")
 
 
@@ -133,6 +136,13 @@ class WindowQuery:
             for index, aggregate in enumerate(self.aggregates)
             for part, partial in enumerate(aggregate.partials())
         ]
+
+    @cached_property
+    def state_schema(self) -> pa.Schema:
+        """Columns of the state: the window, the keys, what the aggregate functions hold."""
+        keys = [pa.field(f"k{index}", plain(self.fields[index].type)) for index in self.keys]
+        parts = [pa.field(name, partial.type) for name, _, partial in self.partials]
+        return pa.schema([pa.field(WINDOW, pa.int64()), *keys, *parts])
 
     @cached_property
     def leaves_texts_alone(self) -> bool:

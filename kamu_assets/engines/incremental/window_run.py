@@ -7,7 +7,7 @@ import datafusion
 from kamu_assets.engines.incremental.checkpoint import State
 from kamu_assets.engines.incremental.shapes import Step
 from kamu_assets.engines.incremental.window import WindowQuery, with_windows
-from kamu_assets.engines.incremental.window_state import additions, fold, parted, results, state_schema
+from kamu_assets.engines.incremental.window_state import additions, fold, parted, results
 from kamu_assets.engines.incremental.work import Outcome, Work
 from kamu_assets.engines.session import quoted
 
@@ -24,7 +24,7 @@ def run_windows(work: Work, step: Step, query: WindowQuery, state: State) -> Out
     size = query.tumble.millis
     late = new.late(lambda before: before - before % size)
     text_views = query.leaves_texts_alone and not work.shape.before
-    windows, late_rows = state.table(_WINDOWS, state_schema(query)), 0
+    windows, late_rows = state.table(_WINDOWS, query.state_schema), 0
     for chunk in new.chunks():
         context = work.context()
         in_time, too_late = new.parted(context, chunk, late, text_views=text_views)
@@ -48,8 +48,9 @@ def _rows(
     after_epoch: bool = False,
 ) -> datafusion.DataFrame:
     """What of these rows of the input reaches the windows."""
-    work.register(context, rows)
-    extended = with_windows(context.table(quoted(step.source)), query.tumble, after_epoch=after_epoch)
-    context.deregister_table(quoted(step.source))
-    context.register_view(quoted(step.source), extended)
+    if work.shape.before:
+        work.register(context, rows)
+        rows = context.table(quoted(step.source))
+        context.deregister_table(quoted(step.source))
+    context.register_view(quoted(step.source), with_windows(rows, query.tumble, after_epoch=after_epoch))
     return query.rows_of(context, step.query.sql)

@@ -10,47 +10,39 @@ from datafusion import functions
 
 from kamu_assets.engines.incremental.errors import EdgeOfTimeError
 from kamu_assets.engines.incremental.order import sort_rows
-from kamu_assets.engines.incremental.types import empty_batch, plain
-from kamu_assets.engines.incremental.window import MILLIS, WindowQuery
+from kamu_assets.engines.incremental.types import empty_batch, plain, with_types
+from kamu_assets.engines.incremental.window import MILLIS, WINDOW, WindowQuery
 from kamu_assets.engines.session import quoted
 
-_WINDOW: Final = "w"
 _FOLD: Final = "kamu fold"
 _CLOSED: Final = "kamu closed"
 _LAST: Final = (1 << 63) - 1
-
-
-def state_schema(query: WindowQuery) -> pa.Schema:
-    """Columns of the state: the window's start in milliseconds, the keys, what the aggregate functions hold."""
-    keys = [pa.field(f"k{index}", plain(query.fields[index].type)) for index in query.keys]
-    parts = [pa.field(name, partial.type) for name, _, partial in query.partials]
-    return pa.schema([pa.field(_WINDOW, pa.int64()), *keys, *parts])
 
 
 def additions(query: WindowQuery, rows: datafusion.DataFrame) -> pa.Table:
     """What these rows add to the state: one row each, or folded among themselves where that is the same."""
     found = _regrouped(query, rows) if all(partial.can_regroup for _, _, partial in query.partials) else None
     if found is None:
-        schema = state_schema(query)
+        schema = query.state_schema
         frame = _columns(query, rows)
         # In the plan, so that rows are copied once.
         frame = frame.select(*(datafusion.col(quoted(field.name)).cast(field.type) for field in schema))
         batches = [pa.RecordBatch.from_arrays(batch.columns, schema=schema) for batch in frame.collect()]
         found = pa.Table.from_batches(batches, schema=schema)
-    _check_not_wrapped(found[_WINDOW], query.tumble.millis)
+    _check_not_wrapped(found[WINDOW], query.tumble.millis)
     return found
 
 
 def _columns(query: WindowQuery, rows: datafusion.DataFrame) -> datafusion.DataFrame:
-    names = state_schema(query).names[1:]
-    start = datafusion.col(quoted(query.tumble.start)).cast(pa.int64()).alias(_WINDOW)
+    names = query.state_schema.names[1:]
+    start = datafusion.col(quoted(query.tumble.start)).cast(pa.int64()).alias(WINDOW)
     keys = [query.groups[index].alias(name) for index, name in zip(query.keys, names, strict=False)]
     return rows.select(start, *keys, *(partial.argument.alias(name) for name, _, partial in query.partials))
 
 
 def _regrouped(query: WindowQuery, rows: datafusion.DataFrame) -> pa.Table | None:
     """The rows folded among themselves; None if there is a NaN or an infinity: of those, what comes before matters."""
-    schema = state_schema(query)
+    schema = query.state_schema
     groups = [datafusion.col(quoted(name)) for name in schema.names[: 1 + len(query.keys)]]
     columns = {name: datafusion.col(quoted(name)) for name in schema.names[len(groups) :]}
     folds = [partial.regrouped(columns[name]).alias(name) for name, _, partial in query.partials]
@@ -64,7 +56,7 @@ def _regrouped(query: WindowQuery, rows: datafusion.DataFrame) -> pa.Table | Non
     found = pa.Table.from_batches(frame.collect(), schema=frame.schema())
     if any(pc.any(pc.invert(pc.is_finite(total))).as_py() for total in found.columns[len(schema) :]):
         return None
-    return found.select(schema.names).cast(schema)
+    return with_types(found.select(schema.names), schema)
 
 
 def _check_not_wrapped(starts: pa.ChunkedArray, size: int) -> None:
@@ -76,13 +68,11 @@ def _check_not_wrapped(starts: pa.ChunkedArray, size: int) -> None:
 
 def fold(query: WindowQuery, context: datafusion.SessionContext, state: pa.Table, added: pa.Table) -> pa.Table:
     """The state after these rows."""
-    schema = state_schema(query)
-    rows = [*_restarts(query, state), *state.to_batches(), *added.to_batches()]
-    context.register_record_batches(quoted(_FOLD), [rows or [empty_batch(schema)]])
-    frame = _folded(query, context, schema)
-    found = pa.Table.from_batches(frame.collect(), schema=frame.schema()).cast(schema)
-    context.deregister_table(quoted(_FOLD))
-    return found
+    schema = query.state_schema
+    batches = [*_restarts(query, state), *state.to_batches(), *added.to_batches()]
+    rows = context.read_batches(batches or [empty_batch(schema)])
+    frame = _folded(query, context, rows)
+    return with_types(pa.Table.from_batches(frame.collect(), schema=frame.schema()), schema)
 
 
 def _restarts(query: WindowQuery, state: pa.Table) -> list[pa.RecordBatch]:
@@ -103,18 +93,19 @@ def _restarts(query: WindowQuery, state: pa.Table) -> list[pa.RecordBatch]:
 
 def _only_nan(query: WindowQuery, rows: pa.Table, name: str) -> list[pa.RecordBatch]:
     """The windows and keys of these rows, with NaN in one column and nothing in the others."""
-    schema = state_schema(query)
+    schema = query.state_schema
     kept = schema.names[: 1 + len(query.keys)]
     columns = [rows[field.name] if field.name in kept else pa.nulls(rows.num_rows, field.type) for field in schema]
     columns[schema.get_field_index(name)] = pa.array([float("nan")] * rows.num_rows, schema.field(name).type)
     return list(pa.Table.from_arrays(columns, schema=schema).to_batches())
 
 
-def _folded(query: WindowQuery, context: datafusion.SessionContext, schema: pa.Schema) -> datafusion.DataFrame:
-    names = [quoted(name) for name in schema.names[: 1 + len(query.keys)]]
+def _folded(query: WindowQuery, context: datafusion.SessionContext, rows: datafusion.DataFrame) -> datafusion.DataFrame:
+    names = [quoted(name) for name in query.state_schema.names[: 1 + len(query.keys)]]
     if all(partial.can_regroup for _, _, partial in query.partials):
         folds = [partial.folded(datafusion.col(quoted(name))).alias(name) for name, _, partial in query.partials]
-        return context.table(quoted(_FOLD)).aggregate([datafusion.col(name) for name in names], folds)
+        return rows.aggregate([datafusion.col(name) for name in names], folds)
+    context.register_view(quoted(_FOLD), rows)
     groups = ", ".join(names)
     parts = [f"{partial.fold.format(quoted(name))} AS {quoted(name)}" for name, _, partial in query.partials]
     return context.sql(f"SELECT {', '.join([groups, *parts])} FROM {quoted(_FOLD)} GROUP BY {groups}")
@@ -123,7 +114,7 @@ def _folded(query: WindowQuery, context: datafusion.SessionContext, schema: pa.S
 def parted(query: WindowQuery, state: pa.Table, watermark: int) -> tuple[pa.Table, pa.Table]:
     """Windows that end at or before the watermark, and those still open; both in a fixed order."""
     state = sort_rows(state)
-    is_closed = pa.array(state[_WINDOW].to_numpy() + query.tumble.millis <= watermark)
+    is_closed = pa.array(state[WINDOW].to_numpy() + query.tumble.millis <= watermark)
     return state.filter(is_closed), state.filter(pc.invert(is_closed)).combine_chunks()
 
 
@@ -142,7 +133,7 @@ def results(query: WindowQuery, context: datafusion.SessionContext, closed: pa.T
 
 def _as_aggregation(query: WindowQuery, closed: pa.Table) -> pa.Table:
     """Rows as the aggregation of the plan would give them."""
-    start = closed[_WINDOW]
+    start = closed[WINDOW]
     bounds = {query.tumble.start: start, query.tumble.end: pc.add(start, query.tumble.millis)}
     keys = {index: closed[f"k{index}"] for index in query.keys}
     columns = [

@@ -108,7 +108,8 @@ def _shape(transform: TransformSql, inputs: _Columns, event_time: str, memory_by
     return read_shape(_context(memory_bytes), transform, _relations(inputs), event_time=event_time)
 
 
-def _relations(inputs: _Columns) -> dict[str, Relation]:
+@lru_cache(maxsize=64)
+def _relations(inputs: _Columns) -> Mapping[str, Relation]:
     return {alias: _relation(plain_schema(schema_from_ipc(schema)), time) for alias, schema, time in inputs}
 
 
