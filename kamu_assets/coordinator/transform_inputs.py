@@ -7,6 +7,7 @@ from kamu_assets.coordinator.errors import InvalidInputIntervalError
 from kamu_assets.coordinator.ingest.slice_events import schema_of
 from kamu_assets.coordinator.transform_plan import InputChain, InputPlan, check_same_inputs, plan_inputs
 from kamu_assets.database.database import Database
+from kamu_assets.database.transaction import Transaction
 from kamu_assets.datasets.chains import Chains
 from kamu_assets.datasets.errors import DatasetNotFoundError, InvalidBlockIntervalError
 from kamu_assets.datasets.intervals import ChainInterval
@@ -62,18 +63,19 @@ class TransformInputs:
         """What the next step reads, if every input has a schema."""
         found: list[InputDataset] = []
         empty: list[DatasetAlias] = []
-        entries = [self._entry(wanted) for wanted in transform.inputs]
-        check_same_inputs([entry.id for entry in entries], chain.last_transform)
-        for wanted, entry in zip(transform.inputs, entries, strict=True):
-            state = self._chains.state(entry.id)
-            schema = schema_of(state)
-            if schema is None:
-                empty.append(entry.alias)
-                continue
-            found.append(InputDataset(entry, wanted.alias or str(entry.alias.name), state, schema))
-        if empty:
-            return InputsWithoutSchema(tuple(empty))
-        plans = plan_inputs([self._chain(one) for one in found], chain.last_transform)
+        with self._database.reading() as tx:
+            entries = [self._entry(tx, wanted) for wanted in transform.inputs]
+            check_same_inputs([entry.id for entry in entries], chain.last_transform)
+            for wanted, entry in zip(transform.inputs, entries, strict=True):
+                state = self._chains.state(entry.id, tx=tx)
+                schema = schema_of(state)
+                if schema is None:
+                    empty.append(entry.alias)
+                    continue
+                found.append(InputDataset(entry, wanted.alias or str(entry.alias.name), state, schema))
+            if empty:
+                return InputsWithoutSchema(tuple(empty))
+            plans = plan_inputs([self._chain(tx, one) for one in found], chain.last_transform)
         return [PlannedInput(one, plan) for one, plan in zip(found, plans, strict=True)]
 
     def describe(self, planned: PlannedInput) -> TransformRequestInput:
@@ -91,24 +93,23 @@ class TransformInputs:
             explicit_watermarks=tuple(Watermark(mark.system_time, mark.watermark) for mark in plan.watermarks),
         )
 
-    def _entry(self, wanted: TransformInput) -> DatasetEntry:
+    def _entry(self, tx: Transaction, wanted: TransformInput) -> DatasetEntry:
         ref = parse_dataset_ref(wanted.dataset_ref)
-        with self._database.reading() as tx:
-            if isinstance(ref, DatasetID):
-                return self._entries.get(tx, ref)
-            found = self._entries.find_alias(tx, ref.account, ref.name) if ref.account else None
+        if isinstance(ref, DatasetID):
+            return self._entries.get(tx, ref)
+        found = self._entries.find_alias(tx, ref.account, ref.name) if ref.account else None
         if found is None:
             raise DatasetNotFoundError(ref)
         return found
 
-    def _chain(self, one: InputDataset) -> InputChain:
+    def _chain(self, tx: Transaction, one: InputDataset) -> InputChain:
         head = one.state.head
         if head is None:
             raise DatasetNotFoundError(one.entry.id)
 
         def news_after(block: Multihash | None) -> ChainInterval:
             try:
-                return self._chains.interval(one.entry.id, after=block, until=head)
+                return self._chains.interval(one.entry.id, after=block, until=head, tx=tx)
             except InvalidBlockIntervalError as error:
                 raise InvalidInputIntervalError(one.entry.id, head, block) from error
 

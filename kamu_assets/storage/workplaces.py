@@ -21,7 +21,7 @@ def workplace(parent: Path, job: str) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove(folder)
         os.close(lock)
 
 
@@ -41,6 +41,14 @@ def is_abandoned(folder: Path, *, remove: bool) -> bool:
         shutil.rmtree(folder, ignore_errors=True)
     os.close(lock)
     return True
+
+
+def _remove(folder: Path) -> None:
+    """Nothing is left in it, as a rule."""
+    try:
+        folder.rmdir()
+    except OSError:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _claim(parent: Path, job: str) -> tuple[Path, int]:

@@ -18,6 +18,7 @@ from kamu_assets.auth.model import Caller
 from kamu_assets.coordinator.ingest.columns import describe_schema
 from kamu_assets.coordinator.ingest.ingestion import new_slice
 from kamu_assets.coordinator.results import Updated
+from kamu_assets.database.transaction import Transaction
 from kamu_assets.datasets.chains import Chains
 from kamu_assets.datasets.model import DatasetEntry, NewSlice
 from kamu_assets.engines.slice_writer import write_slice
@@ -66,8 +67,8 @@ class _AsOf:
     dataset: DatasetID
     shown: ChainState
 
-    def state(self, dataset: DatasetID) -> ChainState:
-        return self.shown if dataset == self.dataset else self.chains.state(dataset)
+    def state(self, dataset: DatasetID, *, tx: Transaction | None = None) -> ChainState:
+        return self.shown if dataset == self.dataset else self.chains.state(dataset, tx=tx)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.chains, name)
