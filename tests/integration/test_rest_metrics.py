@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from kamu_gateway.edge.datasets import DATASET
 from tests.support.manifests import pushed_root, reading
+from tests.support.recorded_seed import Seed
 from tests.support.served_node import ServedNode, serving
 
 _ROWS = b'{"id":1}\n{"id":2}\n{"id":3}\n'
@@ -66,6 +67,23 @@ def test_pushes_commits_and_queries_are_counted(served: ServedNode) -> None:
     assert grown("kamu_node_query_rows_total") == 3
     assert after.value("kamu_node_jobs_running", pool="query", process="api") == 0
     assert after.value("kamu_node_process_memory_bytes", process="api") > 1 << 20
+
+
+def test_polls_and_transforms_are_counted(served: ServedNode, tmp_path: Path) -> None:
+    before = scraped(served)
+
+    Seed(served, tmp_path, frozenset({"alice/stations", "alice/readings", "alice/readings.daily"})).play()
+    after = scraped(served)
+
+    def grown(name: str, **labels: str) -> float:
+        return after.value(name, **labels, process="api") - before.value(name, **labels, process="api")
+
+    assert grown("kamu_node_ingest_seconds_count", way="poll") == 1
+    assert grown("kamu_node_ingest_seconds_count", way="push") == 4
+    assert grown("kamu_node_ingest_records_total") == 4 + 19
+    assert grown("kamu_node_transform_seconds_count") == 1
+    assert grown("kamu_node_transform_records_total") == 6
+    assert {name for name, _ in after.lines} >= {"kamu_node_runs_waiting", "kamu_node_runs_running"}
 
 
 def test_failures_are_counted_by_their_kind(served: ServedNode) -> None:

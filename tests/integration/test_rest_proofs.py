@@ -162,6 +162,43 @@ def test_a_changed_output_hash_is_not_what_was_signed(served: ServedNode) -> Non
     assert (status, told["error"]["kind"]) == (400, "InvalidRequest::BadSignature")
 
 
+def test_what_another_node_has_signed_is_checked_by_its_key(served: ServedNode) -> None:
+    kept, other = statement(ask(served)), b"7" * 32
+    signed = sign(Commitment.model_validate(kept["commitment"]), other)
+
+    theirs = kept | {"proof": json.loads(signed.model_dump_json(by_alias=True))}
+    claimed = kept | {"proof": kept["proof"] | {"verificationMethod": str(signed.verification_method)}}
+
+    assert theirs["proof"]["verificationMethod"] != kept["proof"]["verificationMethod"]
+    assert verdict(served, theirs) == (200, {"ok": True})
+    assert verdict(served, claimed)[1]["error"]["kind"] == "InvalidRequest::BadSignature"
+
+
+@pytest.mark.parametrize("sql", ["select random() as x", "select uuid() as x"])
+def test_a_query_that_gives_something_else_each_time_cannot_be_held_against_anybody(
+    served: ServedNode, sql: str
+) -> None:
+    kept = statement(ask(served, query=sql))
+
+    status, told = verdict(served, kept)
+
+    assert (status, told["error"]["kind"]) == (400, "VerificationFailed::OutputMismatch")
+    assert told["error"]["expected_hash"] == kept["commitment"]["outputHash"] != told["error"]["actual_hash"]
+
+
+def test_a_dataset_that_was_made_again_is_another_one(served: ServedNode) -> None:
+    entry = served.create(_MANIFEST.replace("alice/log", "alice/remade"))
+    assert served.push("alice/remade", b'{"station":"a","level":1}').is_success
+    kept = statement(ask(served, query='select station from "alice/remade"'))
+    served.node.datasets.delete(served.node.auth.admin_caller(), entry.id)
+    served.create(_MANIFEST.replace("alice/log", "alice/remade"))
+
+    status, told = verdict(served, kept)
+
+    assert (status, told["error"]["kind"]) == (400, "VerificationFailed::DatasetNotFound")
+    assert told["error"]["dataset_id"] == str(entry.id)
+
+
 def test_what_is_too_large_to_sign_is_told(served: ServedNode) -> None:
     sql = "select repeat('x', 1000000) as x from generate_series(1, 17)"
 
