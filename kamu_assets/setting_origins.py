@@ -1,7 +1,6 @@
 """Every setting as an operator sees it: its value in force, where that was said, what it means and may be."""
 
 import math
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,10 +11,12 @@ from pydantic import BaseModel, ByteSize, SecretStr
 
 from kamu_assets.setting_sections import Section
 from kamu_assets.setting_values import allowed_values
-from kamu_assets.settings import VARIABLE_PREFIX, Settings
+from kamu_assets.setting_variables import VARIABLE_PREFIX, variable_of
+from kamu_assets.settings import Settings
 
-# Of a URL.
-_PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@/\s]*(?=@)")
+# Of a URL: before its host, and among what follows a question mark.
+_PASSWORD = re.compile(r"(://[^:/@\s]*:)[^/\s]*(?=@)")
+_PARAMETER = re.compile(r"(?i)([?&][^=&\s]*(?:password|passphrase|secret|token)[^=&\s]*=)[^&\s]*")
 
 
 class SettingRow(BaseModel):
@@ -78,33 +79,31 @@ def _row(name: str, key: str, section: Section, file: Mapping[str, Any]) -> Sett
 
 def _text(value: object) -> str:
     """As YAML, on one line."""
-    text = yaml.safe_dump(_plain(value), default_flow_style=True, allow_unicode=True, width=math.inf)
+    text = yaml.safe_dump(shown_value(value), default_flow_style=True, allow_unicode=True, width=math.inf)
     return text.removesuffix("...\n").strip()
 
 
-def _plain(value: object) -> object:
+def shown_value(value: object) -> object:
+    """A value as it may be shown to anybody: no passwords, no secrets."""
     match value:
         case ByteSize():
             return value.human_readable()
         case Path() | SecretStr():
             return str(value)
         case str():
-            return _PASSWORD.sub(r"\1***", value)
+            return _PARAMETER.sub(r"\1***", _PASSWORD.sub(r"\1***", value))
         case Mapping():
-            return {key: _plain(each) for key, each in value.items()}
+            return {key: shown_value(each) for key, each in value.items()}
         case tuple():
-            return [_plain(each) for each in value]
+            return [shown_value(each) for each in value]
         case _:
             return value
 
 
 def _source(path: tuple[str, ...], file: Mapping[str, Any]) -> Literal["default", "node.yaml", "environment"]:
-    variable = VARIABLE_PREFIX + "__".join(path).upper()
+    if variable_of(path) is not None:
+        return "environment"
     section, key = path
-    for name, value in os.environ.items():
-        whole = name.upper() == VARIABLE_PREFIX + section.upper() and key in value
-        if value and (whole or f"{name.upper()}__".startswith(f"{variable}__")):
-            return "environment"
     part = file.get(section)
     return "node.yaml" if isinstance(part, Mapping) and key in part else "default"
 

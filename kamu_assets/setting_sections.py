@@ -29,8 +29,12 @@ class StorageSettings(Section):
     durability: Literal["full", "fast"] = Field(
         "full", description="full: every acknowledged write is synced to disk; fast: the system decides when"
     )
-    root_path: Path | None = Field(None, description="where root datasets live; default: <home>/datasets")
-    derivative_path: Path | None = Field(None, description="where derivative datasets live; default: <home>/datasets")
+    root_path: Path | None = Field(
+        None, description="where root datasets live; relative to the home; default: <home>/datasets"
+    )
+    derivative_path: Path | None = Field(
+        None, description="where derivative datasets live; relative to the home; default: <home>/datasets"
+    )
     parquet_encoding: Literal["kamu", "compact"] = Field(
         "kamu", description="kamu: as kamu writes slices; compact: delta encodings, which some readers do not know"
     )

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import (
@@ -36,9 +36,8 @@ from kamu_assets.setting_sections import (
     Section,
     StorageSettings,
 )
-from kamu_assets.setting_values import mistake_text, no_such_variable
-
-VARIABLE_PREFIX = "KAMU_NODE__"
+from kamu_assets.setting_values import mistake_text
+from kamu_assets.setting_variables import VARIABLE_PREFIX, variable_mistakes, variable_of
 
 
 class SettingsError(InvalidError):
@@ -80,11 +79,15 @@ class Settings(BaseSettings):
 
     @property
     def root_path(self) -> Path:
-        return self.storage.root_path or self.home / "datasets"
+        return self._placed(self.storage.root_path) or self.home / "datasets"
 
     @property
     def derivative_path(self) -> Path:
-        return self.storage.derivative_path or self.home / "datasets"
+        return self._placed(self.storage.derivative_path) or self.home / "datasets"
+
+    def _placed(self, path: Path | None) -> Path | None:
+        """Every process of the node means the same folder, wherever it was started."""
+        return None if path is None else self.home / path.expanduser()
 
     @property
     def uploads_path(self) -> Path:
@@ -117,13 +120,12 @@ def load_settings(home: Path | None = None, **overrides: Any) -> Settings:
     Without `home`: `KAMU_NODE_HOME`, else `~/.kamu-node`. Raises `SettingsError` with one line per mistake.
     """
     place = home_folder(home)
-    mistakes = _unknown_variables()
-    if mistakes:
+    if mistakes := list(variable_mistakes(Settings)):
         raise SettingsError("\n".join(mistakes))
     try:
         return Settings(home=place, **overrides)
     except ValidationError as error:
-        lines = [mistake_text(Settings, mistake) for mistake in error.errors()]
+        lines = [_mistake_line(mistake) for mistake in error.errors()]
         # A value that fits none of several types is told once for each.
         raise SettingsError("\n".join(dict.fromkeys(lines))) from error
     except (YAMLError, SettingsSourceError, ValueError, TypeError, OSError) as error:
@@ -155,14 +157,11 @@ def _file_of(init_settings: PydanticBaseSettingsSource) -> Path:
     return Path(init_settings()["home"]) / "node.yaml"
 
 
-def _unknown_variables() -> list[str]:
-    known = list(Settings.model_fields)
-    given = {
-        name: name.removeprefix(VARIABLE_PREFIX).split("__")[0].lower()
-        for name in os.environ
-        if name.startswith(VARIABLE_PREFIX)
-    }
-    return [no_such_variable(name, VARIABLE_PREFIX, known) for name, section in given.items() if section not in known]
+def _mistake_line(mistake: Mapping[str, Any]) -> str:
+    """What is wrong, and the variable that says so where it was not the file."""
+    variable = variable_of([str(part) for part in mistake["loc"][:2]])
+    text = mistake_text(Settings, mistake)
+    return text if variable is None else f"{text} ({variable})"
 
 
 def begin_logging(settings: Settings, process: str) -> None:
@@ -175,8 +174,16 @@ def begin_logging(settings: Settings, process: str) -> None:
 
 def secret_values(settings: Settings) -> list[str]:
     """What nobody should read, wherever it turns up."""
-    password = urlsplit(settings.database_url).password or ""
-    return [*_secrets_in(settings.model_dump()), password, unquote(password)]
+    urls = (settings.database_url, settings.dagster.postgres_url or "")
+    return [*_secrets_in(settings.model_dump()), *(secret for url in urls for secret in _secrets_of(url))]
+
+
+def _secrets_of(url: str) -> Iterator[str]:
+    """Passwords of a database, as they are written and as they are meant."""
+    parts = urlsplit(url)
+    given = [value for name, value in parse_qsl(parts.query) if "pass" in name.lower()]
+    for text in (parts.password or "", *given):
+        yield from (text, unquote(text))
 
 
 def _secrets_in(value: object) -> Iterator[str]:

@@ -94,12 +94,17 @@ def unset(key: Key, home: Home = None, as_json: AsJson = False) -> None:
     _tell_of_environment(key)
 
 
-def docs() -> None:
-    """Print the reference of all settings as Markdown."""
+def docs(as_json: AsJson = False) -> None:
+    """Print the reference of all settings as Markdown: every key, its default, what it may be."""
     from kamu_api.cli.setting_page import reference_page
+    from kamu_api.cli.setting_rows import setting_facts
     from kamu_assets.setting_origins import default_settings
 
-    print(reference_page(default_settings()), end="")
+    rows = default_settings()
+    if as_json:
+        print_json([setting_facts(row) for row in rows])
+    else:
+        print(reference_page(rows), end="")
 
 
 def _tell_of_environment(key: str) -> None:

@@ -1,7 +1,6 @@
 """Changes `node.yaml` in a home: what else stands there stays as it is, comments too."""
 
 import io
-import os
 from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
@@ -15,8 +14,10 @@ from ruamel.yaml.error import YAMLError
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from kamu_assets.errors import InvalidError, NotFoundError
+from kamu_assets.setting_origins import shown_value
 from kamu_assets.setting_sections import Section
 from kamu_assets.setting_values import mistake_text
+from kamu_assets.setting_variables import variable_of
 from kamu_assets.settings import Settings, SettingsError, file_problem, section_of
 from kamu_assets.storage.files import pending_path, sync_file, sync_folder, told_plainly
 
@@ -42,15 +43,15 @@ class SettingFile:
         self._content = self._loaded()
 
     def set(self, key: str, text: str) -> object:
-        """Let a key have the value that a text means as YAML, if it may; returns the value."""
+        """Let a key have the value that a text means as YAML, if it may; returns the value as it may be shown."""
         section, name = _parted(key)
         value = _meant(key, text)
-        _check(section, name, value)
+        checked = _checked(section, name, value)
         part = self._content.setdefault(section, CommentedMap())
         if not isinstance(part, dict):
             raise SettingsError(f"{self.path}: {section}: must be a map, not {part!r}; mend it first")
         part[name] = _written(value)
-        return value
+        return shown_value(checked)
 
     def unset(self, key: str) -> bool:
         """Let a key have its default again; False if nothing else was said."""
@@ -105,10 +106,7 @@ class SettingFile:
 
 def setting_of_environment(key: str) -> str | None:
     """The variable that says otherwise than the file, if there is one."""
-    section, name = _parted(key)
-    known = {variable.upper(): variable for variable, value in os.environ.items() if value}
-    whole = f"KAMU_NODE__{section}".upper()
-    return known.get(f"{whole}__{name}".upper()) or known.get(whole)
+    return variable_of(_parted(key))
 
 
 def _keys() -> list[str]:
@@ -133,11 +131,12 @@ def _meant(key: str, text: str) -> object:
         ) from error
 
 
-def _check(section: str, name: str, value: object) -> None:
+def _checked(section: str, name: str, value: object) -> object:
     kind: type[Section] | None = section_of(section)
+    if kind is None:
+        raise UnknownSettingError(f"{section}.{name}")
     try:
-        if kind is not None:
-            kind.model_validate({name: value})
+        return getattr(kind.model_validate({name: value}), name)
     except ValidationError as error:
         mistakes = [{**mistake, "loc": (section, *mistake["loc"])} for mistake in error.errors()]
         raise SettingsError(next(mistake_text(Settings, mistake) for mistake in mistakes)) from error

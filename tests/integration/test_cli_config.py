@@ -171,3 +171,33 @@ def test_every_setting_has_a_meaning_and_says_what_it_may_be(home: Home) -> None
 
 def test_the_former_name_works(home: Home) -> None:
     assert home.json("settings", "http") == home.json("config", "list", "http")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "shown"),
+    [
+        ("ingest.variables", "{TOKEN: s3cr3t}", {"TOKEN": "**********"}),
+        ("database.url", "postgresql://node:s3cr3t@db/node", "postgresql://node:***@db/node"),
+        ("database.url", "postgresql://node:s3cr3t@s3cr3t@db/node", "postgresql://node:***@db/node"),
+        ("database.url", "postgresql://db/node?user=a&password=s3cr3t", "postgresql://db/node?user=a&password=***"),
+        ("dagster.postgres_url", "postgresql://node:s3cr3t@db/node", "postgresql://node:***@db/node"),
+    ],
+)
+def test_secrets_are_shown_to_nobody(home: Home, key: str, value: str, shown: object) -> None:
+    assert home.json("config", "set", key, value)["value"] == shown
+
+    assert home.json("config", "get", key)["value"] == shown
+    for command in ("list", "docs", "list --json", f"list {key}", f"get {key}", f"unset {key} --json"):
+        done = home.run("config", *command.split())
+        assert "s3cr3t" not in done.out + done.told, command
+    assert "s3cr3t" not in content(home)
+
+
+def test_a_secret_of_the_wrong_type_is_not_told(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAMU_NODE__IDENTITY__ED25519_PRIVATE_KEY", "s3cr3t")
+    monkeypatch.setenv("KAMU_NODE__INGEST__VARIABLES", "s3cr3t")
+
+    done = home.run("config", "list")
+
+    assert done.code == 1
+    assert "s3cr3t" not in done.out + done.told

@@ -234,3 +234,46 @@ def test_a_time_limit_of_runs_is_a_number_above_zero(tmp_path: Path, seconds: st
 
     with pytest.raises(SettingsError, match=r"dagster\.run_time_limit_seconds"):
         load_settings(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("HTTP__PORT", "soon", "http.port: must be a whole number from 1 to 65535, not 'soon' (KAMU_NODE__HTTP__PORT)"),
+        ("HTTP", '{"port": "x"}', "http.port: must be a whole number from 1 to 65535, not 'x' (KAMU_NODE__HTTP)"),
+        ("HTTP", "{port", "http: must be a map with some of host, port, in the environment as JSON (KAMU_NODE__HTTP)"),
+        ("HTTP", "3", "http: must be a map with some of host, port, not 3 (KAMU_NODE__HTTP)"),
+        (
+            "ENGINE__NAMES",
+            "flink",
+            f"engine.names: must be {ENGINE_NAMES}, in the environment as JSON (KAMU_NODE__ENGINE__NAMES)",
+        ),
+        (
+            "EGRESS",
+            "s3cr3t",
+            "egress: must be a map with some of allow, in the environment as JSON (KAMU_NODE__EGRESS)",
+        ),
+        (
+            "HTTP__PRT",
+            "1",
+            "http.prt: no such setting; did you mean http.port? (there are host, port) (KAMU_NODE__HTTP__PRT)",
+        ),
+    ],
+)
+def test_a_mistake_of_the_environment_is_told_with_its_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, said: str
+) -> None:
+    monkeypatch.setenv(f"KAMU_NODE__{variable}", value)
+
+    with pytest.raises(SettingsError) as error:
+        load_settings(tmp_path)
+
+    assert str(error.value) == said
+
+
+def test_a_path_is_the_same_wherever_a_process_was_started(tmp_path: Path) -> None:
+    (tmp_path / "node.yaml").write_text("storage: {root_path: roots, derivative_path: /elsewhere}\n")
+
+    settings = load_settings(tmp_path)
+
+    assert (settings.root_path, settings.derivative_path) == (tmp_path / "roots", Path("/elsewhere"))
