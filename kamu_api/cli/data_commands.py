@@ -78,6 +78,8 @@ def ingest(
     from kamu_api.cli.next_steps import tell_after_data
     from kamu_api.cli.pushing import Pushing, push_line
 
+    if bool(files) == stdin:
+        raise MisuseError("name files, or use --stdin")
     with local_node(home) as node:
         pushing = Pushing(node, dataset, source_name=source_name, event_time=event_time, input_format=input_format)
         rows = []

@@ -1,11 +1,12 @@
 """Engines: what they compute, and how other coordinators use ours."""
 
+import sys
 from typing import Annotated, Literal
 
 import typer
 
-from kamu_api.cli.options import Home
-from kamu_api.cli.output import say
+from kamu_api.cli.options import AsJson, Home
+from kamu_api.cli.output import print_json, say
 
 engine = typer.Typer(no_args_is_help=True)
 
@@ -42,11 +43,17 @@ def serve(
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="port to listen on; 0: any free one")] = 2884,
     home: Home = None,
+    as_json: AsJson = False,
 ) -> None:
     """Serve ODF's engine protocol (gRPC `engine.Engine`) until Ctrl-C."""
     from kamu_assets.node import engine_server
     from kamu_assets.settings import load_settings
 
     with engine_server(load_settings(home), kind, host=host, port=port) as server:
-        say(f"engine {kind} listens on {host}:{server.port}")
+        if as_json:
+            print_json({"engine": kind, "host": host, "port": server.port})
+        else:
+            say(f"engine {kind} listens on {host}:{server.port}")
+        # Whoever waits for it to listen reads this first.
+        sys.stdout.flush()
         server.wait()

@@ -83,13 +83,18 @@ def remove(dataset: Matching, home: Home = None, as_json: AsJson = False) -> Non
 
 
 def _rule(every: str | None, cron: str | None) -> "TriggerRule":
+    from kamu_api.cli.failures import failure_text
+    from kamu_assets.flows.decide import InvalidTriggerError, check_rule
     from kamu_assets.flows.model import Cron, Interval
 
-    if every is not None and cron is None:
-        return Interval(parse_interval(every))
-    if cron is not None and every is None:
-        return Cron(cron)
-    raise MisuseError("say when: --every 1h, or --cron '0 3 * * *'")
+    if (every is None) == (cron is None):
+        raise MisuseError("say when: --every 1h, or --cron '0 3 * * *'")
+    rule = Interval(parse_interval(every)) if every is not None else Cron(cron or "")
+    try:
+        check_rule(rule)
+    except InvalidTriggerError as error:
+        raise MisuseError(failure_text(error)) from error
+    return rule
 
 
 def _set_paused(dataset: str, home: Home, *, paused: bool, as_json: bool) -> None:

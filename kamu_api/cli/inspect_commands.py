@@ -1,5 +1,6 @@
 """What is inside of datasets and between them: lineage, queries, schemas."""
 
+import json
 import sys
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -79,7 +80,10 @@ def schema(dataset: Dataset, form: SchemaFormat = "ddl", home: Home = None, as_j
         if as_json:
             print_json(None)
         return
-    say(schema_text(found.schema, "odf-json" if as_json else form))
+    if as_json:
+        print_json(json.loads(schema_text(found.schema, "odf-json")))
+    else:
+        say(schema_text(found.schema, form))
 
 
 def _print_lineage(graph: "LineageGraph", tops: "list[DatasetID]", form: str) -> None:

@@ -1,5 +1,6 @@
 """Manifests: what datasets are made from. Write one to begin with, add datasets."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -79,6 +80,7 @@ def new(
     stdout: Annotated[bool, typer.Option("--stdout", help="print the manifest instead")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace what is there")] = False,
     home: Home = None,
+    as_json: AsJson = False,
 ) -> None:
     """Write a manifest to begin with, as `add` takes it; comments in it say what may be changed."""
     from kamu_api.cli import skeletons
@@ -95,12 +97,15 @@ def new(
     else:
         with local_node(home) as node:
             text = skeletons.polled_root(node, name, sample)
-    if stdout:
+    target = None if stdout else output_path or Path(f"{name.rpartition('/')[2]}.yaml")
+    if target is not None:
+        skeletons.save(text, target, overwrite=overwrite)
+    if as_json:
+        print_json({"dataset": name, "file": None if target is None else str(target), "manifest": text})
+    elif target is None:
         say(text.rstrip())
-        return
-    target = output_path or Path(f"{name.rpartition('/')[2]}.yaml")
-    skeletons.save(text, target, overwrite=overwrite)
-    say(f"Written: {target}; look into it, then `kamu-node add {target}`")
+    else:
+        say(f"Written: {target}; look into it, then `kamu-node add {shlex.quote(str(target))}`")
 
 
 def _tell_added(node: "Node", rows: list[dict[str, Any]]) -> None:

@@ -1,12 +1,18 @@
 """The node as a whole: start, stop, prepare, migrate, repair."""
 
-from typing import Annotated
+import sys
+from contextlib import redirect_stdout
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kamu_api.cli import status_commands
+from kamu_api.cli.misuse import MisuseError
 from kamu_api.cli.options import AsJson, Home, local_node
 from kamu_api.cli.output import console, print_json, progress_bar, say
+
+if TYPE_CHECKING:
+    from kamu_assets.settings import Settings
 
 
 def register(app: typer.Typer) -> None:
@@ -22,13 +28,20 @@ def register(app: typer.Typer) -> None:
 def up(
     home: Home = None,
     detach: Annotated[bool, typer.Option("--detach", "-d", help="return once the node is ready")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Start the node: every process under one supervisor, until Ctrl-C."""
     from kamu_api.cli.startup import run_node, start_detached
     from kamu_assets.settings import load_settings
 
     settings = load_settings(home)
-    if detach:
+    if as_json and not detach:
+        raise MisuseError("--json goes with --detach: a node that stays in front prints its log")
+    if as_json:
+        with redirect_stdout(sys.stderr):
+            start_detached(settings)
+        print_json(_addresses(settings))
+    elif detach:
         start_detached(settings)
     else:
         run_node(settings)
@@ -109,3 +122,13 @@ def process(name: str, home: Home = None) -> None:
     from kamu_assets.settings import load_settings
 
     run_process(name, load_settings(home))
+
+
+def _addresses(settings: "Settings") -> dict[str, str]:
+    return {
+        "home": str(settings.home),
+        "result": "started",
+        "api": f"http://{settings.http.host}:{settings.http.port}",
+        "dagster": f"http://{settings.dagster.host}:{settings.dagster.webserver_port}",
+        "tokenFile": str(settings.keys_path / "admin.token"),
+    }

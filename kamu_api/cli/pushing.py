@@ -31,8 +31,6 @@ class Pushing:
 
     def push_all(self, files: Sequence[Path], *, stdin: bool, progress: ProgressLine) -> Iterator[dict[str, Any]]:
         """Everything in its order; ends at the first refusal, what was pushed before stays."""
-        if bool(files) == stdin:
-            raise MisuseError("name files, or use --stdin")
         for file in files:
             if not file.is_file():
                 raise InvalidError(f"{file} is not a file")

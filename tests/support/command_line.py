@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import structlog
@@ -43,13 +43,14 @@ class Home:
     """A node's home and a folder for files."""
 
     path: Path
+    COLUMNS: ClassVar[str] = "200"
 
     def run(self, *arguments: str, stdin: bytes = b"") -> Done:
         """What the program `kamu-node` does, without the time that starting one takes."""
         out, told = io.StringIO(), io.StringIO()
         with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out), contextlib.redirect_stderr(told):
             patch.setenv("KAMU_NODE_HOME", str(self.path / "home"))
-            patch.setenv("COLUMNS", "200")
+            patch.setenv("COLUMNS", self.COLUMNS)
             patch.chdir(self.path)
             patch.setattr(sys, "argv", ["kamu-node", *arguments])
             patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
@@ -65,10 +66,14 @@ class Home:
     def json(self, *arguments: str, stdin: bytes = b"") -> Any:
         return json.loads(self.ok(*arguments, "--json", stdin=stdin))
 
-    def refusal(self, *arguments: str, stdin: bytes = b"") -> str:
+    def misuse(self, *arguments: str, stdin: bytes = b"") -> str:
+        """The same of a command that makes no sense: exit code 2."""
+        return self.refusal(*arguments, stdin=stdin, code=2)
+
+    def refusal(self, *arguments: str, stdin: bytes = b"", code: int = 1) -> str:
         """What is said on standard error: one line, and exit code 1."""
         done = self.run(*arguments, stdin=stdin)
-        assert done.code == 1, done
+        assert done.code == code, done
         assert done.told.startswith("error: ")
         assert done.told.count("\n") == 1, done.told
         return done.told.removeprefix("error: ").rstrip()
