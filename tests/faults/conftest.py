@@ -1,4 +1,4 @@
-"""Figures that tests note with `record_property` are told at the end, as a table and as a line of JSON.
+"""The stage of the story. Figures that tests note with `record_property` are told at the end, as a table and as JSON.
 
 They are added up; of those that are called `most …`, the largest counts.
 """
@@ -6,9 +6,15 @@ They are added up; of those that are called `most …`, the largest counts.
 from __future__ import annotations
 
 import json
+import shutil
+import tempfile
 from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+
+from tests.faults.stage import Stage, memory_folder
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -26,3 +32,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for name, value in figures.items():
         terminalreporter.write_line(f"{name:<{width}}  {value:>9,}")
     terminalreporter.write_line(json.dumps({"workload": "faults", **figures}))
+
+
+@pytest.fixture
+def stage() -> Iterator[Stage]:
+    folder = Path(tempfile.mkdtemp(prefix="kamu-kills-", dir=memory_folder()))
+    yield Stage(folder)
+    shutil.rmtree(folder)

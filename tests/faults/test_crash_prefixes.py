@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -23,10 +22,11 @@ from kamu_assets.storage.layout import data_key
 from kamu_assets.storage.local import LocalObjectStore
 from tests.faults.aftermath import violation_in
 from tests.faults.crash_states import CrashState, crash_states
+from tests.faults.stage import memory_folder
 from tests.faults.tape import Event, Names, Sync, Tape
-from tests.integration.test_commit_kill import BlocksAfterHead, HeadFirst
 from tests.support.builders import START
 from tests.support.heart import ADMIN, Heart, an_entry, open_heart, that_adds
+from tests.support.wrong_committers import BlocksAfterHead, HeadFirst
 
 DATASET = an_entry().id
 Record = Callable[[str, object], None]
@@ -70,12 +70,6 @@ def scene(monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
     folder = tempfile.mkdtemp(prefix="kamu-faults-", dir=memory_folder())
     yield Scene(Path(folder), monkeypatch)
     shutil.rmtree(folder)
-
-
-def memory_folder() -> str | None:
-    """Where syncing costs nothing, if there is such a place: what would survive is decided here, not by the disk."""
-    folder = "/dev/shm"  # noqa: S108 - folders in it get random names
-    return folder if os.access(folder, os.W_OK) else None
 
 
 def commit(heart: Heart, tape: Tape) -> None:

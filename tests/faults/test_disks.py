@@ -16,12 +16,10 @@ from kamu_assets.durability import Durability
 from kamu_assets.errors import UnavailableError
 from kamu_assets.storage.errors import StorageFullError
 from tests.faults.deaths import FaultPoints, told_by
+from tests.faults.stage import Stage
 from tests.faults.story import ids, note_rows, prepare, records, ref, steps, wrong_after
-from tests.faults.test_kills import Stage, stage
 from tests.support.coordination import a_coordinator
 from tests.support.heart import ADMIN, open_heart
-
-__all__ = ["stage"]
 
 Record = Callable[[str, object], None]
 ERRORS = (errno.ENOSPC, errno.EIO, errno.EROFS, errno.EACCES)

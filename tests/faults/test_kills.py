@@ -3,68 +3,18 @@
 from __future__ import annotations
 
 import random
-import shutil
-import tempfile
-import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
 from kamu_assets.datasets.commit import CommitStep
-from tests.faults.deaths import Death, killed_after, killed_at, start, told_by
-from tests.faults.story import prepare, story, wrong_after
-from tests.faults.test_crash_prefixes import memory_folder
+from tests.faults.deaths import Death
+from tests.faults.stage import Stage
 
 Record = Callable[[str, object], None]
 # Of the long form, spread over a sweep of every fault point and deaths by the clock.
 KILLS = 1_000
 PARTS = 4
-
-
-class Stage:
-    """Homes in which the story is played, each once."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self.home = folder / "home"
-
-    def setting(self) -> None:
-        """A fresh home. Always the same path: manifests of the story name it."""
-        shutil.rmtree(self.home, ignore_errors=True)
-        prepared = self._folder / "prepared"
-        if not prepared.exists():
-            self.home.mkdir()
-            process = start(prepare, self.home)
-            process.join()
-            assert process.exitcode == 0
-            self.home.rename(prepared)
-        shutil.copytree(prepared, self.home)
-
-    def killed_at(self, number: int) -> tuple[Death, str | None]:
-        """Where the story ended, and what was wrong afterwards."""
-        self.setting()
-        return killed_at(number, self.home, story), told_by(wrong_after, self.home)
-
-    def killed_after(self, seconds: float) -> tuple[Death, str | None]:
-        self.setting()
-        return killed_after(seconds, self.home, story), told_by(wrong_after, self.home)
-
-    def play(self) -> tuple[list[str], float]:
-        """The fault points of the whole story, and how long it takes."""
-        self.setting()
-        began = time.monotonic()
-        assert killed_at(-1, self.home, story).point is None
-        took = time.monotonic() - began
-        assert told_by(wrong_after, self.home) is None
-        return (self.home / "passed").read_text().splitlines(), took
-
-
-@pytest.fixture
-def stage() -> Iterator[Stage]:
-    folder = Path(tempfile.mkdtemp(prefix="kamu-kills-", dir=memory_folder()))
-    yield Stage(folder)
-    shutil.rmtree(folder)
 
 
 def test_the_story_passes_every_kind_of_fault_point(stage: Stage) -> None:

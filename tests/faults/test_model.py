@@ -19,8 +19,8 @@ from kamu_assets.coordinator.service import Coordinator, PushData
 from kamu_assets.storage.local import LocalObjectStore
 from kamu_assets.storage.object_store import Condition, ObjectInfo
 from tests.faults.aftermath import check
+from tests.faults.stage import memory_folder
 from tests.faults.story import FILES, ROWS, ids, inbox, latest, prepare, records, ref
-from tests.faults.test_crash_prefixes import memory_folder
 from tests.support.coordination import a_coordinator
 from tests.support.heart import ADMIN, Heart, open_heart
 from tests.support.inline_engine import InlineEngine

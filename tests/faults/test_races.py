@@ -24,7 +24,7 @@ from kamu_assets.odf.multihash import Multihash
 from tests.faults.aftermath import violation_in
 from tests.faults.deaths import start
 from tests.faults.history import Call, contradictions, read_history, write_history
-from tests.faults.test_crash_prefixes import memory_folder
+from tests.faults.stage import memory_folder
 from tests.support.builders import START
 from tests.support.heart import Heart, an_entry, open_heart
 

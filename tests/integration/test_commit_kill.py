@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from kamu_assets.auth.model import ANONYMOUS
-from kamu_assets.datasets.bookkeeping import Change
 from kamu_assets.datasets.commit import CommitStep, Committer
 from kamu_assets.datasets.files import DatasetFiles
 from kamu_assets.datasets.findings import FindingKind
 from kamu_assets.datasets.messages import DatasetCreated, DatasetUpdated
-from kamu_assets.datasets.model import NewObject
 from kamu_assets.datasets.stored_chain import read_chain
 from kamu_assets.errors import KamuError
 from kamu_assets.odf.dataset import SetInfo
@@ -25,6 +23,7 @@ from tests.support.builders import START, a_schema
 from tests.support.heart import Heart, an_entry, open_heart
 from tests.support.verifier.dataset import verify
 from tests.support.verifier.faults import FaultError
+from tests.support.wrong_committers import BlocksAfterHead, HeadFirst, ReferenceFileFirst
 
 DATASET = an_entry().id
 HARMLESS = {FindingKind.UNREACHABLE}
@@ -32,37 +31,6 @@ HARMLESS = {FindingKind.UNREACHABLE}
 
 class ViolationError(AssertionError):
     """What must hold after every death does not."""
-
-
-class HeadFirst(Committer):
-    """Moves the head before the objects are there."""
-
-    def _carry_out(self, change: Change, files: Sequence[NewObject]) -> None:
-        self._move_head(change)
-        self._store_files(change, files)
-        self._store_blocks(change)
-        self._publish_head(change)
-
-
-class BlocksAfterHead(Committer):
-    """Moves the head between the slice and the block."""
-
-    def _carry_out(self, change: Change, files: Sequence[NewObject]) -> None:
-        self._store_files(change, files)
-        self._move_head(change)
-        self._store_blocks(change)
-        self._publish_head(change)
-
-
-class ReferenceFileFirst(Committer):
-    """Shows the head in the store before SQL knows it."""
-
-    def _carry_out(self, change: Change, files: Sequence[NewObject]) -> None:
-        self._store_files(change, files)
-        self._store_blocks(change)
-        DatasetFiles.of(self._volumes, change.entry).write_head(change.sealed.blocks[-1].name)
-        self._on_step(CommitStep.HEAD_PUBLISHED)
-        self._move_head(change)
 
 
 @pytest.fixture

@@ -6,7 +6,17 @@ from typing import Any
 
 from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.data import DataField, DataSchema, Int32Type, Int64Type, OffsetInterval, TimestampType
-from kamu_assets.odf.dataset import AddData, DataSlice, MetadataBlock, MetadataEvent, Seed, SetDataSchema, SetInfo
+from kamu_assets.odf.dataset import (
+    AddData,
+    DataSlice,
+    MetadataBlock,
+    MetadataEvent,
+    Seed,
+    SetDataSchema,
+    SetInfo,
+    SetTransform,
+)
+from kamu_assets.odf.engine import SqlQueryStep, TransformInput, TransformSql
 from kamu_assets.odf.identity import DatasetID, DatasetKind
 from kamu_assets.odf.multihash import Multicodec, Multihash
 from kamu_assets.odf.serde.flatbuffers import block_hash, encode_block
@@ -90,3 +100,11 @@ def a_chain(*events: MetadataEvent, length: int | None = None, kind: DatasetKind
     while length is not None and chain.sequence_number + 1 < length:
         chain = extended(chain, SetInfo(description=f"block {chain.sequence_number + 1}"))
     return chain
+
+
+def a_transform(*inputs: DatasetID) -> SetTransform:
+    """A transform that reads these datasets."""
+    return SetTransform(
+        inputs=tuple(TransformInput(dataset_ref=str(id_), alias=f"i{n}") for n, id_ in enumerate(inputs)),
+        transform=TransformSql(engine="datafusion", queries=(SqlQueryStep(query="select 1"),)),
+    )

@@ -20,26 +20,18 @@ from kamu_assets.datasets.files import DatasetFiles
 from kamu_assets.datasets.messages import DatasetCreated, DatasetUpdated
 from kamu_assets.durability import Durability
 from kamu_assets.odf.chain_errors import NoOpEventError
-from kamu_assets.odf.dataset import AddData, SetInfo, SetTransform
-from kamu_assets.odf.engine import SqlQueryStep, TransformInput, TransformSql
-from kamu_assets.odf.identity import DatasetID, DatasetKind
+from kamu_assets.odf.dataset import AddData, SetInfo
+from kamu_assets.odf.identity import DatasetKind
 from kamu_assets.odf.serde.flatbuffers import encode_block
 from kamu_assets.storage.errors import StorageFullError
 from kamu_assets.storage.layout import block_key
 from kamu_assets.storage.local import LocalObjectStore
 from kamu_assets.storage.object_store import Condition, ObjectInfo
-from tests.support.builders import START, a_block, a_dataset_id, a_schema, some_data
+from tests.support.builders import START, a_block, a_dataset_id, a_schema, a_transform, some_data
 from tests.support.heart import ADMIN, Heart, an_entry, open_heart, that_adds
 
 DATASET = an_entry().id
 INFO = SetInfo(description="new")
-
-
-def a_transform(*inputs: DatasetID) -> SetTransform:
-    return SetTransform(
-        inputs=tuple(TransformInput(dataset_ref=str(id_), alias=f"i{n}") for n, id_ in enumerate(inputs)),
-        transform=TransformSql(engine="datafusion", queries=(SqlQueryStep(query="select 1"),)),
-    )
 
 
 def test_a_commit_moves_the_head_and_announces_it(heart: Heart) -> None:

@@ -12,10 +12,9 @@ from kamu_assets.governance.errors import AccessDeniedError
 from kamu_assets.odf.dataset import DatasetKind
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.odf.serde.flatbuffers import EventKind
-from tests.support.builders import a_dataset_id
+from tests.support.builders import a_dataset_id, a_transform
 from tests.support.heart import ADMIN, Heart, an_entry, open_heart
-from tests.unit.datasets.test_commit import a_transform
-from tests.unit.datasets.test_service import ALICE, HidesDaily, datasets_with
+from tests.unit.datasets.callers import ALICE, HidesDaily, datasets_with
 
 RAW, CLEAN, DAILY, YEARLY = (an_entry(name).id for name in ("raw", "clean", "daily", "yearly"))
 

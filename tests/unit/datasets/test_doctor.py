@@ -21,9 +21,8 @@ from kamu_assets.datasets.store import datasets
 from kamu_assets.odf.dataset import DatasetKind
 from kamu_assets.odf.identity import DatasetAlias, DatasetID
 from kamu_assets.storage.layout import block_key, head_key
-from tests.support.builders import START, a_hash
+from tests.support.builders import START, a_hash, a_transform
 from tests.support.heart import ADMIN, Heart, account, an_entry, open_heart
-from tests.unit.datasets.test_commit import a_transform
 
 DATASET = an_entry().id
 

@@ -10,17 +10,15 @@ from kamu_assets.auth.store import AccountStore
 from kamu_assets.database.transaction import Transaction
 from kamu_assets.datasets.errors import DanglingReferenceError, DatasetNotFoundError, NameCollisionError
 from kamu_assets.datasets.messages import DatasetDeleted, DatasetRenamed
-from kamu_assets.datasets.service import Datasets
 from kamu_assets.governance.access import Access, Action, Owned
 from kamu_assets.governance.errors import AccessDeniedError, LoginRequiredError
 from kamu_assets.odf.dataset import DatasetKind
 from kamu_assets.odf.identity import AccountName, DatasetAlias, parse_dataset_ref
 from kamu_assets.odf.names import DatasetName
-from tests.support.builders import a_dataset_id
-from tests.support.heart import ADMIN, Heart, account, an_entry, open_heart
-from tests.unit.datasets.test_commit import a_transform
+from tests.support.builders import a_dataset_id, a_transform
+from tests.support.heart import ADMIN, Heart, an_entry, open_heart
+from tests.unit.datasets.callers import ALICE, HidesDaily, datasets_with
 
-ALICE = account("alice")
 DATASET = an_entry("weather").id
 
 
@@ -127,28 +125,9 @@ def test_what_may_not_be_read_does_not_exist(heart: Heart) -> None:
     assert secret.summaries(ANONYMOUS) == []
 
 
-class HidesDaily(Access):
-    """Lets nobody know of one dataset."""
-
-    def allows(self, tx: Transaction, caller: Caller, dataset: Owned, action: Action) -> bool:
-        return str(dataset.alias.name) != "daily" and super().allows(tx, caller, dataset, action)
-
-
 def test_a_hidden_reader_is_counted_but_not_named(heart: Heart) -> None:
     with pytest.raises(DanglingReferenceError, match="it is an input of 1 more"):
         datasets_with(heart, HidesDaily()).delete(ADMIN, DATASET)
-
-
-def datasets_with(heart: Heart, access: Access) -> Datasets:
-    return Datasets(
-        database=heart.database,
-        volumes=heart.volumes,
-        chains=heart.chains,
-        committer=heart.committer,
-        outbox=heart.outbox,
-        access=access,
-        clock=heart.clock,
-    )
 
 
 def test_files_are_where_an_engine_can_open_them(heart: Heart) -> None:
