@@ -9,6 +9,8 @@ import pytest
 
 from kamu_assets.engines.places import Place, Places
 from kamu_assets.engines.worker_limits import PoolBusyError, PoolClosedError
+from kamu_assets.monitoring.families import own_families
+from kamu_assets.monitoring.metric import LEDGER
 from tests.support.waiting import wait_until
 
 
@@ -109,5 +111,6 @@ def test_who_has_a_place_and_who_waits_is_told() -> None:
 
 
 def _jobs(state: str) -> float:
+    """As Prometheus would be told."""
     found = (each for each in own_families() if each.name == f"kamu_node_jobs_{state}")
     return next(one.value for each in found for one in each.samples if one.labels == {"pool": "counted"})
