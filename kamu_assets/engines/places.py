@@ -1,7 +1,9 @@
-"""Who may run now, so that long jobs do not keep short ones waiting.
+"""Who may run now, so that long jobs do not keep short ones waiting, nor one owner of many jobs all others.
 
 Whoever comes takes one of `size` places. With `patience`, a job that has run longer leaves its place to a newcomer: it
 moves to one of as many slow places, at low priority, or, when those are taken, ends and starts again there later.
+A free place goes to the owner with the fewest jobs, of those to the one who waits longest; one owner may fill half of
+the queue.
 """
 
 import contextlib
@@ -33,6 +35,13 @@ class Place:
     since: float = field(default_factory=time.monotonic)
     # The process of the job, once it has one.
     pid: int | None = None
+    owner: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class _Waiter:
+    owner: str | None
+    is_slow: bool
 
 
 class Places:
@@ -45,17 +54,24 @@ class Places:
         self._patience = patience
         self._changed = threading.Condition()
         self._taken: set[Place] = set()
+        # Those that wait, and for a moment whoever comes.
+        self._queue: list[_Waiter] = []
         self._waiting = 0
         self._closed = False
 
-    def take(self, cancel: threading.Event | None, *, slow: bool = False) -> Place:
+    def take(self, cancel: threading.Event | None, *, slow: bool = False, owner: str | None = None) -> Place:
         """Wait for a place; PoolBusyError when that takes too long or too many wait."""
         with self._changed:
-            if self._is_full(slow=slow):
-                self._wait(cancel, slow=slow)
+            waiter = _Waiter(owner, slow)
+            self._queue.append(waiter)
+            try:
+                if not self._may_go(waiter):
+                    self._wait(waiter, cancel)
+            finally:
+                self._queue.remove(waiter)
             if self._closed:
                 raise PoolClosedError(self._name)
-            place = Place(is_slow=slow)
+            place = Place(is_slow=slow, owner=owner)
             self._taken.add(place)
             metrics.JOBS_RUNNING.add(self._name)
             return place
@@ -77,14 +93,13 @@ class Places:
             self._closed = True
             self._changed.notify_all()
 
-    def _wait(self, cancel: threading.Event | None, *, slow: bool) -> None:
-        if self._waiting >= self._max_waiting:
-            raise PoolBusyError(self._name, self._waiting)
+    def _wait(self, waiter: _Waiter, cancel: threading.Event | None) -> None:
+        self._refuse_crowd(waiter)
         deadline = time.monotonic() + WAIT_SECONDS
         self._waiting += 1
         metrics.JOBS_WAITING.add(self._name)
         try:
-            while self._is_full(slow=slow) and not self._closed:
+            while not self._may_go(waiter) and not self._closed:
                 if cancel is not None and cancel.is_set():
                     raise JobCancelledError(self._name)
                 left = deadline - time.monotonic()
@@ -95,6 +110,25 @@ class Places:
         finally:
             self._waiting -= 1
             metrics.JOBS_WAITING.add(self._name, by=-1)
+            # Whoever comes next may be the first now.
+            self._changed.notify_all()
+
+    def _refuse_crowd(self, waiter: _Waiter) -> None:
+        own = sum(each.owner == waiter.owner for each in self._queue if each is not waiter)
+        if self.is_refusing:
+            raise PoolBusyError(self._name, self._waiting)
+        if waiter.owner is not None and own >= self._max_waiting / 2:
+            raise PoolBusyError(self._name, own)
+
+    def _may_go(self, waiter: _Waiter) -> bool:
+        """Whether a place is free, and nobody comes before."""
+        if self._is_full(slow=waiter.is_slow):
+            return False
+        rivals = [each for each in self._queue if each.is_slow is waiter.is_slow]
+        return min(rivals, key=lambda each: self._jobs(each.owner)) is waiter
+
+    def _jobs(self, owner: str | None) -> int:
+        return sum(place.owner == owner for place in self._taken)
 
     def _is_full(self, *, slow: bool) -> bool:
         if not slow:

@@ -84,7 +84,7 @@ class QueryService:
         )
         job = QueryJob(request.sql, shape, self._memory_bytes, 1 if request.is_repeatable else None)
         with bad_slices_blamed(lambda: self._slices(catalog.read)):
-            answer = self._pool.run(run_query, job, on_ask=catalog.answer, cancel=cancel)
+            answer = self._pool.run(run_query, job, on_ask=catalog.answer, cancel=cancel, owner=_owner(caller))
         return self._response(answer, limit, request.data_format, catalog.pinned)
 
     def export(
@@ -104,7 +104,13 @@ class QueryService:
         limits = WorkerLimits(memory_bytes=self._memory_bytes, time_seconds=_EXPORT_SECONDS)
         with bad_slices_blamed(lambda: self._slices(catalog.read)):
             return self._pool.run(
-                run_export, job, limits=limits, on_progress=on_progress, on_ask=catalog.answer, cancel=cancel
+                run_export,
+                job,
+                limits=limits,
+                on_progress=on_progress,
+                on_ask=catalog.answer,
+                cancel=cancel,
+                owner=_owner(caller),
             )
 
     def tail(
@@ -130,7 +136,7 @@ class QueryService:
         whole = replace(shape, skip=0, keeps_nan=keeps_nan)
         job = TailJob(table, first, last, whole, self._memory_bytes)
         with bad_slices_blamed(lambda: self._slices([entry])):
-            answer = self._pool.run(run_tail, job, cancel=cancel)
+            answer = self._pool.run(run_tail, job, cancel=cancel, owner=_owner(caller))
         return self._response(answer, wanted, data_format, pinned)
 
     def close(self) -> None:
@@ -164,3 +170,8 @@ class QueryService:
             limit=limit,
             datasets=pinned,
         )
+
+
+def _owner(caller: Caller) -> str:
+    """Who shares places with whom: all that are not known are one."""
+    return "" if caller.account is None else str(caller.account.id)
