@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import random
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
+import psycopg2
 import pytest
 
 from kamu_assets.flows.model import OutcomeKind
@@ -19,8 +24,9 @@ from tests.support.waiting import wait_until
 
 PATIENCE = 200.0
 ROOT, DERIVATIVE = "counted", "more"
+QUERY_WORKERS = "query workers"
 
-# On a busy machine Dagster does not always show a catalog that was lost: until that is understood, with the long forms.
+# Each takes a minute or more: with the long forms.
 pytestmark = [pytest.mark.timeout(900), pytest.mark.faults]
 
 
@@ -42,7 +48,9 @@ def told_offsets(node: RunningNode, name: str) -> list[object]:
 
 def is_shown(node: RunningNode) -> bool:
     """Whether Dagster's UI has both datasets."""
-    return {("kamu", ROOT), ("kamu", DERIVATIVE)} <= node.ui.assets()
+    with contextlib.suppress(httpx.HTTPError):
+        return {("kamu", ROOT), ("kamu", DERIVATIVE)} <= node.ui.assets()
+    return False
 
 
 def test_dagsters_home_and_later_its_catalog_are_lost_between_two_starts(tmp_path: Path) -> None:
@@ -73,6 +81,70 @@ def test_dagsters_home_and_later_its_catalog_are_lost_between_two_starts(tmp_pat
     assert [state for state in states if state.is_file()] == []
 
 
+def test_dagsters_home_is_removed_under_a_running_node(tmp_path: Path) -> None:
+    with started(tmp_path) as node:
+        add(node, pushed_root(ROOT), derivative(DERIVATIVE, of=ROOT))
+        with SteadyPushes(node, ROOT) as pushes:
+            pushes.go_on()
+            before = node.pids()
+            remove(node.settings.dagster_home)
+            wait_until(lambda: are_all_others(before, node.pids()), patience=PATIENCE, every=0.5)
+            pushes.go_on()
+
+        check(node, pushes)
+        assert node.pids()["api"] == before["api"]
+
+
+def test_the_state_of_the_catalog_is_lost_and_its_code_server_killed_under_a_running_node(tmp_path: Path) -> None:
+    with started(tmp_path) as node:
+        add(node, pushed_root(ROOT), derivative(DERIVATIVE, of=ROOT))
+        wait_until(lambda: is_shown(node), patience=PATIENCE, every=0.5)
+        remove(node.settings.dagster_home / "defs_state")
+        server = node.pids()["catalog"]
+
+        os.kill(server, signal.SIGKILL)
+
+        wait_until(lambda: node.pids().get("catalog", server) != server, patience=PATIENCE, every=0.2)
+        wait_until((node.settings.dagster_home / "defs_state").exists, patience=PATIENCE, every=0.2)
+        wait_until(lambda: is_shown(node), patience=PATIENCE, every=0.5)
+        push(node, range(3))
+        assert told_offsets(node, DERIVATIVE) == ["[0, 2]"]
+
+
+def test_processes_that_hang_are_no_end_to_what_flows_dg_13(tmp_path: Path) -> None:
+    with started(tmp_path) as node:
+        add(node, pushed_root(ROOT), derivative(DERIVATIVE, of=ROOT))
+        with SteadyPushes(node, ROOT) as pushes:
+            pushes.go_on()
+            wait_until(lambda: any(flow.started_at for flow in live_flows(node)), patience=PATIENCE)
+            worker = node.pids()["worker"]
+
+            os.kill(worker, signal.SIGSTOP)
+            wait_until(lambda: node.pids().get("worker", worker) != worker, patience=PATIENCE, every=0.5)
+            pushes.go_on()
+
+        check(node, pushes)
+        assert "worker_hangs" in node.log()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_processes_are_killed_in_any_order_some_of_them_together(tmp_path: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    with started(tmp_path) as node:
+        add(node, pushed_root(ROOT), derivative(DERIVATIVE, of=ROOT))
+        names = [*node.pids(), QUERY_WORKERS]
+        chance.shuffle(names)
+        with SteadyPushes(node, ROOT) as pushes:
+            pushes.go_on()
+            while names:
+                together = [names.pop() for _ in range(min(len(names), chance.randint(1, 3)))]
+                kill(node, *together)
+                pushes.go_on()
+
+        check(node, pushes)
+        wait_until(lambda: is_shown(node), patience=PATIENCE, every=0.5)
+
+
 @pytest.fixture
 def server() -> Iterator[RestartableServer]:
     with restartable_server() as server:
@@ -90,14 +162,73 @@ def test_the_database_is_restarted_while_data_flows(tmp_path: Path, server: Rest
                 server.start()
                 pushes.go_on()
 
-        wait_until(
-            lambda: sorted(numbers_so_far(node, DERIVATIVE)) == plus_one(numbers(node, ROOT)),
-            patience=PATIENCE,
-            every=0.5,
+        check(node, pushes)
+
+
+def test_connections_to_the_database_are_cut_while_data_flows(tmp_path: Path, server: RestartableServer) -> None:
+    with started(tmp_path, database={"url": server.url}) as node:
+        add(node, pushed_root(ROOT), derivative(DERIVATIVE, of=ROOT))
+        with SteadyPushes(node, ROOT) as pushes:
+            for _ in range(8):
+                pushes.go_on()
+                wait_until(lambda: any(flow.run_id for flow in live_flows(node)), patience=PATIENCE)
+                cut_connections(server.url)
+
+        check(node, pushes)
+
+
+def cut_connections(url: str) -> None:
+    """All of them at once; new ones are welcome at once, too."""
+    with contextlib.closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'kamu' AND pid <> pg_backend_pid()"
         )
-        wait_until(lambda: not live_flows(node), patience=PATIENCE, every=0.5)
-        pushes.check(numbers(node, ROOT))
-        assert OutcomeKind.FAILED not in {flow.outcome.kind for flow in flows(node, DERIVATIVE) if flow.outcome}
+
+
+def check(node: RunningNode, pushes: SteadyPushes) -> None:
+    """The node comes to rest; all that was promised is there, once, and no flow is said to have failed."""
+    wait_until(
+        lambda: sorted(numbers_so_far(node, DERIVATIVE)) == plus_one(numbers_so_far(node, ROOT)),
+        patience=PATIENCE,
+        every=0.5,
+    )
+    wait_until(lambda: not live_flows(node), patience=PATIENCE, every=0.5)
+    pushes.check(numbers(node, ROOT))
+    assert OutcomeKind.FAILED not in {flow.outcome.kind for flow in flows(node, DERIVATIVE) if flow.outcome}
+    last = len(numbers(node, ROOT)) - 1
+    for name in (ROOT, DERIVATIVE):
+        wait_until(lambda name=name: str(told(node, name)[-1:]).endswith(f", {last}]']"), patience=PATIENCE, every=0.5)  # type: ignore[misc] # mypy cannot infer lambdas with defaults
+
+
+def told(node: RunningNode, name: str) -> list[object]:
+    """As `told_offsets`, while the webserver may be away."""
+    with contextlib.suppress(httpx.HTTPError):
+        return told_offsets(node, name)
+    return []
+
+
+def remove(folder: Path) -> None:
+    """All of it, though others write to it meanwhile."""
+    while folder.exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        if folder.exists() and (folder / "dagster.yaml").exists():
+            return
+
+
+def are_all_others(before: dict[str, int], now: dict[str, int]) -> bool:
+    """Whether each process but the API has been replaced."""
+    return now.keys() == before.keys() and all(now[name] != pid for name, pid in before.items() if name != "api")
+
+
+def kill(node: RunningNode, *names: str) -> None:
+    """End processes at once, and wait for their successors; `QUERY_WORKERS` are those that the API has started."""
+    before = node.pids()
+    families = {**{name: [pid] for name, pid in before.items()}, QUERY_WORKERS: node.families()["api"][1:]}
+    for pid in [pid for name in names for pid in families[name]]:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    kept = [name for name in names if name != QUERY_WORKERS]
+    wait_until(lambda: all(node.pids().get(name, before[name]) != before[name] for name in kept), patience=PATIENCE)
 
 
 def plus_one(found: list[int]) -> list[int]:
