@@ -48,6 +48,16 @@ def postgres_url() -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest) -> Iterator[str | None]:
+    """Where a node has its tables and Dagster's: in files of its home (None), or in an empty database."""
+    if request.param == "sqlite":
+        yield None
+        return
+    with fresh_database(str(request.getfixturevalue("postgres_url"))) as url:
+        yield url
+
+
 @pytest.fixture
 def postgres_database(postgres_url: str) -> Iterator[str]:
     """SQLAlchemy URL of an empty database for one test."""

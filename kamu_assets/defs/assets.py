@@ -14,6 +14,7 @@ from dagster import (
 
 from kamu_assets.defs import translator
 from kamu_assets.defs.resources import UPDATER, VERIFIER, Updater, Verifier
+from kamu_assets.errors import KamuError
 from kamu_assets.orchestration.catalog_state import CatalogRow
 from kamu_assets.orchestration.names import CHECK_VERIFY, op_name
 
@@ -44,7 +45,11 @@ def dataset_asset(row: CatalogRow) -> AssetsDefinition:
 
 def _updated(context: AssetExecutionContext, row: CatalogRow) -> Iterator[Outcome]:
     updater: Updater = context.resources.updater
-    update = updater.update(row.id, run_id=context.run.run_id, log=context.log)
+    try:
+        update = updater.update(row.id, run_id=context.run.run_id, log=context.log)
+    except KamuError as error:
+        # Where in our code it was found helps nobody who reads the run's log.
+        raise translator.failure(row, error) from error.with_traceback(None)
     if update is not None:
         yield MaterializeResult(
             asset_key=translator.key(row),

@@ -3,8 +3,9 @@
 import hashlib
 from urllib.parse import quote
 
-from dagster import AssetCheckSpec, AssetDep, AssetKey, AssetSpec, MetadataValue
+from dagster import AssetCheckSpec, AssetDep, AssetKey, AssetSpec, Failure, MetadataValue
 
+from kamu_assets.errors import KamuError, UnavailableError
 from kamu_assets.orchestration.catalog_state import CatalogRow
 from kamu_assets.orchestration.materialization import Shown, table_schema
 from kamu_assets.orchestration.names import (
@@ -42,6 +43,22 @@ def spec(row: CatalogRow) -> AssetSpec:
 def check_spec(row: CatalogRow) -> AssetCheckSpec:
     """The check that verifies a dataset; it keeps nobody from reading it."""
     return AssetCheckSpec(CHECK_VERIFY, asset=key(row), description=_VERIFIES)
+
+
+def failure(row: CatalogRow, error: KamuError) -> Failure:
+    """A run's end that is no bug of ours: what is wrong comes first, then what to do, and no traceback."""
+    facts: dict[str, Shown] = {"what_to_do": _advice(error), "dataset": f"{row.account}/{row.name}"}
+    return Failure(description=str(error), metadata=facts)
+
+
+def _advice(error: KamuError) -> str:
+    kept = "Nothing of what failed was committed."
+    if isinstance(error, UnavailableError):
+        return f"{kept} What is needed did not answer; materialize it again when it does."
+    return (
+        f"{kept} Correct what the message names: the source, or its description"
+        " (`kamu-node show` tells what the dataset expects), and materialize it again."
+    )
 
 
 def _description(row: CatalogRow) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +11,6 @@ import pytest
 from kamu_assets.coordinator.service import Coordinator
 from tests.support.coordination import a_coordinator
 from tests.support.heart import Heart, open_heart
-from tests.support.postgres import fresh_database
 from tests.support.pushed import NewRoot, roots_of
 from tests.support.verified import VerifiedStory, a_story
 from tests.support.web_source import WebSource, web_source
@@ -57,17 +55,14 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NewRoot]:
     heart.database.close()
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgres"])
-def dagster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DagsterHome]:
+@pytest.fixture(scope="module")
+def dagster(database_url: str | None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DagsterHome]:
     """Preparing an instance takes seconds: the tests of a module share one and use their own datasets."""
     # Loading Dagster takes seconds, too, and most tests do without it.
     from tests.support.dagster_home import dagster_home
 
-    with contextlib.ExitStack() as stack:
-        url = None
-        if request.param == "postgres":
-            url = stack.enter_context(fresh_database(str(request.getfixturevalue("postgres_url"))))
-        yield stack.enter_context(dagster_home(tmp_path_factory.mktemp("node"), database_url=url))
+    with dagster_home(tmp_path_factory.mktemp("node"), database_url=database_url) as home:
+        yield home
 
 
 @pytest.fixture

@@ -10,8 +10,19 @@ from uuid import uuid4
 import pytest
 
 from kamu_assets.flows.model import CauseKind, Flow, FlowOutcome, OutcomeKind
+from tests.support.dagster_ui import RunSeen
 from tests.support.running_node import RunningNode, running_node
-from tests.support.stories import add, derivative, flows, numbers, numbers_so_far, polled_root, pushed_root, records
+from tests.support.stories import (
+    add,
+    derivative,
+    flows,
+    numbers,
+    numbers_so_far,
+    polled_root,
+    polled_table,
+    pushed_root,
+    records,
+)
 from tests.support.waiting import wait_until
 from tests.support.web_source import Route, WebSource, web_source
 
@@ -24,9 +35,10 @@ pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
+def node(database_url: str | None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
     home = tmp_path_factory.mktemp("node")
-    with running_node(home, storage={"durability": "fast"}, egress={"allow": ["127.0.0.1"]}) as node:
+    database = {"url": database_url} if database_url else {}
+    with running_node(home, database=database, storage={"durability": "fast"}, egress={"allow": ["127.0.0.1"]}) as node:
         yield node
 
 
@@ -134,6 +146,25 @@ def test_a_source_that_fails_fails_the_run_and_says_why(node: RunningNode, name:
     assert materializations(node, name) == []
 
 
+def test_a_bad_record_fails_the_run_and_says_what_to_fix(node: RunningNode, name: str, tmp_path: Path) -> None:
+    page = tmp_path / "numbers.csv"
+    page.write_text("event_time,n\n2024-01-01T00:00:00Z,3\n2024-01-02T00:00:00Z,four\n")
+    add(node, polled_table(name, page.as_uri()))
+
+    run = press(node, name)
+
+    assert ended(node, run) == "FAILURE"
+    failure = node.ui.failure(run)
+    assert 'Failure: numbers.csv, line 3, column `n`: "four" is not a valid BIGINT; correct it, or' in failure.message
+    assert "Nothing of what failed was committed" in str(failure.metadata["what_to_do"])
+    # The page shows the first of them only where there is no cause, and the cause has none.
+    assert failure.stacks[1:] == [[]]
+    assert node.ui.latest_run(("kamu", name)) == RunSeen(run, "FAILURE")
+    page.write_text(page.read_text().replace("four", "4"))
+    assert ended(node, press(node, name)) == "SUCCESS"
+    assert numbers(node, name) == [3, 4]
+
+
 def test_a_run_is_cancelled_and_the_next_one_works(node: RunningNode, name: str, web: WebSource) -> None:
     web.routes["/page"] = Route(records(NUMBERS).encode(), silence_seconds=SILENCE)
     add(node, polled_root(name, f"{web.url}/page"))
@@ -168,3 +199,26 @@ def test_two_runs_of_one_dataset_follow_each_other(node: RunningNode, name: str,
     assert numbers(node, name) == NUMBERS
     assert materializations(node, name) == [first]
     assert flow_of(node, name, second).outcome == FlowOutcome(OutcomeKind.UP_TO_DATE)
+
+
+def test_renames_deletions_and_recreations_are_seen(node: RunningNode, name: str) -> None:
+    add(node, pushed_root(name))
+    node.push(f"kamu/{name}", records(NUMBERS))
+    wait_until(lambda: materializations(node, name), patience=PATIENCE, every=0.2)
+
+    node.kamu_node("rename", f"kamu/{name}", f"{name}.new")
+    wait_until(lambda: keys(node, name) == {f"{name}.new"}, patience=PATIENCE, every=0.2)
+    (told,) = wait_until(lambda: node.ui.materializations(("kamu", f"{name}.new")), patience=PATIENCE, every=0.2)
+    assert told.metadata["dagster/row_count"] == len(NUMBERS)
+    assert materializations(node, name) == []
+
+    node.kamu_node("delete", "--yes", f"kamu/{name}.new")
+    wait_until(lambda: not keys(node, name), patience=PATIENCE, every=0.2)
+    add(node, pushed_root(f"{name}.new"))
+    wait_until(lambda: keys(node, name) == {f"{name}.new"}, patience=PATIENCE, every=0.2)
+    assert materializations(node, f"{name}.new") == []
+
+
+def keys(node: RunningNode, prefix: str) -> set[str]:
+    """The names of the datasets that the UI shows, of those that begin like this."""
+    return {key[-1] for key in node.ui.assets() if key[-1].startswith(prefix)}

@@ -9,11 +9,18 @@ from typing import Any
 import httpx
 
 _ASSETS = "{ assetNodes { assetKey { path } } }"
+_LOCATIONS = "{ assetNodes { assetKey { path } repository { location { name } } } }"
+_ORIGIN = """query ($id: ID!) { runOrError(runId: $id) { ... on Run {
+  repositoryOrigin { repositoryLocationName } } } }"""
 _RUNS = """query ($tags: [ExecutionTag!], $limit: Int) {
   runsOrError(filter: {tags: $tags}, limit: $limit) { __typename ... on Runs { results { runId status } } } }"""
 _RUN = "query ($id: ID!) { runOrError(runId: $id) { __typename ... on Run { runId status } } }"
 _EVENTS = """query ($id: ID!) { runOrError(runId: $id) { __typename ... on Run { eventConnection(limit: 1000) {
   events { ... on MessageEvent { eventType timestamp message } } } } } }"""
+_FAILURES = """query ($id: ID!) { runOrError(runId: $id) { ... on Run { eventConnection(limit: 1000) { events {
+  ... on ExecutionStepFailureEvent { message error { message stack errorChain { error { message stack } } }
+    failureMetadata { description metadataEntries { label ... on TextMetadataEntry { text } } } } } } } } }"""
+_LATEST_RUN = "query ($keys: [AssetKeyInput!]!) { assetsLatestInfo(assetKeys: $keys) { latestRun { id status } } }"
 _LIVE = """{ runsOrError(filter: {statuses: [NOT_STARTED, QUEUED, STARTING, STARTED, CANCELING]}) {
   __typename ... on Runs { results { runId status } } } }"""
 _MATERIALIZATIONS = """query ($key: AssetKeyInput!) { assetOrError(assetKey: $key) { __typename ... on Asset {
@@ -24,6 +31,8 @@ _CHECKS = """query ($key: AssetKeyInput!, $name: String!) {
     metadataEntries { label ... on TextMetadataEntry { text } ... on IntMetadataEntry { intValue } } } } }"""
 _TERMINATE = """mutation ($id: String!) { terminateRun(runId: $id, terminatePolicy: SAFE_TERMINATE) {
   __typename ... on TerminateRunFailure { message } ... on PythonError { message } } }"""
+_BACKFILL = """mutation ($params: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $params) {
+  __typename ... on PythonError { message } } }"""
 # What "Materialize" on an asset's page sends.
 _LAUNCH = """mutation ($params: ExecutionParams!) { launchRun(executionParams: $params) {
   __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
@@ -49,6 +58,16 @@ class RunEvent:
     # Seconds since the Unix epoch.
     at: float
     message: str
+
+
+@dataclass(frozen=True, slots=True)
+class FailureSeen:
+    """Why a step failed, in the order of the page: what is wrong, facts about it, tracebacks."""
+
+    message: str
+    metadata: dict[str, str | None]
+    # Of the error and of what caused it.
+    stacks: list[list[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +100,9 @@ class DagsterUi:
 
     def ask(self, query: str, **variables: Any) -> dict[str, Any]:
         answer = self._http.post(f"{self.base}/graphql", json={"query": query, "variables": variables})
-        answer.raise_for_status()
+        # That is also how an answer comes that tells of an error.
+        if answer.status_code != httpx.codes.INTERNAL_SERVER_ERROR:
+            answer.raise_for_status()
         document = answer.json()
         assert not document.get("errors"), document
         data: dict[str, Any] = document["data"]
@@ -90,6 +111,21 @@ class DagsterUi:
     def assets(self) -> set[tuple[str, ...]]:
         """The keys of all assets that are defined now."""
         return {tuple(node["assetKey"]["path"]) for node in self.ask(_ASSETS)["assetNodes"]}
+
+    def locations(self) -> dict[tuple[str, ...], str]:
+        """The code location of each asset."""
+        nodes = self.ask(_LOCATIONS)["assetNodes"]
+        return {tuple(node["assetKey"]["path"]): node["repository"]["location"]["name"] for node in nodes}
+
+    def location_of_run(self, run_id: str) -> str:
+        """Where the UI believes that a run comes from."""
+        return str(self.ask(_ORIGIN, id=run_id)["runOrError"]["repositoryOrigin"]["repositoryLocationName"])
+
+    def backfill(self, keys: Sequence[Sequence[str]]) -> dict[str, Any]:
+        """Ask for a backfill of all of them; what came of it."""
+        params = {"assetSelection": [{"path": list(key)} for key in keys], "allPartitions": True}
+        answer: dict[str, Any] = self.ask(_BACKFILL, params=params)["launchPartitionBackfill"]
+        return answer
 
     def runs(self, *, tags: dict[str, str], limit: int | None = None) -> Sequence[RunSeen]:
         """The runs with these tags, newest first."""
@@ -105,6 +141,19 @@ class DagsterUi:
         """The log of a run, oldest first."""
         events = self.ask(_EVENTS, id=run_id)["runOrError"]["eventConnection"]["events"]
         return [RunEvent(e["eventType"] or "", float(e["timestamp"]) / 1000, e["message"]) for e in events]
+
+    def failure(self, run_id: str) -> FailureSeen:
+        """Why its only step failed."""
+        events = self.ask(_FAILURES, id=run_id)["runOrError"]["eventConnection"]["events"]
+        (failed,) = [event for event in events if event.get("error")]
+        error, facts = failed["error"], (failed["failureMetadata"] or {}).get("metadataEntries", ())
+        stacks = [error["stack"], *(each["error"]["stack"] for each in error["errorChain"])]
+        return FailureSeen(error["message"], {each["label"]: each.get("text") for each in facts}, stacks)
+
+    def latest_run(self, key: Sequence[str]) -> RunSeen:
+        """What an asset's page says of its newest run."""
+        (found,) = self.ask(_LATEST_RUN, keys=[{"path": list(key)}])["assetsLatestInfo"]
+        return RunSeen(found["latestRun"]["id"], found["latestRun"]["status"])
 
     def live_runs(self) -> Sequence[RunSeen]:
         """The runs that have not ended."""
@@ -125,26 +174,36 @@ class DagsterUi:
         found = self.ask(_CHECKS, key={"path": list(key)}, name=name)["assetCheckExecutions"]
         return [_check(each) for each in found]
 
-    def materialize(self, key: Sequence[str], *, checks: Sequence[str] = ()) -> str:
+    def materialize(self, key: Sequence[str], *, checks: Sequence[str] = (), location: str = "catalog") -> str:
         """Press Materialize, which asks for the checks as well when there are any; the id of the run."""
-        return self._launch([key], [(key, check) for check in checks])
+        launched = self.launch([key], [(key, check) for check in checks], location=location)
+        assert launched["__typename"] == "LaunchRunSuccess", launched
+        return str(launched["run"]["runId"])
 
     def execute_check(self, key: Sequence[str], name: str) -> str:
         """Press Execute on the page of a check; the id of the run."""
-        return self._launch([], [(key, name)])
+        launched = self.launch([], [(key, name)])
+        assert launched["__typename"] == "LaunchRunSuccess", launched
+        return str(launched["run"]["runId"])
 
-    def _launch(self, keys: Sequence[Sequence[str]], checks: Sequence[tuple[Sequence[str], str]]) -> str:
+    def launch(
+        self,
+        keys: Sequence[Sequence[str]],
+        checks: Sequence[tuple[Sequence[str], str]] = (),
+        *,
+        location: str = "catalog",
+    ) -> dict[str, Any]:
+        """Ask for one run; what came of it."""
         selector = {
-            "repositoryLocationName": "catalog",
+            "repositoryLocationName": location,
             "repositoryName": "__repository__",
             "jobName": "__ASSET_JOB",
             "assetSelection": [{"path": list(key)} for key in keys],
             "assetCheckSelection": [{"assetKey": {"path": list(key)}, "name": name} for key, name in checks],
         }
         params = {"mode": "default", "runConfigData": "{}", "executionMetadata": {"tags": []}, "selector": selector}
-        launched = self.ask(_LAUNCH, params=params)["launchRun"]
-        assert launched["__typename"] == "LaunchRunSuccess", launched
-        return str(launched["run"]["runId"])
+        answer: dict[str, Any] = self.ask(_LAUNCH, params=params)["launchRun"]
+        return answer
 
 
 def _check(execution: dict[str, Any]) -> CheckSeen:

@@ -28,6 +28,13 @@ def polled_root(name: str, url: str) -> str:
     return a_manifest(name, "Root", source, _INFO)
 
 
+def polled_table(name: str, url: str) -> str:
+    """The same from a CSV."""
+    read = reading("event_time TIMESTAMP", "n BIGINT", kind="Csv", options="header: true")
+    source = polling_source(f"{{kind: Url, url: '{url}'}}", read, merge="{kind: Ledger, primaryKey: [n]}")
+    return a_manifest(name, "Root", source, _INFO)
+
+
 def derivative(name: str, *, of: str) -> str:
     """Every record of its input, its number increased by one."""
     change = transform("select event_time, n + 1 as n from input", f"kamu/{of}", alias="input")
