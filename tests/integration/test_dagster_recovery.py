@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from dagster import DagsterEvent, DagsterEventType, DagsterInstance
+from dagster import DagsterEvent, DagsterEventType, DagsterInstance, DagsterRunStatus
 from sqlalchemy.exc import OperationalError
 
 from kamu_assets.clock import ManualClock
@@ -19,7 +19,9 @@ from kamu_assets.flows.model import OutcomeKind
 from kamu_assets.odf.multihash import Multihash
 from kamu_assets.odf.timestamp import NANOS_PER_SECOND, Timestamp
 from kamu_assets.orchestration.instance import prepare
+from kamu_assets.orchestration.launcher import HybridRunLauncher
 from kamu_assets.orchestration.names import METADATA_HEAD, key_of
+from kamu_assets.orchestration.reaper import Reaper
 from kamu_assets.orchestration.restoring import COMMITS, RestoringReporter
 from tests.support.dagster_adapter import Adapter, an_adapter, reporter_of
 from tests.support.dagster_home import DagsterHome, dagster_home
@@ -223,6 +225,29 @@ def test_a_run_stays_with_its_worker_until_its_end_can_be_told(
     (flow,) = adapter.parts.finished(polled.id)
     assert (flow.outcome and flow.outcome.kind, flow.attempt) == (OutcomeKind.SUCCESS, 2 if has_begun else 1)
     assert len(adapter.materializations(polled)) == 1
+
+
+def test_a_run_that_could_not_be_queued_is_queued_later(adapter: Adapter, monkeypatch: pytest.MonkeyPatch) -> None:
+    def leave(*_: object, **__: object) -> None:
+        raise DatabaseBusyError
+
+    launcher = adapter.instance.run_launcher
+    assert isinstance(launcher, HybridRunLauncher)
+    polled = adapter.polled_root()
+    adapter.parts.flows.request_run(ADMIN, polled.id)
+    monkeypatch.setattr(launcher.queue, "put", leave)
+    adapter.scheduler.step()
+    run = adapter.run_of(polled)
+    assert run.status is DagsterRunStatus.STARTING
+    assert not adapter.parts.queue.contains(run.run_id)
+    monkeypatch.undo()
+
+    later = ManualClock(Timestamp(adapter.parts.clock.now().ns + 60 * NANOS_PER_SECOND))
+    assert Reaper(instance=adapter.instance, queue=adapter.parts.queue, clock=later).requeue_stranded() == 1
+    adapter.settle()
+
+    (flow,) = adapter.parts.finished(polled.id)
+    assert (flow.outcome and flow.outcome.kind, flow.attempt) == (OutcomeKind.SUCCESS, 1)
 
 
 def test_news_wait_until_the_past_of_their_dataset_is_told(tmp_path: Path) -> None:
