@@ -1,1 +1,1 @@
-"""How a node is run: images, charts, the Dagster instance, the demo."""
+"""How a node is run and watched: Dagster's settings, a dashboard, the demo."""
