@@ -197,4 +197,6 @@ class OutboxSettings(Section):
 
 class LogSettings(Section):
     format: Literal["console", "json"] = Field("console", description="console: for people; json: an object per line")
-    level: Literal["debug", "info", "warning", "error"] = Field("info", description="what is logged, and all above it")
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="what is logged, and all above it; RUST_LOG says it as well"
+    )

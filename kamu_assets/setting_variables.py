@@ -1,15 +1,22 @@
-"""What the environment says of settings: `KAMU_NODE__HTTP__PORT` is `http.port`."""
+"""What the environment says of settings: `KAMU_NODE__HTTP__PORT` is `http.port`, `RUST_LOG` is `log.level`."""
 
 import json
 import os
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_settings import PydanticBaseSettingsSource
 
 from kamu_assets.setting_values import allowed_values, no_such_variable
 
 VARIABLE_PREFIX = "KAMU_NODE__"
 _DELIMITER = "__"
+# As operators of Kamu know it; our own variable comes first.
+_RUST_LOG = "RUST_LOG"
+_LEVELS = {"trace": "debug", "debug": "debug", "info": "info", "warn": "warning", "error": "error", "off": "error"}
+_KAMU = "kamu"
 
 
 def variable_mistakes(settings: type[BaseModel]) -> Iterator[str]:
@@ -32,7 +39,31 @@ def variable_of(path: Sequence[str]) -> str | None:
     parts = [name for upper, (name, _) in given.items() if f"{upper}{_DELIMITER}".startswith(f"{own}{_DELIMITER}")]
     if whole in given and all(part in given[whole][1] for part in key):
         parts.append(given[whole][0])
+    if not parts and (section, *key) == ("log", "level") and _level_of_rust_log():
+        return _RUST_LOG
     return next(iter(parts), None)
+
+
+class RustLog(PydanticBaseSettingsSource):
+    """The level that `RUST_LOG` names for all, or for kamu's own parts: `info`, `warn,kamu=debug`."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        del field
+        return self().get(field_name), field_name, True
+
+    def __call__(self) -> dict[str, Any]:
+        level = _level_of_rust_log()
+        return {"log": {"level": level}} if level else {}
+
+
+def _level_of_rust_log() -> str | None:
+    """None without one, and for what says nothing of kamu: others may mean the variable as well."""
+    found: dict[str, str] = {}
+    for directive in os.environ.get(_RUST_LOG, "").split(","):
+        target, _, level = directive.strip().rpartition("=")
+        if level.lower() in _LEVELS:
+            found[_KAMU if target.startswith(_KAMU) else target] = _LEVELS[level.lower()]
+    return found.get(_KAMU) or found.get("")
 
 
 def _given() -> list[tuple[str, str]]:

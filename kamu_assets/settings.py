@@ -37,7 +37,7 @@ from kamu_assets.setting_sections import (
     StorageSettings,
 )
 from kamu_assets.setting_values import mistake_text
-from kamu_assets.setting_variables import VARIABLE_PREFIX, variable_mistakes, variable_of
+from kamu_assets.setting_variables import VARIABLE_PREFIX, RustLog, variable_mistakes, variable_of
 
 
 class SettingsError(InvalidError):
@@ -75,7 +75,8 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         del dotenv_settings, file_secret_settings
         file = _file_of(init_settings)
-        return (init_settings, env_settings, YamlConfigSettingsSource(settings_cls, yaml_file=file))
+        in_file = YamlConfigSettingsSource(settings_cls, yaml_file=file)
+        return (init_settings, env_settings, RustLog(settings_cls), in_file)
 
     @property
     def root_path(self) -> Path:
