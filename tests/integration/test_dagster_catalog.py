@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -12,23 +13,31 @@ from dagster._core.remote_representation.external_data import RepositorySnap
 from dagster._grpc.client import DagsterGrpcClient
 from dagster._serdes import deserialize_value
 
+from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.odf.dataset import SetInfo
+from kamu_assets.odf.identity import DatasetID
 from kamu_assets.odf.names import DatasetName
 from kamu_assets.orchestration.config import AdapterConfig
 from kamu_assets.orchestration.instance import open_instance, prepare
+from kamu_assets.orchestration.names import key_of
 from kamu_assets.orchestration.origins import remote_job_origin
 from kamu_assets.orchestration.processes import catalog_command, flows_command
 from kamu_assets.orchestration.publisher import CatalogPublisher
 from kamu_assets.orchestration.shards import shards
-from tests.support.dagster_home import DagsterHome, config_of, dagster_home
+from tests.support.builders import START, a_schema
+from tests.support.dagster_adapter import reporter_of
+from tests.support.dagster_home import RECORDS, DagsterHome, config_of, dagster_home
 from tests.support.heart import ADMIN
 from tests.support.ports import free_port
 from tests.support.waiting import wait_until
 
+# Records of a dataset in the place of another.
+TAKEN_OVER = 3
+
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DagsterHome]:
-    with dagster_home(tmp_path_factory.mktemp("node")) as home:
+def home(database_url: str | None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DagsterHome]:
+    with dagster_home(tmp_path_factory.mktemp("node"), database_url=database_url) as home:
         home.start(catalog_command(home.config))
         yield home
 
@@ -92,7 +101,7 @@ def test_a_state_that_is_there_already_changes_nothing(
 ) -> None:
     before = (client.get_server_id(), _version(instance))
 
-    (location,) = publisher._locations.values()
+    (location,) = publisher._locations._locations.values()
     location.is_behind = True
     publisher.step()
     publisher.load()
@@ -128,6 +137,71 @@ def test_renames_and_deletions_are_followed(
     assert not {AssetKey(["kamu", "old-name"]), AssetKey(["kamu", "to-delete"])} & listed
 
 
+def test_the_history_goes_with_a_name_that_no_dataset_has(
+    home: DagsterHome, instance: DagsterInstance, publisher: CatalogPublisher
+) -> None:
+    renamed, deleted = told(home, instance, "told-and-renamed"), told(home, instance, "told-and-deleted")
+    publisher.step()
+
+    after = home.parts.datasets.rename(ADMIN, renamed.id, DatasetName("told-elsewhere"))
+    home.parts.datasets.delete(ADMIN, deleted.id)
+    publisher.step()
+    reporter_of(home.parts, instance).report(renamed.id)
+
+    assert not {key_of(renamed.alias), key_of(deleted.alias)} & set(instance.get_asset_keys())
+    assert row_counts(instance, after) == [RECORDS]
+
+
+def test_a_dataset_that_takes_a_name_over_has_no_history_of_the_one_before(
+    home: DagsterHome, instance: DagsterInstance, publisher: CatalogPublisher
+) -> None:
+    before = told(home, instance, "taken-over")
+    publisher.step()
+
+    again = taken_over(home, before)
+    publisher.step()
+    reporter_of(home.parts, instance).report(again.id)
+
+    assert row_counts(instance, again) == [TAKEN_OVER]
+
+
+def test_what_is_told_of_a_dataset_before_its_name_is_heard_of_stays(
+    home: DagsterHome, instance: DagsterInstance, publisher: CatalogPublisher
+) -> None:
+    before = told(home, instance, "taken-over-soon")
+    publisher.step()
+
+    again = taken_over(home, before)
+    reporter_of(home.parts, instance).report(again.id)
+    publisher.step()
+
+    assert row_counts(instance, again)[0] == TAKEN_OVER
+
+
+def taken_over(home: DagsterHome, before: DatasetEntry) -> DatasetEntry:
+    """Another dataset in the place of one."""
+    home.parts.datasets.delete(ADMIN, before.id)
+    again = replace(before, id=DatasetID.seeded(f"{before.name} again".encode()))
+    home.parts.committer.create(again, (a_schema(),), system_time=START)
+    home.parts.push(again.id, records=TAKEN_OVER)
+    return again
+
+
+def row_counts(instance: DagsterInstance, entry: DatasetEntry) -> list[object]:
+    """What is told under its name, newest first."""
+    records = instance.fetch_materializations(key_of(entry.alias), limit=10).records
+    told = [record.asset_materialization for record in records]
+    return [each.metadata["dagster/row_count"].value for each in told if each]
+
+
+def told(home: DagsterHome, instance: DagsterInstance, name: str) -> DatasetEntry:
+    """A root whose records Dagster knows of."""
+    root = home.parts.root(name)
+    home.parts.push(root.id)
+    reporter_of(home.parts, instance).report(root.id)
+    return root
+
+
 def test_a_new_description_is_published(
     home: DagsterHome, publisher: CatalogPublisher, instance: DagsterInstance
 ) -> None:
@@ -153,6 +227,7 @@ def test_a_restarted_server_lists_the_same(home: DagsterHome, tmp_path: Path, pu
         dagster_home=home.config.dagster_home,
         run_directory=home.config.run_directory,
         database_url=home.config.database_url,
+        postgres_url=home.config.postgres_url,
         catalog_port=free_port(),
     )
 
@@ -202,7 +277,7 @@ def test_a_fresh_home_may_be_prepared_by_many_at_once(tmp_path: Path) -> None:
     for process in processes:
         process.start()
     for process in processes:
-        process.join(60)
+        process.join(300)
 
     assert [process.exitcode for process in processes] == [0, 0, 0]
     with open_instance(config) as instance:

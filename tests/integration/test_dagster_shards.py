@@ -58,6 +58,24 @@ def publisher(home: DagsterHome) -> Iterator[CatalogPublisher]:
         yield publisher
 
 
+@pytest.fixture(scope="module")
+def ui(home: DagsterHome) -> Iterator[DagsterUi]:
+    """The webserver, as soon as it answers."""
+    home.start(webserver_command(home.config))
+    with httpx.Client(timeout=60) as http:
+        ui = DagsterUi(f"http://127.0.0.1:{home.config.webserver_port}", http)
+        wait_until(lambda: _answers(ui))
+        yield ui
+
+
+def _answers(ui: DagsterUi) -> bool:
+    try:
+        ui.assets()
+    except httpx.HTTPError:
+        return False
+    return True
+
+
 def _client(home: DagsterHome, shard: Shard) -> DagsterGrpcClient:
     return DagsterGrpcClient(host=home.config.host, port=shard.port)
 
@@ -98,17 +116,14 @@ def test_each_location_shows_its_own_datasets_and_reloads_alone(home: DagsterHom
     assert changed == [shard(home, late)]
 
 
-def test_dependencies_across_locations_resolve(home: DagsterHome, publisher: CatalogPublisher) -> None:
+def test_dependencies_across_locations_resolve(home: DagsterHome, publisher: CatalogPublisher, ui: DagsterUi) -> None:
     root = home.parts.root("root")
     derivatives = [home.parts.derivative(f"derivative-{number}", root) for number in range(8)]
     publisher.step()
     elsewhere = [entry for entry in derivatives if shard(home, entry) != shard(home, root)]
     assert elsewhere
 
-    home.start(webserver_command(home.config))
-    with httpx.Client(timeout=30) as http:
-        ui = DagsterUi(f"http://127.0.0.1:{home.config.webserver_port}", http)
-        nodes = wait_until(lambda: _nodes(ui, len(derivatives)))
+    nodes = wait_until(lambda: _nodes(ui, len(derivatives)))
 
     for entry in derivatives:
         node = nodes[key_of(entry.alias).path[-1]]
@@ -117,6 +132,23 @@ def test_dependencies_across_locations_resolve(home: DagsterHome, publisher: Cat
     assert nodes["root"]["isMaterializable"]
     assert nodes["root"]["repository"]["location"]["name"] == shard(home, root).location
     assert {each["path"][-1] for each in nodes["root"]["dependedByKeys"]} == {str(each.name) for each in derivatives}
+
+
+def test_a_run_over_two_locations_is_refused(home: DagsterHome, publisher: CatalogPublisher, ui: DagsterUi) -> None:
+    entries = [home.parts.root(f"apart-{number}") for number in range(12)]
+    publisher.step()
+    keys = {shard(home, entry): key_of(entry.alias).path for entry in entries}
+    assert len(keys) == SHARDS
+    wait_until(lambda: {tuple(key) for key in keys.values()} <= ui.assets())
+
+    launched = ui.launch([*keys.values()])
+    # Who asks Dagster for more than one run at once.
+    backfilled = ui.backfill([*keys.values()])
+
+    assert launched["__typename"] == "InvalidSubsetError"
+    assert backfilled["__typename"] == "PythonError"
+    assert "one code location at a time, or run `kamu-node pull`" in backfilled["message"]
+    assert ui.runs(tags={}) == []
 
 
 def _nodes(ui: DagsterUi, derivatives: int) -> dict[str, dict[str, Any]] | None:

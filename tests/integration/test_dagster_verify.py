@@ -63,8 +63,9 @@ def key_of(entry: DatasetEntry) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def checked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checked]:
-    with dagster_home(tmp_path_factory.mktemp("node")) as home, httpx.Client(timeout=30) as http:
+def checked(database_url: str | None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checked]:
+    folder = tmp_path_factory.mktemp("node")
+    with dagster_home(folder, database_url=database_url) as home, httpx.Client(timeout=30) as http:
         for command in (catalog_command, flows_command, webserver_command):
             home.start(command(home.config))
         home.start_own("scheduler")
