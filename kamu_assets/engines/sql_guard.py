@@ -64,6 +64,10 @@ def plan_query(context: datafusion.SessionContext, sql: str) -> datafusion.DataF
         raise InvalidQueryError(
             f"the query nests more than {_MAX_DEPTH} operators and brackets; use IN, VALUES or joins"
         )
+    try:
+        sql.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidQueryError(f"the query is no Unicode text: half a character at position {error.start}") from None
     options = datafusion.SQLOptions().with_allow_ddl(False).with_allow_dml(False).with_allow_statements(False)
     try:
         return context.sql_with_options(sql, options)

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from kamu_assets.datasets.past import PastStates
-from kamu_assets.engines.sql_guard import InvalidQueryError, StatementNotAllowedError
-from kamu_assets.engines.worker_limits import TimeLimitError
+from kamu_assets.engines.sql_guard import InvalidQueryError, QueryFailedError, StatementNotAllowedError
+from kamu_assets.engines.worker_limits import AbortedError, MemoryLimitError, TimeLimitError
 from kamu_assets.engines.workers import WorkerLimits, WorkerPool
 from kamu_assets.errors import InvalidError
 from kamu_assets.query.service import QueryService
@@ -137,3 +137,41 @@ def test_statements_that_are_no_queries_are_refused(reading: Reading, sql: str) 
 
     assert isinstance(caught.value, StatementNotAllowedError) or "pars" in str(caught.value), str(caught.value)
     assert reading.rows("select count(*) as n from log") == [{"n": 1}]
+
+
+def test_half_a_character_is_no_text(reading: Reading) -> None:
+    # What a command line gives that is not UTF-8.
+    with pytest.raises(InvalidQueryError, match="the query is no Unicode text: half a character at position 8"):
+        reading.query("select '\udcff' as x")
+
+
+@pytest.mark.parametrize(
+    ("sql", "count"),
+    [
+        ("select count(*) as n from (values {}) t", 50_000),
+        ("select count(*) as n from (select unnest([{}]))", 50_000),
+    ],
+)
+def test_long_lists_are_answered(reading: Reading, sql: str, count: int) -> None:
+    piece = "({})" if "values" in sql else "{}"
+
+    assert reading.rows(sql.format(",".join(piece.format(number) for number in range(count)))) == [{"n": count}]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select range(1, 10000000000) as x",
+        "select regexp_like('a', 'a{1000}{1000}{1000}') as x",
+        "select lpad('x', 2000000000) as x, lpad('y', 2000000000) as y",
+        "with c0 as (select 1 as x) "
+        + "".join(f", c{level} as (select a.x from c{level - 1} a, c{level - 1} b)" for level in range(1, 30))
+        + " select count(*) as n from c29",
+    ],
+    ids=["range", "regex", "lpad", "doubling"],
+)
+def test_a_bomb_costs_only_its_query(reading: Reading, sql: str) -> None:
+    with pytest.raises((QueryFailedError, MemoryLimitError, AbortedError, TimeLimitError)):
+        reading.query(sql)
+
+    assert reading.rows("select 1 as x") == [{"x": 1}]
