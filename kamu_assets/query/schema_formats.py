@@ -44,7 +44,12 @@ def odf_schema(ipc: bytes) -> DataSchema:
 
     from kamu_assets.odf.arrow_schema import from_arrow
 
-    return from_arrow(pa.ipc.read_schema(pa.py_buffer(ipc)))
+    schema = pa.ipc.read_schema(pa.py_buffer(ipc))
+    # A dictionary is a way to keep values, not another kind of them.
+    plain = [
+        field.with_type(field.type.value_type) if pa.types.is_dictionary(field.type) else field for field in schema
+    ]
+    return from_arrow(pa.schema(plain))
 
 
 def _odf_json(schema: DataSchema) -> dict[str, JsonValue]:

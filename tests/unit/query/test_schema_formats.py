@@ -193,6 +193,13 @@ def test_columns_of_the_formats_agree_with_arrow(schema: pa.Schema) -> None:
     ]
 
 
+def test_a_dictionary_is_a_column_of_its_values() -> None:
+    kept = pa.schema([("a", pa.dictionary(pa.int32(), pa.string())), pa.field("b", pa.int8(), nullable=False)])
+    plain = pa.schema([("a", pa.string()), pa.field("b", pa.int8(), nullable=False)])
+
+    assert _read(kept) == _read(plain)
+
+
 def test_a_type_that_odf_has_not_is_named_with_its_column() -> None:
     with pytest.raises(UnsupportedTypeError, match="`i` has type month_day_nano_interval"):
         _read(pa.schema([("i", pa.month_day_nano_interval())]))
