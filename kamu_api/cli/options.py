@@ -81,7 +81,7 @@ def local_node(home: Path | None, *, repair: bool = True) -> "Iterator[Node]":
 
     `repair` finishes commits that a crash interrupted.
     """
-    from kamu_assets.datasets.errors import DatasetNotFoundError
+    from kamu_assets.errors import KamuError
     from kamu_assets.monitoring.logs import configure_logging
     from kamu_assets.node import open_node
     from kamu_assets.settings import load_settings
@@ -95,9 +95,12 @@ def local_node(home: Path | None, *, repair: bool = True) -> "Iterator[Node]":
 
             sweep(notes)
         yield node
-    except DatasetNotFoundError as error:
+    except KamuError as error:
         from kamu_api.cli.near_names import with_near_name
 
-        raise with_near_name(node, error) from error
+        better = with_near_name(node, error)
+        if better is error:
+            raise
+        raise better from error
     finally:
         node.close()

@@ -16,9 +16,11 @@ from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from kamu_api.cli.asking import Asking
 from kamu_api.cli.completion_words import describe_words, next_words
 from kamu_api.cli.failures import told
+from kamu_api.cli.near_names import with_near_name
 from kamu_api.cli.output import complain, print_rows, remark, say, size_text
 from kamu_api.cli.statements import all_statements, is_complete
 from kamu_assets.datasets.model import DatasetEntry
+from kamu_assets.errors import KamuError
 from kamu_assets.node import Node
 from kamu_assets.odf.identity import parse_dataset_ref
 from kamu_assets.query.model import QueryRequest
@@ -67,6 +69,8 @@ class SqlPrompt:
                     self._ask(statement)
         except KeyboardInterrupt:
             remark("cancelled")
+        except KamuError as error:
+            complain(told(with_near_name(self._node, error)))
         except Exception as error:  # noqa: BLE001 - whatever it was, the next question may be asked
             complain(told(error))
         return True

@@ -15,7 +15,6 @@ from kamu_assets.coordinator.verify.model import (
     VerifyProgress,
     VerifyScope,
 )
-from kamu_assets.datasets.errors import DatasetNotFoundError
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.errors import KamuError
 from kamu_assets.node import Node
@@ -41,10 +40,8 @@ class Verifying:
         for text in texts:
             try:
                 found |= {entry.id: entry for entry in self._node.datasets.select(self._caller, [text])}
-            except DatasetNotFoundError as error:
-                idle.append(_failed(text, failure_text(with_near_name(self._node, error))))
             except KamuError as error:
-                idle.append(_failed(text, failure_text(error)))
+                idle.append(_failed(text, failure_text(with_near_name(self._node, error))))
         chosen = list(found.values())
         return (self._node.coordinator.upstream(self._caller, chosen) if recursive else chosen), idle
 

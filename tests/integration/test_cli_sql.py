@@ -159,6 +159,49 @@ def test_ctrl_c_cancels_the_query_and_not_the_prompt(home: Home) -> None:
         assert person.ends() == 0
 
 
+def test_what_was_asked_is_remembered_and_what_was_only_typed_is_not(home: Home) -> None:
+    with terminal(home) as person:
+        person.sees("sql>")
+        person.type("select 'Ålesund' as first, 6 * 7 as answer;\r")
+        person.sees("42")
+        person.sees("sql>")
+        person.type("select nobody wants this")
+        person.sees("wants this")
+        # Ctrl-C.
+        person.type("\x03")
+        person.sees("sql>")
+        person.type("\\q\r")
+        assert person.ends() == 0
+
+    with terminal(home) as person:
+        person.sees("sql>")
+        # Twice up: to leave was the last that was said.
+        person.type("\x1b[A")
+        person.sees("\\q")
+        person.type("\x1b[A")
+        person.sees("as answer;")
+        person.type("\r")
+        person.sees("Ålesund")
+        person.sees("42")
+        person.type("\\q\r")
+        assert person.ends() == 0
+
+
+def test_names_that_are_nearly_right_are_proposed(home: Home) -> None:
+    assert "did you mean cities? `kamu-node list`" in home.refusal("sql", "select * from citeis")
+    told = home.run("sql", stdin=b'select * from "town.small"').told
+    assert "table 'kamu.kamu.town.small' not found; did you mean towns.small?" in told
+
+
+def test_statements_that_are_given_twice_make_no_sense(home: Home) -> None:
+    home.write("q.sql", "\ufeffselect 1 as a;\nselect 2 as a;\n")
+
+    assert home.ok("sql", "--script", "q.sql", "-o", "csv") == "a\n1\na\n2\n"
+    assert home.json("sql", "-c", "select 3 as a") == [{"a": 3}]
+    assert home.misuse("sql", "select 1", "-c", "select 2").startswith("give queries once: ")
+    assert home.refusal("sql", "--script", "nope.sql") == "nope.sql: No such file or directory"
+
+
 def test_names_are_completed(home: Home) -> None:
     with terminal(home) as person:
         person.sees("sql>")
@@ -186,7 +229,7 @@ def test_the_first_statement_that_fails_ends_a_pipe(home: Home) -> None:
 
 @pytest.mark.parametrize("stdin", [b"", b"-- nothing\n", b";;"])
 def test_a_pipe_without_a_query_is_told(home: Home, stdin: bytes) -> None:
-    assert home.refusal("sql", stdin=stdin) == "there is no query: give one, or statements on standard input"
+    assert home.misuse("sql", stdin=stdin) == "there is no query: give one, or statements on standard input"
 
 
 def test_one_file_is_for_one_answer(home: Home) -> None:
