@@ -14,6 +14,7 @@ from kamu_gateway.edge.cors import CrossOrigin
 from kamu_gateway.edge.failures import Failures
 from kamu_gateway.edge.outgoing import Outgoing
 from kamu_gateway.edge.request_log import RequestLog
+from kamu_gateway.edge.routes import EscapedSlashes
 from kamu_gateway.edge.threads import Lanes
 from kamu_gateway.rest import ingest, metadata, metrics, openapi, query, system, tail, verify
 
@@ -28,7 +29,7 @@ def create_app(node: Node) -> FastAPI:
     _ = node.coordinator, node.query
     errors.install(app)
     # The last one added is the outermost.
-    for middleware in (Failures, CrossOrigin, RequestLog):
+    for middleware in (EscapedSlashes, Failures, CrossOrigin, RequestLog):
         app.add_middleware(middleware)
     routers = [part.router for part in (system, openapi, query, verify, tail, metadata, ingest)]
     # What scrapes the node needs no description.

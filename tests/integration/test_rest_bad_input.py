@@ -116,6 +116,8 @@ def test_a_bad_event_time_is_refused(served: ServedNode, moment: str) -> None:
         ("/alice/nope/ingest", 404),
         ("/nobody/log/ingest", 404),
         ("/alice/..%2flog/ingest", 404),
+        ("/alice%2flog/ingest", 404),
+        ("/alice/log%2Fingest", 404),
         ("/alice/%2e%2e/ingest", 400),
         ("/../../etc/passwd", 404),
         ("/alice/log%00/ingest", 400),
