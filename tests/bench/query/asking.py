@@ -22,6 +22,7 @@ Rows = list[dict[str, Any]]
 Ask = Callable[[], tuple[Any, float]]
 
 _WARM: Final = 5
+_IDLE_SECONDS: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,24 +56,33 @@ class Plain:
 
 
 class Api:
-    """One client that keeps its connection."""
+    """One client that keeps its connection as long as it is busy: the server closes those that are idle."""
 
     def __init__(self, port: int) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+        self._used = -_IDLE_SECONDS
 
     def ask(self, sql: str) -> tuple[Rows, float]:
         body = json.dumps({"query": sql}).encode()
+        self._connect()
         text, took = _timed(lambda: self._answer("POST", "/query", body))
         return json.loads(text)["output"]["data"], took
 
     def tail(self, dataset: str) -> tuple[Rows, float]:
+        self._connect()
         text, took = _timed(lambda: self._answer("GET", f"/{dataset}/tail", None))
         return json.loads(text)["data"], took
+
+    def _connect(self) -> None:
+        if time.monotonic() - self._used >= _IDLE_SECONDS:
+            self._connection.close()
+            self._connection.connect()
 
     def _answer(self, method: str, path: str, body: bytes | None) -> bytes:
         self._connection.request(method, path, body, {"content-type": "application/json"})
         answer = self._connection.getresponse()
         text = answer.read()
+        self._used = time.monotonic()
         expect(f"status of {path}: {text[:200]!r}", found=answer.status, wanted=200)
         return text
 
