@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache, partial
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from kamu_assets.node import Node
 from kamu_assets.storage.workplaces import workplace
@@ -13,6 +13,7 @@ from kamu_gateway.edge.bodies import Intake
 from kamu_gateway.edge.cors import CrossOrigin
 from kamu_gateway.edge.failures import Failures
 from kamu_gateway.edge.outgoing import Outgoing
+from kamu_gateway.edge.query_string import said_once
 from kamu_gateway.edge.request_log import RequestLog
 from kamu_gateway.edge.routes import EscapedSlashes
 from kamu_gateway.edge.threads import Lanes
@@ -34,7 +35,7 @@ def create_app(node: Node) -> FastAPI:
     routers = [part.router for part in (system, openapi, query, verify, tail, metadata, ingest)]
     # What scrapes the node needs no description.
     for router in (*routers, metrics.router):
-        app.include_router(router)
+        app.include_router(router, dependencies=[Depends(said_once)])
     app.state.openapi = cache(partial(openapi.describe, routers))
     return app
 

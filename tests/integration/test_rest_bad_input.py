@@ -235,6 +235,31 @@ def test_bad_parameters_are_refused_as_text(served: ServedNode, query: str, told
         assert answer.text == f"Failed to deserialize query string: {told}"
 
 
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/query?query=select%201&limit=1&limit=2", "limit"),
+        ("/query?query=select%201&query=select%202", "query"),
+        ("/query?query=select%201&include=input&include=schema", "include"),
+        ("/alice/log/tail?skip=1&colour=red&skip=1", "skip"),
+        ("/alice/log/metadata?schemaFormat=Parquet&schemaFormat=Parquet", "schemaFormat"),
+        ("/system/health?type=liveness&type=readiness", "type"),
+        ("/verify?input=1&input=2&commitment={}&proof={}", "input"),
+    ],
+)
+def test_what_is_said_twice_is_refused(served: ServedNode, path: str, name: str) -> None:
+    answer = served.request("GET", path, as_=None)
+
+    assert (answer.status_code, answer.text) == (
+        400,
+        f"Failed to deserialize query string: duplicate field `{name}`",
+    )
+
+
+def test_what_means_nothing_may_be_said_twice(served: ServedNode) -> None:
+    assert served.request("GET", "/alice/log/tail?colour=red&colour=blue", as_=None).status_code == 200
+
+
 @pytest.mark.parametrize("query", ["limit=5000000000", "limit=18446744073709551615", "skip=18446744073709551615"])
 def test_a_page_may_be_larger_than_what_there_is(served: ServedNode, query: str) -> None:
     tail = served.request("GET", f"/alice/log/tail?{query}", as_=None)
