@@ -1,5 +1,6 @@
 """Tells the locations of the catalog which datasets exist: a change at once, then a reload every two seconds."""
 
+import time
 from collections.abc import Collection, Iterator, Sequence
 
 from dagster import AssetKey, DagsterInstance
@@ -19,6 +20,8 @@ from kamu_assets.orchestration.names import METADATA_DATASET_ID, key_of
 
 CONSUMER = "catalog"
 SECONDS_BETWEEN = 2.0
+# Who looks sees something after that, however much more is coming.
+BURST_SECONDS = 5.0
 _SHOWN_EVENTS = frozenset(
     {"SetInfo", "SetTransform", "SetDataSchema", "SetPollingSource", "DisablePollingSource"}
     | {"AddPushSource", "DisablePushSource"}
@@ -44,27 +47,49 @@ class CatalogPublisher:
         self._lineage = Lineage()
         self._locations = CatalogLocations(instance=instance, config=config)
         self._rows: dict[DatasetID, CatalogRow] = {}
+        # Whether there is more to publish.
+        self._is_stale = False
 
     def load(self) -> None:
         """Read the whole registry; once, before the first step."""
         self._locations.load()
         self._rows = self._catalog.rows(self._catalog.ids())
-        self._locations.publish(self._rows.values())
+        self._publish()
 
     def step(self) -> bool:
         """Publish what changed; tells whether it pays to come back soon."""
-        changed = follow(CONSUMER, self._hear, outbox=self._outbox, database=self._database)
-        is_spread = self._locations.reload()
-        if self._locations.look_after_servers() or is_spread:
-            self._locations.publish(self._rows.values())
-            self._locations.reload()
+        changed = self._catch_up()
+        if self._is_stale:
+            self._publish()
+        self._reload()
+        if self._locations.look_after_servers():
+            self._publish()
+            self._reload()
         return changed or self._locations.are_behind
+
+    def _catch_up(self) -> bool:
+        """Hear of what is waiting, since servers should load a burst once; tells whether there was anything."""
+        began = time.monotonic()
+        changed = False
+        while time.monotonic() - began < BURST_SECONDS:
+            if not follow(CONSUMER, self._hear, outbox=self._outbox, database=self._database):
+                break
+            changed = True
+        return changed
+
+    def _publish(self) -> None:
+        self._locations.publish(self._rows.values())
+        self._is_stale = False
+
+    def _reload(self) -> None:
+        while self._locations.reload():
+            # Datasets move to places that are new.
+            self._publish()
 
     def _hear(self, messages: Sequence[Message]) -> None:
         stale = {dataset for message in messages for dataset in self._affected(message)}
         self._refresh(stale)
-        if stale:
-            self._locations.publish(self._rows.values())
+        self._is_stale = self._is_stale or bool(stale)
         self._wipe(list(_vanished(messages)))
 
     def _affected(self, message: Message) -> Collection[DatasetID]:
