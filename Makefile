@@ -35,6 +35,7 @@ lint: $(READY)  ## the lock file, style, types, import contracts
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	DAGSTER_HOME= VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/dg check defs
 
 test: $(READY)  ## every test, real neighbours included
 	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
