@@ -57,6 +57,12 @@ class Health(_Document):
     reason: str | None = None
 
 
+class BuildInfo(_Document):
+    """What is running."""
+
+    app_version: str
+
+
 class Rows(_Document):
     """Rows in the layout that was asked for; the schema if one was asked for."""
 

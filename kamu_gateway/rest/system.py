@@ -1,7 +1,8 @@
-"""Small calls about the node: `/info`, `/accounts/me`, `/datasets/{id}`, `/system/health`."""
+"""Small calls about the node: `/info`, `/accounts/me`, `/datasets/{id}`, `/system/health`, `/system/info`."""
 
 from collections.abc import Callable
 from enum import StrEnum
+from importlib.metadata import version
 from typing import Annotated, Any, TypeVar
 
 import structlog
@@ -17,7 +18,7 @@ from kamu_gateway.edge.errors import MessageAnswerError, TextAnswerError
 from kamu_gateway.edge.health import TO_BE_READY, TO_START, find_fault
 from kamu_gateway.edge.node import CurrentNode
 from kamu_gateway.edge.threads import in_thread
-from kamu_gateway.rest.documents import NEEDS_TOKEN, REFUSED, AccountInfo, DatasetInfo, Health, NodeInfo
+from kamu_gateway.rest.documents import NEEDS_TOKEN, REFUSED, AccountInfo, BuildInfo, DatasetInfo, Health, NodeInfo
 
 log = structlog.get_logger()
 router = APIRouter()
@@ -99,3 +100,14 @@ async def health(node: CurrentNode, probe: Annotated[Probe, Query(alias="type")]
         return JSONResponse({"ok": True})
     log.warning("not_ready", reason=fault)
     return JSONResponse({"ok": False, "reason": fault}, 503)
+
+
+@reading(
+    "/system/info",
+    "build_info_handler",
+    answer=BuildInfo,
+    summary="Which version of the node this is",
+    openapi_extra={"security": []},
+)
+async def build_info() -> Response:
+    return JSONResponse({"appVersion": version("kamu-node")})

@@ -32,7 +32,7 @@ content:
       kind: Append
 """
 # What kamu does not describe or have.
-_BEYOND = {("/system/health", "get"), ("/verify", "get")}
+_BEYOND = {("/system/health", "get"), ("/system/info", "get"), ("/verify", "get")}
 
 # The data themselves, whatever they are.
 _INGEST = "/{account_name}/{dataset_name}/ingest"
@@ -152,6 +152,7 @@ def parameters(operation: Json) -> set[tuple[str, str]]:
         ("/info", documents.NodeInfo),
         ("/accounts/me", documents.AccountInfo),
         ("/system/health", documents.Health),
+        ("/system/info", documents.BuildInfo),
         ("/query?query=select%201", documents.QueryAnswer),
         ("/query?query=select%201&include=input,proof,schema", documents.QueryAnswer),
         ("/query?query=select%201&dataFormat=JsonSoA&schemaFormat=Parquet", documents.QueryAnswer),
