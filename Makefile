@@ -29,7 +29,7 @@ fmt: $(READY)  ## format the code
 	$(BIN)/ruff format $(SOURCES)
 	$(BIN)/ruff check --fix $(SOURCES)
 
-lint: $(READY)  ## the lock file, style, types, import contracts
+lint: $(READY)  ## the lock file, style, types, import contracts, what Dagster loads
 	$(BIN)/uv lock --quiet --check --offline
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
