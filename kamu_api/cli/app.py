@@ -28,6 +28,7 @@ from kamu_api.cli.output import complain, set_manner
 
 app = typer.Typer(
     name="kamu-node",
+    cls=other_names.Commands,
     help="An Open Data Fabric node: verifiable datasets, derivations that follow, SQL over all of it.",
     no_args_is_help=True,
     rich_markup_mode="rich",

@@ -2,7 +2,10 @@
 
 import typer
 
-_EXIT_CODES = "Exit codes: 0 all was done; 1 something failed, if only one of many; 2 the command makes no sense"
+_EXIT_CODES = (
+    "Exit codes: 0 all was done; 1 something failed, if only one of many; 2 the command makes no sense; "
+    "130 Ctrl-C ended it"
+)
 
 
 def tell_exit_codes(app: typer.Typer) -> None:

@@ -22,7 +22,7 @@ _SHOWN = 5
 Home = Annotated[
     Path | None, typer.Option("--home", envvar="KAMU_NODE_HOME", help="the node's folder; default: ~/.kamu-node")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="JSON for scripts")]
+AsJson = Annotated[bool, typer.Option("--json", help="for scripts: one JSON document, on one line")]
 Dataset = Annotated[
     str,
     typer.Argument(

@@ -171,6 +171,18 @@ def test_a_node_in_front_has_no_json(source: Home) -> None:
     assert source.misuse("up", "--json") == "--json goes with --detach: a node that stays in front prints its log"
 
 
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        ("push raw --to x", "kamu has a command 'push', this node has none"),
+        ("system api-server", "this node has none: `kamu-node status` says how the node is, `kamu-node up` starts it"),
+        ("--yes search x", "this node has none: `kamu-node list %word%` finds datasets by their names"),
+    ],
+)
+def test_what_only_kamu_has_is_told(source: Home, typed: str, told: str) -> None:
+    assert source.misuse(*typed.split()).endswith(told)
+
+
 @pytest.mark.parametrize("width", ["1", "20", "40"])
 def test_narrow_terminals_are_no_reason_to_fail(source: Home, monkeypatch: pytest.MonkeyPatch, width: str) -> None:
     monkeypatch.setattr(Home, "COLUMNS", width)
