@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 import time
 
 from tests.bench.measurement import Machine, Measurement
+from tests.bench.node.registration import register
 from tests.support.process_tree import stat_of
-from tests.support.running_node import RunningNode, environment
+from tests.support.running_node import RunningNode
 from tests.support.waiting import wait_until
 
 LIMIT = 10.0
@@ -20,22 +18,19 @@ LOOK_SECONDS = 0.25
 def datasets_visible(running: RunningNode) -> Measurement:
     machine = Machine.now()
     before = _cpu(running)
-    command = [sys.executable, "-m", "tests.bench.node.registration", str(running.home), str(DATASETS // 2)]
-    done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=True)
-    registered = json.loads(done.stdout)
-    wanted = {("kamu", name) for name in registered["datasets"]}
-    assert len(wanted) == DATASETS
+    registered = register(running, first=0, roots=DATASETS // 2)
+    wanted = {("kamu", name) for name in registered.datasets}
     wait_until(lambda: wanted <= running.ui.assets(), every=LOOK_SECONDS)
     return Measurement(
         "datasets_visible_in_dagster",
-        time.time() - registered["ended"],
+        time.time() - registered.ended,
         "s",
         machine,
         limit=LIMIT,
         details={
             "datasets": DATASETS,
-            "registered_in": registered["ended"] - registered["began"],
-            "cpu_seconds": {name: after - before[name] for name, after in _cpu(running).items()},
+            "registered_in": registered.ended - registered.began,
+            "cpu_seconds": {name: after - before.get(name, 0.0) for name, after in _cpu(running).items()},
         },
     )
 

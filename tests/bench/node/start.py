@@ -1,4 +1,4 @@
-"""From the request of a run to its first step, with 1,000 datasets registered."""
+"""From the request of a run to its first step, with 1,000 datasets registered or with 10,000."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from statistics import median
 
 from kamu_assets.odf.identity import DatasetAlias
 from tests.bench.measurement import Machine, Measurement, median_of
-from tests.bench.node.runs import LOOK_SECONDS, ended_run, first_of
+from tests.bench.node.runs import LOOK_SECONDS, ended_run, first_of, run_ids
 from tests.support.dagster_ui import RunSeen
 from tests.support.running_node import RunningNode
 from tests.support.waiting import wait_until
@@ -31,14 +31,14 @@ class Start:
     step: float
 
 
-def run_start(running: RunningNode) -> Measurement:
+def run_start(running: RunningNode, *, first: int = 0, after: str = "_with_1000") -> Measurement:
     """Requests as the command line makes them, each of another dataset; roots and derivatives in turn."""
-    for number in range(WARM_UPS):
-        _request(running, number)
+    for number in range(first, first + WARM_UPS):
+        requested_start(running, number)
     machine = Machine.now()
-    starts = [_request(running, WARM_UPS + number) for number in range(SAMPLES)]
+    starts = [requested_start(running, first + WARM_UPS + number) for number in range(SAMPLES)]
     return median_of(
-        "run_start_with_1000",
+        f"run_start{after}",
         [start.step for start in starts],
         machine=machine,
         limit=LIMIT,
@@ -58,14 +58,15 @@ def ui_run_start(running: RunningNode) -> Iterator[Measurement]:
     yield median_of("ui_materialize_answer_with_1000", answers, machine=machine)
 
 
-def _request(running: RunningNode, number: int) -> Start:
+def requested_start(running: RunningNode, number: int) -> Start:
     with running.opened() as node:
         admin = node.auth.admin_caller()
         dataset = node.datasets.resolve(admin, DatasetAlias.parse(f"kamu/{_name(number)}")).id
+        known = run_ids(running, dataset)
         began = time.time()
         node.flows.request_run(admin, dataset)
         answered = time.time() - began
-    return _start(running, ended_run(running, dataset, known=set()), began, answered)
+    return _start(running, ended_run(running, dataset, known=known), began, answered)
 
 
 def _press(running: RunningNode, number: int) -> Start:
