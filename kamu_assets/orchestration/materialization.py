@@ -37,6 +37,7 @@ from kamu_assets.storage.volumes import Volumes
 Shown = MetadataValue[Any] | TableColumnLineage | TableSchema | str | int | float
 
 MAX_BLOCKS_SHOWN = 20
+ORIGINS_SHOWN = 5
 
 # The columns that every dataset begins with (ODF: Common Data Schema); the last may have any name.
 _GIVEN = {
@@ -92,7 +93,7 @@ class Materializations:
         }
         metadata |= _of_slices(interval.slices)
         if columns := columns_of(state.schema):
-            metadata["dagster/column_schema"] = table_schema(columns)
+            metadata["dagster/column_schema"] = table_schema(columns, origins)
         if origins:
             metadata["dagster/column_lineage"] = origins
         if state.watermark is not None:
@@ -125,14 +126,23 @@ class Materializations:
         return preview(volume.location(data_key(entry.id, newest.physical_hash)))
 
 
-def table_schema(columns: tuple[CatalogColumn, ...]) -> TableSchema:
-    """Columns as Dagster shows them."""
+def table_schema(columns: tuple[CatalogColumn, ...], origins: TableColumnLineage | None = None) -> TableSchema:
+    """Columns as Dagster shows them. The stock webserver draws no lineage of columns, so each says where it is from."""
     return TableSchema(
         columns=[
-            TableColumn(each.name, type=each.type, description=text, constraints=_constraints(each))
+            TableColumn(
+                each.name, type=each.type, description=text or _origin(each, origins), constraints=_constraints(each)
+            )
             for each, text in zip(columns, _descriptions(columns), strict=True)
         ]
     )
+
+
+def _origin(column: CatalogColumn, origins: TableColumnLineage | None) -> str | None:
+    found = origins.deps_by_column.get(column.name, ()) if origins else ()
+    named = [f"{each.column_name} of {'/'.join(each.asset_key.path)}" for each in found]
+    more = f" and {len(named) - ORIGINS_SHOWN} more" if len(named) > ORIGINS_SHOWN else ""
+    return f"From {', '.join(named[:ORIGINS_SHOWN])}{more}" if named else None
 
 
 def _descriptions(columns: tuple[CatalogColumn, ...]) -> list[str | None]:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dagster import AssetKey, TableColumnDep, TableColumnLineage
+
 from kamu_assets.orchestration.catalog_state import CatalogColumn
 from kamu_assets.orchestration.materialization import table_schema
 
@@ -25,3 +27,23 @@ def test_other_columns_are_not() -> None:
     assert described(*GIVEN, ("city", "String"))["city"] is False
     assert described(("city", "String"), ("since", "Date")) == {"city": False, "since": False}
     assert described() == {}
+
+
+def test_columns_of_derivatives_say_where_they_are_from() -> None:
+    weather, flights = AssetKey(["kamu", "weather"]), AssetKey(["kamu", "flights"])
+    origins = TableColumnLineage(
+        {
+            "offset": [TableColumnDep(flights, "offset")],
+            "sum": [TableColumnDep(weather, f"c{number}") for number in range(7)],
+            "felt": [TableColumnDep(weather, "temp"), TableColumnDep(weather, "wind")],
+        }
+    )
+    columns = tuple(
+        CatalogColumn(name=name, type="Float64", nullable=True) for name in ("offset", "sum", "felt", "new")
+    )
+
+    shown = {column.name: column.description for column in table_schema(columns, origins).columns}
+
+    assert shown["offset"] == "Position of the record in the dataset"
+    assert (shown["sum"] or "").endswith(", c4 of kamu/weather and 2 more")
+    assert (shown["felt"], shown["new"]) == ("From temp of kamu/weather, wind of kamu/weather", None)
