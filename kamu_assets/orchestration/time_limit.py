@@ -75,11 +75,19 @@ class Watch:
         self.expired = False
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._watch, name="run-time-limit", daemon=True).start()
+        try:
+            threading.Thread(target=self._watch, name="run-time-limit", daemon=True).start()
+        except KeyboardInterrupt:
+            self._ended.set()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        with self._turn:
+        try:
+            with self._turn:
+                self._ended.set()
+        finally:
+            # The interrupt may have come while the turn was waited for.
             self._ended.set()
 
     def _watch(self) -> None:

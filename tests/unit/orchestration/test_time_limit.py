@@ -69,3 +69,20 @@ def test_a_run_that_does_not_listen_ends_with_its_process() -> None:
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
 
     assert ended.returncode == -signal.SIGKILL
+
+
+def test_a_run_that_ends_while_it_is_stopped_takes_nothing_with_it() -> None:
+    code = (
+        "import time\n"
+        "from kamu_assets.orchestration.time_limit import TimeLimit, Watch\n"
+        "try:\n"
+        "    with Watch(TimeLimit(0.05, 'this test'), tell=lambda _: time.sleep(0.5), grace=0.05):\n"
+        "        time.sleep(0.2)\n"
+        "except KeyboardInterrupt:\n"
+        "    time.sleep(0.5)\n"
+        "    print('goes on')\n"
+    )
+
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+
+    assert (ended.returncode, ended.stdout) == (0, b"goes on\n"), ended.stderr
