@@ -116,4 +116,5 @@ def _tell_added(node: "Node", rows: list[dict[str, Any]]) -> None:
         (complain if row["result"] == "failed" else say)(added_line(row))
     added = sum(row["result"] in ("added", "replaced") for row in rows)
     say(f"Added {added} dataset(s)" if added else "Nothing was added")
-    tell_after_adding(node, rows)
+    if all(row["result"] != "failed" for row in rows):
+        tell_after_adding(node, rows)
