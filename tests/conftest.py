@@ -1,6 +1,7 @@
 """What every test may ask for: the reference material, a real PostgreSQL; and how Hypothesis searches."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,11 @@ MARKED_FOLDERS = {
     "scenarios": pytest.mark.scenario,
     "faults": pytest.mark.fault_matrix,
 }
+
+
+def pytest_configure() -> None:
+    # What a shell starts in the background ignores interrupts, and so would all that tests start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_report_header() -> str:

@@ -43,6 +43,7 @@ class Terminal:
         self._descriptor = descriptor
         self.process = process
         self.shown = b""
+        self._begun = b""
 
     def type(self, text: str) -> None:
         os.write(self._descriptor, text.encode())
@@ -61,7 +62,11 @@ class Terminal:
         return self.process.wait(_PATIENCE)
 
     def _read(self) -> None:
-        data = os.read(self._descriptor, 1 << 16)
+        data = self._begun + os.read(self._descriptor, 1 << 16)
+        # A sequence may be cut where a reading ends.
+        last = data.rfind(b"\x1b")
+        end = last if last >= 0 and not _ESCAPES.match(data, last) else len(data)
+        data, self._begun = data[:end], data[end:]
         # The terminal is asked where its cursor is.
         if b"\x1b[6n" in data:
             self.type("\x1b[1;1R")
