@@ -242,6 +242,8 @@ def test_a_restarted_server_lists_the_same(home: DagsterHome, tmp_path: Path, pu
 def test_a_lost_state_file_is_published_anew(
     home: DagsterHome, publisher: CatalogPublisher, instance: DagsterInstance
 ) -> None:
+    home.parts.root("still-there")
+    publisher.step()
     before = _version(instance)
     for state in (home.config.dagster_home / "defs_state").rglob("*"):
         if state.is_file():

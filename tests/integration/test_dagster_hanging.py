@@ -45,7 +45,7 @@ def test_a_stopped_worker_loses_its_run_and_is_ended_dg_13(home: DagsterHome) ->
         worker.send_signal(signal.SIGSTOP)
         assert worker.wait(PATIENCE) == -signal.SIGKILL
         home.start_own("worker")
-        second = started(home, instance, slow)
+        second = started(home, instance, slow, after=first)
         wake(worker)
 
         lost = instance.get_run_by_id(first.run_id)
@@ -77,13 +77,16 @@ def test_an_idle_worker_that_stops_makes_room_for_one_that_works_dg_13(home: Dag
     assert home.parts.chains.state(polled.id).last_offset == 9
 
 
-def started(home: DagsterHome, instance: DagsterInstance, entry: DatasetEntry) -> DagsterRun:
-    """The dataset's run once a worker executes it."""
+def started(
+    home: DagsterHome, instance: DagsterInstance, entry: DatasetEntry, *, after: DagsterRun | None = None
+) -> DagsterRun:
+    """The dataset's run once a worker executes it; the one that follows `after`."""
 
     def executing() -> DagsterRun | None:
         flow = home.parts.flow_of(entry.id)
         run = instance.get_run_by_id(flow.run_id) if flow and flow.run_id else None
-        return run if run and run.status is DagsterRunStatus.STARTED else None
+        is_new = run is not None and (after is None or run.run_id != after.run_id)
+        return run if run and is_new and run.status is DagsterRunStatus.STARTED else None
 
     return wait_until(executing, patience=PATIENCE, every=0.1)
 

@@ -109,7 +109,7 @@ def test_a_trigger_is_refused_with_the_reason(node: RunningNode, name: str) -> N
 
     for rule in (("--every", "0s"), ("--cron", "61 * * * *"), ("--every", "1h", "--cron", "0 * * * *"), ()):
         refused = node.kamu_node("trigger", "set", name, *rule, check=False)
-        assert refused.returncode == 1
+        assert refused.returncode == 2
         assert len(refused.stderr.splitlines()) <= 2
         assert "Traceback" not in refused.stderr
 
