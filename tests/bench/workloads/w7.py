@@ -17,7 +17,7 @@ from tests.bench.pairs import Subject, compare
 from tests.bench.peers import followed
 from tests.bench.peers.followed import HOUR, Followed, check_rows, kept_rates, kept_slices, one_shot
 
-ROWS, SLICES, PAIRS = 2_000_000, 10, 3
+ROWS, SLICES, PAIRS = 2_000_000, 10, 9
 FLOOR, ONE_SHOT = 1.5, 4.0
 SLICE_MILLIS = 400.0
 
