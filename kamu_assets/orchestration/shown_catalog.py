@@ -4,15 +4,14 @@ Its webserver loads all locations, and only then begins to watch their servers: 
 between the two is taken for the one that was loaded, and the UI shows the old state until the next change.
 """
 
-import http.client
 import json
 import time
 from collections.abc import Collection, Mapping
-from typing import Any
 
 import structlog
 
 from kamu_assets.orchestration.config import AdapterConfig
+from kamu_assets.orchestration.webserver import NOT_ANSWERED, ask
 
 log = structlog.get_logger(__name__)
 
@@ -29,7 +28,7 @@ class ShownCatalog:
     """Compares by the ids of the servers: each has another one after each start and each reload."""
 
     def __init__(self, config: AdapterConfig) -> None:
-        self._address = (config.host, config.webserver_port)
+        self._config = config
         # What the UI was seen to show, and when.
         self._shown: Mapping[str, str | None] = {}
         self._seen = float("-inf")
@@ -43,7 +42,7 @@ class ShownCatalog:
         try:
             self._shown, self._seen = self._ask_what_is_shown(), time.monotonic()
             self._refresh(self._missing(served))
-        except (OSError, http.client.HTTPException, ValueError, LookupError) as error:
+        except NOT_ANSWERED as error:
             # Without a webserver nobody sees anything; a new one loads what is served then.
             log.debug("webserver_not_asked", reason=str(error))
 
@@ -52,24 +51,15 @@ class ShownCatalog:
         self._late = {each: self._late.get(each, now) for each in missing}
         for location, _ in [each for each, since in self._late.items() if now - since > GRACE_SECONDS]:
             log.info("catalog_shown_late", location=location)
-            self._ask(_REFRESH, name=location)
+            ask(self._config, _REFRESH, timeout_seconds=TIMEOUT_SECONDS, name=location)
 
     def _missing(self, served: Mapping[str, str]) -> set[tuple[str, str]]:
         return {(location, server) for location, server in served.items() if self._shown.get(location) != server}
 
     def _ask_what_is_shown(self) -> Mapping[str, str | None]:
-        entries = self._ask(_SHOWN)["locationStatusesOrError"]["entries"]
+        shown = ask(self._config, _SHOWN, timeout_seconds=TIMEOUT_SECONDS)
+        entries = shown["locationStatusesOrError"]["entries"]
         return {entry["name"]: _server_of(entry["versionKey"]) for entry in entries}
-
-    def _ask(self, query: str, **variables: str) -> dict[str, Any]:
-        connection = http.client.HTTPConnection(*self._address, timeout=TIMEOUT_SECONDS)
-        try:
-            body = json.dumps({"query": query, "variables": variables})
-            connection.request("POST", "/graphql", body, {"Content-Type": "application/json"})
-            data: dict[str, Any] | None = json.load(connection.getresponse()).get("data")
-            return data or {}
-        finally:
-            connection.close()
 
 
 def _server_of(version: str) -> str | None:

@@ -1,8 +1,8 @@
 """Dagster's webserver: it reads which code locations there are when it starts, and when it is told to."""
 
+import http.client
 import json
-import urllib.error
-import urllib.request
+from typing import Any
 
 import structlog
 
@@ -12,24 +12,31 @@ log = structlog.get_logger(__name__)
 
 # It asks every code server for all it has.
 PATIENCE_SECONDS = 180.0
-_RELOAD = {"query": "mutation { reloadWorkspace { __typename } }"}
+_RELOAD = "mutation { reloadWorkspace { __typename } }"
+# What `ask` raises when there is no webserver, or none that understands.
+NOT_ANSWERED = (OSError, http.client.HTTPException, ValueError, LookupError, TypeError)
+
+
+def ask(config: AdapterConfig, query: str, *, timeout_seconds: float, **variables: str) -> dict[str, Any]:
+    """The data of its GraphQL answer; one of NOT_ANSWERED without one."""
+    connection = http.client.HTTPConnection(config.host, config.webserver_port, timeout=timeout_seconds)
+    try:
+        body = json.dumps({"query": query, "variables": variables})
+        connection.request("POST", "/graphql", body, {"Content-Type": "application/json"})
+        data: dict[str, Any] | None = json.load(connection.getresponse()).get("data")
+        return data or {}
+    finally:
+        connection.close()
 
 
 def reload_workspace(config: AdapterConfig) -> bool:
     """Let it look at its workspace again; False when it does not answer, for it may have read an older one."""
-    host = f"[{config.host}]" if ":" in config.host else config.host
-    request = urllib.request.Request(
-        f"http://{host}:{config.webserver_port}/graphql",
-        data=json.dumps(_RELOAD).encode(),
-        headers={"content-type": "application/json"},
-    )
     try:
-        with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as answer:  # noqa: S310 - an address of ours
-            kind = json.load(answer)["data"]["reloadWorkspace"]["__typename"]
-    except urllib.error.URLError as error:
+        kind = ask(config, _RELOAD, timeout_seconds=PATIENCE_SECONDS)["reloadWorkspace"]["__typename"]
+    except ConnectionRefusedError as error:
         log.debug("webserver_not_reached", reason=str(error))
         return False
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except NOT_ANSWERED as error:
         log.warning("workspace_not_reloaded", reason=str(error))
         return False
     return bool(kind == "Workspace")
