@@ -18,7 +18,7 @@ MIB = 1 << 20
 SLACK = 512 * MIB
 
 
-@pytest.mark.timeout(1_200)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("pushes", [400, pytest.param(10_000, marks=[pytest.mark.faults])])
 def test_many_small_pushes_wait_for_each_other(home: Path, pushes: int) -> None:
     with serving(home) as api:

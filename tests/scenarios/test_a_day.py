@@ -65,7 +65,7 @@ _WHY_IT_FAILED = """query ($id: ID!) { runOrError(runId: $id) { ... on Run { eve
   ... on ExecutionStepFailureEvent { failureMetadata { description } error { message causes { message } } } } } } } }"""
 _LINEAGE = "{ assetNodes { assetKey { path } dependencyKeys { path } groupName } }"
 
-pytestmark = pytest.mark.timeout(1800)
+pytestmark = pytest.mark.timeout(900)
 
 
 def test_a_day_of_an_operator_and_an_analyst(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ PUSHED = {"flights"}
 RUN = {"weather", "airlines", "flights.delays", "flights.late", "flights.hourly", "flights.weather"}
 MARK = "-- and then --"
 
-pytestmark = pytest.mark.timeout(1800)
+pytestmark = pytest.mark.timeout(900)
 
 
 @dataclass(frozen=True)
