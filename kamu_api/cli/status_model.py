@@ -34,10 +34,14 @@ class ConsumerStatus:
     """Who follows the outbox, and how far behind it is."""
 
     name: str
+    # The last message it is done with.
+    position: int
     pending: int
     # Since the last success.
     failures: int
     error: str | None
+    # When it tries again by itself; None where nothing keeps it from going on.
+    next_attempt: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,19 +48,22 @@ def _work(node: Node, hider: SecretHider) -> WorkStatus:
         running=load.running,
         failed=len(failed),
         failures=failures,
-        consumers=_consumers(node, hider),
+        consumers=consumers_of(node, hider),
     )
 
 
-def _consumers(node: Node, hider: SecretHider) -> list[ConsumerStatus]:
+def consumers_of(node: Node, hider: SecretHider) -> list[ConsumerStatus]:
+    """Who follows the outbox, by name."""
     with node.database.reading() as tx:
         last, consumers = node.outbox.last(tx), node.outbox.consumers(tx)
     return [
         ConsumerStatus(
             name=one.name,
+            position=one.position,
             pending=max(0, last - one.position),
             failures=one.attempts,
             error=hider.hide(one.last_error) if one.last_error else None,
+            next_attempt=str(one.next_attempt_at) if one.next_attempt_at else None,
         )
         for one in consumers
     ]

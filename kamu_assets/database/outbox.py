@@ -9,9 +9,10 @@ import structlog
 from kamu_assets.clock import Clock
 from kamu_assets.database.database import Database
 from kamu_assets.database.messages import Message, MessageTypes
-from kamu_assets.database.outbox_store import Consumer, OutboxStore, StoredMessage
+from kamu_assets.database.outbox_store import Consumer, KeptMessage, OutboxStore, StoredMessage
 from kamu_assets.database.transaction import Transaction
 from kamu_assets.database.wakeups import Wakeups
+from kamu_assets.errors import NotFoundError
 from kamu_assets.odf.timestamp import Timestamp
 
 log = structlog.get_logger(__name__)
@@ -20,6 +21,15 @@ log = structlog.get_logger(__name__)
 WAKEUP = "outbox"
 MAX_BACKOFF_SECONDS = 300
 NANOS_PER_SECOND = 1_000_000_000
+
+
+class UnknownConsumerError(NotFoundError):
+    """Nobody of this name follows the outbox."""
+
+    def __init__(self, name: str, known: list[str]) -> None:
+        there = f"there are {', '.join(known)}" if known else "there are none before the node runs for the first time"
+        super().__init__(f"no consumer of the outbox is called {name!r}; {there}")
+        self.name = name
 
 
 class Delivery(NamedTuple):
@@ -89,13 +99,24 @@ class Outbox:
         """Every known consumer: how far it is, and why it does not go on."""
         return self._store.all_consumers(tx)
 
+    def consumer(self, tx: Transaction, name: str) -> Consumer:
+        """One that is known."""
+        known = {each.name: each for each in self.consumers(tx)}
+        if name not in known:
+            raise UnknownConsumerError(name, list(known))
+        return known[name]
+
+    def waiting(self, tx: Transaction, consumer: str, limit: int) -> list[KeptMessage]:
+        """What a known consumer is to handle next; nothing is handed over."""
+        return self._store.kept(tx, self.consumer(tx, consumer).position, limit)
+
     def last(self, tx: Transaction) -> int:
         """The number of the newest message, to compare positions with."""
         return self._store.last(tx)
 
     def retry(self, tx: Transaction, consumer: str) -> None:
-        """Let a failing consumer try again now."""
-        self._store.wake(tx, consumer)
+        """Let a known consumer that failed try again now."""
+        self._store.wake(tx, self.consumer(tx, consumer).name)
         self._announce(tx)
 
     def forget(self, tx: Transaction, consumer: str) -> None:

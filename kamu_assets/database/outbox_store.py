@@ -62,6 +62,16 @@ class StoredMessage:
     body: str
 
 
+@dataclass(frozen=True, slots=True)
+class KeptMessage:
+    """A message as people look at it."""
+
+    id: int
+    topic: str
+    body: str
+    posted_at: Timestamp
+
+
 class OutboxStore:
     """SQL of the outbox."""
 
@@ -76,6 +86,11 @@ class OutboxStore:
         columns = (messages.c.id, messages.c.topic, messages.c.body)
         query = select(*columns).where(messages.c.id > position).order_by(messages.c.id).limit(limit)
         return [StoredMessage(row.id, row.topic, row.body) for row in tx.execute(query)]
+
+    def kept(self, tx: Transaction, position: int, limit: int) -> list[KeptMessage]:
+        """The same messages, with the times at which they were posted."""
+        query = select(messages).where(messages.c.id > position).order_by(messages.c.id).limit(limit)
+        return [KeptMessage(row.id, row.topic, row.body, row.posted_at) for row in tx.execute(query)]
 
     def last(self, tx: Transaction) -> int:
         """The number of the newest message; 0 when there is none."""

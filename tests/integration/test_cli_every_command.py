@@ -13,6 +13,8 @@ import pytest
 import typer.main
 
 from kamu_api.cli.app import app
+from kamu_assets.node import open_node
+from kamu_assets.settings import load_settings
 from tests.support.cli_lineage import home_with_lineage
 from tests.support.command_line import Home
 
@@ -68,6 +70,9 @@ USES = (
     Use("trigger pause", dict, "daily", "", "clean"),
     Use("trigger resume", dict, "daily", "", "clean"),
     Use("trigger remove", dict, "daily", "", "clean"),
+    Use("outbox list", list, "", "more"),
+    Use("outbox show", dict, "reporter", "", "nope"),
+    Use("outbox retry", dict, "reporter", "", "nope"),
     Use("rename", dict, "other another", "other", "nope b"),
     Use("mv", dict, "another other", "other", "other raw"),
     Use("delete", list, "weekly --yes", "weekly", "raw --yes"),
@@ -88,6 +93,9 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Home:
     """A node with data that nothing changes."""
     home = home_with_lineage(tmp_path_factory.mktemp("every"))
     home.ok("ingest", "raw", home.write("rows.ndjson", '{"id": 1, "name": "a"}\n'))
+    with open_node(load_settings(home.path / "home")) as node, node.database.transaction() as tx:
+        # As a node does that runs.
+        node.outbox.register(tx, "reporter")
     return home
 
 
