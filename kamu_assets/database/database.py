@@ -14,6 +14,7 @@ from sqlalchemy import Engine, Pool
 
 from kamu_assets.database.connections import BUSY_SECONDS, connect, parse_url
 from kamu_assets.database.errors import DatabaseBusyError, told_plainly
+from kamu_assets.database.leadership import FileLeadership, Leadership, ServerLeadership
 from kamu_assets.database.sessions import begin
 from kamu_assets.database.transaction import Transaction
 from kamu_assets.durability import Durability
@@ -68,6 +69,12 @@ class Database:
         """One moment of the database; writing fails."""
         with self._begun(self._connections.reader, writes=False) as tx:
             yield tx
+
+    def leadership(self, name: str) -> Leadership:
+        """A role that one at a time has, among all who use this database; not taken yet."""
+        if self._is_sqlite and self._url.database:
+            return FileLeadership(Path(self._url.database).absolute(), name)
+        return ServerLeadership(self._connections.writer, name)
 
     def migrate(self) -> None:
         """Bring the tables to the version of this code; safe from many processes at once."""

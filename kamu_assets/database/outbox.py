@@ -1,6 +1,7 @@
 """Messages written with the change they tell of, read in order, delivered at least once (transactional outbox)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import NamedTuple
 
@@ -77,6 +78,10 @@ class Outbox:
 
     def deliver(self, consumer: str, handle: Callable[[Message], None], *, limit: int = 100) -> int:
         """Hand a consumer what it has not seen, in order; tells how many messages it handled."""
+        with self.turn(consumer) as is_ours:
+            return self._deliver(consumer, handle, limit) if is_ours else 0
+
+    def _deliver(self, consumer: str, handle: Callable[[Message], None], limit: int) -> int:
         done: list[int] = []
         for item in self._unseen(consumer, limit):
             try:
@@ -89,6 +94,12 @@ class Outbox:
             with self._database.transaction() as tx:
                 self.advance(tx, consumer, done[-1])
         return len(done)
+
+    @contextmanager
+    def turn(self, consumer: str) -> Iterator[bool]:
+        """Whether no other process is at work for this consumer now; none is until the end of the block, then."""
+        with self._database.leadership(f"outbox_{consumer}") as only_one:
+            yield only_one.take()
 
     def register(self, tx: Transaction, *names: str) -> None:
         """Make consumers known before their first reading, so that no message is pruned before they see it."""

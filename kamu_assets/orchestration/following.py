@@ -14,7 +14,12 @@ MESSAGES_AT_ONCE = 2000
 
 
 def follow(consumer: str, handle: Callable[[Sequence[Message]], None], *, outbox: Outbox, database: Database) -> bool:
-    """Handle what the consumer has not seen; False when there was nothing or it could not be handled."""
+    """Handle what the consumer has not seen; False when there was nothing, or it failed, or others are at it."""
+    with outbox.turn(consumer) as is_ours:
+        return is_ours and _follow(consumer, handle, outbox, database)
+
+
+def _follow(consumer: str, handle: Callable[[Sequence[Message]], None], outbox: Outbox, database: Database) -> bool:
     deliveries = outbox.read(consumer, MESSAGES_AT_ONCE)
     if not deliveries:
         return False

@@ -198,6 +198,23 @@ def test_a_failing_consumer_waits_and_others_go_on(database: Database, outbox: O
         assert all(consumer.attempts == 0 and consumer.last_error is None for consumer in outbox.consumers(tx))
 
 
+def test_one_process_at_a_time_works_for_a_consumer(database: Database, outbox: Outbox, clock: ManualClock) -> None:
+    post(database, outbox, 1, 2)
+    twin = Outbox(database, clock=clock, types=MessageTypes([Counted, Other]))
+    seen: list[int] = []
+    of_twin: list[int] = []
+
+    def handle(message: Message) -> None:
+        of_twin.append(twin.deliver("reader", lambda _: None))
+        assert isinstance(message, Counted)
+        seen.append(message.number)
+
+    assert outbox.deliver("reader", handle, limit=1) == 1
+    assert (seen, of_twin) == ([1], [0])
+    assert twin.deliver("reader", lambda _: None) == 1
+    assert outbox.deliver("reader", handle) == 0
+
+
 def test_attempts_become_rarer(database: Database, outbox: Outbox, clock: ManualClock) -> None:
     post(database, outbox, 1)
     failing = Collector()
