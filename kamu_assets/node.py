@@ -40,6 +40,7 @@ from kamu_assets.storage.workplaces import abandoned
 
 if TYPE_CHECKING:
     from kamu_assets.coordinator.ingest.poll import PollRules
+    from kamu_assets.coordinator.reorganization import Reorganization
     from kamu_assets.coordinator.service import Coordinator, CoordinatorConfig
     from kamu_assets.engines.engine import Engine
     from kamu_assets.engines.grpc.server import EngineServer
@@ -179,6 +180,21 @@ class Node:
             clock=self.clock,
             config=config,
             variables={name: value.get_secret_value() for name, value in self.settings.ingest.variables.items()},
+        )
+
+    @cached_property
+    def reorganization(self) -> "Reorganization":
+        """Resets and compacts."""
+        from kamu_assets.coordinator.reorganization import Reorganization
+
+        return Reorganization(
+            datasets=self.datasets,
+            database=self.database,
+            chains=self.chains,
+            committer=self.committer,
+            outbox=self.outbox,
+            volumes=self.volumes,
+            clock=self.clock,
         )
 
     def _check_transform(self, transform: "TransformSql") -> None:

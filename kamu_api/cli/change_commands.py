@@ -1,9 +1,10 @@
-"""Datasets change as a whole: delete, rename."""
+"""Datasets change as a whole: delete, rename, reset."""
 
 from typing import Annotated
 
 import typer
 
+from kamu_api.cli import reset_commands
 from kamu_api.cli.confirming import Yes, require_consent
 from kamu_api.cli.misuse import MisuseError
 from kamu_api.cli.options import AsJson, Dataset, Home, SomeNames, local_node, the_dataset
@@ -13,6 +14,7 @@ from kamu_api.cli.output import print_json, say
 def register(app: typer.Typer) -> None:
     app.command()(delete)
     app.command()(rename)
+    reset_commands.register(app)
 
 
 def delete(

@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="without asking")]
 
 
-def require_consent(context: typer.Context, doomed: "Sequence[DatasetEntry]", *, yes: bool, verb: str) -> None:
-    """Go on if somebody agrees that these datasets end; exit code 1 if not, 2 where nobody can be asked."""
+def require_consent(
+    context: typer.Context, doomed: "Sequence[DatasetEntry]", *, yes: bool, verb: str, done: str | None = None
+) -> None:
+    """Go on if somebody agrees that these datasets, or what is in them, end; else exit code 1, 2 where nobody can."""
     # `kamu-node --yes delete …`, as kamu has it.
     if not doomed or yes or context.find_root().params.get("yes"):
         return
@@ -26,7 +28,7 @@ def require_consent(context: typer.Context, doomed: "Sequence[DatasetEntry]", *,
     for entry in doomed:
         say_aside(f"{entry.alias} ({entry.kind.value})")
     if not _answered_yes(f"{what.capitalize()} for good?"):
-        remark(f"nothing was {verb}d")
+        remark(f"nothing was {done or f'{verb}d'}")
         raise typer.Exit(1)
 
 

@@ -20,7 +20,6 @@ _ELSEWHERE: Final = {
     "notebook": None,
     "push": None,
     "repo": None,
-    "reset": None,
     "search": "`kamu-node list %word%` finds datasets by their names",
     "system": "`kamu-node status` says how the node is, `kamu-node up` starts it",
     "ui": "`kamu-node up` starts the node and says where it can be looked at",

@@ -62,3 +62,22 @@ class PushResult:
     new_head: Multihash
     records: int
     up_to_date: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NothingToDo:
+    """The chain is as it was asked to be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reorganized:
+    """A chain took the place of another one: whoever read the old one has to start anew."""
+
+    old_head: Multihash
+    new_head: Multihash
+    # Of the whole chain, before and after.
+    original_blocks: int
+    resulting_blocks: int
+
+
+ReorganizationResult = NothingToDo | Reorganized

@@ -92,6 +92,10 @@ class BlockIndex:
     def remove(self, tx: Transaction, dataset: DatasetID) -> None:
         tx.execute(delete(blocks).where(blocks.c.dataset_id == dataset))
 
+    def cut(self, tx: Transaction, dataset: DatasetID, *, after: int) -> None:
+        """Forget the blocks behind this sequence number."""
+        tx.execute(delete(blocks).where(_of(dataset), blocks.c.sequence_number > after))
+
     def sequence_of(self, tx: Transaction, dataset: DatasetID, block: Multihash) -> int | None:
         """Where the block stands in the chain of `head`, if it does."""
         found = tx.find(_SEQUENCE, {"dataset": dataset, "block": block})

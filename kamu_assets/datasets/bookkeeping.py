@@ -7,9 +7,11 @@ from kamu_assets.database.outbox import Outbox
 from kamu_assets.database.transaction import Transaction
 from kamu_assets.datasets.block_index import BlockIndex
 from kamu_assets.datasets.errors import CyclicDependencyError, MissingInputsError
+from kamu_assets.datasets.former_heads import FormerHeads
 from kamu_assets.datasets.lineage import Lineage
 from kamu_assets.datasets.messages import DatasetCreated, DatasetUpdated
 from kamu_assets.datasets.model import DatasetEntry, DatasetStatistics, IndexedBlock
+from kamu_assets.datasets.recount import recount
 from kamu_assets.datasets.references import References
 from kamu_assets.datasets.sealing import Sealed
 from kamu_assets.datasets.statistics import StatisticsStore, extend
@@ -44,6 +46,7 @@ class Bookkeeping:
         self._index = BlockIndex()
         self._statistics = StatisticsStore()
         self._lineage = Lineage()
+        self._former = FormerHeads()
 
     def move_head(self, tx: Transaction, change: Change) -> None:
         """Register the dataset if it is new, then move its head: HeadMovedError, NameCollisionError."""
@@ -67,15 +70,28 @@ class Bookkeeping:
         """Make a dataset known whose files are in place; RefCollisionError, NameCollisionError."""
         self._entries.add(tx, entry)
         self._references.move_head(tx, entry.id, expected=None, to=chain.head)
-        self.replace_rows(tx, entry.id, chain)
+        self.replace_rows(tx, entry.id, chain.blocks, chain.state)
         self._outbox.post(tx, created(entry, chain.state, records=sum(_records(block) for block in chain.blocks)))
 
-    def replace_rows(self, tx: Transaction, dataset: DatasetID, chain: StoredChain) -> None:
+    def replace_head(self, tx: Transaction, dataset: DatasetID, *, expected: Multihash, to: Multihash) -> None:
+        """Move the head to where no chain leads on from it: HeadMovedError."""
+        self._references.move_head(tx, dataset, expected=expected, to=to)
+
+    def replace_rows(
+        self, tx: Transaction, dataset: DatasetID, blocks: Sequence[IndexedBlock], state: ChainState
+    ) -> None:
         """Write the rows of a whole chain anew."""
         self._index.remove(tx, dataset)
-        self._index.add(tx, dataset, chain.blocks)
-        self._statistics.save(tx, dataset, extend(DatasetStatistics(), chain.blocks))
-        self._set_inputs(tx, dataset, inputs_of(chain.state), foreign=True)
+        self._index.add(tx, dataset, blocks)
+        self._statistics.save(tx, dataset, extend(DatasetStatistics(), blocks))
+        self._set_inputs(tx, dataset, inputs_of(state), foreign=True)
+
+    def cut_rows(self, tx: Transaction, dataset: DatasetID, state: ChainState) -> None:
+        """Let the rows say what they said when the chain ended as `state` does."""
+        self._index.cut(tx, dataset, after=state.sequence_number)
+        self._statistics.save(tx, dataset, recount(tx, dataset))
+        if inputs_of(state) != tuple(self._lineage.inputs(tx, dataset)):
+            self._set_inputs(tx, dataset, inputs_of(state), foreign=True)
 
     def forget(self, tx: Transaction, dataset: DatasetID) -> None:
         """Remove every row of a dataset, remembering that its files have to go."""
@@ -83,6 +99,7 @@ class Bookkeeping:
         self._index.remove(tx, dataset)
         self._statistics.remove(tx, dataset)
         self._lineage.set_inputs(tx, dataset, ())
+        self._former.remove(tx, dataset)
         self._entries.remove(tx, dataset)
 
     def _set_inputs(self, tx: Transaction, dataset: DatasetID, inputs: Sequence[DatasetID], *, foreign: bool) -> None:

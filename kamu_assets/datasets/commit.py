@@ -116,6 +116,19 @@ class Committer:
             self._clear_away(entry, files)
             raise
 
+    def store(self, change: Change, files: Sequence[NewObject]) -> None:
+        """Make everything durable that a new head will lead to."""
+        self._store_files(change, files)
+        self._store_blocks(change)
+
+    def publish(self, change: Change) -> None:
+        """Let `refs/head` follow a head that has moved."""
+        self._publish_head(change)
+
+    def tell(self, step: CommitStep) -> None:
+        """Say how far a change has come."""
+        self._on_step(step)
+
     def _pinned(self, dataset: DatasetID, expected: Multihash | None) -> tuple[DatasetEntry, ChainState]:
         with self._database.reading() as tx:
             entry = self._entries.get(tx, dataset)
@@ -135,8 +148,7 @@ class Committer:
 
     def _carry_out(self, change: Change, files: Sequence[NewObject]) -> None:
         """The order that makes a commit safe to interrupt anywhere."""
-        self._store_files(change, files)
-        self._store_blocks(change)
+        self.store(change, files)
         self._move_head(change)
         self._publish_head(change)
 

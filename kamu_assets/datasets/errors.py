@@ -1,6 +1,7 @@
 """How use cases of datasets fail."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from kamu_assets.errors import ConflictError, InvalidError, NotFoundError, UnavailableError
 from kamu_assets.odf.identity import DatasetAlias, DatasetID, DatasetRef, DatasetRefPattern
@@ -64,6 +65,28 @@ class HeadMovedError(ConflictError):
         self.dataset = dataset
         self.expected = expected
         self.actual = actual
+
+
+class NewHeadNotFoundError(NotFoundError):
+    """The head cannot go to a block that is not in the chain."""
+
+    kind: ClassVar[str] = "block-not-found"
+
+    def __init__(self, alias: DatasetAlias, block: Multihash) -> None:
+        super().__init__(
+            f"block {block} is not in the chain of '{alias}': `kamu-node log {alias}` shows those that are"
+        )
+        self.block = block
+
+
+class AlreadyHeadError(ConflictError):
+    """The head is there already."""
+
+    kind: ClassVar[str] = "already-head"
+
+    def __init__(self, alias: DatasetAlias, block: Multihash) -> None:
+        super().__init__(f"block {block} is the head of '{alias}' already")
+        self.block = block
 
 
 class MissingInputsError(InvalidError):

@@ -120,7 +120,7 @@ class Examination:
         with self._database.transaction() as tx:
             if self._references.head(tx, entry.id) != chain.head:
                 return False
-            self._books.replace_rows(tx, entry.id, chain)
+            self._books.replace_rows(tx, entry.id, chain.blocks, chain.state)
         return True
 
     def _rows(self, tx: Transaction, dataset: DatasetID) -> _Rows:

@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 from kamu_assets.database.messages import Message
+from kamu_assets.datasets.model import RewriteKind
 from kamu_assets.odf.identity import AccountID, DatasetAlias, DatasetID, DatasetKind
 from kamu_assets.odf.multihash import Multihash
 from kamu_assets.odf.timestamp import Timestamp
@@ -44,6 +45,28 @@ class DatasetUpdated(Message):
     run_id: str | None
 
 
+class DatasetRewritten(Message):
+    """The chain of a dataset was reset or replaced: whoever read it up to `old_head` cannot go on from there."""
+
+    topic: ClassVar[str] = "dataset.rewritten"
+
+    dataset_id: DatasetID
+    alias: DatasetAlias
+    kind: DatasetKind
+    how: RewriteKind
+    old_head: Multihash
+    new_head: Multihash
+    # Of the whole chain, before and now.
+    old_blocks: int
+    blocks: int
+    records: int
+    inputs: tuple[DatasetID, ...]
+    watermark: Timestamp | None
+    system_time: Timestamp
+    # The Dagster run that did it, if one did.
+    run_id: str | None
+
+
 class DatasetRenamed(Message):
     """A dataset is called otherwise now."""
 
@@ -64,4 +87,10 @@ class DatasetDeleted(Message):
     kind: DatasetKind
 
 
-MESSAGES: tuple[type[Message], ...] = (DatasetCreated, DatasetUpdated, DatasetRenamed, DatasetDeleted)
+MESSAGES: tuple[type[Message], ...] = (
+    DatasetCreated,
+    DatasetUpdated,
+    DatasetRewritten,
+    DatasetRenamed,
+    DatasetDeleted,
+)

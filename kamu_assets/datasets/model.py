@@ -1,6 +1,7 @@
 """What a node knows of a dataset without opening its blocks."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from kamu_assets.odf.data import OffsetInterval
@@ -137,3 +138,14 @@ class CommitResult:
     new_head: Multihash
     blocks: int
     records: int
+
+
+class RewriteKind(StrEnum):
+    """Why a chain does not go on from where it was."""
+
+    # The head went back to an earlier block.
+    RESET = "reset"
+    # The same rows in fewer slices, behind other blocks.
+    COMPACTION = "compaction"
+    # All rows were dropped, other events were kept.
+    METADATA_ONLY = "metadata-only"

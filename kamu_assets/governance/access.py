@@ -14,6 +14,8 @@ class Action(StrEnum):
 
     READ = "read"
     WRITE = "write to"
+    # Replace what is there: compact, reset, run flows.
+    MAINTAIN = "maintain"
     # Rename, delete, change settings, decide who else may do what.
     OWN = "manage"
 

@@ -9,7 +9,13 @@ from kamu_assets.database.database import Database
 from kamu_assets.database.messages import Message
 from kamu_assets.database.outbox import Outbox
 from kamu_assets.datasets.lineage import Lineage
-from kamu_assets.datasets.messages import DatasetCreated, DatasetDeleted, DatasetRenamed, DatasetUpdated
+from kamu_assets.datasets.messages import (
+    DatasetCreated,
+    DatasetDeleted,
+    DatasetRenamed,
+    DatasetRewritten,
+    DatasetUpdated,
+)
 from kamu_assets.odf.identity import DatasetAlias, DatasetID
 from kamu_assets.orchestration.catalog import Catalog
 from kamu_assets.orchestration.catalog_locations import CatalogLocations
@@ -94,7 +100,7 @@ class CatalogPublisher:
 
     def _affected(self, message: Message) -> Collection[DatasetID]:
         match message:
-            case DatasetCreated() | DatasetDeleted():
+            case DatasetCreated() | DatasetDeleted() | DatasetRewritten():
                 return [message.dataset_id]
             case DatasetRenamed():
                 with self._database.reading() as tx:

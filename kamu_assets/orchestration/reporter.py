@@ -16,7 +16,8 @@ from kamu_assets.database.messages import Message
 from kamu_assets.database.outbox import Outbox
 from kamu_assets.datasets.block_index import BlockIndex
 from kamu_assets.datasets.chains import Chains
-from kamu_assets.datasets.messages import DatasetCreated, DatasetRenamed, DatasetUpdated
+from kamu_assets.datasets.messages import DatasetCreated, DatasetRenamed, DatasetRewritten, DatasetUpdated
+from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.datasets.store import DatasetStore
 from kamu_assets.errors import KamuError
 from kamu_assets.flows.messages import FlowFinished
@@ -95,7 +96,10 @@ class Reporter:
             is_known = until is not None and self._index.sequence_of(tx, dataset, until) is not None
             head = self._chains.head(dataset, tx=tx)
             last = until if until is not None and is_known else head
-        known = {*self._known(key_of(entry.alias), dataset)}
+        told = self._known(key_of(entry.alias), dataset)
+        if told and self._newest(dataset, told[:1]) is None:
+            return self._report_anew(entry, head, at)
+        known = {*told}
         after = self._newest(dataset, known)
         if str(last) in known or self._newest(dataset, {*known, str(last)}) != last:
             return False
@@ -109,6 +113,14 @@ class Reporter:
             metadata["dagster/row_count"] = interval.slices[-1].offset_interval.end + 1
             metadata.pop("bytes", None)
         tags = {**said.inputs, DATA_VERSION_TAG: said.data_version.value}
+        self._tell(AssetMaterialization(key_of(entry.alias), metadata=metadata, tags=tags), at)
+        return True
+
+    def _report_anew(self, entry: DatasetEntry, head: Multihash, at: Timestamp | None) -> bool:
+        """The chain does not lead on from what Dagster knows: it was reset or compacted. So is what it is now."""
+        said = self._materializations.describe(entry.id, after=None, until=head)
+        tags = {**said.inputs, DATA_VERSION_TAG: said.data_version.value}
+        metadata = {**said.metadata, "records_added": 0}
         self._tell(AssetMaterialization(key_of(entry.alias), metadata=metadata, tags=tags), at)
         return True
 
@@ -131,7 +143,7 @@ class Reporter:
                     yield message.dataset_id, message.new_head
                 case DatasetCreated() if message.records:
                     yield message.dataset_id, None
-                case DatasetRenamed():
+                case DatasetRenamed() | DatasetRewritten():
                     yield message.dataset_id, None
                 case FlowFinished() if message.outcome in {OutcomeKind.FAILED, OutcomeKind.ABORTED}:
                     # Its run may have ended between its commit and its report.
@@ -144,8 +156,8 @@ class Reporter:
         run = self._instance.get_run_by_id(run_id)
         return run is not None and run.status not in {DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED}
 
-    def _known(self, key: AssetKey, dataset: DatasetID) -> Collection[str]:
-        """Heads of the recent materializations. A dataset of the same name before this one does not count."""
+    def _known(self, key: AssetKey, dataset: DatasetID) -> Sequence[str]:
+        """Heads of recent materializations, newest first. A dataset of the same name before this one does not count."""
         heads = []
         for record in self._instance.fetch_materializations(key, limit=RECENT).records:
             said = record.asset_materialization

@@ -26,10 +26,7 @@ def replay_cases(folder: Path, exclusions: Exclusions) -> Iterator[Case]:
 
 
 def _root_cases(folder: Path, exclusions: Exclusions) -> Iterator[Case]:
-    """A root is replayed up to the first step that we cannot do yet: all that follows builds on it.
-
-    Resets are the exception: moving a head needs nothing of ours, so the replay goes on behind them.
-    """
+    """A root is replayed up to the first step that we cannot do yet: all that follows builds on it."""
     scenario = Scenario.load(folder)
     left_out: list[str] = []
     end = len(scenario.steps)
@@ -37,7 +34,6 @@ def _root_cases(folder: Path, exclusions: Exclusions) -> Iterator[Case]:
         found = exclusions.find_step(scenario.name, step["id"], scenario.needs(step))
         if found:
             left_out.append(f"{scenario.name}/{step['id']}/{found.need}")
-        if found and step["op"] != "reset":
             end = count
             break
     yield Case(Evidence.REPLAY, scenario.name, partial(check_root, folder, end))

@@ -7,6 +7,7 @@ from dataclasses import replace
 from kamu_assets.database.database import Database
 from kamu_assets.datasets.block_index import BlockIndex
 from kamu_assets.datasets.model import DatasetStatistics, IndexedBlock, IndexedData
+from kamu_assets.datasets.recount import recount
 from kamu_assets.datasets.statistics import StatisticsStore, extend
 from kamu_assets.odf.dataset import Checkpoint
 from kamu_assets.odf.serde.flatbuffers import EventKind
@@ -142,3 +143,28 @@ def test_sums_grow_in_the_database_as_they_do_in_memory(database: Database) -> N
     with database.reading() as tx:
         assert STATISTICS.get(tx, A) == extend(DatasetStatistics(), [*rows, *rows])
         assert STATISTICS.get(tx, B) == DatasetStatistics(blocks=3)
+
+
+def test_a_chain_that_is_cut_is_counted_as_it_was(database: Database) -> None:
+    checkpoint = Checkpoint(physical_hash=a_hash("checkpoint"), size=7)
+    rows = [
+        a_row(0, EventKind.SEED),
+        a_row(1, EventKind.ADD_DATA, data=IndexedData(a_slice(), checkpoint, None, START)),
+        a_row(2, EventKind.SET_INFO),
+        a_row(3, EventKind.ADD_DATA, data=IndexedData(watermark=FAR)),
+        a_row(4, EventKind.ADD_DATA, data=IndexedData(a_slice(), None, FAR, None)),
+        a_row(5, EventKind.SET_INFO),
+    ]
+    with database.transaction() as tx:
+        INDEX.add(tx, A, rows)
+        INDEX.add(tx, B, rows)
+
+    for last in range(4, -1, -1):
+        with database.transaction() as tx:
+            INDEX.cut(tx, A, after=last)
+        with database.reading() as tx:
+            assert INDEX.all(tx, A) == rows[: last + 1]
+            assert recount(tx, A) == extend(DatasetStatistics(), rows[: last + 1])
+    with database.reading() as tx:
+        assert recount(tx, B) == extend(DatasetStatistics(), rows)
+        assert recount(tx, a_dataset_id("none")) == DatasetStatistics()

@@ -7,8 +7,11 @@ from uuid import uuid4
 
 from dagster import TableColumnDep, TableColumnLineage
 
+from kamu_assets.coordinator.reorganization import Reorganization
+from kamu_assets.coordinator.resetting import ResetOptions
 from kamu_assets.flows.model import FlowOutcome, OutcomeKind
 from kamu_assets.odf.identity import DatasetID
+from kamu_assets.odf.multihash import Multihash
 from kamu_assets.orchestration.names import METADATA_HEAD, key_of
 from kamu_assets.orchestration.reporter import CONSUMER
 from tests.support.builders import START, a_schema
@@ -149,3 +152,52 @@ def test_a_dataset_of_the_same_name_starts_afresh(adapter: Adapter) -> None:
     adapter.report()
 
     assert len(adapter.materializations(again)) == 2
+
+
+def test_a_chain_that_was_reset_is_told_of_as_it_is_now(adapter: Adapter) -> None:
+    root = adapter.pushed_root()
+    first = adapter.parts.push(root.id, records=3)
+    adapter.report()
+    adapter.parts.push(root.id, records=4)
+    adapter.report()
+
+    reset(adapter, root.id, first)
+    adapter.report()
+
+    newest, *before = adapter.materializations(root)
+    assert newest[METADATA_HEAD] == str(first)
+    assert (newest["dagster/row_count"], newest["records_added"], newest["offsets"]) == (3, 0, "[0, 2]")
+    assert [said["dagster/row_count"] for said in before] == [7, 3]
+    adapter.parts.push(root.id, records=5)
+    adapter.report()
+    assert adapter.materializations(root)[0]["records_added"] == 5
+    assert len(adapter.materializations(root)) == 4
+
+
+def test_a_chain_without_data_is_told_of_as_empty_once(adapter: Adapter) -> None:
+    root = adapter.pushed_root()
+    adapter.parts.push(root.id)
+    adapter.report()
+
+    reset(adapter, root.id, None)
+    adapter.report()
+    with adapter.parts.database.transaction() as tx:
+        adapter.parts.outbox.advance(tx, CONSUMER, 0)
+    adapter.report()
+
+    newest, _ = adapter.materializations(root)
+    assert (newest["dagster/row_count"], newest["records_added"]) == (0, 0)
+
+
+def reset(adapter: Adapter, dataset: DatasetID, to: Multihash | None) -> None:
+    parts = adapter.parts
+    reorganization = Reorganization(
+        datasets=parts.datasets,
+        database=parts.database,
+        chains=parts.chains,
+        committer=parts.committer,
+        outbox=parts.outbox,
+        volumes=parts.heart.volumes,
+        clock=parts.clock,
+    )
+    reorganization.reset(ADMIN, dataset, ResetOptions(new_head=to))

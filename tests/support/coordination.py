@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from kamu_assets.coordinator.ingest.limits import IngestLimits
 from kamu_assets.coordinator.ingest.poll import PollRules
+from kamu_assets.coordinator.reorganization import Reorganization
 from kamu_assets.coordinator.service import Coordinator, CoordinatorConfig
 from kamu_assets.egress.policy import EgressPolicy
 from kamu_assets.engines.engine import Engine
@@ -46,6 +47,18 @@ class InThisProcess:
 def _sent(value: Res) -> Res:
     found: Res = pickle.loads(pickle.dumps(value))  # noqa: S301 - what was just pickled
     return found
+
+
+def a_reorganization(heart: Heart) -> Reorganization:
+    return Reorganization(
+        datasets=heart.datasets,
+        database=heart.database,
+        chains=heart.chains,
+        committer=heart.committer,
+        outbox=heart.outbox,
+        volumes=heart.volumes,
+        clock=heart.clock,
+    )
 
 
 def a_coordinator(

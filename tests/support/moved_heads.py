@@ -28,4 +28,4 @@ def move_head(heart: Heart, dataset: DatasetRef, to: Multihash) -> None:
     chain = read_chain(to, lambda name: blocks.get(entry.id, name))
     with heart.database.transaction() as tx:
         References().set_head(tx, entry.id, to)
-        Bookkeeping(heart.outbox).replace_rows(tx, entry.id, chain)
+        Bookkeeping(heart.outbox).replace_rows(tx, entry.id, chain.blocks, chain.state)

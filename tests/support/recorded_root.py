@@ -48,13 +48,6 @@ class Scenario(RecordedFolder):
         blocks = list(self._chain(self._recorded(step).get("head")))[::-1]
         return self.own.blocks(blocks) if self.own else blocks
 
-    def reset_to(self, step: Json) -> int | None:
-        """The sequence number of the block that a reset goes back to, if that block exists."""
-        if "sequenceNumber" in step["to"]:
-            return int(step["to"]["sequenceNumber"])
-        path = self.folder / "dataset/blocks" / step["to"]["hash"]
-        return decode_block(path.read_bytes()).sequence_number if path.exists() else None
-
     def needs(self, step: Json) -> Iterator[str]:
         """What a node must be able to do for a step: the operation, and what the events of the dataset mention."""
         yield step["op"]

@@ -12,18 +12,20 @@ from pathlib import Path
 from typing import Any
 
 from kamu_assets.coordinator.ingest.errors import SourceNotFoundError
-from kamu_assets.coordinator.results import Updated
+from kamu_assets.coordinator.resetting import ResetOptions
+from kamu_assets.coordinator.results import Reorganized, Updated
 from kamu_assets.coordinator.service import Coordinator, PushData
+from kamu_assets.datasets.chains import ChainBlock
 from kamu_assets.datasets.errors import NameCollisionError
 from kamu_assets.errors import KamuError
 from kamu_assets.odf.chain_errors import ChainRuleError
 from kamu_assets.odf.identity import DatasetAlias, parse_dataset_ref
+from kamu_assets.odf.multihash import Multihash
 from kamu_assets.odf.serde.yaml import block_to_json, event_from_json, parse_snapshot
 from kamu_assets.odf.snapshot import InvalidSnapshotError
 from kamu_assets.odf.timestamp import Timestamp
-from tests.support.coordination import a_coordinator
+from tests.support.coordination import a_coordinator, a_reorganization
 from tests.support.heart import ADMIN, Heart, open_heart
-from tests.support.moved_heads import move_head
 from tests.support.recorded_root import Scenario
 from tests.support.replay_compare import comparable, kind_of
 from tests.support.web_source import Route, WebSource, web_source
@@ -46,17 +48,14 @@ class Replay:
     def run(self, steps: Sequence[Mapping[str, Any]]) -> list[str]:
         """Everything that differs."""
         for step in steps:
-            if step["op"] == "reset":
-                self._stand_in(step)
-            else:
-                self._step(step)
+            self._step(step)
         if steps and not self.differences:
             self._compare_blocks(self.scenario.blocks_after(steps[-1]))
         return self.differences
 
     def _step(self, step: Mapping[str, Any]) -> None:
         self._prepare(step)
-        before = self._length()
+        before = self._hashes()
         wanted, kind = self.scenario.wanted(step), ""
         try:
             outcome = self._execute(step)
@@ -67,15 +66,7 @@ class Replay:
             detail = ""
         self._compare(step["id"], "outcome", wanted.outcome, outcome, detail)
         self._compare(step["id"], "error kind", wanted.kind, kind, detail)
-        self._compare(step["id"], "new blocks", wanted.new_blocks, self._length() - before, detail)
-
-    def _stand_in(self, step: Mapping[str, Any]) -> None:
-        """Move the head as the step does, without judging how."""
-        number = self.scenario.reset_to(step)
-        if number is not None:
-            entry = self.heart.datasets.resolve(ADMIN, self._ref)
-            (target,) = (found for found in self.heart.chains.blocks(entry.id) if found.block.sequence_number == number)
-            move_head(self.heart, entry.id, target.block_hash)
+        self._compare(step["id"], "new blocks", wanted.new_blocks, len(self._hashes() - before), detail)
 
     def _compare(self, step: str, what: str, wanted: object, found: object, detail: str) -> None:
         if wanted != found:
@@ -117,6 +108,9 @@ class Replay:
                 return _word(self.coordinator.set_watermark(ADMIN, self._ref, moment))
             case "commitEvent":
                 return self._commit_event(step)
+            case "reset":
+                options = ResetOptions(new_head=self._reset_to(step))
+                return _word(a_reorganization(self.heart).reset(ADMIN, self._ref, options))
             case other:
                 raise AssertionError(f"no such step: {other}")
 
@@ -157,6 +151,12 @@ class Replay:
         self.coordinator.commit_event(ADMIN, self._ref, event_from_json(step["event"]))
         return "updated"
 
+    def _reset_to(self, step: Mapping[str, Any]) -> Multihash:
+        if "hash" in step["to"]:
+            return Multihash.parse(step["to"]["hash"])
+        entry, number = self.heart.datasets.resolve(ADMIN, self._ref), int(step["to"]["sequenceNumber"])
+        return next(self.heart.chains.blocks(entry.id, start=number)).block_hash
+
     @property
     def _ref(self) -> DatasetAlias:
         ref = parse_dataset_ref(self.scenario.script["dataset"])
@@ -164,15 +164,18 @@ class Replay:
             raise TypeError(ref)
         return ref
 
-    def _blocks(self) -> list[Mapping[str, Any]]:
+    def _chain(self) -> Sequence[ChainBlock]:
         try:
             entry = self.heart.datasets.resolve(ADMIN, self._ref)
         except KamuError:
             return []
-        return [block_to_json(found.block) for found in self.heart.chains.blocks(entry.id, newest_first=False)]
+        return list(self.heart.chains.blocks(entry.id, newest_first=False))
 
-    def _length(self) -> int:
-        return len(self._blocks())
+    def _blocks(self) -> list[Mapping[str, Any]]:
+        return [block_to_json(found.block) for found in self._chain()]
+
+    def _hashes(self) -> set[Multihash]:
+        return {found.block_hash for found in self._chain()}
 
     def _compare_blocks(self, wanted: Sequence[Mapping[str, Any]]) -> None:
         found = self._blocks()
@@ -194,4 +197,4 @@ def replay(scenario: Scenario, home: Path, steps: Sequence[Mapping[str, Any]] | 
 
 
 def _word(result: object) -> str:
-    return "updated" if isinstance(result, Updated) else "upToDate"
+    return "updated" if isinstance(result, Updated | Reorganized) else "upToDate"

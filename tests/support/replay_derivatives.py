@@ -14,6 +14,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from kamu_assets.coordinator.resetting import ResetOptions
 from kamu_assets.coordinator.service import Coordinator
 from kamu_assets.datasets.commit import Committer
 from kamu_assets.datasets.creation import random_dataset_id
@@ -28,7 +29,7 @@ from kamu_assets.odf.multihash import Multihash
 from kamu_assets.odf.serde.flatbuffers import decode_block
 from kamu_assets.odf.serde.yaml import event_from_json, event_to_json, parse_snapshot
 from kamu_assets.odf.timestamp import Timestamp
-from tests.support.coordination import a_coordinator
+from tests.support.coordination import a_coordinator, a_reorganization
 from tests.support.heart import ADMIN, Heart, open_heart
 from tests.support.inline_engine import InlineEngine
 from tests.support.moved_heads import move_head, take_files
@@ -192,6 +193,10 @@ class DerivativeReplay:
                 return result
             case "pull":
                 return self._pull()
+            case "reset":
+                options = ResetOptions(new_head=Multihash.parse(self.step["toHash"]))
+                a_reorganization(self.heart).reset(ADMIN, self._entry(self.step["dataset"]).id, options)
+                return result
             case other:
                 raise AssertionError(f"no such step: {other}")
 

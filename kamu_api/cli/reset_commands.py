@@ -1,0 +1,79 @@
+"""Datasets go back to what they were."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kamu_api.cli.confirming import Yes, require_consent
+from kamu_api.cli.misuse import MisuseError
+from kamu_api.cli.options import AsJson, Dataset, Home, local_node, the_dataset
+from kamu_api.cli.output import print_json, say
+
+if TYPE_CHECKING:
+    from kamu_assets.coordinator.results import ReorganizationResult
+    from kamu_assets.odf.multihash import Multihash
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(reset)
+
+
+def reset(
+    *,
+    context: typer.Context,
+    dataset: Dataset,
+    block: Annotated[
+        str | None,
+        typer.Argument(help="hash of the block that becomes the head, as `log` shows it", show_default=False),
+    ] = None,
+    to_seed: Annotated[bool, typer.Option("--to-seed", help="leave nothing but the first block")] = False,
+    old_head: Annotated[
+        str | None, typer.Option("--old-head", metavar="HASH", help="only if this is the head now")
+    ] = None,
+    yes: Yes = False,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take back what came after a block; datasets computed from it refuse to go on until they are reset as well."""
+    from kamu_assets.coordinator.resetting import ResetOptions
+
+    if (block is None) == (not to_seed):
+        raise MisuseError("name a block to go back to, or use --to-seed")
+    options = ResetOptions(new_head=_hash(block, "BLOCK"), old_head=_hash(old_head, "--old-head"))
+    with local_node(home) as node:
+        caller = node.auth.admin_caller()
+        entry = the_dataset(node, dataset)
+        require_consent(context, [entry], yes=yes, verb="reset", done="reset")
+        result = node.reorganization.reset(caller, entry.id, options)
+    row = {"dataset": str(entry.alias), **reorganization_facts(result, done="reset")}
+    if as_json:
+        print_json(row)
+    elif row["result"] == "reset":
+        say(f"{entry.alias}: reset, {row['resultingBlocks']} of {row['originalBlocks']} block(s) are left")
+    else:
+        say(f"{entry.alias}: nothing to do, that block is its head already")
+
+
+def reorganization_facts(result: "ReorganizationResult", *, done: str) -> dict[str, Any]:
+    """What became of a chain, for scripts."""
+    from kamu_assets.coordinator.results import NothingToDo
+
+    if isinstance(result, NothingToDo):
+        return {"result": "nothing-to-do"}
+    return {
+        "result": done,
+        "oldHead": str(result.old_head),
+        "newHead": str(result.new_head),
+        "originalBlocks": result.original_blocks,
+        "resultingBlocks": result.resulting_blocks,
+    }
+
+
+def _hash(text: str | None, what: str) -> "Multihash | None":
+    from kamu_assets.errors import InvalidError
+    from kamu_assets.odf.multihash import Multihash
+
+    try:
+        return None if text is None else Multihash.parse(text)
+    except InvalidError as error:
+        raise MisuseError(f"{what}: {error}") from error

@@ -1,0 +1,70 @@
+"""Resets: the head goes back to an earlier block, and what came after it counts no more (ODF-FACTS 9.5)."""
+
+from dataclasses import dataclass
+
+from kamu_assets.auth.model import Caller
+from kamu_assets.clock import Clock
+from kamu_assets.coordinator.results import NothingToDo, ReorganizationResult, Reorganized
+from kamu_assets.datasets.bookkeeping import Change
+from kamu_assets.datasets.chains import Chains
+from kamu_assets.datasets.errors import AlreadyHeadError, HeadMovedError, NewHeadNotFoundError
+from kamu_assets.datasets.model import DatasetEntry, RewriteKind
+from kamu_assets.datasets.past import PastStates
+from kamu_assets.datasets.rewriting import Rewrite, Rewriting
+from kamu_assets.datasets.sealing import Sealed
+from kamu_assets.datasets.service import Datasets
+from kamu_assets.governance.access import Action
+from kamu_assets.odf.chain_state import ChainState
+from kamu_assets.odf.identity import DatasetRef
+from kamu_assets.odf.multihash import Multihash
+
+
+@dataclass(frozen=True, slots=True)
+class ResetOptions:
+    """Where to, and on what condition."""
+
+    # A block of the chain; without one the Seed.
+    new_head: Multihash | None = None
+    # The head that was seen; without one whatever it is when the reset begins.
+    old_head: Multihash | None = None
+    run_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Resets:
+    """The use case."""
+
+    datasets: Datasets
+    chains: Chains
+    past: PastStates
+    rewriting: Rewriting
+    clock: Clock
+
+    def check(self, caller: Caller, dataset: DatasetRef, new_head: Multihash | None) -> None:
+        """Raise what is plainly wrong with a reset that is to run later: NewHeadNotFoundError, AlreadyHeadError."""
+        entry = self.datasets.resolve(caller, dataset, action=Action.MAINTAIN)
+        if new_head is not None and self._target(entry, new_head).head == self.chains.head(entry.id):
+            raise AlreadyHeadError(entry.alias, new_head)
+
+    def reset(self, caller: Caller, dataset: DatasetRef, options: ResetOptions) -> ReorganizationResult:
+        """Move the head back; NewHeadNotFoundError, and HeadMovedError when it is not (any more) where it was seen."""
+        entry = self.datasets.resolve(caller, dataset, action=Action.MAINTAIN)
+        before = self.chains.state(entry.id)
+        if options.old_head not in {None, before.head}:
+            raise HeadMovedError(entry.id, options.old_head, before.head)
+        after = self._target(entry, options.new_head)
+        if before.head is None or after.head is None or after.head == before.head:
+            return NothingToDo()
+        change = Change(entry, Sealed(before, (), after), options.run_id)
+        self.rewriting.rewrite(Rewrite(change, RewriteKind.RESET, self.clock.now()))
+        return Reorganized(before.head, after.head, before.sequence_number + 1, after.sequence_number + 1)
+
+    def _target(self, entry: DatasetEntry, new_head: Multihash | None) -> ChainState:
+        target = new_head if new_head is not None else self._seed(entry)
+        state = self.past.state(entry.id, target)
+        if state is None:
+            raise NewHeadNotFoundError(entry.alias, target)
+        return state
+
+    def _seed(self, entry: DatasetEntry) -> Multihash:
+        return next(self.chains.blocks(entry.id, newest_first=False)).block_hash
