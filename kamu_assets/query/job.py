@@ -1,23 +1,27 @@
 """Queries as they run in a worker."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
 import datafusion
 import pyarrow as pa
+from datafusion.catalog import Table
 
 from kamu_assets.engines.listing import ipc_schema, may_hide_nan
 from kamu_assets.engines.session import between, quoted
 from kamu_assets.engines.sql_guard import QueryFailedError, plain_text, plan_query, refuse_panic
 from kamu_assets.errors import InvalidError
 from kamu_assets.query.encode import encode_rows
+from kamu_assets.query.filter_bounds import filter_bounds
 from kamu_assets.query.functions import register_functions
 from kamu_assets.query.newest_rows import newest_rows
+from kamu_assets.query.plans import reads_once
 from kamu_assets.query.requests import AnswerShape, JobAnswer, QueryJob, TailJob
+from kamu_assets.query.row_count import is_row_count
 from kamu_assets.query.sessions import KAMU, Sessions, new_session
-from kamu_assets.query.table_cache import arrow_schema, forget_tables, frame_of
+from kamu_assets.query.table_cache import FoundTable, arrow_schema, forget_tables, frame_of
 from kamu_assets.query.tables import KamuCatalog, NamedDatasets
 from kamu_assets.query.text_views import without_views
 
@@ -26,6 +30,7 @@ _ABOUT_PLANS: Final = frozenset({"Explain", "Analyze", "DescribeTable"})
 _OF_FILES: Final = re.compile("Parquet|Object|External|IO error|EOF")
 # Without this nothing is to be found in the plan.
 _READS_NEWEST: Final = re.compile(r"\bdesc\b", re.IGNORECASE)
+_COUNTS: Final = re.compile(r"\bcount\b", re.IGNORECASE)
 _NAMES_COLUMNS: Final = re.compile("columns", re.IGNORECASE)
 # Queries of the information schema for a table by the name that it has in the query.
 _SHOWS_ONE: Final = re.compile(
@@ -42,8 +47,9 @@ def answer_query(job: QueryJob) -> JobAnswer:
     context = _SESSIONS.take(job.memory_bytes, job.partitions)
     # How rows are gathered shows in sums of floating-point numbers, and packs come and go.
     datasets = NamedDatasets(context, from_packs=job.partitions != 1)
-    rows = job.shape.skip + job.shape.limit
-    answer = _answer(_planned(context, datasets, job.sql, at_most=rows), job.shape)
+    frame = _planned(context, datasets, job.sql, at_most=job.shape.skip + job.shape.limit)
+    counted = _counted(frame, datasets.only, job)
+    answer = _answer(frame, job.shape) if counted is None else _encoded(counted.schema, [counted], job.shape)
     if not datasets.has_settings:
         _SESSIONS.put_back(context, job.memory_bytes, job.partitions)
     return answer
@@ -63,7 +69,9 @@ def _planned(
     register_functions(context, datasets)
     try:
         frame = plan_query(context, sql)
-        if at_most is not None and _READS_NEWEST.search(sql) and _keeps_newest(frame, datasets, at_most):
+        part = None if at_most is None else _part_needed(frame, datasets.only, sql, at_most)
+        if part is not None:
+            datasets.show_only(part)
             frame = plan_query(context, sql)
     except InvalidError:
         if datasets.failure is not None:
@@ -75,16 +83,28 @@ def _planned(
     return frame
 
 
-def _keeps_newest(frame: datafusion.DataFrame, datasets: NamedDatasets, at_most: int) -> bool:
-    """Whether the newest rows are enough; `datasets` shows no others from then on."""
-    found = datasets.only
+def _part_needed(frame: datafusion.DataFrame, found: FoundTable | None, sql: str, at_most: int) -> Table | None:
+    """Of the only dataset; None for all of it."""
     if found is None:
-        return False
-    count = newest_rows(frame.logical_plan(), offset_column=found.spec.offset_column, at_most=at_most)
-    if count is None:
-        return False
-    datasets.keep_newest(count)
-    return True
+        return None
+    plan = frame.logical_plan()
+    if _READS_NEWEST.search(sql):
+        count = newest_rows(plan, offset_column=found.spec.offset_column, at_most=at_most)
+        if count is not None:
+            return found.newest(count)
+    if not any(column in sql for column in found.bounded_columns) or not reads_once(plan):
+        return None
+    with query_failures():
+        return found.within(filter_bounds(frame.optimized_logical_plan(), found.frame.schema()))
+
+
+def _counted(frame: datafusion.DataFrame, found: FoundTable | None, job: QueryJob) -> pa.RecordBatch | None:
+    """The answer, where it is nothing but how many rows the only dataset has: its chain knows."""
+    if found is None or not _COUNTS.search(job.sql) or not is_row_count(frame.logical_plan()):
+        return None
+    schema = frame.schema()
+    row = pa.RecordBatch.from_arrays([pa.array([found.num_records], field.type) for field in schema], schema=schema)
+    return row.slice(job.shape.skip, job.shape.limit)
 
 
 def answer_tail(job: TailJob) -> JobAnswer:
@@ -117,9 +137,12 @@ def query_failures() -> Iterator[None]:
 def _answer(frame: datafusion.DataFrame, shape: AnswerShape) -> JobAnswer:
     about_plan = type(frame.logical_plan().to_variant()).__name__ in _ABOUT_PLANS
     with query_failures():
-        schema = frame.schema()
         batches = _of_plan(frame, shape) if about_plan else _of_rows(frame, shape)
-        rows = encode_rows(schema, batches, shape)
+        return _encoded(frame.schema(), batches, shape)
+
+
+def _encoded(schema: pa.Schema, batches: Iterable[pa.RecordBatch], shape: AnswerShape) -> JobAnswer:
+    rows = encode_rows(schema, batches, shape)
     return JobAnswer(rows.data, ipc_schema(without_views(schema)), tuple(schema.names), rows.num_records)
 
 

@@ -4,24 +4,23 @@ Told from the plan: between that limit, that sort and the only table are nothing
 dropped or joined on the way, so others cannot be in the answer.
 """
 
-from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
-from datafusion.expr import Alias, Column, Expr, Limit, Literal, Projection, Sort, SubqueryAlias, TableScan
+from datafusion.expr import Expr, Limit, Literal, Projection, Sort, SubqueryAlias, TableScan
 from datafusion.plan import LogicalPlan
 
-_SCAN: Final = "TableScan: "
+from kamu_assets.query.plans import column_of, reads_once, shown, variant_of, way_down
+
 _ALL: Final = 2**63
 
 
 def newest_rows(plan: LogicalPlan, *, offset_column: str, at_most: int) -> int | None:
     """How many of the newest rows of its table the first `at_most` rows of the answer are made of; None for all."""
-    # Subqueries in expressions read tables, too.
-    if plan.display_indent().count(_SCAN) != 1:
+    if not reads_once(plan):
         return None
     needed = at_most
-    for step in _steps(plan):
-        match _variant(step):
+    for step in way_down(plan):
+        match variant_of(step):
             case Limit() as limit:
                 skipped, wanted = _number(limit.skip(), 0), _number(limit.fetch(), needed)
                 needed = _ALL if skipped is None or wanted is None else skipped + min(wanted, needed)
@@ -38,16 +37,16 @@ def newest_rows(plan: LogicalPlan, *, offset_column: str, at_most: int) -> int |
 def _is_by(sort: Sort, step: LogicalPlan, offset_column: str) -> bool:
     """Whether it sorts by this column of the table, the largest first."""
     first = sort.sort_exprs()[0]
-    name = _column(first.expr())
+    name = column_of(first.expr())
     return name is not None and not first.ascending() and _source(step.inputs()[0], name) == offset_column
 
 
 def _source(plan: LogicalPlan, name: str) -> str | None:
     """The name that a column has in the table."""
-    for step in _steps(plan):
-        match _variant(step):
+    for step in way_down(plan):
+        match variant_of(step):
             case Projection() as projection:
-                sources = {source for shown, source in map(_shown, projection.projections()) if shown == name}
+                sources = {source for alias, source in map(shown, projection.projections()) if alias == name}
                 source = sources.pop() if len(sources) == 1 else None
                 if source is None:
                     return None
@@ -61,38 +60,8 @@ def _source(plan: LogicalPlan, name: str) -> str | None:
     return None
 
 
-def _shown(expression: Expr) -> tuple[str | None, str | None]:
-    """Name and source of what a projection shows."""
-    variant = _variant(expression)
-    if isinstance(variant, Alias):
-        return variant.alias(), _column(variant.expr())
-    name = _column(expression)
-    return name, name
-
-
-def _column(expression: Expr) -> str | None:
-    variant = _variant(expression)
-    return variant.name() if isinstance(variant, Column) else None
-
-
 def _number(expression: Expr | None, default: int) -> int | None:
     if expression is None:
         return default
-    number = expression.python_value().as_py() if isinstance(_variant(expression), Literal) else None
+    number = expression.python_value().as_py() if isinstance(variant_of(expression), Literal) else None
     return number if isinstance(number, int) else None
-
-
-def _variant(expression: Expr | LogicalPlan) -> Any:
-    """None for what the library cannot show to Python."""
-    try:
-        return expression.to_variant()
-    except ValueError:
-        return None
-
-
-def _steps(plan: LogicalPlan) -> Iterator[LogicalPlan]:
-    """From the root down, as long as there is one way."""
-    inputs = [plan]
-    while len(inputs) == 1:
-        yield inputs[0]
-        inputs = inputs[0].inputs()

@@ -1,7 +1,7 @@
 """Tables of datasets at a block, as a worker keeps them."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Final
@@ -16,6 +16,8 @@ from kamu_assets.engines.worker_process import ask
 from kamu_assets.odf.arrow_schema import to_arrow, upgrade_legacy_schema
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.odf.multihash import Multihash
+from kamu_assets.query.file_bounds import time_bounds
+from kamu_assets.query.filter_bounds import Bounds
 from kamu_assets.query.pack_plan import FAN
 from kamu_assets.query.packs import Packing, Packs, forget_packs
 from kamu_assets.query.questions import DescribeTable, TableFound, TableSpec
@@ -40,18 +42,50 @@ class FoundTable:
     # Where its tables are made.
     context: datafusion.SessionContext
 
-    def newest(self, count: int) -> Table:
-        """Only the last rows, so many of them: offsets are numbers in a row, from 0 on (ODF: Offset)."""
-        locations, records = self.packing.locations, self.packing.records
-        total, rows, at = sum(records), 0, len(locations)
+    @property
+    def num_records(self) -> int:
+        """How many rows it has."""
+        return sum(self.packing.records)
+
+    @property
+    def bounded_columns(self) -> tuple[str, ...]:
+        """Those of which it is known what a file has of them, without reading it."""
+        vocab = self.spec.vocab
+        return vocab.offset_column, vocab.event_time_column, vocab.system_time_column
+
+    def newest(self, count: int) -> Table | None:
+        """Only the last rows, so many of them, unless that is all of them.
+
+        Offsets are numbers in a row, from 0 on (ODF: Offset).
+        """
+        total, column = self.num_records, self.spec.offset_column
         if total <= count:
-            return self.table
-        while rows < count:
-            at -= 1
-            rows += records[at]
-        column = self.spec.offset_column
-        frame = _frame(self.context, self.frame.schema(), locations[at:], column)
-        return Table(frame.filter(between(column, total - count, total - 1)))
+            return None
+        locations = self._within({column: Bounds(low=total - count)})
+        return Table(self._of(locations).filter(between(column, total - count, total - 1)))
+
+    def within(self, bounds: Mapping[str, Bounds]) -> Table | None:
+        """Only the files that may hold rows within bounds, unless that is all of them."""
+        locations = self._within(bounds)
+        return None if len(locations) == len(self.packing.locations) else Table(self._of(locations))
+
+    def _within(self, bounds: Mapping[str, Bounds]) -> Sequence[str]:
+        start, found = 0, []
+        for location, records in zip(self.packing.locations, self.packing.records, strict=True):
+            offsets, start = Bounds(start, start + records - 1), start + records
+            if all(wanted.meet(self._bounds(column, location, offsets)) for column, wanted in bounds.items()):
+                found.append(location)
+        return found
+
+    def _bounds(self, column: str, location: str, offsets: Bounds) -> Bounds:
+        if column == self.spec.offset_column:
+            return offsets
+        if column not in self.bounded_columns:
+            return Bounds()
+        return time_bounds(location, column, self.frame.schema().field(column).type)
+
+    def _of(self, locations: Sequence[str]) -> datafusion.DataFrame:
+        return _frame(self.context, self.frame.schema(), locations, self.spec.offset_column)
 
     @property
     def can_stay(self) -> bool:

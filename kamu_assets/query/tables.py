@@ -28,8 +28,8 @@ class NamedDatasets(SchemaProvider):
         # The session holds this catalog, where Python cannot see it: each would keep the other for ever.
         self._context = weakref.ref(context)
         self._described: dict[tuple[str, Point | None], FoundTable] = {}
-        # Of the only dataset, how many of the newest rows are enough; None for all.
-        self._newest: int | None = None
+        # The part of the only dataset that is enough; None for all.
+        self._part: Table | None = None
         # After planning only the information schema looks at tables, at all of them.
         self.planning = True
         self.wants_columns = False
@@ -66,9 +66,9 @@ class NamedDatasets(SchemaProvider):
         (((_, point), found),) = self._described.items()
         return found if point is None else None
 
-    def keep_newest(self, count: int) -> None:
-        """From now on show so many of the newest rows only, of the only dataset."""
-        self._newest = count
+    def show_only(self, part: Table) -> None:
+        """From now on show no more than this, of the only dataset."""
+        self._part = part
 
     def find(self, name: str, point: Point | None = None) -> FoundTable | None:
         """The dataset of this name now, or at a point."""
@@ -104,10 +104,8 @@ class NamedDatasets(SchemaProvider):
         return made
 
     def _read(self, name: str) -> Table | None:
-        found, newest = self.find(name), self._newest
-        if found is None or newest is None:
-            return None if found is None else found.table
-        return _aside(lambda: found.newest(newest))
+        found = self.find(name)
+        return None if found is None else self._part or found.table
 
     def _shown(self, name: str) -> Table | None:
         """For the information schema, which looks at all tables, and at their columns if at anything."""
