@@ -1,0 +1,151 @@
+"""Rows of deliveries."""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from sqlalchemy import Boolean, Column, Index, Integer, Row, String, Table, Text, delete, func, insert, select, update
+
+from kamu_assets.database.columns import DatasetIDColumn, MultihashColumn, RowNumber, TimestampColumn
+from kamu_assets.database.tables import metadata
+from kamu_assets.database.transaction import Transaction
+from kamu_assets.odf.identity import DatasetID
+from kamu_assets.odf.timestamp import Timestamp
+from kamu_assets.webhooks.model import OPEN, Delivery, DeliveryState, EventType
+
+deliveries = Table(
+    "webhook_deliveries",
+    metadata,
+    # In the order of their making.
+    Column("number", RowNumber, primary_key=True),
+    Column("id", String(36), nullable=False, unique=True),
+    Column("subscription_id", String(36), nullable=False),
+    Column("event_type", String(32), nullable=False),
+    Column("dataset_id", DatasetIDColumn),
+    Column("created_at", TimestampColumn, nullable=False),
+    Column("due_at", TimestampColumn, nullable=False),
+    Column("old_hash", MultihashColumn),
+    Column("new_hash", MultihashColumn),
+    Column("is_breaking", Boolean, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("finished_at", TimestampColumn),
+    Column("response_status", Integer),
+    Column("message", Text),
+    Index("ix_webhook_deliveries_subscription", "subscription_id", "number"),
+    Index("ix_webhook_deliveries_dataset_id", "dataset_id"),
+    Index("ix_webhook_deliveries_finished_at", "finished_at"),
+)
+_IS_OPEN = deliveries.c.state.in_([state.value for state in OPEN])
+_IS_WAITING = deliveries.c.state == DeliveryState.WAITING.value
+Index("ix_webhook_deliveries_open", deliveries.c.due_at, sqlite_where=deliveries.c.finished_at.is_(None))
+# Whoever races: updates that wait are folded into one delivery.
+Index(
+    "uq_webhook_deliveries_waiting",
+    deliveries.c.subscription_id,
+    deliveries.c.dataset_id,
+    deliveries.c.event_type,
+    unique=True,
+    sqlite_where=_IS_WAITING,
+)
+
+
+class DeliveryStore:
+    """Deliveries, open and finished."""
+
+    def add(self, tx: Transaction, delivery: Delivery) -> None:
+        tx.execute(insert(deliveries).values(id=delivery.id, **_values(delivery)))
+
+    def save(self, tx: Transaction, delivery: Delivery, *, was: Delivery) -> bool:
+        """Write it, unless somebody else has changed it since it `was` read."""
+        unchanged = (
+            deliveries.c.id == was.id,
+            deliveries.c.state == was.state.value,
+            deliveries.c.attempt == was.attempt,
+        )
+        return tx.execute(update(deliveries).where(*unchanged).values(**_values(delivery))).rowcount == 1
+
+    def find(self, tx: Transaction, id_: str) -> Delivery | None:
+        row = tx.execute(select(deliveries).where(deliveries.c.id == id_)).one_or_none()
+        return None if row is None else _delivery(row)
+
+    def waiting(
+        self, tx: Transaction, subscription: str, dataset: DatasetID | None, event_type: EventType
+    ) -> Delivery | None:
+        """The delivery that newer updates are folded into."""
+        query = select(deliveries).where(_IS_WAITING, deliveries.c.subscription_id == subscription)
+        query = query.where(deliveries.c.dataset_id == dataset, deliveries.c.event_type == event_type.value)
+        row = tx.execute(query).one_or_none()
+        return None if row is None else _delivery(row)
+
+    def next_of(self, tx: Transaction, subscription: str) -> Delivery | None:
+        """The oldest that is open: the others of its subscription come after it."""
+        query = select(deliveries).where(_IS_OPEN, deliveries.c.subscription_id == subscription)
+        row = tx.execute(query.order_by(deliveries.c.number).limit(1)).one_or_none()
+        return None if row is None else _delivery(row)
+
+    def due(self, tx: Transaction, now: Timestamp, *, besides: Collection[str], limit: int) -> Sequence[Delivery]:
+        """The first open one of each subscription but some, where it is due; those first that are due longest."""
+        first = select(func.min(deliveries.c.number)).where(_not_finished()).group_by(deliveries.c.subscription_id)
+        query = select(deliveries).where(deliveries.c.number.in_(first), deliveries.c.due_at <= now)
+        if besides:
+            query = query.where(deliveries.c.subscription_id.not_in(sorted(besides)))
+        return [_delivery(row) for row in tx.execute(query.order_by(deliveries.c.due_at).limit(limit))]
+
+    def open_of(self, tx: Transaction, subscription: str) -> Sequence[Delivery]:
+        query = select(deliveries).where(_IS_OPEN, deliveries.c.subscription_id == subscription)
+        return [_delivery(row) for row in tx.execute(query.order_by(deliveries.c.number))]
+
+    def list(self, tx: Transaction, subscription: str, *, limit: int, offset: int = 0) -> Sequence[Delivery]:
+        """Newest first."""
+        query = select(deliveries).where(deliveries.c.subscription_id == subscription)
+        query = query.order_by(deliveries.c.number.desc()).limit(limit).offset(offset)
+        return [_delivery(row) for row in tx.execute(query)]
+
+    def forget(self, tx: Transaction, dataset: DatasetID) -> None:
+        """Remove all about a dataset that is gone."""
+        tx.execute(delete(deliveries).where(deliveries.c.dataset_id == dataset))
+
+    def prune(self, tx: Transaction, finished_before: Timestamp) -> int:
+        """Remove what is over since long; tells how many."""
+        return tx.execute(delete(deliveries).where(deliveries.c.finished_at < finished_before)).rowcount
+
+
+def _not_finished() -> Any:
+    return deliveries.c.finished_at.is_(None)
+
+
+def _values(delivery: Delivery) -> dict[str, object]:
+    return {
+        "subscription_id": delivery.subscription_id,
+        "event_type": delivery.event_type.value,
+        "dataset_id": delivery.dataset_id,
+        "created_at": delivery.created_at,
+        "due_at": delivery.due_at,
+        "old_hash": delivery.old_hash,
+        "new_hash": delivery.new_hash,
+        "is_breaking": delivery.is_breaking,
+        "state": delivery.state.value,
+        "attempt": delivery.attempt,
+        "finished_at": delivery.finished_at,
+        "response_status": delivery.response_status,
+        "message": delivery.message,
+    }
+
+
+def _delivery(row: Row[Any]) -> Delivery:
+    return Delivery(
+        id=row.id,
+        subscription_id=row.subscription_id,
+        event_type=EventType(row.event_type),
+        dataset_id=row.dataset_id,
+        created_at=row.created_at,
+        due_at=row.due_at,
+        old_hash=row.old_hash,
+        new_hash=row.new_hash,
+        is_breaking=row.is_breaking,
+        state=DeliveryState(row.state),
+        attempt=row.attempt,
+        finished_at=row.finished_at,
+        response_status=row.response_status,
+        message=row.message,
+    )

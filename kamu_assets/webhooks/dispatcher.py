@@ -1,0 +1,90 @@
+"""From what datasets announce to deliveries: written together with how far the outbox was read, so none is lost."""
+
+from collections.abc import Iterable, Sequence
+
+import structlog
+
+from kamu_assets.database.database import Database
+from kamu_assets.database.messages import Message
+from kamu_assets.database.outbox import Outbox
+from kamu_assets.database.transaction import Transaction
+from kamu_assets.datasets.messages import DatasetCreated, DatasetDeleted, DatasetRewritten, DatasetUpdated
+from kamu_assets.odf.identity import DatasetID
+from kamu_assets.webhooks.delivery_store import DeliveryStore
+from kamu_assets.webhooks.heads import KnownHeads
+from kamu_assets.webhooks.model import EventType, Subscription
+from kamu_assets.webhooks.post import Post
+from kamu_assets.webhooks.store import SubscriptionStore
+
+log = structlog.get_logger(__name__)
+
+CONSUMER = "webhooks"
+MESSAGES_AT_ONCE = 500
+
+
+class Dispatcher:
+    """Follows the outbox as the consumer `webhooks`."""
+
+    def __init__(self, *, database: Database, outbox: Outbox, post: Post) -> None:
+        self._database = database
+        self._outbox = outbox
+        self._post = post
+        self._heads = KnownHeads(post)
+        self._subscriptions = SubscriptionStore()
+        self._deliveries = DeliveryStore()
+
+    def step(self) -> bool:
+        """Make the deliveries of what is new; whether there was anything."""
+        found = self._outbox.read(CONSUMER, MESSAGES_AT_ONCE)
+        if not found:
+            return False
+        try:
+            with self._database.transaction() as tx:
+                # Another process may have come first.
+                tx.lock("webhook-dispatch")
+                seen = self._position(tx)
+                self.dispatch(tx, [each.message for each in found if each.id > seen])
+                self._outbox.advance(tx, CONSUMER, found[-1].id)
+        except Exception as error:
+            log.exception("consumer_failed", consumer=CONSUMER)
+            with self._database.transaction() as tx:
+                self._outbox.fail(tx, CONSUMER, f"{type(error).__name__}: {error}")
+            return False
+        return True
+
+    def dispatch(self, tx: Transaction, messages: Iterable[Message]) -> None:
+        """Make or fold the deliveries that messages call for."""
+        listening: Sequence[Subscription] | None = None
+        for message in messages:
+            if isinstance(message, DatasetDeleted):
+                self._forget(tx, message.dataset_id)
+                listening = None
+            elif isinstance(message, (DatasetCreated, DatasetUpdated, DatasetRewritten)):
+                listening = self._subscriptions.listening(tx) if listening is None else listening
+                self._tell(tx, _interested(listening, message.dataset_id), message)
+
+    def _position(self, tx: Transaction) -> int:
+        return next((each.position for each in self._outbox.consumers(tx) if each.name == CONSUMER), 0)
+
+    def _tell(
+        self,
+        tx: Transaction,
+        receivers: Iterable[Subscription],
+        message: DatasetCreated | DatasetUpdated | DatasetRewritten,
+    ) -> None:
+        old, new = (None, message.head) if isinstance(message, DatasetCreated) else (message.old_head, message.new_head)
+        breaks = isinstance(message, DatasetRewritten)
+        for receiver in receivers:
+            # It subscribed, or caught up, after that and before the message was read.
+            if not breaks and self._heads.knows(tx, receiver, new):
+                continue
+            self._post.tell(tx, receiver, message.dataset_id, old=old, new=new, is_breaking=breaks)
+
+    def _forget(self, tx: Transaction, dataset: DatasetID) -> None:
+        self._deliveries.forget(tx, dataset)
+        self._subscriptions.forget(tx, dataset)
+
+
+def _interested(listening: Iterable[Subscription], dataset: DatasetID) -> Iterable[Subscription]:
+    about = (each for each in listening if each.dataset_id in (None, dataset))
+    return [each for each in about if EventType.DATASET_REF_UPDATED in each.event_types]

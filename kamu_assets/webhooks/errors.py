@@ -1,0 +1,86 @@
+"""How subscribing and delivering fail."""
+
+from collections.abc import Iterable
+
+from kamu_assets.errors import ConflictError, InvalidError, NotFoundError, UnavailableError
+from kamu_assets.webhooks.model import SubscriptionStatus
+
+
+class InvalidTargetUrlError(InvalidError):
+    """The node does not send there."""
+
+    def __init__(self, message: str, url: str) -> None:
+        super().__init__(message)
+        self.url = url
+
+
+class DuplicateLabelError(ConflictError):
+    """Another subscription of the dataset has this label."""
+
+    def __init__(self, label: str) -> None:
+        super().__init__(f"Label '{label}' is not unique")
+        self.label = label
+
+
+class InvalidLabelError(InvalidError):
+    """The label cannot be stored or shown."""
+
+
+class NoEventTypesError(InvalidError):
+    """A subscription to nothing."""
+
+    def __init__(self) -> None:
+        super().__init__("At least one event type must be provided")
+        self.num_event_types = 0
+
+
+class UnknownEventTypeError(InvalidError):
+    """Nobody is told of such a thing."""
+
+    def __init__(self, given: str, offered: Iterable[str]) -> None:
+        known = ", ".join(f'"{each}"' for each in offered)
+        super().__init__(f"Invalid value '{given}'. Must be one of: {known}")
+        self.given = given
+
+
+class UnexpectedStatusError(ConflictError):
+    """A subscription in this state cannot be treated so."""
+
+    def __init__(self, doing: str, status: SubscriptionStatus) -> None:
+        super().__init__(f"{doing} webhook subscription is unexpected at this state")
+        self.status = status
+
+
+class SubscriptionNotFoundError(NotFoundError):
+    """No such subscription, as far as the caller may know."""
+
+    def __init__(self, subscription: str) -> None:
+        super().__init__(f"webhook subscription {subscription} does not exist")
+        self.subscription = subscription
+
+
+class DeliveryFailedError(UnavailableError):
+    """An attempt to deliver failed. What the receiver answered beside its status is nobody's business."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        recoverable: bool = True,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        # Otherwise the receiver never wants to be asked again.
+        self.recoverable = recoverable
+        # Seconds that the receiver wants to be left alone.
+        self.retry_after = retry_after
+
+
+class NotDueError(ConflictError):
+    """The delivery is done, or somebody else sends it."""
+
+    def __init__(self, delivery: str) -> None:
+        super().__init__(f"webhook delivery {delivery} is not to be sent now")
+        self.delivery = delivery

@@ -1,0 +1,112 @@
+"""Sends one delivery: a checked address, no redirects, one deadline for all of it, nothing read but the status."""
+
+import math
+import ssl
+from dataclasses import dataclass
+from http import HTTPStatus
+
+import httpx
+
+from kamu_assets.clock import Clock
+from kamu_assets.egress.http import GuardedTransport, parse_url
+from kamu_assets.egress.network import Deadline, DeadlineError
+from kamu_assets.egress.policy import EgressDeniedError, EgressPolicy
+from kamu_assets.webhooks.errors import DeliveryFailedError
+from kamu_assets.webhooks.model import Delivery, Subscription
+from kamu_assets.webhooks.signature import Origin, SignedRequest, headers
+
+USER_AGENT = "Kamu-Webhook/1.0"
+# No receiver is left alone for longer, whatever it says.
+MAX_RETRY_AFTER = 3_600
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A delivery with all that is needed to send it."""
+
+    subscription: Subscription
+    delivery: Delivery
+    body: bytes
+
+
+class Sender:
+    """Speaks HTTP with receivers. `context`: whom to trust, if not the usual authorities."""
+
+    def __init__(
+        self, policy: EgressPolicy, *, clock: Clock, timeout_seconds: float, context: ssl.SSLContext | None = None
+    ) -> None:
+        self._policy = policy
+        self._clock = clock
+        self._timeout = timeout_seconds
+        self._context = context
+
+    def send(self, letter: Letter) -> int:
+        """The status of an answer that means success, which all of 2xx do; DeliveryFailedError."""
+        request = self._request(letter)
+        try:
+            with GuardedTransport(self._policy, Deadline(self._timeout), context=self._context) as transport:
+                answer = transport.handle_request(request)
+                # Whatever its body says, and however much it is: it is not read.
+                answer.close()
+        except (DeadlineError, httpx.TimeoutException):
+            raise DeliveryFailedError(f"No answer within {self._timeout:g} seconds") from None
+        except EgressDeniedError:
+            raise DeliveryFailedError("Failed to connect: the address of the target is not public") from None
+        except httpx.ConnectError as error:
+            raise DeliveryFailedError(_why_no_connection(error)) from None
+        except httpx.TransportError:
+            raise DeliveryFailedError("The connection broke before there was an answer") from None
+        if answer.is_success:
+            return answer.status_code
+        raise _refusal(answer)
+
+    def _request(self, letter: Letter) -> httpx.Request:
+        subscription, delivery = letter.subscription, letter.delivery
+        url = parse_url(subscription.target_url)
+        signed = SignedRequest(
+            path=url.raw_path.decode().partition("?")[0],
+            authority=url.netloc.decode(),
+            body=letter.body,
+            moment=self._clock.now().ns // 1_000_000_000,
+        )
+        origin = Origin(delivery.id, subscription.id, delivery.event_type, delivery.attempt)
+        own = headers(signed, origin, subscription.secret.get_secret_value())
+        timeout = httpx.Timeout(self._timeout).as_dict()
+        return httpx.Request(
+            "POST",
+            url,
+            headers={"user-agent": USER_AGENT, **own},
+            content=letter.body,
+            extensions={"timeout": timeout},
+        )
+
+
+def _why_no_connection(error: httpx.ConnectError) -> str:
+    # Closed ports and names without an address look the same.
+    return "Failed to connect: the target has no certificate that is trusted" if _is_tls(error) else "Failed to connect"
+
+
+def _is_tls(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, ssl.SSLError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _refusal(answer: httpx.Response) -> DeliveryFailedError:
+    status = answer.status_code
+    gone = status == HTTPStatus.GONE
+    what = " and is not followed" if answer.has_redirect_location else ""
+    return DeliveryFailedError(
+        f"The target answered {status}{what}", status=status, recoverable=not gone, retry_after=_retry_after(answer)
+    )
+
+
+def _retry_after(answer: httpx.Response) -> float | None:
+    """Seconds; the other form of the header, a date, is taken for none, since clocks differ."""
+    try:
+        seconds = float(answer.headers.get("retry-after", "nan"))
+    except ValueError:
+        return None
+    return min(seconds, MAX_RETRY_AFTER) if math.isfinite(seconds) and seconds > 0 else None

@@ -1,0 +1,228 @@
+"""Use cases of subscriptions. Who may maintain a dataset has its subscriptions; admins have those to all datasets."""
+
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from pydantic import SecretStr
+
+from kamu_assets.auth.model import Caller
+from kamu_assets.clock import Clock
+from kamu_assets.database.database import Database
+from kamu_assets.database.outbox import Outbox
+from kamu_assets.database.transaction import Transaction
+from kamu_assets.datasets.references import References
+from kamu_assets.datasets.store import DatasetStore
+from kamu_assets.governance.access import Access
+from kamu_assets.odf.identity import DatasetID, DatasetRef
+from kamu_assets.webhooks.checks import check_label, checked_events
+from kamu_assets.webhooks.delivery_store import DeliveryStore
+from kamu_assets.webhooks.errors import (
+    DeliveryFailedError,
+    DuplicateLabelError,
+)
+from kamu_assets.webhooks.heads import KnownHeads
+from kamu_assets.webhooks.messages import WebhookSubscriptionChanged
+from kamu_assets.webhooks.model import (
+    OFFERED,
+    Delivery,
+    EventType,
+    Subscription,
+    SubscriptionInput,
+    SubscriptionStatus,
+)
+from kamu_assets.webhooks.payload import payload
+from kamu_assets.webhooks.permits import Permits
+from kamu_assets.webhooks.post import Post, new_id
+from kamu_assets.webhooks.sender import Letter, Sender
+from kamu_assets.webhooks.states import PAUSE, REACTIVATE, REMOVE, RESUME, ROTATE, UPDATE, Change
+from kamu_assets.webhooks.store import SubscriptionStore
+from kamu_assets.webhooks.targets import Targets
+
+_SECRET_BYTES = 32
+
+
+def new_secret() -> SecretStr:
+    """64 hexadecimal digits; their text is the key of signatures."""
+    return SecretStr(secrets.token_hex(_SECRET_BYTES))
+
+
+@dataclass(frozen=True, slots=True)
+class NewSecret:
+    """A subscription, and its secret, which is shown this once."""
+
+    subscription: Subscription
+    secret: SecretStr
+
+
+class Webhooks:
+    """Subscriptions as callers use them; deliveries are made elsewhere."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        outbox: Outbox,
+        access: Access,
+        clock: Clock,
+        targets: Targets,
+        post: Post,
+        sender: Sender,
+        make_secret: Callable[[], SecretStr] = new_secret,
+        make_id: Callable[[], str] = new_id,
+    ) -> None:
+        self._database = database
+        self._outbox = outbox
+        self._clock = clock
+        self._targets = targets
+        self._post = post
+        self._sender = sender
+        self._make_secret = make_secret
+        self._make_id = make_id
+        self._permits = Permits(access)
+        self._heads = KnownHeads(post)
+        self._subscriptions = SubscriptionStore()
+        self._deliveries = DeliveryStore()
+        self._entries = DatasetStore()
+        self._references = References()
+
+    def event_types(self) -> Sequence[EventType]:
+        """What one can subscribe to."""
+        return OFFERED
+
+    def create(self, caller: Caller, dataset: DatasetRef | None, wanted: SubscriptionInput) -> NewSecret:
+        """Subscribe to a dataset, or to all as an admin; enabled at once."""
+        with self._database.reading() as tx:
+            # Before names are looked up for somebody.
+            self._permits.dataset(tx, caller, dataset)
+        events = checked_events(wanted.event_types)
+        check_label(wanted.label)
+        target = self._targets.check(wanted.target_url)
+        with self._database.transaction() as tx:
+            entry = self._permits.dataset(tx, caller, dataset)
+            about = None if entry is None else entry.id
+            self._check_free(tx, about, wanted.label)
+            made = Subscription(
+                id=self._make_id(),
+                dataset_id=about,
+                target_url=target,
+                event_types=events,
+                label=wanted.label,
+                status=SubscriptionStatus.ENABLED,
+                secret=self._make_secret(),
+                created_at=self._clock.now(),
+                told_head=None if about is None else self._references.head(tx, about),
+            )
+            self._subscriptions.add(tx, made)
+            self._announce(tx, made)
+        return NewSecret(made, made.secret)
+
+    def get(self, caller: Caller, id_: str) -> Subscription:
+        with self._database.reading() as tx:
+            return self._permits.find(tx, caller, id_)
+
+    def list(self, caller: Caller, dataset: DatasetRef | None = None) -> Sequence[Subscription]:
+        """Those of a dataset, or all that the caller may see; oldest first."""
+        with self._database.reading() as tx:
+            return self._permits.list(tx, caller, dataset)
+
+    def update(self, caller: Caller, id_: str, wanted: SubscriptionInput) -> Subscription:
+        """Another target, label or choice of events; the secret stays."""
+        self.get(caller, id_)
+        events = checked_events(wanted.event_types)
+        check_label(wanted.label)
+        target = self._targets.check(wanted.target_url)
+        with self._database.transaction() as tx:
+            old = self._permits.hold(tx, caller, id_)
+            self._check_free(tx, old.dataset_id, wanted.label, besides=id_)
+            changed = replace(old, target_url=target, event_types=events, label=wanted.label)
+            return self._save(tx, replace(changed, status=UPDATE.of(old.status)))
+
+    def pause(self, caller: Caller, id_: str) -> Subscription:
+        """Tell it nothing until it is resumed; UnexpectedStatusError."""
+        with self._database.transaction() as tx:
+            paused = self._changed(tx, caller, id_, PAUSE)
+            self._post.abort_all(tx, id_)
+            return paused
+
+    def resume(self, caller: Caller, id_: str) -> Subscription:
+        """Go on, with one delivery of all that was missed; UnexpectedStatusError."""
+        with self._database.transaction() as tx:
+            was = self._permits.hold(tx, caller, id_).status
+            resumed = self._changed(tx, caller, id_, RESUME)
+            if was is not resumed.status:
+                self._heads.catch_up(tx, resumed)
+            return resumed
+
+    def reactivate(self, caller: Caller, id_: str) -> Subscription:
+        """Go on after the node has given up; UnexpectedStatusError."""
+        with self._database.transaction() as tx:
+            held = self._permits.hold(tx, caller, id_)
+            active = replace(held, status=REACTIVATE.of(held.status), consecutive_failures=0)
+            self._heads.catch_up(tx, self._save(tx, active))
+            return active
+
+    def rotate_secret(self, caller: Caller, id_: str) -> NewSecret:
+        """A new secret; the old one signs nothing from now on, deliveries that are tried again included."""
+        with self._database.transaction() as tx:
+            held = self._permits.hold(tx, caller, id_)
+            rotated = replace(held, status=ROTATE.of(held.status), secret=self._make_secret())
+            return NewSecret(self._save(tx, rotated), rotated.secret)
+
+    def remove(self, caller: Caller, id_: str) -> None:
+        """Forget it, but for the history of its deliveries."""
+        with self._database.transaction() as tx:
+            held = self._permits.hold(tx, caller, id_)
+            self._save(tx, replace(held, status=REMOVE.of(held.status), secret=SecretStr("")))
+            self._post.abort_all(tx, id_)
+
+    def test(self, caller: Caller, id_: str) -> Delivery:
+        """Send a `TEST` now, whatever the state; how it went counts for nothing."""
+        with self._database.reading() as tx:
+            subscription = self._permits.find(tx, caller, id_)
+            dataset = subscription.dataset_id
+            about = None if dataset is None else self._entries.get(tx, dataset)
+        delivery = replace(self._post.made(subscription, EventType.TEST, dataset), attempt=1)
+        outcome: int | DeliveryFailedError
+        try:
+            outcome = self._sender.send(Letter(subscription, delivery, payload(delivery, about)))
+        except DeliveryFailedError as error:
+            outcome = error
+        with self._database.transaction() as tx:
+            return self._post.note(tx, delivery, outcome)
+
+    def deliveries(self, caller: Caller, id_: str, *, limit: int = 50, offset: int = 0) -> Sequence[Delivery]:
+        """What was sent, is being sent and waits, newest first."""
+        with self._database.reading() as tx:
+            self._permits.find(tx, caller, id_)
+            return self._deliveries.list(tx, id_, limit=limit, offset=offset)
+
+    def prune(self, *, older_than: float) -> int:
+        """Forget deliveries that ended so many seconds ago; tells how many."""
+        with self._database.transaction() as tx:
+            return self._post.prune(tx, older_than=older_than)
+
+    def _changed(self, tx: Transaction, caller: Caller, id_: str, change: Change) -> Subscription:
+        held = self._permits.hold(tx, caller, id_)
+        return self._save(tx, replace(held, status=change.of(held.status)))
+
+    def _save(self, tx: Transaction, subscription: Subscription) -> Subscription:
+        self._subscriptions.save(tx, subscription)
+        self._announce(tx, subscription)
+        return subscription
+
+    def _announce(self, tx: Transaction, subscription: Subscription) -> None:
+        self._outbox.post(
+            tx,
+            WebhookSubscriptionChanged(
+                subscription_id=subscription.id, dataset_id=subscription.dataset_id, status=subscription.status
+            ),
+        )
+
+    def _check_free(
+        self, tx: Transaction, dataset: DatasetID | None, label: str, *, besides: str | None = None
+    ) -> None:
+        # The empty label may repeat.
+        tx.lock("webhook-labels")
+        if label and self._subscriptions.has_label(tx, dataset, label, besides=besides):
+            raise DuplicateLabelError(label)

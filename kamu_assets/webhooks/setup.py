@@ -1,0 +1,61 @@
+"""The parts of this area, put together once for a node."""
+
+import ssl
+from dataclasses import dataclass
+
+from kamu_assets.clock import Clock
+from kamu_assets.database.database import Database
+from kamu_assets.database.outbox import Outbox
+from kamu_assets.egress.policy import EgressPolicy
+from kamu_assets.governance.access import Access
+from kamu_assets.webhooks.courier import Courier
+from kamu_assets.webhooks.deliverer import Deliverer
+from kamu_assets.webhooks.dispatcher import Dispatcher
+from kamu_assets.webhooks.model import DeliveryRules
+from kamu_assets.webhooks.post import Post
+from kamu_assets.webhooks.sender import Sender
+from kamu_assets.webhooks.service import Webhooks
+from kamu_assets.webhooks.targets import Targets
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookParts:
+    """What doors use, and what the scheduler's process runs."""
+
+    service: Webhooks
+    dispatcher: Dispatcher
+    deliverer: Deliverer
+
+    def courier(self) -> Courier:
+        """Dispatches and delivers, until flows run deliveries."""
+        return Courier(dispatcher=self.dispatcher, deliverer=self.deliverer)
+
+
+def webhook_parts(
+    *,
+    database: Database,
+    outbox: Outbox,
+    access: Access,
+    clock: Clock,
+    policy: EgressPolicy,
+    rules: DeliveryRules,
+    allow_http: bool = False,
+    context: ssl.SSLContext | None = None,
+) -> WebhookParts:
+    """All of them; `context`: whom to trust, if not the usual authorities."""
+    post = Post(clock=clock, rules=rules)
+    sender = Sender(policy, clock=clock, timeout_seconds=rules.timeout_seconds, context=context)
+    service = Webhooks(
+        database=database,
+        outbox=outbox,
+        access=access,
+        clock=clock,
+        targets=Targets(policy, allow_http=allow_http),
+        post=post,
+        sender=sender,
+    )
+    return WebhookParts(
+        service=service,
+        dispatcher=Dispatcher(database=database, outbox=outbox, post=post),
+        deliverer=Deliverer(database=database, outbox=outbox, post=post, sender=sender, rules=rules),
+    )

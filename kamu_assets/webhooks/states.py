@@ -1,0 +1,34 @@
+"""What may become of a subscription: pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from kamu_assets.webhooks.errors import UnexpectedStatusError
+from kamu_assets.webhooks.model import SubscriptionStatus as Status
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Something that is done to a subscription, and what it leads to from where."""
+
+    doing: str
+    leads: Mapping[Status, Status]
+
+    def of(self, status: Status) -> Status:
+        """The state afterwards; UnexpectedStatusError."""
+        after = self.leads.get(status)
+        if after is None:
+            raise UnexpectedStatusError(self.doing, status)
+        return after
+
+
+_ALIVE = (Status.UNVERIFIED, Status.ENABLED, Status.PAUSED, Status.UNREACHABLE)
+
+PAUSE = Change("Pausing", {Status.ENABLED: Status.PAUSED, Status.PAUSED: Status.PAUSED})
+RESUME = Change("Resuming", {Status.PAUSED: Status.ENABLED, Status.ENABLED: Status.ENABLED})
+REACTIVATE = Change("Reactivating", {Status.UNREACHABLE: Status.ENABLED})
+UPDATE = Change("Updating", {each: each for each in _ALIVE})
+ROTATE = Change("Rotating the secret of", {each: each for each in _ALIVE})
+REMOVE = Change("Removing", dict.fromkeys(_ALIVE, Status.REMOVED))
+# What was paused meanwhile stays so: its owner decides when it is tried again.
+STOP = Change("Stopping", {Status.ENABLED: Status.UNREACHABLE, Status.PAUSED: Status.PAUSED})
