@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.support.last_resort import LastResort
 from tests.support.postgres import fresh_database, postgres_server
 from tests.support.reference import reference_folder
 
@@ -23,7 +24,8 @@ MARKED_FOLDERS = {
 }
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(LastResort())
     # What a shell starts in the background ignores interrupts, and so would all that tests start.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
