@@ -14,6 +14,8 @@ from kamu_assets.errors import InvalidError
 BUSY_SECONDS = 30
 POOL_SIZE = 5
 POOL_OVERFLOW = 50
+# A server that vanished, or a network that only drops what is sent, is noticed within a minute, not within hours.
+_NOTICING = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": 60_000}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +49,17 @@ def parse_url(text: str) -> URL:
 
 
 def _postgres(url: URL, durability: Durability) -> Connections:
-    options = "" if durability is Durability.FULL else "-c synchronous_commit=off"
+    # As long as SQLite waits. Else whoever stops in the middle of a transaction would stop all others for ever.
+    options = f"-c lock_timeout={int(BUSY_SECONDS * 1000)}"
+    if durability is not Durability.FULL:
+        options += " -c synchronous_commit=off"
     engine = create_engine(
         url.set(drivername="postgresql+psycopg2"),
         pool_pre_ping=True,
         pool_size=POOL_SIZE,
         max_overflow=POOL_OVERFLOW,
         pool_timeout=BUSY_SECONDS,
-        connect_args={"connect_timeout": 10, "application_name": "kamu-node", "options": options},
+        connect_args={"connect_timeout": 10, "application_name": "kamu-node", "options": options, **_NOTICING},
     )
     reader = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     return Connections(engine, reader)

@@ -115,6 +115,21 @@ def test_a_lock_that_is_held_too_long_is_busy(tmp_path: Path, monkeypatch: pytes
             assert not tx.has_table("test_notes")
 
 
+def test_a_lock_of_a_server_that_is_held_too_long_is_busy(
+    postgres_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "BUSY_SECONDS", 0.1)
+
+    with opened(postgres_database) as holder, opened(postgres_database) as database:
+        with holder.transaction() as tx:
+            tx.lock("test")
+            with pytest.raises(DatabaseBusyError), database.transaction() as late:
+                late.lock("test")
+
+        with database.transaction() as tx:
+            tx.lock("test")
+
+
 def test_a_full_disk_is_told_and_rolls_back(tmp_path: Path) -> None:
     with opened(f"sqlite:///{tmp_path / 'node.db'}") as database:
         create_notes(database)
