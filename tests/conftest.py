@@ -12,6 +12,10 @@ from tests.support.last_resort import LastResort
 from tests.support.postgres import fresh_database, postgres_server
 from tests.support.reference import reference_folder
 
+# Nothing here goes on with gRPC after a fork. Its handlers, which run wherever a program is started with a function or
+# as another user, sometimes keep the child from ever becoming that program, and its parent waits for that.
+os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
+
 # The machine is shared with other work, so no example fails for being slow; CI repeats the same examples every time.
 settings.register_profile("local", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
