@@ -179,6 +179,7 @@ class Node:
             verify_engines=self._engines(config.encodings, self.verify_pool),
             clock=self.clock,
             config=config,
+            reorganization=self.reorganization,
             variables={name: value.get_secret_value() for name, value in self.settings.ingest.variables.items()},
         )
 
@@ -186,6 +187,7 @@ class Node:
     def reorganization(self) -> "Reorganization":
         """Resets and compacts."""
         from kamu_assets.coordinator.reorganization import Reorganization
+        from kamu_assets.engines.slice_encoding import Encodings
 
         return Reorganization(
             datasets=self.datasets,
@@ -194,7 +196,9 @@ class Node:
             committer=self.committer,
             outbox=self.outbox,
             volumes=self.volumes,
+            pool=self.verify_pool,
             clock=self.clock,
+            encodings=Encodings(self.settings.storage.parquet_encoding),
         )
 
     def _check_transform(self, transform: "TransformSql") -> None:

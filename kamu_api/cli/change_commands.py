@@ -1,10 +1,10 @@
-"""Datasets change as a whole: delete, rename, reset."""
+"""Datasets change as a whole: delete, rename, reset, compact."""
 
 from typing import Annotated
 
 import typer
 
-from kamu_api.cli import reset_commands
+from kamu_api.cli import compact_commands, reset_commands
 from kamu_api.cli.confirming import Yes, require_consent
 from kamu_api.cli.misuse import MisuseError
 from kamu_api.cli.options import AsJson, Dataset, Home, SomeNames, local_node, the_dataset
@@ -15,6 +15,7 @@ def register(app: typer.Typer) -> None:
     app.command()(delete)
     app.command()(rename)
     reset_commands.register(app)
+    compact_commands.register(app)
 
 
 def delete(

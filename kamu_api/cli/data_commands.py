@@ -27,6 +27,13 @@ def pull(
     fetch_uncacheable: Annotated[
         bool, typer.Option("--fetch-uncacheable", help="read sources again that cannot tell what is new")
     ] = False,
+    reset_derivatives: Annotated[
+        bool,
+        typer.Option(
+            "--reset-derivatives-on-diverged-input",
+            help="compute derivatives anew whose inputs were reset or compacted",
+        ),
+    ] = False,
     set_watermark: Annotated[
         str | None,
         typer.Option("--set-watermark", help="instead of pulling: data of a root is complete up to this RFC 3339 time"),
@@ -36,7 +43,7 @@ def pull(
 ) -> None:
     """Poll the sources of root datasets, compute derivative ones; inputs come before what reads them."""
     from kamu_api.cli.next_steps import tell_after_data
-    from kamu_api.cli.pulling import Pulling, pull_line
+    from kamu_api.cli.pulling import HowToPull, Pulling, pull_line
 
     if bool(datasets) == all_:
         raise MisuseError("name datasets, or use --all")
@@ -44,7 +51,8 @@ def pull(
         raise MisuseError("--set-watermark is for datasets that are named, not for --all or --recursive")
     watermark = moment("--set-watermark", set_watermark)
     with local_node(home) as node:
-        pulling = Pulling(node, fetch_uncacheable=fetch_uncacheable, watermark=watermark)
+        how = HowToPull(fetch_uncacheable=fetch_uncacheable, reset_derivatives=reset_derivatives, watermark=watermark)
+        pulling = Pulling(node, how)
         rows = []
         for entry in pulling.in_order(datasets, recursive=recursive):
             with progress_bar(f"pulling {entry.alias}", quiet=as_json) as progress:

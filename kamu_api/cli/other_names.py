@@ -14,14 +14,13 @@ from kamu_api.cli.show_commands import show
 
 # Commands of kamu that a node does not have, and what there is instead.
 _ELSEWHERE: Final = {
-    "compact": None,
     "login": "commands on this machine need no login, others the token that `kamu-node init` names",
     "logout": "commands on this machine need no login",
     "notebook": None,
     "push": None,
     "repo": None,
     "search": "`kamu-node list %word%` finds datasets by their names",
-    "system": "`kamu-node status` says how the node is, `kamu-node up` starts it",
+    "system": "`kamu-node status` says how the node is, `kamu-node up` starts it, `kamu-node compact` compacts",
     "ui": "`kamu-node up` starts the node and says where it can be looked at",
 }
 

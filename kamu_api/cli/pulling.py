@@ -1,6 +1,7 @@
 """Pulls datasets for the command line: in the order of their dependencies, with a line about each."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from kamu_api.cli.failures import told
@@ -11,15 +12,24 @@ from kamu_assets.node import Node
 from kamu_assets.odf.timestamp import Timestamp
 
 
+@dataclass(frozen=True, slots=True)
+class HowToPull:
+    """What options say."""
+
+    fetch_uncacheable: bool = False
+    # Derivatives whose inputs were rewritten are computed anew.
+    reset_derivatives: bool = False
+    # Set instead of pulling.
+    watermark: Timestamp | None = None
+
+
 class Pulling:
     """One run of `kamu-node pull`."""
 
-    def __init__(self, node: Node, *, fetch_uncacheable: bool, watermark: Timestamp | None = None) -> None:
+    def __init__(self, node: Node, how: HowToPull) -> None:
         self._node = node
         self._caller = node.auth.admin_caller()
-        self._fetch_uncacheable = fetch_uncacheable
-        # Set instead of pulling.
-        self._watermark = watermark
+        self._how = how
 
     def in_order(self, names: Sequence[str] | None, *, recursive: bool) -> Sequence[DatasetEntry]:
         """The named datasets, with all that they are computed from if `recursive`, or all; inputs come first."""
@@ -37,10 +47,14 @@ class Pulling:
 
         coordinator = self._node.coordinator
         try:
-            if self._watermark is not None:
-                return {"dataset": str(entry.alias), **self._set_watermark(entry, self._watermark)}
+            if self._how.watermark is not None:
+                return {"dataset": str(entry.alias), **self._set_watermark(entry, self._how.watermark)}
             result = coordinator.pull(
-                self._caller, entry.id, fetch_uncacheable=self._fetch_uncacheable, on_progress=tell
+                self._caller,
+                entry.id,
+                fetch_uncacheable=self._how.fetch_uncacheable,
+                reset_on_diverged_input=self._how.reset_derivatives,
+                on_progress=tell,
             )
         except Exception as error:  # noqa: BLE001 - a bug met by one dataset is no reason to leave out the others
             return {"dataset": str(entry.alias), "result": "failed", "message": told(error)}

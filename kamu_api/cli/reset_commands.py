@@ -27,6 +27,9 @@ def reset(
         typer.Argument(help="hash of the block that becomes the head, as `log` shows it", show_default=False),
     ] = None,
     to_seed: Annotated[bool, typer.Option("--to-seed", help="leave nothing but the first block")] = False,
+    to_metadata: Annotated[
+        bool, typer.Option("--to-metadata", help="drop all rows, keep everything else that is said of the dataset")
+    ] = False,
     old_head: Annotated[
         str | None, typer.Option("--old-head", metavar="HASH", help="only if this is the head now")
     ] = None,
@@ -37,21 +40,26 @@ def reset(
     """Take back what came after a block; datasets computed from it refuse to go on until they are reset as well."""
     from kamu_assets.coordinator.resetting import ResetOptions
 
-    if (block is None) == (not to_seed):
-        raise MisuseError("name a block to go back to, or use --to-seed")
+    if [block is not None, to_seed, to_metadata].count(True) != 1:
+        raise MisuseError("name a block to go back to, or use --to-seed or --to-metadata")
+    if old_head is not None and to_metadata:
+        raise MisuseError("--old-head is for resets to a block")
     options = ResetOptions(new_head=_hash(block, "BLOCK"), old_head=_hash(old_head, "--old-head"))
     with local_node(home) as node:
         caller = node.auth.admin_caller()
         entry = the_dataset(node, dataset)
         require_consent(context, [entry], yes=yes, verb="reset", done="reset")
-        result = node.reorganization.reset(caller, entry.id, options)
+        if to_metadata:
+            result = node.reorganization.reset_to_metadata(caller, entry.id)
+        else:
+            result = node.reorganization.reset(caller, entry.id, options)
     row = {"dataset": str(entry.alias), **reorganization_facts(result, done="reset")}
     if as_json:
         print_json(row)
     elif row["result"] == "reset":
         say(f"{entry.alias}: reset, {row['resultingBlocks']} of {row['originalBlocks']} block(s) are left")
     else:
-        say(f"{entry.alias}: nothing to do, that block is its head already")
+        say(f"{entry.alias}: nothing to do, {'it has no rows' if to_metadata else 'that block is its head already'}")
 
 
 def reorganization_facts(result: "ReorganizationResult", *, done: str) -> dict[str, Any]:

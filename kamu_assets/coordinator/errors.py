@@ -2,8 +2,8 @@
 
 from typing import ClassVar
 
-from kamu_assets.errors import InvalidError
-from kamu_assets.odf.identity import DatasetID
+from kamu_assets.errors import InvalidError, UnavailableError
+from kamu_assets.odf.identity import DatasetAlias, DatasetID
 from kamu_assets.odf.multihash import Multihash
 
 
@@ -53,3 +53,20 @@ class WatermarkOnDerivativeError(InvalidError):
     """Watermarks of derivative datasets come from their inputs."""
 
     kind: ClassVar[str] = "watermark-on-derivative"
+
+
+class CompactionOfDerivativeError(InvalidError):
+    """Slices of derivatives are what their transforms made of their inputs: in others they could not be verified."""
+
+    kind: ClassVar[str] = "incompatible-dataset-kind"
+
+    def __init__(self, alias: DatasetAlias) -> None:
+        super().__init__(f"{alias} is a derivative dataset: reset it to compute it anew, only roots are compacted")
+        self.alias = alias
+
+
+class CompactionCancelledError(UnavailableError):
+    """Whoever asked no longer wants it; the dataset is as it was."""
+
+    def __init__(self) -> None:
+        super().__init__("the compaction was cancelled")

@@ -7,7 +7,7 @@ from pathlib import Path
 from kamu_assets.auth.model import Caller
 from kamu_assets.clock import Clock
 from kamu_assets.coordinator.adoption import AdoptOptions, VerifiedAdoption
-from kamu_assets.coordinator.errors import WatermarkOnDerivativeError
+from kamu_assets.coordinator.errors import InvalidInputIntervalError, WatermarkOnDerivativeError
 from kamu_assets.coordinator.ingest.errors import NotRootError, PushSourceNotFoundError
 from kamu_assets.coordinator.ingest.guesses import GuessedSource, GuessRequest
 from kamu_assets.coordinator.ingest.ingestion import Ingestion
@@ -20,6 +20,7 @@ from kamu_assets.coordinator.ingest.slice_events import plan_watermark
 from kamu_assets.coordinator.ingest.worker_jobs import guess
 from kamu_assets.coordinator.metadata_events import MetadataEvents
 from kamu_assets.coordinator.moments import next_system_time
+from kamu_assets.coordinator.reorganization import Reorganization
 from kamu_assets.coordinator.results import PullResult, PushResult, Updated, UpToDate, WatermarkResult
 from kamu_assets.coordinator.transform import TransformOptions, Transforms
 from kamu_assets.coordinator.verify.model import VerificationReport, VerifyOptions
@@ -85,6 +86,7 @@ class Coordinator:
         verify_engines: EngineRegistry | None = None,
         clock: Clock,
         config: CoordinatorConfig,
+        reorganization: Reorganization,
         variables: Mapping[str, str] | None = None,
     ) -> None:
         self._pool = ingest_pool
@@ -93,6 +95,7 @@ class Coordinator:
         self._chains = chains
         self._committer = committer
         self._clock = clock
+        self._reorganization = reorganization
         self._metadata_events = MetadataEvents(datasets=datasets, chains=chains, committer=committer, clock=clock)
         ingestion = Ingestion(
             chains=chains,
@@ -138,17 +141,20 @@ class Coordinator:
         run_id: str | None = None,
         fetch_uncacheable: bool = False,
         max_slices: int | None = None,
+        reset_on_diverged_input: bool = False,
         on_progress: Callable[[Updated], None] | None = None,
         on_rows: Callable[[int], None] | None = None,
     ) -> PullResult:
         """Roots: poll the source until it has no more. Derivatives: compute what is new in the inputs.
 
-        `on_progress` is told after each committed slice, `on_rows` while one is written.
+        `on_progress` is told after each committed slice, `on_rows` while one is written. With `reset_on_diverged_input`
+        a derivative whose inputs were rewritten drops its rows and is computed anew.
         """
         entry = self._datasets.resolve(caller, dataset, action=Action.WRITE)
         with bad_slices_blamed(lambda: self._slices(caller, entry)):
             if entry.kind is DatasetKind.DERIVATIVE:
-                return self._transform(entry, TransformOptions(run_id=run_id, on_progress=on_rows))
+                transform = TransformOptions(run_id=run_id, on_progress=on_rows)
+                return self._transform_anyway(caller, entry, transform, anew=reset_on_diverged_input)
             options = PollOptions(run_id, fetch_uncacheable, max_slices, on_progress, on_rows)
             with metrics.INGEST.measured("poll"):
                 return self._poller.poll(entry, options)
@@ -214,6 +220,17 @@ class Coordinator:
     def is_full(self) -> bool:
         """Whether pushes are refused because too many wait."""
         return self._queue.is_full
+
+    def _transform_anyway(
+        self, caller: Caller, entry: DatasetEntry, options: TransformOptions, *, anew: bool
+    ) -> PullResult:
+        try:
+            return self._transform(entry, options)
+        except InvalidInputIntervalError:
+            if not anew:
+                raise
+        self._reorganization.reset_to_metadata(caller, entry.id, run_id=options.run_id)
+        return self._transform(entry, options)
 
     def _transform(self, entry: DatasetEntry, options: TransformOptions) -> PullResult:
         with metrics.TRANSFORM.measured():

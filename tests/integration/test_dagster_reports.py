@@ -15,6 +15,7 @@ from kamu_assets.odf.multihash import Multihash
 from kamu_assets.orchestration.names import METADATA_HEAD, key_of
 from kamu_assets.orchestration.reporter import CONSUMER
 from tests.support.builders import START, a_schema
+from tests.support.coordination import InThisProcess
 from tests.support.dagster_adapter import Adapter
 from tests.support.dagster_home import StandInCoordinator
 from tests.support.heart import ADMIN
@@ -198,6 +199,7 @@ def reset(adapter: Adapter, dataset: DatasetID, to: Multihash | None) -> None:
         committer=parts.committer,
         outbox=parts.outbox,
         volumes=parts.heart.volumes,
+        pool=InThisProcess(),
         clock=parts.clock,
     )
     reorganization.reset(ADMIN, dataset, ResetOptions(new_head=to))

@@ -49,7 +49,7 @@ def _sent(value: Res) -> Res:
     return found
 
 
-def a_reorganization(heart: Heart) -> Reorganization:
+def a_reorganization(heart: Heart, *, pool: JobRunner | None = None) -> Reorganization:
     return Reorganization(
         datasets=heart.datasets,
         database=heart.database,
@@ -57,6 +57,7 @@ def a_reorganization(heart: Heart) -> Reorganization:
         committer=heart.committer,
         outbox=heart.outbox,
         volumes=heart.volumes,
+        pool=pool or InThisProcess(),
         clock=heart.clock,
     )
 
@@ -87,5 +88,6 @@ def a_coordinator(
             ingest=limits or IngestLimits(),
             poll=poll or PollRules(egress=LOCAL_SERVERS),
         ),
+        reorganization=a_reorganization(heart),
         variables=variables,
     )

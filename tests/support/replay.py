@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kamu_assets.coordinator.compacting import CompactOptions
+from kamu_assets.coordinator.compaction_plan import MAX_SLICE_RECORDS, MAX_SLICE_SIZE, CompactionLimits
 from kamu_assets.coordinator.ingest.errors import SourceNotFoundError
 from kamu_assets.coordinator.resetting import ResetOptions
 from kamu_assets.coordinator.results import Reorganized, Updated
@@ -108,9 +110,8 @@ class Replay:
                 return _word(self.coordinator.set_watermark(ADMIN, self._ref, moment))
             case "commitEvent":
                 return self._commit_event(step)
-            case "reset":
-                options = ResetOptions(new_head=self._reset_to(step))
-                return _word(a_reorganization(self.heart).reset(ADMIN, self._ref, options))
+            case "compact" | "reset":
+                return _word(self._reorganize(step))
             case other:
                 raise AssertionError(f"no such step: {other}")
 
@@ -150,6 +151,18 @@ class Replay:
     def _commit_event(self, step: Mapping[str, Any]) -> str:
         self.coordinator.commit_event(ADMIN, self._ref, event_from_json(step["event"]))
         return "updated"
+
+    def _reorganize(self, step: Mapping[str, Any]) -> object:
+        reorganization = a_reorganization(self.heart)
+        if step["op"] == "reset":
+            return reorganization.reset(ADMIN, self._ref, ResetOptions(new_head=self._reset_to(step)))
+        if step.get("keepMetadataOnly"):
+            return reorganization.reset_to_metadata(ADMIN, self._ref)
+        limits = CompactionLimits(
+            max_slice_size=step.get("maxSliceSize") or MAX_SLICE_SIZE,
+            max_slice_records=step.get("maxSliceRecords") or MAX_SLICE_RECORDS,
+        )
+        return reorganization.compact(ADMIN, self._ref, CompactOptions(limits))
 
     def _reset_to(self, step: Mapping[str, Any]) -> Multihash:
         if "hash" in step["to"]:

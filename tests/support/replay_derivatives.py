@@ -18,7 +18,7 @@ from kamu_assets.coordinator.resetting import ResetOptions
 from kamu_assets.coordinator.service import Coordinator
 from kamu_assets.datasets.commit import Committer
 from kamu_assets.datasets.creation import random_dataset_id
-from kamu_assets.datasets.errors import NameCollisionError
+from kamu_assets.datasets.errors import DatasetNotFoundError, NameCollisionError
 from kamu_assets.datasets.model import CommitResult, DatasetEntry, NewObject, NewSlice
 from kamu_assets.datasets.service import Datasets
 from kamu_assets.errors import KamuError
@@ -129,7 +129,11 @@ class DerivativeReplay:
     def expected_blocks(self, name: str) -> list[bytes]:
         """What kamu committed to a dataset in this step."""
         change = self._changes().get(name)
-        return self.recording.raw_blocks(name, change) if change else []
+        if not change:
+            return []
+        # In a step that rewrites the chain first, that is where it begins: not at the head before the step.
+        before = self._head(name) or change["before"]
+        return self.recording.raw_blocks(name, {**change, "before": before})
 
     def recorded_files(self, name: str, raw: Sequence[bytes]) -> list[NewObject]:
         """Copies of the slices that these blocks name."""
@@ -176,6 +180,12 @@ class DerivativeReplay:
         changes = self.wanted.get("headsChanged", {}).items()
         return {name: change for name, change in changes if self.recording.keeps(name, change["after"])}
 
+    def _head(self, name: str) -> str | None:
+        try:
+            return str(self.heart.chains.head(self._entry(name).id))
+        except DatasetNotFoundError:
+            return None
+
     def _entry(self, name: str) -> DatasetEntry:
         return self.heart.datasets.resolve(ADMIN, DatasetAlias.parse(f"kamu/{name}"))
 
@@ -218,7 +228,8 @@ class DerivativeReplay:
             if entry.kind is DatasetKind.ROOT:
                 self._take_over(name)
             else:
-                self.coordinator.pull(ADMIN, entry.id)
+                anew = bool(self.step.get("resetDerivativesOnDivergedInput"))
+                self.coordinator.pull(ADMIN, entry.id, reset_on_diverged_input=anew)
         return "unchanged" if before == self._heads() else "updated"
 
     def _pulled(self) -> Iterator[str]:

@@ -108,7 +108,7 @@ class _Reading:
         return hasher.digest(), records
 
     def _batches(self) -> Iterator[pa.RecordBatch]:
-        rows = _batch_rows(self._file.metadata)
+        rows = batch_rows(self._file.metadata)
         for batch in self._file.iter_batches(rows):
             yield restore_arrow_types(batch, self._schema)
 
@@ -134,7 +134,7 @@ class _Reading:
         return f"offsets after {expected} do not count by one" if (np.diff(values) != 1).any() else None
 
 
-def _batch_rows(metadata: Any) -> int:
+def batch_rows(metadata: Any) -> int:
     """As many rows as fit the memory meant for a batch, by what the file says of itself."""
     groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
     widest = max((group.total_byte_size // max(group.num_rows, 1) for group in groups), default=1)
