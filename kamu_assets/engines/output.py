@@ -46,6 +46,11 @@ class OutputColumns:
             vocab=vocab,
         )
 
+    def are_in(self, schema: pa.Schema) -> bool:
+        """Whether a table has these columns with the types that they have in the slice."""
+        found = zip(self.names, self.casts, strict=True)
+        return all(cast in (None, schema.field(name).type) for name, cast in found)
+
     def slice_rows(self, batch: pa.RecordBatch, *, offset: int, system_time: Timestamp) -> pa.RecordBatch:
         """Rows of the query, completed to rows of the slice."""
         rows = batch.num_rows

@@ -13,7 +13,7 @@ from kamu_assets.engines.incremental.checkpoint import State, fingerprint, read_
 from kamu_assets.engines.incremental.errors import UnsupportedConstructError
 from kamu_assets.engines.incremental.order import in_total_order
 from kamu_assets.engines.incremental.run import output_watermark, run
-from kamu_assets.engines.incremental.types import plain_schema, plain_table
+from kamu_assets.engines.incremental.types import empty_batch, plain_schema, plain_table
 from kamu_assets.engines.incremental.work import Outcome, Work
 from kamu_assets.engines.job import TransformJob, answer
 from kamu_assets.engines.output import OutputColumns, output_frame, output_query
@@ -54,20 +54,30 @@ def _transform(job: TransformJob) -> TransformSuccess:
 
 
 def _planned(outcome: Outcome, columns: OutputColumns) -> datafusion.DataFrame:
+    rows = outcome.rows
+    if isinstance(rows, pa.Table):
+        rows = outcome.context.read_batches(rows.to_batches() or [empty_batch(rows.schema)])
     if len(set(columns.names)) == len(columns.names):
-        return output_frame(columns, outcome.rows)
+        return output_frame(columns, rows)
     # It says what is wrong with them.
-    outcome.context.register_view(quoted(_OUTPUT), outcome.rows)
+    outcome.context.register_view(quoted(_OUTPUT), rows)
     return plan_query(outcome.context, output_query(columns, quoted(_OUTPUT)))
+
+
+def _table(outcome: Outcome, columns: OutputColumns) -> pa.Table:
+    if isinstance(outcome.rows, pa.Table) and columns.are_in(outcome.rows.schema):
+        return outcome.rows.select(columns.names)
+    frame = _planned(outcome, columns)
+    return plain_table(frame.collect(), frame.schema())
 
 
 def _batches(outcome: Outcome, columns: OutputColumns, *, is_ordered: bool) -> Iterator[pa.RecordBatch]:
     """Rows with the columns of a slice, put in order unless they are."""
-    frame = _planned(outcome, columns)
     if not is_ordered:
-        rows = plain_table(frame.collect(), frame.schema())
-        yield from in_total_order(rows, columns.vocab.event_time_column).to_batches(max_chunksize=_BATCH_ROWS)
+        rows = in_total_order(_table(outcome, columns), columns.vocab.event_time_column)
+        yield from rows.to_batches(max_chunksize=_BATCH_ROWS)
         return
+    frame = _planned(outcome, columns)
     wanted = plain_schema(frame.schema())
     for batch in frame.execute_stream():
         yield batch.to_pyarrow().cast(wanted)

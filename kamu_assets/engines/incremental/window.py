@@ -145,6 +145,15 @@ class WindowQuery:
         return pa.schema([pa.field(WINDOW, pa.int64()), *keys, *parts])
 
     @cached_property
+    def picked(self) -> list[int] | None:
+        """Which fields of the aggregation make up the output, in its order; None if more is done with them."""
+        names = [field.name for field in self.fields]
+        found = [_column(expr) for expr in self.projection]
+        if self.having is not None or len(set(names)) < len(names) or not set(found) <= set(names):
+            return None
+        return [names.index(name) for name in found if name is not None]
+
+    @cached_property
     def leaves_texts_alone(self) -> bool:
         """Whether it makes no difference how texts are kept in memory: nothing is computed from them."""
         used = [*self.groups, *(aggregate.argument for aggregate in self.aggregates)]
@@ -171,6 +180,16 @@ class WindowQuery:
                 known[aggregate.name] = picked
         found = zip(names, (passed_through(expr, known) for expr in self.projection), strict=True)
         return {name: column for name, column in found if column is not None}
+
+
+def _column(expr: datafusion.Expr) -> str | None:
+    """The column that an expression passes on, perhaps under another name."""
+    match expr.variant_name():
+        case "Alias":
+            return _column(datafusion.Expr(expr.to_variant().expr()))
+        case "Column":
+            return str(expr.to_variant().name())
+    return None
 
 
 def _aggregation(plan: LogicalPlan) -> tuple[LogicalPlan, datafusion.Expr | None]:

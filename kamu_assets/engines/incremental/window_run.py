@@ -7,7 +7,7 @@ import datafusion
 from kamu_assets.engines.incremental.checkpoint import State
 from kamu_assets.engines.incremental.shapes import Step
 from kamu_assets.engines.incremental.window import WindowQuery, with_windows
-from kamu_assets.engines.incremental.window_state import additions, fold, parted, results
+from kamu_assets.engines.incremental.window_state import additions, fold, parted, picked, results
 from kamu_assets.engines.incremental.work import Outcome, Work
 from kamu_assets.engines.session import quoted
 
@@ -34,7 +34,9 @@ def run_windows(work: Work, step: Step, query: WindowQuery, state: State) -> Out
         if late.size:
             late_rows += _rows(work, step, query, too_late, work.context()).count()
     closed, still_open = parted(query, windows, min(work.watermarks(state)))
-    output = work.output(context, results(query, context, closed))
+    output = None if work.shape.after else picked(query, closed, step.output.schema)
+    if output is None:
+        output = work.output(context, results(query, context, closed))
     return Outcome(context, output, {_WINDOWS: still_open}, late_rows)
 
 

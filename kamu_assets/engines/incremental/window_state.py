@@ -131,6 +131,14 @@ def results(query: WindowQuery, context: datafusion.SessionContext, closed: pa.T
     return frame.select(*query.projection)
 
 
+def picked(query: WindowQuery, closed: pa.Table, schema: pa.Schema) -> pa.Table | None:
+    """The same without planning anything, where SELECT only names columns; None where it does more."""
+    if query.picked is None or len(set(schema.names)) < len(schema.names):
+        return None
+    table = _as_aggregation(query, closed)
+    return pa.Table.from_arrays([table.column(index) for index in query.picked], names=schema.names).combine_chunks()
+
+
 def _as_aggregation(query: WindowQuery, closed: pa.Table) -> pa.Table:
     """Rows as the aggregation of the plan would give them."""
     start = closed[WINDOW]

@@ -32,7 +32,7 @@ class Outcome:
     """Rows of the output, not in their order yet, and what is left for the next run."""
 
     context: datafusion.SessionContext
-    rows: datafusion.DataFrame
+    rows: datafusion.DataFrame | pa.Table
     tables: Mapping[str, pa.Table]
     late_rows: int
 
