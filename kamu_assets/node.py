@@ -19,6 +19,7 @@ from kamu_assets.clock import Clock, SystemClock
 from kamu_assets.database.database import Database
 from kamu_assets.database.messages import MessageTypes
 from kamu_assets.database.outbox import Outbox
+from kamu_assets.database.outbox_transport import EmbeddedTransport, Transport
 from kamu_assets.database.wakeups import Wakeups
 from kamu_assets.datasets.chains import Chains
 from kamu_assets.datasets.commit import Committer
@@ -79,7 +80,7 @@ class Node:
             self.database,
             clock=self.clock,
             types=MessageTypes((*DATASET_MESSAGES, *FLOW_MESSAGES)),
-            wakeups=self.wakeups,
+            transport=_transport(settings, self.database, self.wakeups),
         )
         self.access = Access()
         self.auth = AuthService(self.database, clock=self.clock, keys=settings.keys_path)
@@ -237,6 +238,7 @@ class Node:
         for pool in ("engine_pool", "verify_pool", "query_pool"):
             if pool in self.__dict__:
                 self.__dict__[pool].close()
+        self.outbox.close()
         self.database.close()
 
 
@@ -300,6 +302,16 @@ def _engine(kind: str, settings: Settings, pool: "WorkerPool", encodings: "Encod
     mounts = tuple(Mount(node, engine) for node, engine in settings.engine.mounts.items())
     address = kind.removeprefix("grpc://")
     return RemoteEngine(RemoteConfig(address, settings.engine.time_limit_seconds, PathMapping(mounts)), pool)
+
+
+def _transport(settings: Settings, database: Database, wakeups: Wakeups) -> Transport:
+    url = settings.redis_url
+    if url is None:
+        return EmbeddedTransport(wakeups)
+    from kamu_assets.database.outbox_redis import RedisTransport
+    from kamu_assets.database.outbox_stream import Stream
+
+    return RedisTransport(database=database, stream=Stream(url), wakeups=wakeups)
 
 
 def _make(folder: Path) -> None:

@@ -4,8 +4,9 @@ import json
 import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ByteSize, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import BaseModel, ByteSize, ConfigDict, Field, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import NoDecode
 
 from kamu_assets.egress.policy import BadEgressRuleError, EgressPolicy
@@ -193,6 +194,62 @@ class IdentitySettings(Section):
 
 class OutboxSettings(Section):
     keep_seconds: float = Field(7 * 86_400, ge=0, description="how long delivered messages are kept")
+    redis_url: str | None = Field(
+        None,
+        pattern="^(redis|rediss|unix)://",
+        description="where transport redis finds its Redis: redis://:password@host:6379/0, or rediss:// with TLS",
+    )
+    redis_url_file: Path | None = Field(
+        None,
+        description="a file that has this URL, such as a mounted secret, instead of outbox.redis_url; "
+        "relative to the home",
+    )
+    transport: Literal["embedded", "redis"] = Field(
+        "embedded",
+        description="how processes hear of each other's messages. embedded: from the database, woken by those of "
+        "their machine; redis: by streams of a Redis, for processes on several machines; what it loses is read "
+        "from the database",
+    )
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_redis_url(cls, url: str | None) -> str | None:
+        return None if url is None else checked_redis_url(url)
+
+    @field_validator("redis_url_file")
+    @classmethod
+    def _is_the_only_one(cls, file: Path | None, others: ValidationInfo) -> Path | None:
+        if file is not None and others.data.get("redis_url") is not None:
+            raise ValueError("must be left out where outbox.redis_url is given")
+        return file
+
+    @field_validator("transport")
+    @classmethod
+    def _knows_its_redis(cls, transport: str, others: ValidationInfo) -> str:
+        # Those with mistakes of their own are missing.
+        places = [others.data.get(name, "") for name in ("redis_url", "redis_url_file")]
+        if transport == "redis" and places == [None, None]:
+            raise ValueError("redis needs outbox.redis_url or outbox.redis_url_file")
+        return transport
+
+
+def checked_redis_url(url: str) -> str:
+    """The URL itself; raises ValueError if it cannot be one."""
+    if not _may_be_redis_url(url):
+        raise ValueError("must be redis://:password@host:6379/0, rediss://… with TLS or unix:///path, not what it is")
+    return url
+
+
+def _may_be_redis_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return False
+    if parts.scheme == "unix":
+        return bool(parts.path)
+    is_server = parts.scheme in {"redis", "rediss"} and bool(parts.hostname) and port != 0
+    return is_server and re.fullmatch(r"/?|/[0-9]{1,6}", parts.path) is not None
 
 
 class LogSettings(Section):

@@ -13,6 +13,7 @@ Mistake = Mapping[str, Any]
 _PATTERNS: Final = {
     r"^grpc://[^/\s]+:[0-9]{1,5}$": "grpc://host:port",
     "^postgresql": "postgresql://…",
+    "^(redis|rediss|unix)://": "redis://…, rediss://… or unix://…",
     "^[a-z][a-z0-9_-]*$": "lower-case names",
     "^[A-Za-z_][A-Za-z0-9_]*$": "names of variables",
 }

@@ -35,6 +35,7 @@ from kamu_assets.setting_sections import (
     QuerySettings,
     Section,
     StorageSettings,
+    checked_redis_url,
 )
 from kamu_assets.setting_values import mistake_text
 from kamu_assets.setting_variables import VARIABLE_PREFIX, RustLog, variable_mistakes, variable_of
@@ -114,6 +115,14 @@ class Settings(BaseSettings):
     def database_url(self) -> str:
         return self.database.url or f"sqlite:///{self.home / 'node.db'}"
 
+    @property
+    def redis_url(self) -> str | None:
+        """Of the Redis between our processes, if there is one; its file is read each time."""
+        if self.outbox.transport != "redis":
+            return None
+        file = self._placed(self.outbox.redis_url_file)
+        return self.outbox.redis_url if file is None else _redis_url_in(file)
+
 
 def load_settings(home: Path | None = None, **overrides: Any) -> Settings:
     """Read `node.yaml` and the environment for the node in `home`.
@@ -146,6 +155,15 @@ def file_problem(error: Exception) -> str:
             return "must be a map of sections, such as `http: {port: 8081}`"
 
 
+def _redis_url_in(file: Path) -> str:
+    try:
+        return checked_redis_url(file.read_text(encoding="utf-8").strip())
+    except OSError as error:
+        raise SettingsError(f"outbox.redis_url_file: {file}: {error.strerror}") from error
+    except ValueError as error:
+        raise SettingsError(f"outbox.redis_url_file: {file}: its content {error}") from error
+
+
 def home_folder(home: Path | None = None) -> Path:
     """The node's folder: `home`, else `KAMU_NODE_HOME`, else `~/.kamu-node`."""
     try:
@@ -175,7 +193,7 @@ def begin_logging(settings: Settings, process: str) -> None:
 
 def secret_values(settings: Settings) -> list[str]:
     """What nobody should read, wherever it turns up."""
-    urls = (settings.database_url, settings.dagster.postgres_url or "")
+    urls = (settings.database_url, settings.dagster.postgres_url or "", settings.redis_url or "")
     return [*_secrets_in(settings.model_dump()), *(secret for url in urls for secret in _secrets_of(url))]
 
 

@@ -96,6 +96,8 @@ def _show_work(work: "WorkStatus") -> None:
     )
     for each in work.failures:
         say(f"  {time_text(each.finished_at)} {each.dataset}: {short_text(each.message)}")
+    if work.transport.fault is not None:
+        say(f"\nOutbox: read from the database only, since {short_text(work.transport.fault)}")
     if work.consumers:
         _table(
             "Outbox",

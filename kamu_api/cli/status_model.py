@@ -45,6 +45,16 @@ class ConsumerStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class TransportStatus:
+    """How messages of the outbox get from process to process."""
+
+    name: str
+    # The last message that was passed on to where consumers read it; None where that is not done or cannot be told.
+    relayed: int | None
+    fault: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class DiskStatus:
     path: str
     free_bytes: int
@@ -61,6 +71,7 @@ class WorkStatus:
     # In the last 24 hours; the latest of them.
     failed: int
     failures: Sequence[FailedFlow]
+    transport: TransportStatus
     consumers: Sequence[ConsumerStatus]
 
 

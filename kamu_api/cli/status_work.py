@@ -1,6 +1,6 @@
 """What the database of a node knows of its work; the node need not run."""
 
-from kamu_api.cli.status_model import ConsumerStatus, FailedFlow, WorkStatus
+from kamu_api.cli.status_model import ConsumerStatus, FailedFlow, TransportStatus, WorkStatus
 from kamu_assets.errors import NotFoundError
 from kamu_assets.monitoring.secrets import SecretHider
 from kamu_assets.node import Node
@@ -48,8 +48,15 @@ def _work(node: Node, hider: SecretHider) -> WorkStatus:
         running=load.running,
         failed=len(failed),
         failures=failures,
+        transport=_transport(node, hider),
         consumers=consumers_of(node, hider),
     )
+
+
+def _transport(node: Node, hider: SecretHider) -> TransportStatus:
+    with node.database.reading() as tx:
+        state = node.outbox.transport_state(tx)
+    return TransportStatus(state.name, state.relayed, hider.hide(state.fault) if state.fault else None)
 
 
 def consumers_of(node: Node, hider: SecretHider) -> list[ConsumerStatus]:

@@ -1,8 +1,7 @@
 """Messages written with the change they tell of, read in order, delivered at least once (transactional outbox)."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import partial
+from contextlib import AbstractContextManager, contextmanager
 from typing import NamedTuple
 
 import structlog
@@ -11,15 +10,15 @@ from kamu_assets.clock import Clock
 from kamu_assets.database.database import Database
 from kamu_assets.database.messages import Message, MessageTypes
 from kamu_assets.database.outbox_store import Consumer, KeptMessage, OutboxStore, StoredMessage
+from kamu_assets.database.outbox_transport import CONSUMERS, EmbeddedTransport, Transport, TransportState
 from kamu_assets.database.transaction import Transaction
-from kamu_assets.database.wakeups import Wakeups
 from kamu_assets.errors import NotFoundError
 from kamu_assets.odf.timestamp import Timestamp
 
 log = structlog.get_logger(__name__)
 
 # What listeners of new messages wait for.
-WAKEUP = "outbox"
+WAKEUP = CONSUMERS
 MAX_BACKOFF_SECONDS = 300
 NANOS_PER_SECOND = 1_000_000_000
 
@@ -44,18 +43,18 @@ class Outbox:
     """The event bus of the node. Consumers have names and must be idempotent."""
 
     def __init__(
-        self, database: Database, *, clock: Clock, types: MessageTypes, wakeups: Wakeups | None = None
+        self, database: Database, *, clock: Clock, types: MessageTypes, transport: Transport | None = None
     ) -> None:
         self._database = database
         self._clock = clock
         self._types = types
-        self._wakeups = wakeups
+        self._transport: Transport = transport or EmbeddedTransport()
         self._store = OutboxStore()
 
     def post(self, tx: Transaction, *posted: Message) -> None:
         """Tell everybody once `tx` commits. Written at its end, so that posters hardly wait for each other."""
         tx.before_commit(lambda: self._store.add(tx, list(posted), self._clock.now()))
-        self._announce(tx)
+        tx.on_commit(self._transport.posted)
 
     def read(self, consumer: str, limit: int = 100) -> list[Delivery]:
         """What a consumer has not seen; nothing while it waits for its next attempt."""
@@ -128,7 +127,7 @@ class Outbox:
     def retry(self, tx: Transaction, consumer: str) -> None:
         """Let a known consumer that failed try again now."""
         self._store.wake(tx, self.consumer(tx, consumer).name)
-        self._announce(tx)
+        tx.on_commit(self._transport.wake)
 
     def forget(self, tx: Transaction, consumer: str) -> None:
         """Stop keeping messages for a consumer that will not come back."""
@@ -139,10 +138,22 @@ class Outbox:
         age = round(older_than * NANOS_PER_SECOND)
         return self._store.prune(tx, Timestamp(self._clock.now().ns - age))
 
+    def running(self) -> AbstractContextManager[None]:
+        """Pass messages on, in a process that has consumers, until the end of the block."""
+        return self._transport.running()
+
+    def transport_state(self, tx: Transaction) -> TransportState:
+        """How messages get from process to process, and whether that works now."""
+        return self._transport.state(tx)
+
+    def close(self) -> None:
+        """Close connections that are not the database's."""
+        self._transport.close()
+
     def _unseen(self, consumer: str, limit: int) -> list[StoredMessage]:
         with self._database.reading() as tx:
             state = self._store.consumer(tx, consumer)
-            return [] if state.is_waiting(self._clock.now()) else self._store.after(tx, state.position, limit)
+            return [] if state.is_waiting(self._clock.now()) else self._transport.after(tx, state.position, limit)
 
     def _stop(self, consumer: str, done: list[int], error: Exception) -> None:
         with self._database.transaction() as tx:
@@ -150,7 +161,3 @@ class Outbox:
                 self.advance(tx, consumer, done[-1])
             failing = self.fail(tx, consumer, f"{type(error).__name__}: {error}")
         log.warning("consumer_failed", consumer=consumer, attempts=failing.attempts, exc_info=error)
-
-    def _announce(self, tx: Transaction) -> None:
-        if self._wakeups is not None:
-            tx.on_commit(partial(self._wakeups.notify, WAKEUP))

@@ -30,7 +30,14 @@ consumers = Table(
     Column("last_error", Text),
     Column("next_attempt_at", TimestampColumn),
 )
-
+# Where the messages lie that a relay has passed on, if there is a relay; at most one row.
+streams = Table(
+    "outbox_streams",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("name", Text, nullable=False),
+)
+_ONLY = 1
 
 # Made once: every change that is told of executes it.
 _INSERT = Frequent(insert(messages).inline(), columns=("topic", "body", "posted_at"))
@@ -134,8 +141,21 @@ class OutboxStore:
         """Remove a consumer that will not come back."""
         tx.execute(delete(consumers).where(consumers.c.name == name))
 
+    def slowest(self, tx: Transaction) -> int | None:
+        """What every consumer is done with; None when there are none."""
+        position: int | None = tx.execute(select(func.min(consumers.c.position))).scalar_one()
+        return position
+
+    def stream(self, tx: Transaction) -> str | None:
+        """The name of the stream that the relay writes now."""
+        return tx.execute(select(streams.c.name)).scalar_one_or_none()
+
+    def begin_stream(self, tx: Transaction, name: str) -> None:
+        """From now on the relay writes another stream."""
+        new = tx.insert(streams).values(id=_ONLY, name=name)
+        tx.execute(new.on_conflict_do_update(index_elements=["id"], set_={"name": name}))
+
     def prune(self, tx: Transaction, posted_before: Timestamp) -> int:
         """Remove old messages that every consumer has passed; tells how many."""
-        passed = tx.execute(select(func.min(consumers.c.position))).scalar_one()
-        old = (messages.c.id <= (passed or 0), messages.c.posted_at < posted_before)
+        old = (messages.c.id <= (self.slowest(tx) or 0), messages.c.posted_at < posted_before)
         return tx.execute(delete(messages).where(*old)).rowcount

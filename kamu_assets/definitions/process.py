@@ -44,7 +44,7 @@ def run_scheduler(node: Node) -> None:
     queue = _queue(node)
     with node.database.transaction() as tx:
         node.outbox.register(tx, *CONSUMERS)
-    with open_instance(config) as instance:
+    with open_instance(config) as instance, node.outbox.running():
         runless_reporter = Reporter(
             instance=instance,
             database=node.database,

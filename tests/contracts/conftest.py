@@ -11,6 +11,7 @@ from sqlalchemy import make_url
 from kamu_assets.database.database import Database
 from kamu_assets.durability import Durability
 from tests.support.postgres import fresh_database
+from tests.support.redis_server import redis_server
 
 DIALECTS = ("sqlite", "postgres")
 
@@ -62,6 +63,13 @@ def postgres_template(postgres_url: str) -> Iterator[str]:
 def migrated_postgres(postgres_url: str, postgres_template: str) -> Iterator[str]:
     with fresh_database(postgres_url, template=postgres_template) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """A real Redis that nobody kills; tests keep apart by the names of their streams."""
+    with redis_server() as server:
+        yield server.url
 
 
 @contextlib.contextmanager

@@ -1,19 +1,21 @@
-"""The outbox on SQLite and PostgreSQL."""
+"""The outbox on SQLite and PostgreSQL, with the database alone and with Redis between its processes."""
 
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
-from sqlalchemy import text
 
 from kamu_assets.clock import ManualClock
 from kamu_assets.database.database import Database
 from kamu_assets.database.messages import Message, MessageTypes, UnknownMessage, UnreadableMessageError
-from kamu_assets.database.outbox import MAX_BACKOFF_SECONDS, WAKEUP, Outbox
+from kamu_assets.database.outbox import MAX_BACKOFF_SECONDS, WAKEUP, Outbox, UnknownConsumerError
+from kamu_assets.database.outbox_transport import EmbeddedTransport, Transport
 from kamu_assets.database.wakeups import Wakeups
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.odf.timestamp import Timestamp
+from tests.support.prompt_redis import prompt_redis
 
 START = Timestamp.parse("2024-01-01T00:00:00Z")
 DATASET = DatasetID.seeded(b"foo")
@@ -30,6 +32,15 @@ class Other(Message):
     topic: ClassVar[str] = "test.other"
 
 
+class Misfit(Message):
+    """What somebody posts who has changed the meaning of a topic."""
+
+    topic: ClassVar[str] = Counted.topic
+
+
+TYPES = MessageTypes([Counted, Other])
+
+
 @pytest.fixture
 def clock() -> ManualClock:
     return ManualClock(START)
@@ -40,9 +51,18 @@ def wakeups(tmp_path: Path) -> Wakeups:
     return Wakeups(tmp_path / "run")
 
 
+@pytest.fixture(params=["embedded", "redis"])
+def transport(request: pytest.FixtureRequest, database: Database, wakeups: Wakeups) -> Iterator[Transport]:
+    if request.param == "embedded":
+        yield EmbeddedTransport(wakeups)
+        return
+    with prompt_redis(request.getfixturevalue("redis_url"), database, wakeups) as prompt:
+        yield prompt
+
+
 @pytest.fixture
-def outbox(database: Database, clock: ManualClock, wakeups: Wakeups) -> Outbox:
-    return Outbox(database, clock=clock, types=MessageTypes([Counted, Other]), wakeups=wakeups)
+def outbox(database: Database, clock: ManualClock, transport: Transport) -> Outbox:
+    return Outbox(database, clock=clock, types=TYPES, transport=transport)
 
 
 def post(database: Database, outbox: Outbox, *numbers: int) -> None:
@@ -53,6 +73,13 @@ def post(database: Database, outbox: Outbox, *numbers: int) -> None:
 
 def numbers(outbox: Outbox, consumer: str = "reader", limit: int = 100) -> list[int]:
     return [message.number for _, message in outbox.read(consumer, limit) if isinstance(message, Counted)]
+
+
+def read_in_batches(database: Database, outbox: Outbox, consumer: str, limit: int) -> Iterator[list[Message]]:
+    while deliveries := outbox.read(consumer, limit):
+        with database.transaction() as tx:
+            outbox.advance(tx, consumer, deliveries[-1].id)
+        yield [message for _, message in deliveries]
 
 
 class Collector:
@@ -91,6 +118,32 @@ def test_a_rollback_posts_nothing(database: Database, outbox: Outbox) -> None:
     assert outbox.read("reader") == []
 
 
+def test_messages_that_wait_are_shown_and_not_handed_over(
+    database: Database, outbox: Outbox, clock: ManualClock
+) -> None:
+    post(database, outbox, 1)
+    clock.advance(5)
+    post(database, outbox, 2)
+    with database.transaction() as tx:
+        outbox.register(tx, "reader")
+
+    with database.reading() as tx:
+        one, two = outbox.waiting(tx, "reader", 10)
+        assert outbox.waiting(tx, "reader", 1) == [one]
+
+    assert (one.topic, one.body) == (Counted.topic, Counted(number=1).model_dump_json())
+    assert (one.posted_at, two.posted_at) == (START, Timestamp(START.ns + 5_000_000_000))
+    assert numbers(outbox) == [1, 2]
+
+
+def test_who_is_not_known_is_told_with_those_who_are(database: Database, outbox: Outbox) -> None:
+    with database.transaction() as tx:
+        outbox.register(tx, "one", "two")
+
+        with pytest.raises(UnknownConsumerError, match="'three'; there are one, two"):
+            outbox.retry(tx, "three")
+
+
 def test_every_consumer_has_its_own_position(database: Database, outbox: Outbox) -> None:
     post(database, outbox, 1, 2, 3)
 
@@ -125,6 +178,64 @@ def test_a_position_never_goes_back(database: Database, outbox: Outbox) -> None:
         outbox.advance(tx, "reader", first)
 
     assert numbers(outbox) == []
+
+
+def test_every_topic_keeps_its_order(database: Database, outbox: Outbox) -> None:
+    for number in range(10):
+        with database.transaction() as tx:
+            outbox.post(tx, Counted(number=number), Other(), Counted(number=number + 100))
+
+    seen = [message for batch in read_in_batches(database, outbox, "reader", 7) for message in batch]
+
+    assert [message.topic for message in seen] == [Counted.topic, Other.topic, Counted.topic] * 10
+    counted = [message.number for message in seen if isinstance(message, Counted)]
+    assert counted == [number for each in range(10) for number in (each, each + 100)]
+
+
+def test_what_a_crash_left_unacknowledged_is_delivered_again(database: Database, outbox: Outbox) -> None:
+    post(database, outbox, 1, 2)
+    handled: list[Message] = []
+
+    def die(message: Message) -> None:
+        handled.append(message)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        outbox.deliver("reader", die)
+    again = Collector()
+
+    assert outbox.deliver("reader", again) == 2
+    assert (handled, again.seen) == ([Counted(number=1)], [1, 2])
+
+
+def test_a_slow_consumer_holds_nobody_up(database: Database, outbox: Outbox) -> None:
+    slow, fast = Collector(), Collector()
+    for number in range(40):
+        post(database, outbox, number)
+        outbox.deliver("fast", fast)
+        if number % 10 == 0:
+            outbox.deliver("slow", slow, limit=1)
+    seen_late = list(slow.seen)
+
+    while outbox.deliver("slow", slow, limit=3):
+        pass
+
+    assert fast.seen == slow.seen == list(range(40))
+    assert seen_late == [0, 1, 2, 3]
+
+
+def test_a_new_consumer_begins_with_the_oldest_message_that_is_kept(
+    database: Database, outbox: Outbox, clock: ManualClock
+) -> None:
+    post(database, outbox, 1, 2)
+    clock.advance(100)
+    post(database, outbox, 3)
+    outbox.deliver("old", lambda _: None)
+    with database.transaction() as tx:
+        outbox.prune(tx, older_than=50)
+        outbox.register(tx, "new")
+
+    assert numbers(outbox, "new") == [3]
 
 
 def test_a_message_without_a_type_is_passed_on_as_unknown(
@@ -198,9 +309,11 @@ def test_a_failing_consumer_waits_and_others_go_on(database: Database, outbox: O
         assert all(consumer.attempts == 0 and consumer.last_error is None for consumer in outbox.consumers(tx))
 
 
-def test_one_process_at_a_time_works_for_a_consumer(database: Database, outbox: Outbox, clock: ManualClock) -> None:
+def test_one_process_at_a_time_works_for_a_consumer(
+    database: Database, outbox: Outbox, clock: ManualClock, transport: Transport
+) -> None:
     post(database, outbox, 1, 2)
-    twin = Outbox(database, clock=clock, types=MessageTypes([Counted, Other]))
+    twin = Outbox(database, clock=clock, types=TYPES, transport=transport)
     seen: list[int] = []
     of_twin: list[int] = []
 
@@ -247,9 +360,9 @@ def test_an_operator_can_let_a_consumer_try_again(database: Database, outbox: Ou
 
 
 def test_an_unreadable_message_stops_the_consumer_after_those_before_it(database: Database, outbox: Outbox) -> None:
-    post(database, outbox, 1, 2)
+    post(database, outbox, 1)
     with database.transaction() as tx:
-        tx.execute(text("UPDATE outbox_messages SET body = '{}' WHERE id = (SELECT max(id) FROM outbox_messages)"))
+        outbox.post(tx, Misfit())
     collector = Collector()
 
     assert outbox.deliver("collector", collector) == 1

@@ -55,6 +55,7 @@ def test_a_node_that_does_not_run_tells_what_it_left(home: Home) -> None:
     work = found["work"]
     assert (work["datasets"], work["waiting"], work["running"], work["failed"]) == (1, 1, 0, 1)
     assert [(each["dataset"], each["message"]) for each in work["failures"]] == [("kamu/cities", "the source is gone")]
+    assert work["transport"] == {"name": "embedded", "relayed": None, "fault": None}
     consumers = {each["name"]: each for each in work["consumers"]}
     assert consumers["flows"]["pending"] > 0
     assert consumers["flows"]["failures"] == 0
@@ -82,6 +83,23 @@ def test_reasons_hold_no_secrets(home: Home, arguments: tuple[str, ...]) -> None
     assert "example.org" in text
     assert "hunter2" not in text
     assert "s3cr3t" not in text
+
+
+def test_a_redis_that_is_lost_is_told(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    a_used_home(home, reason="!")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    monkeypatch.setenv("KAMU_NODE__OUTBOX__TRANSPORT", "redis")
+    monkeypatch.setenv("KAMU_NODE__OUTBOX__REDIS_URL", f"redis://:hunter2@127.0.0.1:{port}/0")
+
+    found = json.loads(home.run("status", "--json").out)["work"]
+    text = home.run("status").out
+
+    assert found["transport"]["name"] == "redis"
+    assert "Redis unavailable" in found["transport"]["fault"]
+    assert len(found["consumers"]) == 2
+    assert "Outbox: read from the database only, since Redis unavailable" in text
+    assert "hunter2" not in text
 
 
 def test_a_node_that_runs_and_does_not_answer_is_not_well(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,7 @@ from kamu_assets.database.database import Database
 from kamu_assets.database.errors import DatabaseBusyError
 from kamu_assets.database.messages import MessageTypes
 from kamu_assets.database.outbox import Outbox
+from kamu_assets.database.outbox_transport import EmbeddedTransport
 from kamu_assets.database.wakeups import Wakeups
 from kamu_assets.datasets import messages as dataset_messages
 from kamu_assets.datasets.chains import Chains
@@ -68,7 +69,7 @@ class Parts:
         self.database: Database = self.heart.database
         self.wakeups = Wakeups(self.config.run_directory)
         types = MessageTypes([*dataset_messages.MESSAGES, *flow_messages.MESSAGES])
-        self.outbox = Outbox(self.database, clock=self.clock, types=types, wakeups=self.wakeups)
+        self.outbox = Outbox(self.database, clock=self.clock, types=types, transport=EmbeddedTransport(self.wakeups))
         volumes = self.heart.volumes
         self.chains = Chains(database=self.database, volumes=volumes)
         self.committer = Committer(database=self.database, volumes=volumes, chains=self.chains, outbox=self.outbox)

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from kamu_assets.setting_origins import default_settings, describe_settings
-from kamu_assets.settings import SettingsError, load_settings
+from kamu_assets.settings import SettingsError, load_settings, secret_values
 
 ENGINE_NAMES = "a map of lower-case names to datafusion or incremental or grpc://host:port"
 
@@ -277,3 +277,65 @@ def test_a_path_is_the_same_wherever_a_process_was_started(tmp_path: Path) -> No
     settings = load_settings(tmp_path)
 
     assert (settings.root_path, settings.derivative_path) == (tmp_path / "roots", Path("/elsewhere"))
+
+
+def test_the_redis_between_processes_is_where_the_operator_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "node.yaml").write_text("outbox: {redis_url: 'redis://:s3cr3t@cache:6380/1'}\n")
+    assert load_settings(tmp_path).redis_url is None
+
+    monkeypatch.setenv("KAMU_NODE__OUTBOX__TRANSPORT", "redis")
+    assert load_settings(tmp_path).redis_url == "redis://:s3cr3t@cache:6380/1"
+    assert "s3cr3t" in secret_values(load_settings(tmp_path))
+    assert "s3cr3t" not in "".join(row.value for row in describe_settings(load_settings(tmp_path)))
+
+    (tmp_path / "node.yaml").write_text("outbox: {redis_url_file: secrets/redis}\n")
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "redis").write_text("rediss://:0th3rwise@cache\n")
+    assert load_settings(tmp_path).redis_url == "rediss://:0th3rwise@cache"
+    assert "0th3rwise" in secret_values(load_settings(tmp_path))
+
+
+NO_REDIS_URL = "must be redis://:password@host:6379/0, rediss://… with TLS or unix:///path, not what it is"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("transport: kafka", "outbox.transport: must be embedded or redis, not 'kafka'"),
+        ("transport: redis", "outbox.transport: redis needs outbox.redis_url or outbox.redis_url_file"),
+        (
+            "redis_url: 'http://:s3cr3t@cache'",
+            "outbox.redis_url: must be redis://…, rediss://… or unix://… or nothing, not what it is",
+        ),
+        ("redis_url: 'redis://:s3cr3t@cache:many/0', transport: redis", f"outbox.redis_url: {NO_REDIS_URL}"),
+        ("redis_url: 'redis://:s3cr3t@cache/name'", f"outbox.redis_url: {NO_REDIS_URL}"),
+        ("redis_url: 'redis:///0'", f"outbox.redis_url: {NO_REDIS_URL}"),
+        ("redis_url: 'unix://'", f"outbox.redis_url: {NO_REDIS_URL}"),
+        (
+            "redis_url: 'redis://cache', redis_url_file: /run/redis",
+            "outbox.redis_url_file: must be left out where outbox.redis_url is given",
+        ),
+    ],
+)
+def test_a_redis_that_cannot_be_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "node.yaml").write_text(f"outbox: {{{text}}}\n")
+
+    with pytest.raises(SettingsError) as error:
+        load_settings(tmp_path)
+
+    assert str(error.value) == said
+
+
+def test_a_file_that_has_no_url_of_a_redis_is_told(tmp_path: Path) -> None:
+    (tmp_path / "node.yaml").write_text("outbox: {transport: redis, redis_url_file: redis}\n")
+    settings = load_settings(tmp_path)
+
+    with pytest.raises(SettingsError, match=r"^outbox\.redis_url_file: .*/redis: No such file or directory$"):
+        _ = settings.redis_url
+    (tmp_path / "redis").write_text("s3cr3t")
+    with pytest.raises(SettingsError, match=r"^outbox\.redis_url_file: .*/redis: its content must be redis://") as told:
+        _ = settings.redis_url
+
+    assert "s3cr3t" not in str(told.value)
