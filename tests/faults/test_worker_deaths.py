@@ -41,7 +41,7 @@ class Killer(threading.Thread):
     """Kills whatever worker is at work, again and again."""
 
     def __init__(self, pool: WorkerPool) -> None:
-        super().__init__(name="killer")
+        super().__init__(name="killer", daemon=True)
         self._pool = pool
         self._chance = random.Random(11)
         self.done = threading.Event()
@@ -71,10 +71,12 @@ def test_pushes_go_on_while_workers_are_killed(tmp_path: Path, pool: WorkerPool,
             return False
 
     killer.start()
-    with ThreadPoolExecutor(CLIENTS) as clients:
-        acknowledged = list(clients.map(push, range(PUSHES)))
-    killer.done.set()
-    killer.join()
+    try:
+        with ThreadPoolExecutor(CLIENTS) as clients:
+            acknowledged = list(clients.map(push, range(PUSHES)))
+    finally:
+        killer.done.set()
+        killer.join()
     again = [number for number, done in enumerate(acknowledged) if not done]
     began = time.monotonic()
     while again and time.monotonic() - began < 200:

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pytest
 
 from kamu_assets.node import open_node
 from kamu_assets.settings import load_settings
+from tests.support.waiting import wait_until
 from tests.support.web_source import Route, WebSource, web_source
 
 MANIFEST = """
@@ -48,9 +48,12 @@ def command(
 
 def killed_while_it_works(process: subprocess.Popen[bytes], folder: Path) -> Path:
     """What lies in a folder when the process is killed."""
-    while not [path for path in folder.rglob("*") if path.is_file()]:
+
+    def works() -> bool:
         assert process.poll() is None
-        time.sleep(0.01)
+        return any(path.is_file() for path in folder.rglob("*"))
+
+    wait_until(works)
     process.send_signal(signal.SIGKILL)
     process.wait()
     (found,) = folder.iterdir()
@@ -92,9 +95,11 @@ def test_the_next_start_removes_what_a_killed_pull_left(tmp_path: Path, slow: We
     left = killed_while_it_works(command(tmp_path, "pull", "slow"), staging)
     going_on = command(tmp_path, "pull", "slow")
 
-    while left.exists() or not list(staging.iterdir()):
+    def went_on() -> bool:
         assert going_on.poll() is None
-        time.sleep(0.01)
+        return not left.exists() and any(staging.iterdir())
+
+    wait_until(went_on)
     with open_node(load_settings(tmp_path)):
         pass
 

@@ -113,14 +113,17 @@ def playing(stream: bytes) -> Iterator[str]:
             connection.sendall(stream[:settings])
             request = b""
             while not is_over(request.removeprefix(PREFACE)):
-                request += connection.recv(1 << 16)
+                chunk = connection.recv(1 << 16)
+                if not chunk:
+                    return
+                request += chunk
             connection.sendall(stream[settings:])
             # Until the client has heard enough.
             while connection.recv(1 << 16):
                 continue
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=serve)
+        thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         yield f"127.0.0.1:{listener.getsockname()[1]}"
         thread.join(SECONDS)

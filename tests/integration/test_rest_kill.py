@@ -20,6 +20,7 @@ from kamu_assets.node import open_node
 from kamu_assets.odf.identity import DatasetAlias
 from kamu_assets.settings import load_settings
 from tests.support.manifests import pushed_root, reading
+from tests.support.waiting import wait_until
 
 
 class Api:
@@ -51,7 +52,8 @@ class Api:
 
     def push(self, body: bytes) -> int:
         headers = {"authorization": f"Bearer {self.token}", "content-type": "application/x-ndjson"}
-        return httpx.post(f"http://127.0.0.1:{self.port}/kamu/log/ingest", content=body, headers=headers).status_code
+        url = f"http://127.0.0.1:{self.port}/kamu/log/ingest"
+        return httpx.post(url, content=body, headers=headers, timeout=60).status_code
 
     @property
     def token(self) -> str:
@@ -100,8 +102,7 @@ def test_a_spooled_body_of_a_killed_process_is_forgotten(home: Path) -> None:
         lines = ("POST /kamu/log/ingest HTTP/1.1", "host: n", f"authorization: Bearer {api.token}")
         head = "\r\n".join((*lines, "content-length: 9000", "", ""))
         connection.sendall(head.encode() + b'{"n":1}\n' * 500)
-        while not spooled(home):
-            time.sleep(0.01)
+        wait_until(lambda: spooled(home))
         api.kill()
 
     with serving(home) as again:
@@ -123,8 +124,7 @@ def test_acknowledged_pushes_survive_a_kill_and_nothing_is_there_twice(home: Pat
         threads = [threading.Thread(target=push_many, args=(1000 * lane,)) for lane in range(4)]
         for thread in threads:
             thread.start()
-        while len(acknowledged) < 20:
-            time.sleep(0.01)
+        wait_until(lambda: len(acknowledged) >= 20)
         api.kill()
         for thread in threads:
             thread.join()

@@ -23,6 +23,7 @@ from tests.support.ports import free_port
 
 START_ATTEMPTS = 3
 START_SECONDS = 60
+CONNECT_SECONDS = 60
 # Nothing here has to survive a power cut; commits are still atomic and isolated.
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -30,6 +31,9 @@ SETTINGS = {
     "fsync": "off",
     "max_connections": "200",
     "dynamic_shared_memory_type": "mmap",
+    # Whoever waits for the server waits in C, where the time limit of a test is not heard.
+    "lock_timeout": "100s",
+    "statement_timeout": "200s",
 }
 # Ends the server when its standard input closes, so also when we are killed.
 GUARD = 'exec 3<&0; "$@" 3<&- & server=$!; { read -r _ <&3; kill -INT "$server"; } & wait "$server"; kill $!'
@@ -72,7 +76,7 @@ def fresh_database(server_url: str, *, template: str = "template1") -> Iterator[
 
 def _administer(server_url: str, statement: str) -> None:
     url = make_url(server_url).set(drivername="postgresql").render_as_string(hide_password=False)
-    with contextlib.closing(psycopg2.connect(url)) as connection:
+    with contextlib.closing(psycopg2.connect(url, connect_timeout=CONNECT_SECONDS)) as connection:
         connection.autocommit = True
         with connection.cursor() as cursor:
             cursor.execute(statement)
@@ -263,7 +267,7 @@ def _answers(url: str, alive: Callable[[], bool]) -> bool:
     deadline = time.monotonic() + START_SECONDS
     while alive() and time.monotonic() < deadline:
         with contextlib.suppress(psycopg2.OperationalError):
-            psycopg2.connect(url).close()
+            psycopg2.connect(url, connect_timeout=CONNECT_SECONDS).close()
             return True
         time.sleep(0.05)
     return False
