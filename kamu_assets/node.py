@@ -38,6 +38,7 @@ from kamu_assets.settings import Settings
 from kamu_assets.storage.local import LocalObjectStore
 from kamu_assets.storage.volumes import Volumes
 from kamu_assets.storage.workplaces import abandoned
+from kamu_assets.webhooks.messages import MESSAGES as WEBHOOK_MESSAGES
 
 if TYPE_CHECKING:
     from kamu_assets.coordinator.ingest.poll import PollRules
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from kamu_assets.odf.engine import TransformSql
     from kamu_assets.odf.identity import DatasetAlias
     from kamu_assets.query.service import QueryService
+    from kamu_assets.webhooks.setup import WebhookParts
 
 log = structlog.get_logger(__name__)
 # Seconds after which a query gives way to others that wait.
@@ -79,7 +81,7 @@ class Node:
         self.outbox = Outbox(
             self.database,
             clock=self.clock,
-            types=MessageTypes((*DATASET_MESSAGES, *FLOW_MESSAGES)),
+            types=MessageTypes((*DATASET_MESSAGES, *FLOW_MESSAGES, *WEBHOOK_MESSAGES)),
             transport=_transport(settings, self.database, self.wakeups),
         )
         self.access = Access()
@@ -231,6 +233,28 @@ class Node:
             pool=self.query_pool,
             memory_bytes=query.memory_limit,
             max_rows=query.max_rows,
+        )
+
+    @cached_property
+    def webhooks(self) -> "WebhookParts":
+        """Subscriptions, and what delivers to them."""
+        from kamu_assets.webhooks.model import DeliveryRules
+        from kamu_assets.webhooks.setup import webhook_parts
+
+        webhooks = self.settings.webhooks
+        return webhook_parts(
+            database=self.database,
+            outbox=self.outbox,
+            access=self.access,
+            clock=self.clock,
+            policy=EgressPolicy.allowing(self.settings.egress.allow),
+            allow_http=webhooks.allow_http,
+            rules=DeliveryRules(
+                timeout_seconds=webhooks.timeout_seconds,
+                max_attempts=webhooks.max_attempts,
+                retry_seconds=webhooks.retry_seconds,
+                max_consecutive_failures=webhooks.max_consecutive_failures,
+            ),
         )
 
     def close(self) -> None:

@@ -252,6 +252,23 @@ def _may_be_redis_url(url: str) -> bool:
     return is_server and re.fullmatch(r"/?|/[0-9]{1,6}", parts.path) is not None
 
 
+class WebhookSettings(Section):
+    max_consecutive_failures: int = Field(
+        5, ge=1, description="deliveries that may fail in a row before the node stops telling a receiver"
+    )
+    max_attempts: int = Field(4, ge=1, description="how often one delivery is tried before it has failed")
+    retry_seconds: float = Field(
+        10, gt=0, allow_inf_nan=False, description="pause before the second attempt; each further one is twice as long"
+    )
+    timeout_seconds: float = Field(
+        10, gt=0, le=600, description="time of one attempt in all, from looking up the name to the answer's status"
+    )
+    allow_http: bool = Field(
+        False, description="whether receivers may be http, where everybody on the way reads what they are told"
+    )
+    keep_seconds: float = Field(30 * 86_400, ge=0, description="how long the history of deliveries is kept")
+
+
 class LogSettings(Section):
     format: Literal["console", "json"] = Field("console", description="console: for people; json: an object per line")
     level: Literal["debug", "info", "warning", "error"] = Field(

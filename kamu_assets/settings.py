@@ -35,6 +35,7 @@ from kamu_assets.setting_sections import (
     QuerySettings,
     Section,
     StorageSettings,
+    WebhookSettings,
     checked_redis_url,
 )
 from kamu_assets.setting_values import mistake_text
@@ -63,6 +64,7 @@ class Settings(BaseSettings):
     query: QuerySettings = QuerySettings()
     identity: IdentitySettings = IdentitySettings()
     outbox: OutboxSettings = OutboxSettings()
+    webhooks: WebhookSettings = WebhookSettings()
     log: LogSettings = LogSettings()
 
     @classmethod

@@ -22,6 +22,7 @@ from kamu_api.cli import (
     query_commands,
     show_commands,
     verify_commands,
+    webhook_commands,
 )
 from kamu_api.cli.exit_codes import tell_exit_codes
 from kamu_api.cli.misuse import MisuseError
@@ -48,6 +49,7 @@ for group in (
     query_commands,
     verify_commands,
     flow_commands,
+    webhook_commands,
     outbox_commands,
     engine_commands,
     completion_commands,

@@ -49,6 +49,7 @@ def _steps() -> dict[type[KamuError], str]:
     from kamu_assets.flows.decide import InvalidTriggerError
     from kamu_assets.node import UnusableFolderError
     from kamu_assets.storage import errors as storage
+    from kamu_assets.webhooks import errors as webhooks
 
     return {
         datasets.DatasetNotFoundError: _SEE_LIST,
@@ -67,5 +68,9 @@ def _steps() -> dict[type[KamuError], str]:
         storage.DamagedBlockError: "`kamu-node verify %` says what is left",
         storage.ObjectNotFoundError: "`kamu-node verify %` says what is left",
         InvalidTriggerError: "write --every 1h, or --cron '0 3 * * *' for 03:00 UTC every day",
+        webhooks.InvalidTargetUrlError: "the settings egress.allow and webhooks.allow_http open more",
+        webhooks.DuplicateLabelError: "choose another label",
+        webhooks.UnexpectedStatusError: "`kamu-node webhook show <webhook>` tells its state",
+        webhooks.SubscriptionNotFoundError: "`kamu-node webhook list` shows what there is",
         UnusableFolderError: "--home or KAMU_NODE_HOME names another",
     }

@@ -30,9 +30,10 @@ from kamu_assets.orchestration.scoped import ScopedJobs
 from kamu_assets.orchestration.warm_queue import WarmQueue
 from kamu_assets.orchestration.worker import WarmWorker
 from kamu_assets.settings import adapter_config, begin_logging, load_settings
+from kamu_assets.webhooks import dispatcher
 
 # Who follows the outbox in the scheduler process.
-CONSUMERS = (scheduler.CONSUMER, publisher.CONSUMER, reporter.CONSUMER)
+CONSUMERS = (scheduler.CONSUMER, publisher.CONSUMER, reporter.CONSUMER, dispatcher.CONSUMER)
 # Flows that have a run at the same time: some execute, a few wait right behind them.
 RUNNING_PER_WORKER = 4
 
@@ -83,13 +84,15 @@ def run_scheduler(node: Node) -> None:
             ),
             wakeups=node.wakeups,
             clock=node.clock,
-            chores=partial(_forget_old_messages, node),
+            chores=partial(_forget_what_is_old, node),
+            more={"webhooks": node.webhooks.courier()},
         ).main()
 
 
-def _forget_old_messages(node: Node) -> int:
+def _forget_what_is_old(node: Node) -> None:
     with node.database.transaction() as tx:
-        return node.outbox.prune(tx, older_than=node.settings.outbox.keep_seconds)
+        node.outbox.prune(tx, older_than=node.settings.outbox.keep_seconds)
+    node.webhooks.service.prune(older_than=node.settings.webhooks.keep_seconds)
 
 
 def run_worker(node: Node) -> None:

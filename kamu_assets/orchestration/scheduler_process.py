@@ -3,7 +3,7 @@
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import FrameType
 from typing import Protocol, TypeVar
 
@@ -53,6 +53,7 @@ class SchedulerProcess:
         wakeups: Wakeups,
         clock: Clock,
         chores: Callable[[], object] = list,
+        more: Mapping[str, Follower] | None = None,
     ) -> None:
         self._scheduler = scheduler
         self._reaper = reaper
@@ -62,6 +63,8 @@ class SchedulerProcess:
         self._wakeups = wakeups
         self._clock = clock
         self._chores = chores
+        # By the names of their threads.
+        self._more = more or {}
         self._stop = threading.Event()
 
     def main(self) -> None:
@@ -71,6 +74,10 @@ class SchedulerProcess:
         followers = [
             threading.Thread(target=self._publish, name="catalog-publisher"),
             threading.Thread(target=self._follow, args=(self._reports.step, reporter.SECONDS_BETWEEN), name="reporter"),
+            *(
+                threading.Thread(target=self._follow, args=(each.step, 0), name=name)
+                for name, each in self._more.items()
+            ),
         ]
         for thread in followers:
             thread.start()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ import typer.main
 from kamu_api.cli.app import app
 from kamu_assets.node import open_node
 from kamu_assets.settings import load_settings
+from kamu_assets.webhooks.model import SubscriptionStatus
+from kamu_assets.webhooks.store import SubscriptionStore
 from tests.support.cli_lineage import home_with_lineage
 from tests.support.command_line import Home
 
@@ -72,6 +74,24 @@ USES = (
     Use("trigger pause", dict, "daily", "", "clean"),
     Use("trigger resume", dict, "daily", "", "clean"),
     Use("trigger remove", dict, "daily", "", "clean"),
+    Use(
+        "webhook create",
+        dict,
+        "https://nobody.invalid/ --dataset raw --label hook",
+        "https://nobody.invalid/",
+        "http://nobody.invalid/ --dataset raw",
+    ),
+    Use("webhook list", list, "", "more", "--dataset nope"),
+    Use("webhook show", dict, "hook", "", "nope"),
+    Use("webhook update", dict, "hook --url https://nobody.invalid/b", "hook", "nope --label b"),
+    Use("webhook pause", dict, "hook", "", "nope"),
+    Use("webhook resume", dict, "hook", "", "nope"),
+    Use("webhook rotate-secret", dict, "hook", "", "nope"),
+    # Nobody is there.
+    Use("webhook test", dict, "hook", "", "nope", code=1),
+    Use("webhook deliveries", list, "hook", "--limit 0 hook", "nope"),
+    Use("webhook reactivate", dict, "stopped", "", "nope"),
+    Use("webhook remove", dict, "hook", "", "nope"),
     Use("outbox list", list, "", "more"),
     Use("outbox show", dict, "reporter", "", "nope"),
     Use("outbox retry", dict, "reporter", "", "nope"),
@@ -95,9 +115,12 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Home:
     """A node with data that nothing changes."""
     home = home_with_lineage(tmp_path_factory.mktemp("every"))
     home.ok("ingest", "raw", home.write("rows.ndjson", '{"id": 1, "name": "a"}\n'))
+    home.ok("webhook", "create", "https://nobody.invalid/", "--all-datasets", "--label", "stopped")
     with open_node(load_settings(home.path / "home")) as node, node.database.transaction() as tx:
         # As a node does that runs.
         node.outbox.register(tx, "reporter")
+        [stopped] = SubscriptionStore().all(tx)
+        SubscriptionStore().save(tx, replace(stopped, status=SubscriptionStatus.UNREACHABLE))
     return home
 
 

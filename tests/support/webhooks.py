@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kamu_assets.auth.model import Caller
+from kamu_assets.clock import Clock
 from kamu_assets.database.messages import MessageTypes
 from kamu_assets.database.outbox import Outbox
 from kamu_assets.datasets.messages import MESSAGES as DATASET_MESSAGES
@@ -81,15 +82,16 @@ def open_hooks(
     rules: DeliveryRules = DeliveryRules(),  # noqa: B008 - frozen
     context: ssl.SSLContext | None = None,
     allow_http: bool = True,
+    clock: Clock | None = None,
 ) -> Hooks:
-    """All of it on a folder; a SQLite file in it unless another database is named."""
+    """All of it on a folder; a SQLite file in it unless another database is named. `clock`: for all but datasets."""
     heart = open_heart(home, url=url)
-    outbox = Outbox(heart.database, clock=heart.clock, types=MessageTypes([*DATASET_MESSAGES, *MESSAGES]))
+    outbox = Outbox(heart.database, clock=clock or heart.clock, types=MessageTypes([*DATASET_MESSAGES, *MESSAGES]))
     parts = webhook_parts(
         database=heart.database,
         outbox=outbox,
         access=Access(),
-        clock=heart.clock,
+        clock=clock or heart.clock,
         policy=policy,
         rules=rules,
         context=context,

@@ -1,0 +1,90 @@
+"""Subscriptions and deliveries for scripts and for people."""
+
+from typing import TYPE_CHECKING, Any
+
+from kamu_api.cli.output import short_text, time_text
+from kamu_assets.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from kamu_assets.node import Node
+    from kamu_assets.webhooks.model import Delivery, Subscription
+
+_EVERY = "all datasets"
+
+
+def subscription_facts(node: "Node", subscription: "Subscription") -> dict[str, Any]:
+    """All but the secret."""
+    return {
+        "id": subscription.id,
+        "label": subscription.label,
+        "dataset": _dataset(node, subscription),
+        "datasetId": None if subscription.dataset_id is None else str(subscription.dataset_id),
+        "targetUrl": subscription.target_url,
+        "eventTypes": [each.value for each in subscription.event_types],
+        "status": subscription.status.value,
+        "consecutiveFailures": subscription.consecutive_failures,
+        "createdAt": str(subscription.created_at),
+    }
+
+
+def subscription_row(facts: dict[str, Any]) -> dict[str, Any]:
+    """A line of a table."""
+    return {
+        "id": facts["id"],
+        "label": facts["label"],
+        "dataset": facts["dataset"] or _EVERY,
+        "target": facts["targetUrl"],
+        "status": facts["status"],
+        "failures": facts["consecutiveFailures"],
+    }
+
+
+def subscription_sentence(facts: dict[str, Any]) -> str:
+    """One line about one."""
+    label = f" ({facts['label']})" if facts["label"] else ""
+    failures = f", {facts['consecutiveFailures']} failed in a row" if facts["consecutiveFailures"] else ""
+    about = facts["dataset"] or _EVERY
+    return f"{facts['id']}{label}: {about} -> {facts['targetUrl']}, {facts['status']}{failures}"
+
+
+def delivery_facts(delivery: "Delivery") -> dict[str, Any]:
+    """All of it."""
+    return {
+        "id": delivery.id,
+        "eventType": delivery.event_type.value,
+        "datasetId": None if delivery.dataset_id is None else str(delivery.dataset_id),
+        "state": delivery.state.value,
+        "attempt": delivery.attempt,
+        "responseStatus": delivery.response_status,
+        "message": delivery.message,
+        "oldHash": None if delivery.old_hash is None else str(delivery.old_hash),
+        "newHash": None if delivery.new_hash is None else str(delivery.new_hash),
+        "isBreakingChange": delivery.is_breaking,
+        "createdAt": str(delivery.created_at),
+        "nextAttemptAt": str(delivery.due_at) if delivery.state.is_open else None,
+        "finishedAt": None if delivery.finished_at is None else str(delivery.finished_at),
+    }
+
+
+def delivery_row(facts: dict[str, Any]) -> dict[str, Any]:
+    """A line of a table."""
+    return {
+        "id": facts["id"],
+        "event": facts["eventType"],
+        "created (UTC)": time_text(facts["createdAt"]),
+        "state": facts["state"],
+        "attempt": facts["attempt"],
+        "answer": facts["responseStatus"],
+        "next attempt (UTC)": time_text(facts["nextAttemptAt"]),
+        "error": short_text(facts["message"] or ""),
+    }
+
+
+def _dataset(node: "Node", subscription: "Subscription") -> str | None:
+    if subscription.dataset_id is None:
+        return None
+    try:
+        return str(node.datasets.resolve(node.auth.admin_caller(), subscription.dataset_id).alias)
+    except NotFoundError:
+        # Deleted a moment ago.
+        return str(subscription.dataset_id)

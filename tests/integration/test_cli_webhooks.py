@@ -1,0 +1,164 @@
+"""Web servers that are told of changes, as an operator sets them up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kamu_assets.node import open_node
+from kamu_assets.settings import load_settings
+from tests.support.command_line import Home
+from tests.support.manifests import pushed_root, reading
+from tests.support.webhook_receiver import Answer, Receiver, webhook_receiver
+from tests.support.webhook_signatures import verify_kamu
+
+URL = "https://nobody.invalid/kamu"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    """A node with two datasets that may tell servers of this machine."""
+    made = Home(tmp_path)
+    manifests = (pushed_root(name, reading("id INT")) for name in ("cities", "rivers"))
+    made.ok("add", made.write("all.yaml", "---\n".join(manifests)))
+    made.ok("config", "set", "webhooks.allow_http", "true")
+    made.ok("config", "set", "egress.allow", "127.0.0.1")
+    return made
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with webhook_receiver() as receiver:
+        yield receiver
+
+
+def test_the_secret_is_shown_when_it_is_made_and_never_again(home: Home) -> None:
+    made = home.json("webhook", "create", URL, "--dataset", "cities", "--label", "ops")
+    secret = made["secret"]
+    rotated = home.json("webhook", "rotate-secret", "ops")
+
+    assert len(bytes.fromhex(secret)) == len(bytes.fromhex(rotated["secret"])) == 32
+    assert rotated["secret"] != secret
+    for words in (["list"], ["show", "ops"], ["pause", "ops"], ["deliveries", "ops"], ["update", "ops", "--url", URL]):
+        for told in (home.ok("webhook", *words), home.ok("webhook", *words, "--json")):
+            assert secret not in told
+            assert rotated["secret"] not in told
+
+
+def test_a_subscription_is_shown_with_all_but_its_secret(home: Home) -> None:
+    made = home.json("webhook", "create", URL, "--dataset", "cities", "--label", "ops")
+
+    shown = home.json("webhook", "show", made["id"])
+
+    assert shown == {name: value for name, value in made.items() if name != "secret"}
+    assert (shown["dataset"], shown["targetUrl"], shown["label"]) == ("kamu/cities", URL, "ops")
+    assert (shown["status"], shown["eventTypes"]) == ("ENABLED", ["DATASET.REF.UPDATED"])
+    assert home.json("webhook", "list") == home.json("webhook", "list", "--dataset", "cities") == [shown]
+    assert home.json("webhook", "list", "--dataset", "rivers") == []
+    for_people = home.ok("webhook", "list")
+    assert all(word in for_people for word in (made["id"], "ops", "kamu/cities", URL, "ENABLED"))
+
+
+def test_states_change_as_they_should(home: Home) -> None:
+    id_ = home.json("webhook", "create", URL, "--dataset", "cities")["id"]
+
+    assert home.json("webhook", "pause", id_)["status"] == "PAUSED"
+    assert home.json("webhook", "resume", id_)["status"] == "ENABLED"
+    refused = home.run("webhook", "reactivate", id_)
+    assert (refused.code, refused.out) == (1, "")
+    assert "Reactivating webhook subscription is unexpected at this state" in refused.told
+    changed = home.json("webhook", "update", id_, "--label", "renamed", "--url", f"{URL}/other")
+    assert (changed["label"], changed["targetUrl"]) == ("renamed", f"{URL}/other")
+    assert home.json("webhook", "remove", "renamed") == {"id": id_, "result": "removed"}
+    assert home.run("webhook", "remove", id_).code == 1
+
+
+def test_all_datasets_can_be_subscribed(home: Home) -> None:
+    made = home.json("webhook", "create", URL, "--all-datasets", "--label", "all")
+
+    assert (made["dataset"], made["datasetId"]) == (None, None)
+    assert "all datasets" in home.ok("webhook", "list")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["ftp://hooks.example.org/", "--dataset", "cities"], "Webhook target should use https://"),
+        (["https://10.0.0.1/", "--dataset", "cities"], "egress.allow"),
+        (["nonsense", "--dataset", "cities"], "is not a URL"),
+        ([URL, "--dataset", "nope"], "dataset nope does not exist"),
+        ([URL, "--dataset", "cities", "--event", "NO.SUCH"], 'Must be one of: "DATASET.REF.UPDATED"'),
+        ([URL, "--dataset", "cities", "--label", "x" * 101], "at most 100 characters"),
+        ([URL, "--dataset", "cities", "--label", "taken"], "Label 'taken' is not unique"),
+    ],
+)
+def test_what_is_wrong_is_told(home: Home, words: list[str], said: str) -> None:
+    home.ok("webhook", "create", URL, "--dataset", "cities", "--label", "taken")
+
+    refused = home.run("webhook", "create", *words)
+
+    assert (refused.code, refused.out) == (1, "")
+    assert said in refused.told
+    assert len(home.json("webhook", "list")) == 1
+
+
+def test_plain_http_is_refused_where_nobody_allows_it(home: Home) -> None:
+    home.ok("config", "unset", "webhooks.allow_http")
+
+    refused = home.run("webhook", "create", "http://hooks.example.org/x", "--dataset", "cities")
+
+    assert "should use https:// and should not point at a loopback address: http://hooks.example.org/x" in refused.told
+
+
+@pytest.mark.parametrize("words", [[URL], [URL, "--dataset", "cities", "--all-datasets"]])
+def test_what_makes_no_sense_is_told(home: Home, words: list[str]) -> None:
+    assert "--dataset NAME, or --all-datasets" in home.misuse("webhook", "create", *words)
+
+
+def test_a_label_that_two_have_names_neither(home: Home) -> None:
+    for dataset in ("cities", "rivers"):
+        home.ok("webhook", "create", URL, "--dataset", dataset, "--label", "ops")
+
+    assert "2 subscriptions have the label 'ops'" in home.misuse("webhook", "show", "ops")
+
+
+def test_a_test_says_how_it_went(home: Home, receiver: Receiver) -> None:
+    made = home.json("webhook", "create", receiver.url, "--dataset", "cities", "--label", "ops")
+    receiver.turns = [Answer(), Answer(status=500)]
+
+    good = home.json("webhook", "test", "ops")
+    bad = home.run("webhook", "test", "ops")
+
+    assert (good["state"], good["responseStatus"], good["eventType"]) == ("DELIVERED", 200, "TEST")
+    assert (bad.code, bad.out) == (1, "FAILED: The target answered 500\n")
+    assert all(verify_kamu(request, made["secret"]) for request in receiver.received)
+    history = home.json("webhook", "deliveries", "ops")
+    assert [each["state"] for each in history] == ["FAILED", "DELIVERED"]
+    assert home.json("webhook", "deliveries", "ops", "--limit", "1") == history[:1]
+    assert "The target answered 500" in home.ok("webhook", "deliveries", "ops")
+    assert home.json("webhook", "show", "ops")["consecutiveFailures"] == 0
+
+
+def test_what_is_pushed_is_told(home: Home, receiver: Receiver) -> None:
+    made = home.json("webhook", "create", receiver.url, "--dataset", "cities")
+    with open_node(load_settings(home.path / "home")) as node:
+        _deliver(node)
+    home.ok("ingest", "cities", home.write("rows.ndjson", '{"id": 1}\n'))
+
+    with open_node(load_settings(home.path / "home")) as node:
+        _deliver(node)
+
+    [told] = home.json("webhook", "deliveries", made["id"])
+    [request] = receiver.received
+    assert (told["state"], told["newHash"]) == ("DELIVERED", request.json["new_hash"])
+    assert told["id"] == request.headers["x-webhook-delivery-id"]
+
+
+def _deliver(node: object) -> None:
+    courier = node.webhooks.courier()  # type: ignore[attr-defined] # a node
+    while courier.step():
+        pass
+    courier.step()
+    assert courier.wait_until_idle(60)
