@@ -150,3 +150,11 @@ def test_a_server_that_never_stops_greeting_is_left(polled: Polled, ftp: FtpSour
 
     with pytest.raises(SourceUnreachableError, match="broken"):
         polled.pull()
+
+
+def test_a_server_that_greets_letter_by_letter_has_no_longer_than_others(polled: Polled, ftp: FtpSource) -> None:
+    ftp.greeting, ftp.greeting_pause_seconds = b"220 " + b"o" * 5_000, 0.05
+    polled.rules = limits(total_seconds=0.5)
+
+    with pytest.raises(SourceUnreachableError, match=r"within 0\.5 seconds.*fetch_deadline_seconds"):
+        polled.pull()

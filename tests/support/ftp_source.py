@@ -21,6 +21,8 @@ class FtpSource:
     drip_seconds: float = 0
     # What it says before it is asked.
     greeting: bytes = b"220 hello\r\n"
+    # After each letter of it.
+    greeting_pause_seconds: float = 0
     stopping: threading.Event = field(default_factory=threading.Event)
 
     @property
@@ -57,7 +59,7 @@ _SIMPLE = {"USER": b"331 password?", "PASS": b"230 welcome", "TYPE": b"200 fine"
 def _talk(control: socket.socket, source: FtpSource) -> None:
     session = _Session(source)
     with control, suppress(OSError, _HungUpError):
-        control.sendall(source.greeting)
+        _greet(control, source)
         for raw in control.makefile("rb"):
             line = raw.decode().strip()
             source.commands.append(line)
@@ -65,6 +67,16 @@ def _talk(control: socket.socket, source: FtpSource) -> None:
             for reply in session.replies(command, argument):
                 control.sendall(reply + b"\r\n")
     session.close()
+
+
+def _greet(control: socket.socket, source: FtpSource) -> None:
+    if not source.greeting_pause_seconds:
+        control.sendall(source.greeting)
+        return
+    for letter in source.greeting:
+        control.sendall(bytes([letter]))
+        if source.stopping.wait(source.greeting_pause_seconds):
+            return
 
 
 class _HungUpError(Exception):

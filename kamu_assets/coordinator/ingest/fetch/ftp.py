@@ -3,6 +3,7 @@
 import ftplib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,26 @@ def fetch_ftp(step: FetchStepUrl, url: Filled, request: FetchRequest) -> Fetched
     return Fetched(path, name_of(url.shown), event_time, None)
 
 
+class _Words:
+    """Lines of the server. A file would wait anew for each of their letters, whenever that came."""
+
+    def __init__(self, receive: Callable[[], bytes], encoding: str) -> None:
+        self._receive = receive
+        self._encoding = encoding
+        self._said = b""
+
+    def readline(self, limit: int) -> str:
+        """The next one, or as much of it; nothing when there is no more."""
+        while b"\n" not in self._said and len(self._said) < limit and (more := self._receive()):
+            self._said += more
+        end = min(self._said.find(b"\n") + 1 or len(self._said), limit)
+        line, self._said = self._said[:end], self._said[end:]
+        return line.decode(self._encoding)
+
+    def close(self) -> None:
+        """The connection is closed by itself."""
+
+
 class _Session(ftplib.FTP):
     """Both connections go to checked addresses, and each of their steps ends at the deadline."""
 
@@ -59,7 +80,11 @@ class _Session(ftplib.FTP):
         self._lines += 1
         if self._lines > _MAX_LINES:
             raise EOFError
-        return str(self._step(self.sock, super().getline))
+        if not isinstance(self.file, _Words):
+            connection: Any = self.sock
+            heard = partial(self._step, connection, partial(connection.recv, _CHUNK))
+            self.file = _Words(heard, self.encoding)  # type: ignore[assignment] # it has what ftplib asks of a file
+        return super().getline()
 
     def open(self, parts: SplitResult) -> None:
         """Log in."""
