@@ -17,6 +17,8 @@ from kamu_assets.odf import engine_messages
 from kamu_assets.odf.serde.engine_messages import MalformedMessageError
 
 _LOOK_SECONDS: Final = 0.1
+# For a stream to end that was cancelled; a thread that it keeps waiting is left behind.
+_LEAVE_SECONDS: Final = 10.0
 _NO_ANSWER: Final = "the engine sent neither Success nor an error before its stream ended"
 _PROGRESS: Final = (engine_messages.RawQueryResponseProgress, engine_messages.TransformResponseProgress)
 
@@ -53,7 +55,7 @@ class Call(Generic[_Answer]):
             finally:
                 # Nobody looks at what may follow, trailers included.
                 call.cancel()
-                reader.join()
+                reader.join(_LEAVE_SECONDS)
         if isinstance(answer, grpc.RpcError):
             return self._failed(answer)
         return answer
