@@ -78,7 +78,7 @@ class Deliverer:
 
     def _begin(self, delivery_id: str) -> Letter | None:
         with self._database.transaction() as tx:
-            delivery = self._deliveries.find(tx, delivery_id)
+            delivery = self._deliveries.hold(tx, delivery_id)
             if delivery is None or not delivery.state.is_open or not self._post.is_due(delivery):
                 return None
             subscription = self._subscriptions.find(tx, delivery.subscription_id)

@@ -68,13 +68,18 @@ class DeliveryStore:
         row = tx.execute(select(deliveries).where(deliveries.c.id == id_)).one_or_none()
         return None if row is None else _delivery(row)
 
+    def hold(self, tx: Transaction, id_: str) -> Delivery | None:
+        """The same, to be begun: nobody folds anything into it before the end."""
+        row = tx.execute(select(deliveries).where(deliveries.c.id == id_).with_for_update()).one_or_none()
+        return None if row is None else _delivery(row)
+
     def waiting(
         self, tx: Transaction, subscription: str, dataset: DatasetID | None, event_type: EventType
     ) -> Delivery | None:
-        """The delivery that newer updates are folded into."""
+        """The delivery that newer updates are folded into; nobody begins to send it before the end."""
         query = select(deliveries).where(_IS_WAITING, deliveries.c.subscription_id == subscription)
         query = query.where(deliveries.c.dataset_id == dataset, deliveries.c.event_type == event_type.value)
-        row = tx.execute(query).one_or_none()
+        row = tx.execute(query.with_for_update()).one_or_none()
         return None if row is None else _delivery(row)
 
     def next_of(self, tx: Transaction, subscription: str) -> Delivery | None:

@@ -1,6 +1,6 @@
 """From what datasets announce to deliveries: written together with how far the outbox was read, so none is lost."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import structlog
 
@@ -13,13 +13,14 @@ from kamu_assets.odf.identity import DatasetID
 from kamu_assets.webhooks.delivery_store import DeliveryStore
 from kamu_assets.webhooks.heads import KnownHeads
 from kamu_assets.webhooks.model import EventType, Subscription
-from kamu_assets.webhooks.post import Post
+from kamu_assets.webhooks.post import DISPATCH_LOCK, Post
 from kamu_assets.webhooks.store import SubscriptionStore
 
 log = structlog.get_logger(__name__)
 
 CONSUMER = "webhooks"
 MESSAGES_AT_ONCE = 500
+_TOLD = (DatasetCreated, DatasetUpdated, DatasetRewritten)
 
 
 class Dispatcher:
@@ -41,7 +42,7 @@ class Dispatcher:
         try:
             with self._database.transaction() as tx:
                 # Another process may have come first.
-                tx.lock("webhook-dispatch")
+                tx.lock(DISPATCH_LOCK)
                 seen = self._position(tx)
                 self.dispatch(tx, [each.message for each in found if each.id > seen])
                 self._outbox.advance(tx, CONSUMER, found[-1].id)
@@ -54,13 +55,14 @@ class Dispatcher:
 
     def dispatch(self, tx: Transaction, messages: Iterable[Message]) -> None:
         """Make or fold the deliveries that messages call for."""
-        listening: Sequence[Subscription] | None = None
-        for message in messages:
+        about = [each for each in messages if isinstance(each, (*_TOLD, DatasetDeleted))]
+        datasets = {each.dataset_id for each in about}
+        listening = self._subscriptions.listening(tx, datasets) if about else ()
+        for message in about:
             if isinstance(message, DatasetDeleted):
                 self._forget(tx, message.dataset_id)
-                listening = None
-            elif isinstance(message, (DatasetCreated, DatasetUpdated, DatasetRewritten)):
-                listening = self._subscriptions.listening(tx) if listening is None else listening
+                listening = self._subscriptions.listening(tx, datasets)
+            elif isinstance(message, _TOLD):
                 self._tell(tx, _interested(listening, message.dataset_id), message)
 
     def _position(self, tx: Transaction) -> int:

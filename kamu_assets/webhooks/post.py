@@ -13,6 +13,8 @@ from kamu_assets.webhooks.delivery_store import DeliveryStore
 from kamu_assets.webhooks.errors import DeliveryFailedError
 from kamu_assets.webhooks.model import Delivery, DeliveryRules, DeliveryState, EventType, Subscription
 
+# Held by whoever has deliveries made of updates, so that no two are made of one.
+DISPATCH_LOCK = "webhook-dispatch"
 # Beside the time that sending may take: a sender that is silent for longer is taken for dead.
 _GRACE_SECONDS = 2.0
 _NANOS = 1_000_000_000
@@ -43,6 +45,7 @@ class Post:
     ) -> None:
         """Have a delivery of an update: the one that waits already, from its first head to this one, or a new one."""
         event = EventType.DATASET_REF_UPDATED
+        tx.lock(DISPATCH_LOCK)
         waiting = self._store.waiting(tx, subscription.id, dataset, event)
         if waiting is not None:
             folded = replace(waiting, new_hash=new, is_breaking=waiting.is_breaking or is_breaking)

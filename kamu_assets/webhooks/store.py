@@ -1,10 +1,10 @@
 """Rows of subscriptions."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from pydantic import SecretStr
-from sqlalchemy import Column, Index, Integer, Row, String, Table, Text, and_, delete, func, insert, select, update
+from sqlalchemy import Column, Index, Integer, Row, String, Table, Text, and_, delete, func, insert, or_, select, update
 
 from kamu_assets.database.columns import DatasetIDColumn, MultihashColumn, RowNumber, TimestampColumn
 from kamu_assets.database.tables import metadata
@@ -72,9 +72,10 @@ class SubscriptionStore:
         query = select(subscriptions).where(_IS_THERE).order_by(subscriptions.c.number)
         return [_subscription(row) for row in tx.execute(query)]
 
-    def listening(self, tx: Transaction) -> Sequence[Subscription]:
-        """Those that are told."""
-        query = select(subscriptions).where(subscriptions.c.status == SubscriptionStatus.ENABLED.value)
+    def listening(self, tx: Transaction, datasets: Collection[DatasetID]) -> Sequence[Subscription]:
+        """Those that are told of some datasets."""
+        about = or_(subscriptions.c.dataset_id.is_(None), subscriptions.c.dataset_id.in_(datasets))
+        query = select(subscriptions).where(subscriptions.c.status == SubscriptionStatus.ENABLED.value, about)
         return [_subscription(row) for row in tx.execute(query.order_by(subscriptions.c.number))]
 
     def has_label(self, tx: Transaction, dataset: DatasetID | None, label: str, *, besides: str | None) -> bool:

@@ -59,7 +59,17 @@ class TestSubscriptions:
             assert added == subscription
             assert SUBSCRIPTIONS.find(tx, "s-1") == changed
             assert SUBSCRIPTIONS.of_dataset(tx, dataset) == [changed]
-            assert SUBSCRIPTIONS.listening(tx) == []
+            assert SUBSCRIPTIONS.listening(tx, [DATASET]) == []
+
+    def test_those_listen_that_are_enabled_and_of_the_datasets_or_of_all(self, database: Database) -> None:
+        other = a_dataset_id("other")
+        with database.transaction() as tx:
+            for id_, dataset in (("s-1", DATASET), ("s-2", None), ("s-3", other)):
+                SUBSCRIPTIONS.add(tx, a_subscription(id_, dataset=dataset))
+
+            assert [each.id for each in SUBSCRIPTIONS.listening(tx, [DATASET])] == ["s-1", "s-2"]
+            assert [each.id for each in SUBSCRIPTIONS.listening(tx, [DATASET, other])] == ["s-1", "s-2", "s-3"]
+            assert [each.id for each in SUBSCRIPTIONS.listening(tx, [])] == ["s-2"]
 
     def test_removed_ones_are_found_by_nobody(self, database: Database) -> None:
         with database.transaction() as tx:
@@ -109,9 +119,8 @@ class TestDeliveries:
             waiting = DELIVERIES.waiting(tx, "s-1", DATASET, EventType.DATASET_REF_UPDATED)
             assert DELIVERIES.save(tx, done, was=delivery)
 
-        with database.reading() as tx:
             assert waiting == delivery
-            assert DELIVERIES.find(tx, "d-1") == done
+            assert DELIVERIES.hold(tx, "d-1") == DELIVERIES.find(tx, "d-1") == done
             assert DELIVERIES.waiting(tx, "s-1", DATASET, EventType.DATASET_REF_UPDATED) is None
 
     def test_whoever_comes_second_changes_nothing(self, database: Database) -> None:
