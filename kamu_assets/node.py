@@ -41,6 +41,7 @@ from kamu_assets.storage.workplaces import abandoned
 from kamu_assets.webhooks.messages import MESSAGES as WEBHOOK_MESSAGES
 
 if TYPE_CHECKING:
+    from kamu_assets.coordinator.garbage import GarbageCollection
     from kamu_assets.coordinator.ingest.poll import PollRules
     from kamu_assets.coordinator.reorganization import Reorganization
     from kamu_assets.coordinator.service import Coordinator, CoordinatorConfig
@@ -203,6 +204,13 @@ class Node:
             clock=self.clock,
             encodings=Encodings(self.settings.storage.parquet_encoding),
         )
+
+    @cached_property
+    def garbage(self) -> "GarbageCollection":
+        """Removes what resets, compactions and failed writes leave."""
+        from kamu_assets.coordinator.garbage import GarbageCollection
+
+        return GarbageCollection(self.datasets, self.database, self.volumes, self.clock)
 
     def _check_transform(self, transform: "TransformSql") -> None:
         """What an engine of ours refuses whatever the data is."""

@@ -1,10 +1,10 @@
-"""Datasets change as a whole: delete, rename, reset, compact."""
+"""Datasets change as a whole: delete, rename, reset, compact, collect garbage."""
 
 from typing import Annotated
 
 import typer
 
-from kamu_api.cli import compact_commands, reset_commands
+from kamu_api.cli import compact_commands, gc_commands, reset_commands
 from kamu_api.cli.confirming import Yes, require_consent
 from kamu_api.cli.misuse import MisuseError
 from kamu_api.cli.options import AsJson, Dataset, Home, SomeNames, local_node, the_dataset
@@ -16,6 +16,7 @@ def register(app: typer.Typer) -> None:
     app.command()(rename)
     reset_commands.register(app)
     compact_commands.register(app)
+    gc_commands.register(app)
 
 
 def delete(

@@ -1,6 +1,7 @@
 """Makes a chain anew from the same Seed, and lets it take the place of the one that is there."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from kamu_assets.clock import Clock
@@ -46,6 +47,10 @@ class ChainMaking:
         rewrite = Rewrite(change, how, now, blocks)
         self.rewriting.rewrite(rewrite, files)
         return Reorganized(rewrite.old_head, rewrite.new_head, chain.sequence_number + 1, len(blocks))
+
+    def writing(self, entry: DatasetEntry) -> AbstractContextManager[None]:
+        """Until the block ends files of attempts that failed are kept for the next one."""
+        return self.rewriting.writing(entry)
 
     def _seed(self, entry: DatasetEntry) -> tuple[IndexedBlock, ChainState]:
         with self.database.reading() as tx:

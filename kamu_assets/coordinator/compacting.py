@@ -29,6 +29,7 @@ from kamu_assets.odf.dataset import AddData, MetadataEvent
 from kamu_assets.odf.identity import DatasetKind, DatasetRef
 from kamu_assets.odf.multihash import Multihash
 from kamu_assets.storage.errors import StorageFullError
+from kamu_assets.storage.files import told_plainly
 from kamu_assets.storage.layout import data_key
 from kamu_assets.storage.volumes import Volumes
 from kamu_assets.storage.workplaces import workplace
@@ -89,9 +90,10 @@ class Compactions:
         if not any(group.is_merged for group in plan.groups):
             return NothingToDo()
         staging = self.volumes.staging(entry.kind)
-        with workplace(staging, "compaction") as folder:
+        with told_plainly(staging), workplace(staging, "compaction") as folder:
             made = self._write(plan, folder, options)
-            return self._replace(plan, made, options)
+            with self.making.writing(entry):
+                return self._replace(plan, made, options)
 
     def _plan(self, entry: DatasetEntry, limits: CompactionLimits) -> _Plan:
         with self.database.reading() as tx:

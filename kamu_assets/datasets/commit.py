@@ -5,8 +5,8 @@ them twice is harmless and nobody ever follows a head into nothing. Whoever lose
 unreachable files behind and nothing else. `refs/head` follows SQL and is repaired from it.
 """
 
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 
 import structlog
@@ -28,6 +28,8 @@ from kamu_assets.odf.dataset import MetadataEvent, Seed
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.odf.multihash import Multihash
 from kamu_assets.odf.timestamp import Timestamp
+from kamu_assets.storage.layout import writers_lock
+from kamu_assets.storage.locks import shared
 from kamu_assets.storage.volumes import Volumes
 
 log = structlog.get_logger(__name__)
@@ -116,6 +118,12 @@ class Committer:
             self._clear_away(entry, files)
             raise
 
+    @contextmanager
+    def writing(self, entry: DatasetEntry) -> Iterator[None]:
+        """Until the block ends nobody takes for garbage what is stored and no head leads to yet."""
+        with shared(writers_lock(self._volumes.for_kind(entry.kind), entry.id)):
+            yield
+
     def store(self, change: Change, files: Sequence[NewObject]) -> None:
         """Make everything durable that a new head will lead to."""
         self._store_files(change, files)
@@ -148,8 +156,9 @@ class Committer:
 
     def _carry_out(self, change: Change, files: Sequence[NewObject]) -> None:
         """The order that makes a commit safe to interrupt anywhere."""
-        self.store(change, files)
-        self._move_head(change)
+        with self.writing(change.entry):
+            self.store(change, files)
+            self._move_head(change)
         self._publish_head(change)
 
     def _store_files(self, change: Change, new: Sequence[NewObject]) -> None:

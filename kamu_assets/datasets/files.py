@@ -1,7 +1,7 @@
 """The files of one dataset in its volume."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Self
 
 from kamu_assets.datasets.errors import DamagedDatasetError, DanglingObjectError
@@ -82,11 +82,18 @@ class DatasetFiles:
 
     def unreachable(self, blocks: Sequence[IndexedBlock]) -> Sequence[ObjectInfo]:
         """Blocks, slices and checkpoints that none of these blocks is or names."""
-        named = {block_key(self._dataset, block.block_hash) for block in blocks}
-        named.update(key for block in blocks for _, key, _, _ in self._objects(block))
+        named = self.named(blocks)
         folders = (blocks_folder(self._dataset), data_folder(self._dataset), checkpoints_folder(self._dataset))
         found = (item for folder in folders for item in self._volume.list(f"{folder}/"))
         return [item for item in found if item.key not in named]
+
+    def named(self, blocks: Iterable[IndexedBlock]) -> set[str]:
+        """The keys of these blocks and of the objects that they name."""
+        found: set[str] = set()
+        for block in blocks:
+            found.add(block_key(self._dataset, block.block_hash))
+            found.update(key for _, key, _, _ in self._objects(block))
+        return found
 
     def remove_all(self) -> None:
         """Remove everything, the head first: without it the rest is no dataset."""

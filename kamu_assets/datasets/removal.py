@@ -7,7 +7,7 @@ from kamu_assets.database.database import Database
 from kamu_assets.datasets.files import DatasetFiles
 from kamu_assets.datasets.store import DatasetStore
 from kamu_assets.odf.identity import DatasetID
-from kamu_assets.storage.layout import savepoint_folder, sidecar_folder
+from kamu_assets.storage.layout import savepoint_folder, sidecar_folder, writers_lock
 from kamu_assets.storage.volumes import Volumes
 
 
@@ -29,6 +29,7 @@ class Removal:
         for volume in self._volumes.distinct():
             DatasetFiles(volume, dataset).remove_all()
             shutil.rmtree(savepoint_folder(volume, dataset), ignore_errors=True)
+            writers_lock(volume, dataset).unlink(missing_ok=True)
             shutil.rmtree(sidecar_folder(volume, dataset), ignore_errors=True)
         with self._database.transaction() as tx:
             self._entries.removed(tx, dataset)

@@ -5,6 +5,7 @@ with it. What the chain was made of stays in the store until garbage is collecte
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from kamu_assets.database.database import Database
@@ -16,7 +17,7 @@ from kamu_assets.datasets.commit import CommitStep, Committer
 from kamu_assets.datasets.errors import DatasetNotFoundError, HeadMovedError
 from kamu_assets.datasets.former_heads import FormerHead, FormerHeads
 from kamu_assets.datasets.messages import DatasetRewritten
-from kamu_assets.datasets.model import DatasetStatistics, IndexedBlock, NewObject, RewriteKind
+from kamu_assets.datasets.model import DatasetEntry, DatasetStatistics, IndexedBlock, NewObject, RewriteKind
 from kamu_assets.datasets.statistics import StatisticsStore
 from kamu_assets.datasets.store import DatasetStore
 from kamu_assets.odf.multihash import Multihash
@@ -62,15 +63,20 @@ class Rewriting:
         """Carry it out; HeadMovedError when somebody else was first. `files` are taken over, also when it fails."""
         committer = self._committer
         committer.tell(CommitStep.SEALED)
-        committer.store(rewrite.change, files)
-        with self._database.transaction() as tx:
-            self._move_head(tx, rewrite)
-            committer.tell(CommitStep.HEAD_MOVED)
-            self._write_rows(tx, rewrite)
-            committer.tell(CommitStep.ROWS_WRITTEN)
+        with self.writing(rewrite.change.entry):
+            committer.store(rewrite.change, files)
+            with self._database.transaction() as tx:
+                self._move_head(tx, rewrite)
+                committer.tell(CommitStep.HEAD_MOVED)
+                self._write_rows(tx, rewrite)
+                committer.tell(CommitStep.ROWS_WRITTEN)
         committer.tell(CommitStep.COMMITTED)
         self._chains.remember(rewrite.change.entry.id, rewrite.change.sealed.after)
         committer.publish(rewrite.change)
+
+    def writing(self, entry: DatasetEntry) -> AbstractContextManager[None]:
+        """Until the block ends files of attempts that failed are kept for the next one."""
+        return self._committer.writing(entry)
 
     def _move_head(self, tx: Transaction, rewrite: Rewrite) -> None:
         dataset = rewrite.change.entry.id

@@ -13,6 +13,7 @@ from kamu_assets.storage.object_store import ObjectStore
 
 HEAD = "head"
 SIDECARS = ".sidecars"
+WRITERS = ".writers"
 
 
 def dataset_folder(dataset: DatasetID) -> str:
@@ -38,6 +39,11 @@ def checkpoints_folder(dataset: DatasetID) -> str:
 def savepoint_folder(volume: ObjectStore, dataset: DatasetID) -> Path:
     """Where a download waits for its ingestion: no part of the dataset, but on its disk."""
     return volume.staging().parent / ".savepoints" / dataset_folder(dataset)
+
+
+def writers_lock(volume: ObjectStore, dataset: DatasetID) -> Path:
+    """What writers of a dataset hold together, and whoever collects its garbage alone."""
+    return volume.staging().parent / WRITERS / dataset_folder(dataset)
 
 
 def sidecar_folder(volume: ObjectStore, dataset: DatasetID) -> Path:
@@ -100,3 +106,20 @@ def _dataset_of(folder: str) -> DatasetID | None:
     except InvalidError:
         return None
     return dataset if dataset.as_multibase == folder else None
+
+
+def is_part_key(key: str) -> bool:
+    """Whether the key is one that a dataset may have."""
+    _, _, below = key.partition("/")
+    return is_object_key(key) or below in {"info/alias", "info/config"} or below.startswith("refs/")
+
+
+def is_object_key(key: str) -> bool:
+    """Whether it is that of a block, a slice, a linked object or a checkpoint."""
+    folder, _, name = key.partition("/")[2].partition("/")
+    if folder not in {"blocks", "data", "checkpoints"}:
+        return False
+    try:
+        return str(Multihash.parse(name)) == name
+    except InvalidError:
+        return False

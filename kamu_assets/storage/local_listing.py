@@ -15,7 +15,7 @@ _GONE = (FileNotFoundError, NotADirectoryError)
 def describe(key: str, status: os.stat_result) -> ObjectInfo:
     """A file as an object; every write makes a new file with its own time, so the etag is never used again."""
     etag = f"{status.st_mtime_ns:x}-{status.st_ino:x}-{status.st_size:x}"
-    return ObjectInfo(key, status.st_size, etag)
+    return ObjectInfo(key, status.st_size, etag, status.st_mtime)
 
 
 def objects(root: Path, prefix: str) -> Iterator[ObjectInfo]:

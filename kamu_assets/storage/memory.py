@@ -4,6 +4,7 @@ import itertools
 import shutil
 import tempfile
 import threading
+import time
 import weakref
 from collections.abc import Iterator
 from hashlib import sha256
@@ -92,7 +93,7 @@ class MemoryObjectStore:
         check_key(key)
         with self._lock:
             self._check(key, condition)
-            info = ObjectInfo(key, len(data), str(next(self._versions)))
+            info = ObjectInfo(key, len(data), str(next(self._versions)), time.time())
             self._objects[key] = (info, bytes(data))
             return info
 

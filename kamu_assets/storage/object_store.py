@@ -17,6 +17,8 @@ class ObjectInfo:
     size: int
     # Changes whenever the object is replaced; means nothing outside of its store.
     etag: str
+    # When it was written, in seconds since the Unix epoch by the clock of the store.
+    modified: float
 
 
 @dataclass(frozen=True, slots=True)

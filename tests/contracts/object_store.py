@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import re
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -65,6 +66,16 @@ def successes(results: list[object]) -> list[object]:
 
 class ReadingContract:
     """Getting bytes back."""
+
+    def test_an_object_tells_when_it_was_written(self, store: ObjectStore) -> None:
+        store.put("old", b"content")
+        before = store.stat("old").modified
+        time.sleep(0.05)
+
+        written = store.put("new", b"content")
+
+        assert store.stat("new").modified == written.modified > before
+        assert abs(time.time() - before) < 3_600
 
     def test_an_object_is_read_as_it_was_written(self, store: ObjectStore) -> None:
         info = store.put("a/b", b"content")

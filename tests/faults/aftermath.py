@@ -9,7 +9,7 @@ from pathlib import Path
 from kamu_assets.auth.model import ANONYMOUS
 from kamu_assets.datasets.files import DatasetFiles
 from kamu_assets.datasets.findings import Finding, FindingKind
-from kamu_assets.datasets.messages import DatasetCreated, DatasetUpdated
+from kamu_assets.datasets.messages import DatasetCreated, DatasetRewritten, DatasetUpdated
 from kamu_assets.datasets.model import DatasetSummary
 from kamu_assets.datasets.stored_chain import read_chain
 from kamu_assets.errors import KamuError
@@ -98,6 +98,8 @@ def _check_messages(heart: Heart, summaries: Sequence[DatasetSummary]) -> None:
         for delivery in told:
             match delivery.message:
                 case DatasetCreated(dataset_id=dataset, head=head) | DatasetUpdated(dataset_id=dataset, new_head=head):
+                    last[dataset] = head
+                case DatasetRewritten(dataset_id=dataset, new_head=head):
                     last[dataset] = head
         position = told[-1].id
         with heart.database.transaction() as tx:

@@ -1,14 +1,17 @@
-"""A day in the life of a node, to be interrupted anywhere: pushes, a ledger, files, a derivative, commits, deletion."""
+"""A day in the life of a node, to be interrupted anywhere: from pushes to compaction, a reset and a deletion."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable
+from itertools import islice
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from kamu_assets.coordinator.garbage import CollectOptions, GarbageCollection
+from kamu_assets.coordinator.resetting import ResetOptions
 from kamu_assets.coordinator.results import Updated
 from kamu_assets.coordinator.service import Coordinator, PushData
 from kamu_assets.durability import Durability
@@ -19,13 +22,16 @@ from kamu_assets.odf.names import DatasetName
 from kamu_assets.odf.serde.yaml import parse_snapshot
 from tests.faults.aftermath import violation_in
 from tests.faults.deaths import OnStep, acknowledge, acknowledged
-from tests.support.coordination import a_coordinator
+from tests.support.builders import START
+from tests.support.coordination import a_coordinator, a_reorganization
 from tests.support.heart import ADMIN, Heart, an_entry, open_heart
 from tests.support.inline_engine import InlineEngine
 
 PLAIN = an_entry().id
 VICTIM = an_entry("victim").id
 FILES = 3
+# Slices of a dataset that is compacted.
+WORN = 3
 _ADDING = {OperationType.APPEND, OperationType.CORRECT_TO}
 ROWS = 4
 
@@ -85,10 +91,14 @@ def prepare(home: Path) -> None:
         ("pushed", _PUSH, _APPEND),
         ("booked", _PUSH, _LEDGER),
         ("kept", _PUSH, _SNAPSHOT),
+        ("worn", _PUSH, _APPEND),
         ("polled", _FILES.replace("{home}", str(home)), _APPEND),
     ):
         heart.datasets.create_from_snapshot(ADMIN, parse_snapshot(_ROOT.format(name=name, source=source, merge=merge)))
     heart.datasets.create_from_snapshot(ADMIN, parse_snapshot(_DERIVATIVE))
+    coordinator = a_coordinator(heart, base=home)
+    for number in range(WORN):
+        coordinator.push(ADMIN, ref("worn"), PushData(records([number])))
     for number in range(FILES):
         path = inbox(home, number)
         path.parent.mkdir(exist_ok=True)
@@ -128,6 +138,9 @@ def steps(home: Path, heart: Heart) -> dict[str, Step]:
         "poll": lambda: _pull(home, coordinator, "polled"),
         "transform": lambda: _pull(home, coordinator, "doubled"),
         "commit": lambda: acknowledge(home, _commit_with_checkpoint(home, heart)),
+        "compact": lambda: _compact(heart),
+        "reset": lambda: _reset(heart),
+        "collect": lambda: _collect(heart),
         "create": lambda: acknowledge(home, heart.add_data(heart.dataset("created").id)),
         "rename": lambda: _rename(heart),
         "delete": lambda: _delete(heart),
@@ -138,6 +151,24 @@ def _pull(home: Path, coordinator: Coordinator, name: str) -> None:
     done = coordinator.pull(ADMIN, ref(name), on_progress=lambda update: acknowledge(home, update.new_head))
     if isinstance(done, Updated):
         acknowledge(home, done.new_head)
+
+
+def _compact(heart: Heart) -> None:
+    a_reorganization(heart).compact(ADMIN, ref("worn"))
+
+
+def _reset(heart: Heart) -> None:
+    """Back to the newest block of the rows that all of the story leaves there."""
+    worn = heart.datasets.resolve(ADMIN, ref("worn")).id
+    # Never more than was there: whoever is interrupted and goes on finds it done, or does it.
+    heart.committer.commit(worn, expected_head=None, events=[SetInfo(description="taken back")], system_time=START)
+    before = next(islice(heart.chains.blocks(worn), 1, None))
+    a_reorganization(heart).reset(ADMIN, worn, ResetOptions(new_head=before.block_hash))
+
+
+def _collect(heart: Heart) -> None:
+    collection = GarbageCollection(heart.datasets, heart.database, heart.volumes, heart.clock)
+    collection.collect(ADMIN, ref("worn"), CollectOptions(grace_seconds=0))
 
 
 def _rename(heart: Heart) -> None:
@@ -202,7 +233,7 @@ def _wrong_rows(home: Path) -> str | None:
     coordinator = a_coordinator(heart, base=home, engines={"datafusion": InlineEngine()})
     for name in ("polled", "doubled"):
         coordinator.pull(ADMIN, ref(name))
-    found = {name: ids(heart, name) for name in ("pushed", "booked", "polled", "doubled")}
+    found = {name: ids(heart, name) for name in ("pushed", "booked", "polled", "doubled", "worn")}
     kept, done = latest(heart, "kept"), noted_rows(home / "done-kept")
     promised = {name: noted_rows(home / f"done-{name}") for name in ("pushed", "booked")}
     refused = {name: noted_rows(home / f"refused-{name}") for name in ("pushed", "booked")}
@@ -211,8 +242,8 @@ def _wrong_rows(home: Path) -> str | None:
         return f"the snapshot holds {kept} after {done}"
     if any(times > 1 for numbers in found.values() for times in Counter(numbers).values()):
         return f"rows are there twice: {found}"
-    if found["polled"] != list(range(FILES * ROWS)):
-        return f"files were not read once each: {found['polled']}"
+    if [found["polled"], found["worn"]] != [list(range(FILES * ROWS)), list(range(WORN))]:
+        return f"files were not read once each, or rows did not outlast a compaction: {found}"
     # The engine reads the slices of an input in the order of their hashes.
     if sorted(found["doubled"]) != found["pushed"]:
         return f"the derivative has {found['doubled']}, its input {found['pushed']}"

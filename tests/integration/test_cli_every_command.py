@@ -68,6 +68,7 @@ USES = (
     Use("export", dict, "raw --output-path out.parquet", "", "raw --output-path no/folder"),
     Use("verify", list, "raw clean", "", "nope"),
     Use("compact", list, "raw --yes", "raw", "nope --yes"),
+    Use("gc", list, "raw --yes", "raw", "nope --yes"),
     Use("reset", dict, "weekly --to-seed --yes", "weekly", "nope --to-seed --yes"),
     Use("trigger set", dict, "daily --every 1h", "daily", "nope --every 1h"),
     Use("trigger list", list, "", "more"),
