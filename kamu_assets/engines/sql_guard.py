@@ -115,5 +115,7 @@ def refuse_panic(error: BaseException) -> None:
     if isinstance(error, OSError) and error.errno in _BROKEN:
         place = None if error.filename is None else str(error.filename)
         raise DiskRefusedError(place, os.strerror(error.errno)) from error
-    if isinstance(error, (KeyboardInterrupt, SystemExit, MemoryError, KamuError)):
+    # PyO3's panics are no Exceptions either.
+    is_interrupt = not isinstance(error, Exception) and type(error).__name__ != "PanicException"
+    if is_interrupt or isinstance(error, (MemoryError, KamuError)):
         raise error

@@ -299,3 +299,12 @@ def test_a_disk_that_refuses_is_blamed_and_not_the_query(code: int) -> None:
         refuse_panic(OSError(code, os.strerror(code), "/out/slice"))
     with pytest.raises(DiskRefusedError, match=r"^a file of the engine cannot be used: "):
         refuse_panic(OSError(code, os.strerror(code)))
+
+
+def test_whatever_interrupts_the_engine_is_no_answer_of_it() -> None:
+    class TimeIsUpError(BaseException):
+        pass
+
+    for error in (TimeIsUpError(), KeyboardInterrupt()):
+        with pytest.raises(type(error)):
+            refuse_panic(error)
