@@ -179,8 +179,10 @@ def test_a_forked_child_does_not_remove_its_parents_socket(folder: Path) -> None
     with wakeups.listen("outbox") as listener:
         child = os.fork()
         if child == 0:
-            listener.close()
-            os._exit(0)
+            try:
+                listener.close()
+            finally:
+                os._exit(0)
         os.waitpid(child, 0)
 
         wakeups.notify("outbox")
