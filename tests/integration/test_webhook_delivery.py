@@ -21,7 +21,7 @@ from kamu_assets.webhooks.service import NewSecret
 from tests.support.heart import ADMIN, KAMU
 from tests.support.waiting import wait_until
 from tests.support.webhook_receiver import Answer, Receiver, certificate_for, webhook_receiver
-from tests.support.webhook_signatures import verify_kamu, verify_standard
+from tests.support.webhook_signatures import verify_by_library, verify_kamu, verify_standard
 from tests.support.webhooks import Hooks, open_hooks
 
 IMPATIENT = DeliveryRules(timeout_seconds=1)
@@ -146,6 +146,7 @@ class TestSignatures:
 
         [request] = receiver.received
         assert verify_standard(request, made.secret.get_secret_value())
+        assert verify_by_library(request, made.secret.get_secret_value())
         assert verify_kamu(request, made.secret.get_secret_value())
 
     def test_after_a_rotation_the_old_secret_stops(self, hooks: Hooks, receiver: Receiver) -> None:
@@ -160,7 +161,7 @@ class TestSignatures:
 
         first, second = receiver.received
         old, new = (each.secret.get_secret_value() for each in (made, rotated))
-        for verify in (verify_standard, verify_kamu):
+        for verify in (verify_standard, verify_kamu, verify_by_library):
             assert (verify(first, old), verify(first, new)) == (True, False)
             assert (verify(second, old), verify(second, new)) == (False, True)
 
