@@ -13,7 +13,7 @@ _REMEMBERED: Final = 16_384
 
 
 @functools.lru_cache(maxsize=_REMEMBERED)
-def time_bounds(path: str, column: str, data_type: pa.DataType) -> Bounds:
+def time_bounds(path: str, column: str, data_type: str) -> Bounds:
     """The first and last moment in a file; no bounds where it does not tell both in this very type."""
     try:
         footer = pq.read_metadata(path)
@@ -24,9 +24,9 @@ def time_bounds(path: str, column: str, data_type: pa.DataType) -> Bounds:
     return Bounds(min(each.low for each in found), max(each.high for each in found)) if found else Bounds()
 
 
-def _of_groups(footer: pq.FileMetaData, column: str, data_type: pa.DataType) -> Iterator[Bounds]:
+def _of_groups(footer: pq.FileMetaData, column: str, data_type: str) -> Iterator[Bounds]:
     schema = footer.schema.to_arrow_schema()
-    is_told = schema.get_all_field_indices(column) and schema.field(column).type == data_type
+    is_told = schema.get_all_field_indices(column) and str(schema.field(column).type) == data_type
     for group in (footer.row_group(index) for index in range(footer.num_row_groups)):
         chunks = (group.column(index) for index in range(group.num_columns))
         stats = next((chunk.statistics for chunk in chunks if chunk.path_in_schema == column), None)

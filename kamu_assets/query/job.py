@@ -14,6 +14,7 @@ from kamu_assets.engines.session import between, quoted
 from kamu_assets.engines.sql_guard import QueryFailedError, plain_text, plan_query, refuse_panic
 from kamu_assets.errors import InvalidError
 from kamu_assets.query.encode import encode_rows
+from kamu_assets.query.few_rows import few_rows
 from kamu_assets.query.filter_bounds import filter_bounds
 from kamu_assets.query.functions import register_functions
 from kamu_assets.query.newest_rows import newest_rows
@@ -109,10 +110,13 @@ def _counted(frame: datafusion.DataFrame, found: FoundTable | None, job: QueryJo
 
 def answer_tail(job: TailJob) -> JobAnswer:
     """Read the newest rows of a dataset, oldest of them first."""
-    context, schema = _SESSIONS.take(job.memory_bytes), arrow_schema(job.table)
+    schema, column = arrow_schema(job.table), job.table.offset_column
+    few = few_rows(job.table.slices, schema, offset_column=column, first=job.first, last=job.last)
+    if few is not None:
+        return _encoded(schema, few.combine_chunks().to_batches(), job.shape)
+    context = _SESSIONS.take(job.memory_bytes)
     frame = frame_of(context, job.table)
     if len(schema) > 0:
-        column = job.table.offset_column
         frame = frame.filter(between(column, job.first, job.last)).sort(datafusion.col(quoted(column)).sort())
     answer = _answer(frame, job.shape)
     # Such files leave a setting behind.

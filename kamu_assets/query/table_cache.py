@@ -1,9 +1,10 @@
 """Tables of datasets at a block, as a worker keeps them."""
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import accumulate
 from typing import Final
 
 import datafusion
@@ -70,19 +71,18 @@ class FoundTable:
         return None if len(locations) == len(self.packing.locations) else Table(self._of(locations))
 
     def _within(self, bounds: Mapping[str, Bounds]) -> Sequence[str]:
-        start, found = 0, []
-        for location, records in zip(self.packing.locations, self.packing.records, strict=True):
-            offsets, start = Bounds(start, start + records - 1), start + records
-            if all(wanted.meet(self._bounds(column, location, offsets)) for column, wanted in bounds.items()):
-                found.append(location)
-        return found
+        files = zip(self.packing.locations, *map(self._bounds, bounds), strict=True)
+        return [location for location, *known in files if all(map(Bounds.meet, bounds.values(), known))]
 
-    def _bounds(self, column: str, location: str, offsets: Bounds) -> Bounds:
+    def _bounds(self, column: str) -> Iterable[Bounds]:
+        """Of each file."""
+        records, locations = self.packing.records, self.packing.locations
         if column == self.spec.offset_column:
-            return offsets
+            return (Bounds(end - count, end - 1) for count, end in zip(records, accumulate(records), strict=True))
         if column not in self.bounded_columns:
-            return Bounds()
-        return time_bounds(location, column, self.frame.schema().field(column).type)
+            return (Bounds() for _ in locations)
+        data_type = str(self.frame.schema().field(column).type)
+        return (time_bounds(location, column, data_type) for location in locations)
 
     def _of(self, locations: Sequence[str]) -> datafusion.DataFrame:
         return _frame(self.context, self.frame.schema(), locations, self.spec.offset_column)

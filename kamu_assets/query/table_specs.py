@@ -31,12 +31,15 @@ class TableSpecs:
 
     def part(self, entry: DatasetEntry, state: ChainState, *, first: int, last: int) -> TableSpec:
         """Only the slices that hold offsets from `first` to `last`."""
-        start, found = 0, []
-        for each in self._slices(entry, state):
-            if start <= last and start + each.records > first:
+        end, found = state.next_offset, []
+        for each in reversed(self._slices(entry, state)):
+            start = end - each.records
+            if end <= first:
+                break
+            if start <= last:
                 found.append(each)
-            start += each.records
-        return self._of(entry, state, tuple(found))
+            end = start
+        return self._of(entry, state, tuple(reversed(found)))
 
     def _slices(self, entry: DatasetEntry, state: ChainState) -> tuple[SliceFile, ...]:
         return () if state.head is None else self._lists.get(entry, state.head)

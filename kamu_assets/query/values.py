@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.types as pt
 
 from kamu_assets.odf.timestamp import Timestamp
+from kamu_assets.query.moments import NANOS, moment_texts
 from kamu_assets.query.zones import in_zone
 
-_NANOS: Final = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 _DAY_NANOS: Final = 86_400 * 10**9
 _UTC_NAMES: Final = frozenset({"UTC", "Z", "+00:00", "Etc/UTC"})
 
@@ -40,21 +40,21 @@ def _dates(array: pa.Array) -> list[Any]:
 
 
 def _times(array: pa.Array) -> list[Any]:
-    nanos = _NANOS[array.type.unit]
+    nanos = NANOS[array.type.unit]
     return _texts(array, lambda value: str(Timestamp(value * nanos)).partition("T")[2].removesuffix("Z"))
 
 
 def _timestamps(array: pa.Array) -> list[Any]:
-    nanos, zone = _NANOS[array.type.unit], array.type.tz
+    nanos, zone = NANOS[array.type.unit], array.type.tz
     if zone is None:
-        return _texts(array, lambda value: str(Timestamp(value * nanos)).removesuffix("Z"))
+        return [None if text is None else text.removesuffix("Z") for text in moment_texts(array)]
     if zone in _UTC_NAMES:
-        return _texts(array, lambda value: str(Timestamp(value * nanos)))
+        return list(moment_texts(array))
     return _texts(array, lambda value: in_zone(value * nanos, zone))
 
 
 def _durations(array: pa.Array) -> list[Any]:
-    nanos = _NANOS[array.type.unit]
+    nanos = NANOS[array.type.unit]
     return _texts(array, lambda value: _duration(value * nanos))
 
 

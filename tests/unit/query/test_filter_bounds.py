@@ -135,7 +135,7 @@ def a_file(path: Path, *groups: list[int | None], data_type: pa.DataType = MILLI
 
 
 def test_a_file_tells_its_first_and_last_moment(tmp_path: Path) -> None:
-    assert time_bounds(a_file(tmp_path / "file", [5, None, 3], [9, 7]), "when", MILLIS) == Bounds(3, 9)
+    assert time_bounds(a_file(tmp_path / "file", [5, None, 3], [9, 7]), "when", str(MILLIS)) == Bounds(3, 9)
 
 
 def test_a_file_may_not_tell(tmp_path: Path) -> None:
@@ -145,5 +145,5 @@ def test_a_file_may_not_tell(tmp_path: Path) -> None:
     (tmp_path / "ruined").write_bytes(b"ruined")
 
     for path in (silent, half, other, str(tmp_path / "ruined"), str(tmp_path / "lost")):
-        assert time_bounds(path, "when", MILLIS) == Bounds()
-    assert time_bounds(silent, "then", MILLIS) == Bounds()
+        assert time_bounds(path, "when", str(MILLIS)) == Bounds()
+    assert time_bounds(silent, "then", str(MILLIS)) == Bounds()

@@ -6,7 +6,10 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from kamu_assets.odf.timestamp import Timestamp
 from kamu_assets.query.encode import encode_rows
 from kamu_assets.query.model import DataFormat, UnknownFormatError
 from kamu_assets.query.requests import AnswerShape
@@ -63,6 +66,21 @@ SHAPE = AnswerShape(0, 100, DataFormat.JSON_AOS, sort_keys=True, limit_bytes=100
 )
 def test_values_are_what_clients_expect(array: pa.Array, values: list[Any]) -> None:
     assert json_values(array) == values
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+@given(
+    numbers=st.lists(
+        st.none() | st.integers(-(2**62), 2**62) | st.integers(0, 2**31).map(lambda it: it * 1000) | st.just(10**17),
+        max_size=9,
+    )
+)
+def test_many_moments_are_written_as_single_ones_are(unit: str, numbers: list[int | None]) -> None:
+    nanos = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}[unit]
+    wanted = [None if number is None else str(Timestamp(number * nanos)) for number in numbers]
+
+    assert json_values(pa.array(numbers, pa.timestamp(unit, "UTC"))) == wanted
+    assert json_values(pa.array([0, *numbers], pa.timestamp(unit, "UTC")).slice(1)) == wanted
 
 
 def test_slices_of_arrays_give_their_own_values() -> None:

@@ -1,0 +1,44 @@
+"""Rows of some small files, read without an engine: it takes longer to get going than they take."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from kamu_assets.query.pack_plan import SliceFile
+
+_MOST_ROWS: Final = 8192
+_MOST_BYTES: Final = 4 << 20
+
+
+def few_rows(
+    slices: Sequence[SliceFile], schema: pa.Schema, *, offset_column: str, first: int, last: int
+) -> pa.Table | None:
+    """The rows with offsets from `first` to `last`, in this order; None if that is work for an engine.
+
+    It reads what is large or far away, converts columns of other types, and says what is wrong with a file.
+    """
+    if any("://" in each.location for each in slices) or sum(each.size for each in slices) > _MOST_BYTES:
+        return None
+    if not 0 < sum(each.records for each in slices) <= _MOST_ROWS:
+        return None
+    try:
+        whole = pa.concat_tables(_rows(each, schema) for each in slices)
+        offsets = whole[offset_column].to_pylist()
+        start = offsets.index(first)
+    except (OSError, ValueError, pa.ArrowException):
+        return None
+    end = first - start + len(offsets)
+    are_all = last < end and offsets == list(range(first - start, end))
+    return whole.slice(start, last - first + 1) if are_all else None
+
+
+def _rows(each: SliceFile, schema: pa.Schema) -> pa.Table:
+    """All rows of a slice; ValueError if they are not what was promised."""
+    with pq.ParquetFile(each.location) as file:
+        # What it has may be more than it promises, and then too much to be read at once.
+        rows = file.read(use_threads=False) if file.metadata.num_rows == each.records else None
+    if rows is None or not rows.schema.equals(schema):
+        raise ValueError(each.location)
+    return rows
