@@ -1,5 +1,6 @@
 """Whether what a transform made fits its dataset (ODF: SetDataSchema)."""
 
+from functools import lru_cache
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,17 +13,29 @@ from kamu_assets.odf.data import DataSchema
 
 def fit_output(output: bytes, dataset: DataSchema | None, slice_file: Path, *, name: str) -> DataSchema:
     """The schema of the dataset with this output; refuses other columns, and nulls where there must be none."""
-    schema = pa.ipc.read_schema(pa.py_buffer(output))
     if dataset is None:
-        # Datasets that have such a column keep it.
-        if "" in schema.names:
-            raise UnsupportedColumnNameError(f"{name}: a column of the query has an empty name; name it with AS")
-        return describe_schema(schema, name=name)
-    fitted = fit_schema(schema, dataset, name=name)
-    for wanted, found in zip(fitted, schema, strict=True):
-        if found.nullable and not wanted.nullable:
-            _check_filled(slice_file, found.name, name)
+        return _described(output, name)
+    for column in _to_be_filled(output, dataset, name):
+        _check_filled(slice_file, column, name)
     return dataset
+
+
+def _described(output: bytes, name: str) -> DataSchema:
+    schema = pa.ipc.read_schema(pa.py_buffer(output))
+    # Datasets that have such a column keep it.
+    if "" in schema.names:
+        raise UnsupportedColumnNameError(f"{name}: a column of the query has an empty name; name it with AS")
+    return describe_schema(schema, name=name)
+
+
+# A derivative is brought up to date again and again.
+@lru_cache(maxsize=256)
+def _to_be_filled(output: bytes, dataset: DataSchema, name: str) -> tuple[str, ...]:
+    """Columns that must not hold nulls, and could by their type; refuses other columns than those of the dataset."""
+    schema = pa.ipc.read_schema(pa.py_buffer(output))
+    fitted = fit_schema(schema, dataset, name=name)
+    pairs = zip(fitted, schema, strict=True)
+    return tuple(found.name for wanted, found in pairs if found.nullable and not wanted.nullable)
 
 
 def _check_filled(slice_file: Path, column: str, name: str) -> None:

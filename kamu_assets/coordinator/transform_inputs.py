@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from kamu_assets.coordinator.errors import InvalidInputIntervalError
 from kamu_assets.coordinator.ingest.slice_events import schema_of
@@ -89,7 +90,7 @@ class TransformInputs:
             vocab=one.state.vocab,
             offset_interval=plan.offset_interval,
             data_paths=tuple(store.location(data_key(one.entry.id, found.physical_hash)) for found in plan.slices),
-            schema=bytes(to_arrow(one.schema).serialize()),
+            schema=_message(one.schema),
             explicit_watermarks=tuple(Watermark(mark.system_time, mark.watermark) for mark in plan.watermarks),
         )
 
@@ -114,3 +115,10 @@ class TransformInputs:
                 raise InvalidInputIntervalError(one.entry.id, head, block) from error
 
         return InputChain(one.entry.id, head, one.state.last_offset, news_after)
+
+
+# A derivative is brought up to date again and again.
+@lru_cache(maxsize=256)
+def _message(schema: DataSchema) -> bytes:
+    """The columns of an input as an Arrow message."""
+    return bytes(to_arrow(schema).serialize())
