@@ -8,9 +8,13 @@ import os
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeAlias
 
 from kamu_assets.durability import Durability
 from kamu_assets.storage.errors import StorageFullError, StorageUnavailableError
+
+# Where every read and write passes, texts: making and joining paths takes as long as what the system does there.
+Place: TypeAlias = str | Path
 
 PENDING_PREFIX = ".pending-"
 _RANDOM_BYTES = 8  # 16 characters
@@ -21,7 +25,7 @@ _REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.EMFILE, err
 
 
 @contextlib.contextmanager
-def told_plainly(folder: Path) -> Iterator[None]:
+def told_plainly(folder: Place) -> Iterator[None]:
     """Turn what the disk refuses into errors that name the folder."""
     try:
         yield
@@ -35,12 +39,16 @@ def told_plainly(folder: Path) -> Iterator[None]:
 
 def pending_path(folder: Path) -> Path:
     """A new name for a file that is not finished."""
-    return folder / f"{PENDING_PREFIX}{secrets.token_hex(_RANDOM_BYTES)}"
+    return Path(_pending(folder))
 
 
-def write_pending(folder: Path, content: bytes, *, modified: int, synced: bool) -> Path:
+def _pending(folder: Place) -> str:
+    return f"{folder}/{PENDING_PREFIX}{secrets.token_hex(_RANDOM_BYTES)}"
+
+
+def write_pending(folder: Place, content: bytes, *, modified: int, synced: bool) -> str:
     """A new file that is whole, last modified at that many nanoseconds, and on disk if that is wanted; or none."""
-    path = pending_path(folder)
+    path = _pending(folder)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
         _write_all(descriptor, content)
@@ -49,7 +57,7 @@ def write_pending(folder: Path, content: bytes, *, modified: int, synced: bool) 
             sync_content(descriptor)
     except BaseException:
         with contextlib.suppress(OSError):
-            path.unlink()
+            os.unlink(path)
         raise
     finally:
         os.close(descriptor)
@@ -62,7 +70,7 @@ def _write_all(descriptor: int, content: bytes) -> None:
         left = left[os.write(descriptor, left) :]
 
 
-def sync_folder(folder: Path) -> None:
+def sync_folder(folder: Place) -> None:
     """Make the names in a folder durable."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -71,7 +79,7 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def sync_file(path: Path) -> None:
+def sync_file(path: Place) -> None:
     """Make the content of a file durable, whoever wrote it."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -85,19 +93,19 @@ def sync_content(descriptor: int) -> None:
     os.fsync(descriptor)
 
 
-def replace_unsynced(file: Path, target: Path) -> None:
-    """Replace at once, as `Path.replace` does, what need not outlast a power cut.
+def replace_unsynced(file: Place, target: Place) -> None:
+    """Replace at once, as `os.replace` does, what need not outlast a power cut.
 
     Some file systems (ext4) write a file out when it is renamed over another one, which takes longer than all the rest
     of a small commit. They do not when the two change places.
     """
-    if target.is_file() and _exchanged(file, target):
-        file.unlink()
+    if os.path.isfile(target) and _exchanged(file, target):
+        os.unlink(file)
     else:
-        file.replace(target)
+        os.replace(file, target)
 
 
-def _exchanged(one: Path, other: Path) -> bool:
+def _exchanged(one: Place, other: Place) -> bool:
     """Let two names change places; False where the system or the file system cannot."""
     rename = _renameat2()
     return rename is not None and rename(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _EXCHANGE) == 0
@@ -111,7 +119,7 @@ def _renameat2() -> Callable[[int, bytes, int, bytes, int], int] | None:
 
 
 @contextlib.contextmanager
-def locked_folder(folder: Path) -> Iterator[None]:
+def locked_folder(folder: Place) -> Iterator[None]:
     """Be alone among all processes and threads that use this lock, without leaving a lock file."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -130,11 +138,12 @@ class Folders:
         # Folders whose own name is known to be on disk: texts, for every write asks.
         self._durable: set[str] = set()
 
-    def make(self, folder: Path) -> None:
+    def make(self, place: Place) -> None:
         """Create a folder and its parents."""
-        known = str(folder)
-        if known in self._durable and os.path.isdir(known):  # noqa: PTH112 - asked by every write
+        known = str(place)
+        if known in self._durable and os.path.isdir(known):
             return
+        folder = Path(known)
         folder.mkdir(parents=True, exist_ok=True)
         if self._synced:
             # Also when somebody else created it: that somebody may not have come to syncing yet.

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import stat
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from kamu_assets.storage.errors import (
 )
 from kamu_assets.storage.files import (
     Folders,
+    Place,
     locked_folder,
     pending_path,
     replace_unsynced,
@@ -40,42 +42,43 @@ class LocalObjectStore:
 
     def __init__(self, root: Path, durability: Durability = Durability.FULL) -> None:
         self._root = root.absolute()
+        self._prefix = f"{self._root}/"
         self._synced = durability is Durability.FULL
         self._folders = Folders(self._root, durability)
 
     def get(self, key: str) -> bytes:
         """All bytes."""
-        with self._reading(key), self._path(key).open("rb") as file:
+        with self._reading(key), open(self._path(key), "rb") as file:
             return file.read()
 
     def get_range(self, key: str, start: int, length: int) -> bytes:
         """At most `length` bytes from `start`."""
-        with self._reading(key), self._path(key).open("rb") as file:
+        with self._reading(key), open(self._path(key), "rb") as file:
             file.seek(start)
             return file.read(length)
 
     def stream(self, key: str, *, chunk_size: int = DEFAULT_CHUNK_SIZE) -> Iterator[bytes]:
         """The bytes in pieces."""
-        with self._reading(key), self._path(key).open("rb") as file:
+        with self._reading(key), open(self._path(key), "rb") as file:
             while chunk := file.read(chunk_size):
                 yield chunk
 
     def stat(self, key: str) -> ObjectInfo:
         """Size and etag."""
-        path = self._path(key)
         with self._reading(key):
-            if path.is_dir():
-                raise ObjectNotFoundError(key)
-            return local_listing.describe(key, path.stat())
+            status = os.stat(self._path(key))
+        if stat.S_ISDIR(status.st_mode):
+            raise ObjectNotFoundError(key)
+        return local_listing.describe(key, status)
 
     def exists(self, key: str) -> bool:
         """Whether there is such a file."""
-        return self._path(key).is_file()
+        return Path(self._path(key)).is_file()
 
     def put(self, key: str, data: bytes, *, condition: Condition | None = None, lasting: bool = True) -> ObjectInfo:
         """Write atomically."""
         target = self._path(key)
-        folder, synced = target.parent, self._synced and lasting
+        folder, synced = os.path.dirname(target), self._synced and lasting
         pending = self._in_folder(
             folder, key, lambda: write_pending(folder, data, modified=time.time_ns(), synced=synced)
         )
@@ -84,7 +87,7 @@ class LocalObjectStore:
         except BaseException:
             # Whoever is told of a failure would think that nothing was stored.
             with contextlib.suppress(OSError):
-                pending.unlink()
+                os.unlink(pending)
             raise
 
     def writer(self, prefix: str) -> LocalPendingObject:
@@ -97,7 +100,7 @@ class LocalObjectStore:
     def put_file(self, path: Path, key: str) -> ObjectInfo:
         """Take over a file: moved on the same file system, else copied."""
         staging = self.staging()
-        if path.parent == staging or path.stat().st_dev == staging.stat().st_dev:
+        if os.stat(path).st_dev == os.stat(staging).st_dev:
             return self._adopt(path, key)
         copy = pending_path(staging)
         try:
@@ -121,7 +124,7 @@ class LocalObjectStore:
 
     def delete(self, key: str) -> None:
         """Remove it if it is there, and folders that become empty."""
-        path = self._path(key)
+        path = Path(self._path(key))
         if not path.is_file():
             return
         with told_plainly(path.parent), contextlib.suppress(FileNotFoundError), locked_folder(path.parent):
@@ -132,7 +135,7 @@ class LocalObjectStore:
 
     def location(self, key: str) -> str:
         """The absolute path."""
-        return str(self._path(key))
+        return self._path(key)
 
     def staging(self) -> Path:
         """A hidden folder on the same file system."""
@@ -146,9 +149,9 @@ class LocalObjectStore:
             path.unlink(missing_ok=True)
         return tuple(str(path.relative_to(self._root)) for path in found)
 
-    def _path(self, key: str) -> Path:
+    def _path(self, key: str) -> str:
         check_key(key)
-        return self._root / key
+        return self._prefix + key
 
     @contextlib.contextmanager
     def _reading(self, key: str) -> Iterator[None]:
@@ -158,27 +161,28 @@ class LocalObjectStore:
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
             raise ObjectNotFoundError(key) from error
 
-    def _adopt(self, file: Path, key: str) -> ObjectInfo:
+    def _adopt(self, file: Place, key: str) -> ObjectInfo:
         """Name a file by its content unless it has been named so before."""
         target = self._path(key)
-        with told_plainly(target.parent), contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            if target.is_file() and target.stat().st_size == file.stat().st_size:
+        with told_plainly(os.path.dirname(target)), contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            if os.path.isfile(target) and os.path.getsize(target) == os.path.getsize(file):
                 info = self._keep(target, key)
-                file.unlink()
+                os.unlink(file)
                 return info
         return self._place(file, target, key)
 
-    def _keep(self, target: Path, key: str) -> ObjectInfo:
+    def _keep(self, target: str, key: str) -> ObjectInfo:
         """Make durable what somebody else has named and may not have come to syncing: that one may have died."""
         if self._synced:
-            self._folders.make(target.parent)
+            folder = os.path.dirname(target)
+            self._folders.make(folder)
             sync_file(target)
-            sync_folder(target.parent)
-        return local_listing.describe(key, target.stat())
+            sync_folder(folder)
+        return local_listing.describe(key, os.stat(target))
 
-    def _place(self, file: Path, target: Path, key: str) -> ObjectInfo:
+    def _place(self, file: Place, target: str, key: str) -> ObjectInfo:
         """Move a finished file to its name, content first."""
-        with told_plainly(target.parent):
+        with told_plainly(os.path.dirname(target)):
             # Makes the etag unique: two files never have both inode and this time in common.
             os.utime(file, ns=(time.time_ns(),) * 2)
             if self._synced:
@@ -186,35 +190,37 @@ class LocalObjectStore:
         return self._rename_in_folder(file, target, key, None, synced=self._synced)
 
     def _rename_in_folder(
-        self, file: Path, target: Path, key: str, condition: Condition | None, *, synced: bool
+        self, file: Place, target: str, key: str, condition: Condition | None, *, synced: bool
     ) -> ObjectInfo:
-        return self._in_folder(target.parent, key, lambda: self._rename(file, target, key, condition, synced=synced))
+        folder = os.path.dirname(target)
+        return self._in_folder(folder, key, lambda: self._rename(file, target, key, condition, synced=synced))
 
-    def _rename(self, file: Path, target: Path, key: str, condition: Condition | None, *, synced: bool) -> ObjectInfo:
-        folder = target.parent
+    def _rename(self, file: Place, target: str, key: str, condition: Condition | None, *, synced: bool) -> ObjectInfo:
+        folder = os.path.dirname(target)
         with locked_folder(folder):
             self._check(target, key, condition)
             if synced:
-                file.replace(target)
+                os.replace(file, target)
             else:
                 replace_unsynced(file, target)
-            info = local_listing.describe(key, target.stat())
+            info = local_listing.describe(key, os.stat(target))
         if synced:
             sync_folder(folder)
         return info
 
-    def _check(self, target: Path, key: str, condition: Condition | None) -> None:
+    def _check(self, target: str, key: str, condition: Condition | None) -> None:
         if condition is None:
             return
-        etag = local_listing.describe(key, target.stat()).etag if target.is_file() else None
+        etag = local_listing.describe(key, os.stat(target)).etag if os.path.isfile(target) else None
         if etag != (condition.etag if isinstance(condition, IfMatch) else None):
             raise PreconditionFailedError(key)
 
-    def _is_below_a_file(self, folder: Path) -> bool:
+    def _is_below_a_file(self, place: Place) -> bool:
+        folder = Path(place)
         inside = (part for part in (folder, *folder.parents) if part.is_relative_to(self._root))
         return any(part.is_file() for part in inside)
 
-    def _in_folder(self, folder: Path, key: str, action: Callable[[], _Result]) -> _Result:
+    def _in_folder(self, folder: Place, key: str, action: Callable[[], _Result]) -> _Result:
         """Do something in a folder, again if somebody removes the folder at that moment."""
         for _ in range(_ATTEMPTS):
             try:

@@ -23,6 +23,7 @@ import structlog
 
 from kamu_assets.datasets.commit import CommitStep
 from kamu_assets.storage import files as storage_files
+from kamu_assets.storage.files import Place
 
 OnStep = Callable[[CommitStep], None]
 Work = Callable[[Path, OnStep], None]
@@ -77,8 +78,8 @@ class FaultPoints:
         os.fsync = fsync  # type: ignore[assignment] # ours are called with descriptors only
         exchange = storage_files._exchanged
 
-        def exchanged(one: Path, other: Path) -> bool:
-            self.passes(f"exchange {_place(other)}")
+        def exchanged(one: Place, other: Place) -> bool:
+            self.passes(f"exchange {_place(Path(other))}")
             return exchange(one, other)
 
         # No call of Python, so nothing else tells of it.

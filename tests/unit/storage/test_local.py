@@ -42,18 +42,18 @@ class Journal:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.steps: list[str] = []
         self._fsync = os.fsync
-        self._replace = Path.replace
+        self._replace = os.replace
         monkeypatch.setattr(os, "fsync", self.fsync)
-        monkeypatch.setattr(Path, "replace", lambda source, target: self.replace(source, target))  # noqa: PLW0108 - binds
+        monkeypatch.setattr(os, "replace", self.replace)
 
     def fsync(self, descriptor: int) -> None:
         name = Path(f"/proc/self/fd/{descriptor}").readlink().name
         self.steps.append("sync pending" if name.startswith(".pending-") else f"sync {name}")
         self._fsync(descriptor)
 
-    def replace(self, source: Path, target: Path) -> Path:
-        self.steps.append(f"name {target.name}")
-        return self._replace(source, target)
+    def replace(self, source: str, target: str) -> None:
+        self.steps.append(f"name {Path(target).name}")
+        self._replace(source, target)
 
 
 def test_full_durability_syncs_content_then_name(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,7 +157,7 @@ def test_a_disk_that_is_full_when_the_object_is_finished_leaves_nothing_behind(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(os if step == "fsync" else Path, step, full)
+    monkeypatch.setattr(os, step, full)
 
     with pytest.raises(StorageFullError) as error:
         store.put("a/key", b"x")
