@@ -33,6 +33,7 @@ class RedisTransport:
         self._wakeups = wakeups
         self._store = OutboxStore()
         self._left_alone_until = float("-inf")
+        self._is_failing = False
 
     def posted(self) -> None:
         self._wakeups.notify(RELAY)
@@ -80,8 +81,12 @@ class RedisTransport:
             return []
         name = self._store.stream(tx)
         try:
-            return self._stream.after(name, position, limit) if name is not None else []
+            found = self._stream.after(name, position, limit) if name is not None else []
         except StreamUnavailableError as error:
-            log.warning("outbox_is_read_from_its_table", reason=str(error))
+            if not self._is_failing:
+                log.warning("outbox_is_read_from_its_table", reason=str(error))
+            self._is_failing = True
             self._left_alone_until = time.monotonic() + LEFT_ALONE_SECONDS
             return []
+        self._is_failing = False
+        return found

@@ -84,6 +84,8 @@ class Relay:
             # Only what is sure to be in the stream may be left out of the next batch.
             self._name = None
             self._stream.add(name, messages, prev=self._relayed)
+            if self._last is None:
+                log.info("outbox_stream_begun", stream=name, after=self._relayed)
             self._name, self._relayed = name, messages[-1].id
             self._last = entry_of(self._relayed)
         return 0 if len(messages) == BATCH else LOOK_SECONDS
@@ -135,7 +137,6 @@ class Relay:
         # Consumers that are further behind read the table.
         self._relayed = max(slowest or 0, last - self._backlog)
         self._name, self._last, self._checked = name, None, time.monotonic()
-        log.info("outbox_stream_begun", stream=name, after=self._relayed)
         return name
 
 

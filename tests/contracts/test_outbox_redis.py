@@ -41,6 +41,13 @@ def handle(message):
 with an_outbox(*sys.argv[1:]) as outbox:
     outbox.deliver("reader", handle)
 """
+# Relays until it is killed.
+LEADER = """
+import sys, time
+from tests.contracts.test_outbox_redis import an_outbox
+with an_outbox(*sys.argv[1:]) as outbox, outbox.running():
+    time.sleep(300)
+"""
 
 
 @contextlib.contextmanager
@@ -242,6 +249,22 @@ def test_a_stream_has_an_end(database: Database, outbox: Outbox, transport: Prom
     assert slow.seen == list(range(1000))
 
 
+def test_a_redis_that_is_full_keeps_nobody(database: Database, outbox: Outbox, client: redis.Redis) -> None:
+    post(database, outbox, 1, 2)
+    advance(database, outbox, 1)
+    client.config_set("maxmemory", 1)
+    try:
+        post(database, outbox, 3)
+        batches = list(read_in_batches(database, outbox, "another", 100))
+    finally:
+        client.config_set("maxmemory", 0)
+
+    assert [message for batch in batches for message in batch] == [Counted(number=each) for each in (1, 2, 3)]
+    post(database, outbox, 4)
+    change_table(database)
+    assert numbers(outbox) == [2, 3, 4]
+
+
 def test_one_relay_leads(
     database: Database, outbox: Outbox, transport: PromptRedis, wakeups: Wakeups, client: redis.Redis
 ) -> None:
@@ -337,6 +360,34 @@ def test_consumers_of_other_machines_are_woken(
 
         assert listener.wait(60)
         assert numbers(consuming) == [1]
+
+
+def test_another_relay_leads_when_the_process_of_the_first_was_killed(
+    database: Database, server: RedisServer, migrated_url: str, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-c", LEADER, migrated_url, server.url, str(tmp_path / "a")]
+    with (
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as leader,
+        an_outbox(migrated_url, server.url, str(tmp_path / "b")) as outbox,
+    ):
+        try:
+            wait_until(lambda: "None" not in key(database))
+            first = key(database)
+            with outbox.running():
+                leader.kill()
+                post(database, outbox, 1)
+
+                wait_until(lambda: key(database) != first)
+                wait_until(lambda: relayed(database, outbox) is not None)
+        finally:
+            leader.kill()
+
+    assert numbers(outbox) == [1]
+
+
+def relayed(database: Database, outbox: Outbox) -> int | None:
+    with database.reading() as tx:
+        return outbox.transport_state(tx).relayed
 
 
 def test_consumers_are_woken_and_read_the_table_while_there_is_no_redis(
