@@ -96,6 +96,11 @@ def _show_work(work: "WorkStatus") -> None:
     )
     for each in work.failures:
         say(f"  {time_text(each.finished_at)} {each.dataset}: {short_text(each.message)}")
+    for hook in work.stopped_webhooks:
+        say(
+            f"  webhook {hook.name} of {hook.dataset or 'all datasets'} was given up after {hook.failures} failure(s): "
+            f"`kamu-node webhook reactivate {hook.id}` tries again"
+        )
     if work.transport.fault is not None:
         say(f"\nOutbox: read from the database only, since {short_text(work.transport.fault)}")
     if work.consumers:

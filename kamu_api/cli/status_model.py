@@ -55,6 +55,18 @@ class TransportStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class StoppedWebhook:
+    """A receiver that the node tells nothing any more, since deliveries failed."""
+
+    id: str
+    # Its label, or where it is.
+    name: str
+    # None: it was told of all.
+    dataset: str | None
+    failures: int
+
+
+@dataclass(frozen=True, slots=True)
 class DiskStatus:
     path: str
     free_bytes: int
@@ -73,6 +85,7 @@ class WorkStatus:
     failures: Sequence[FailedFlow]
     transport: TransportStatus
     consumers: Sequence[ConsumerStatus]
+    stopped_webhooks: Sequence[StoppedWebhook]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,15 @@
 """What the database of a node knows of its work; the node need not run."""
 
-from kamu_api.cli.status_model import ConsumerStatus, FailedFlow, TransportStatus, WorkStatus
+from collections.abc import Mapping
+
+from kamu_api.cli.status_model import ConsumerStatus, FailedFlow, StoppedWebhook, TransportStatus, WorkStatus
 from kamu_assets.errors import NotFoundError
 from kamu_assets.monitoring.secrets import SecretHider
 from kamu_assets.node import Node
+from kamu_assets.odf.identity import DatasetID
 from kamu_assets.odf.timestamp import NANOS_PER_SECOND, Timestamp
 from kamu_assets.settings import Settings, secret_values
+from kamu_assets.webhooks.model import SubscriptionStatus
 
 _LATELY_SECONDS = 24 * 3600
 _SHOWN_FAILURES = 5
@@ -50,7 +54,22 @@ def _work(node: Node, hider: SecretHider) -> WorkStatus:
         failures=failures,
         transport=_transport(node, hider),
         consumers=consumers_of(node, hider),
+        stopped_webhooks=_stopped_webhooks(node, names, hider),
     )
+
+
+def _stopped_webhooks(node: Node, names: Mapping[DatasetID, str], hider: SecretHider) -> list[StoppedWebhook]:
+    found = node.webhooks.service.list(node.auth.admin_caller())
+    return [
+        StoppedWebhook(
+            id=each.id,
+            name=hider.hide(each.name),
+            dataset=None if each.dataset_id is None else names.get(each.dataset_id, str(each.dataset_id)),
+            failures=each.consecutive_failures,
+        )
+        for each in found
+        if each.status is SubscriptionStatus.UNREACHABLE
+    ]
 
 
 def _transport(node: Node, hider: SecretHider) -> TransportStatus:

@@ -54,6 +54,9 @@ QUERY_ROWS = Counter("query_rows", "Rows of answers")
 
 RUNS_STARTED = Counter("runs_started", "Runs that a worker began")
 RUNS_ENDED = Counter("runs_ended", "Flows that ended", "outcome")
+# Each delivery may be tried several times.
+WEBHOOK_ATTEMPTS = Counter("webhook_attempts", "Attempts to tell receivers of webhooks", "outcome")
+WEBHOOKS_STOPPED = Counter("webhooks_stopped", "Receivers of webhooks that were given up")
 SCHEDULER_STEP = Gauge("scheduler_last_step_timestamp_seconds", "When the scheduler last looked for work")
 
 HTTP_REQUESTS = Counter(

@@ -7,6 +7,7 @@ delivery: a process that dies after sending leaves the attempt unfinished, and t
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -15,6 +16,7 @@ from kamu_assets.database.database import Database
 from kamu_assets.database.outbox import Outbox
 from kamu_assets.database.transaction import Transaction
 from kamu_assets.datasets.store import DatasetStore
+from kamu_assets.monitoring import metrics
 from kamu_assets.webhooks.delivery_store import DeliveryStore
 from kamu_assets.webhooks.errors import DeliveryFailedError, NotDueError
 from kamu_assets.webhooks.messages import WebhookSubscriptionChanged
@@ -94,6 +96,7 @@ class Deliverer:
     def _note_success(self, letter: Letter, status: int) -> None:
         delivery, subscription = letter.delivery, letter.subscription
         with self._database.transaction() as tx:
+            tx.on_commit(partial(metrics.WEBHOOK_ATTEMPTS.add, "delivered"))
             if self._post.ended(tx, delivery, status=status):
                 told = delivery.new_hash if subscription.dataset_id is not None else None
                 self._subscriptions.note_success(tx, subscription.id, told)
@@ -102,6 +105,7 @@ class Deliverer:
         with self._database.transaction() as tx:
             subscription = self._subscriptions.hold(tx, letter.subscription.id)
             after = self._post.failed(tx, letter.delivery, error)
+            tx.on_commit(partial(metrics.WEBHOOK_ATTEMPTS.add, "failed"))
             if after is not None and subscription is not None:
                 self._judge(tx, subscription, after, error)
             return after
@@ -121,6 +125,7 @@ class Deliverer:
         if not error.recoverable or failures >= self._rules.max_consecutive_failures:
             judged = replace(judged, status=STOP.of(subscription.status))
             self._post.abort_all(tx, subscription.id)
+            tx.on_commit(metrics.WEBHOOKS_STOPPED.add)
             log.warning("webhook_stopped", subscription=subscription.id, failures=failures, reason=str(error))
             self._outbox.post(
                 tx,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -139,6 +140,24 @@ def test_a_test_says_how_it_went(home: Home, receiver: Receiver) -> None:
     assert home.json("webhook", "deliveries", "ops", "--limit", "1") == history[:1]
     assert "The target answered 500" in home.ok("webhook", "deliveries", "ops")
     assert home.json("webhook", "show", "ops")["consecutiveFailures"] == 0
+
+
+def test_the_status_names_those_that_were_given_up(home: Home, receiver: Receiver) -> None:
+    made = home.json("webhook", "create", receiver.url, "--dataset", "cities", "--label", "ops")
+    receiver.usual = Answer(status=410)
+    home.ok("ingest", "cities", home.write("rows.ndjson", '{"id": 1}\n'))
+    with open_node(load_settings(home.path / "home")) as node:
+        _deliver(node)
+
+    told = json.loads(home.run("status", "--json").out)
+
+    assert told["work"]["stoppedWebhooks"] == [
+        {"id": made["id"], "name": "ops", "dataset": "kamu/cities", "failures": 1}
+    ]
+    said = "webhook ops of kamu/cities was given up after 1 failure(s)"
+    assert f"{said}: `kamu-node webhook reactivate {made['id']}` tries again" in home.run("status").out
+    assert home.json("webhook", "reactivate", "ops")["status"] == "ENABLED"
+    assert json.loads(home.run("status", "--json").out)["work"]["stoppedWebhooks"] == []
 
 
 def test_what_is_pushed_is_told(home: Home, receiver: Receiver) -> None:

@@ -7,17 +7,21 @@ import socket
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 import structlog
 
+from kamu_assets.datasets.messages import DatasetUpdated
 from kamu_assets.egress.policy import EgressPolicy
+from kamu_assets.monitoring.metric import LEDGER
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.webhooks.errors import DeliveryFailedError, NotDueError
 from kamu_assets.webhooks.model import DeliveryRules, DeliveryState, SubscriptionStatus
 from kamu_assets.webhooks.service import NewSecret
+from tests.support.builders import a_hash
 from tests.support.heart import ADMIN, KAMU
 from tests.support.waiting import wait_until
 from tests.support.webhook_receiver import Answer, Receiver, certificate_for, webhook_receiver
@@ -407,6 +411,21 @@ class TestStopping:
         assert hooks.states(made) == [DeliveryState.FAILED] * 5
         assert len(receiver.received) == 20
 
+    def test_attempts_and_ends_are_counted(self, hooks: Hooks, receiver: Receiver) -> None:
+        def values() -> list[float]:
+            ledger, name = LEDGER.open(), "kamu_node_webhook_attempts_total"
+            outcomes = [ledger.get_sample_value(name, {"outcome": each}) for each in ("delivered", "failed")]
+            return [each or 0 for each in (*outcomes, ledger.get_sample_value("kamu_node_webhooks_stopped_total"))]
+
+        dataset, _ = subscribed(hooks, receiver.url)
+        receiver.turns = [Answer(), Answer(status=500), Answer(status=410)]
+        before = values()
+        for _ in receiver.turns.copy():
+            hooks.heart.add_data(dataset)
+            hooks.fail(1)
+
+        assert [after - was for after, was in zip(values(), before, strict=True)] == [1, 2, 1]
+
     def test_a_success_starts_the_count_anew(self, hooks: Hooks, receiver: Receiver) -> None:
         dataset, made = subscribed(hooks, receiver.url)
         for _ in range(3):
@@ -548,9 +567,8 @@ class TestCourier:
             for each in healthy:
                 hooks.subscribe(each.url, dataset)
 
-            newest = None
-            for _ in range(100):
-                newest = str(hooks.heart.add_data(dataset, records=1))
+            for batch in range(100):
+                newest = self._ten_updates(hooks, dataset, batch)
                 hooks.heart.clock.advance(0.1)
                 hooks.courier.step()
             told = wait_until(lambda: self._told_all(hooks, healthy, newest))
@@ -573,8 +591,30 @@ class TestCourier:
 
         told = [request.json["new_hash"] for request in receiver.received]
         assert told == sorted(told, key=heads.index)
-        for earlier, later in zip(receiver.received, receiver.received[1:], strict=False):
+        for earlier, later in pairwise(receiver.received):
             assert earlier.json["new_hash"] == later.json["old_hash"]
+
+    @staticmethod
+    def _ten_updates(hooks: Hooks, dataset: DatasetID, batch: int) -> str:
+        entry = hooks.heart.datasets.resolve(ADMIN, dataset)
+        heads = [a_hash(f"{10 * batch + number}") for number in range(-1, 10)]
+        with hooks.heart.database.transaction() as tx:
+            for old, new in pairwise(heads):
+                message = DatasetUpdated(
+                    dataset_id=dataset,
+                    alias=entry.alias,
+                    kind=entry.kind,
+                    old_head=old,
+                    new_head=new,
+                    blocks=1,
+                    new_records=1,
+                    event_kinds=("AddData",),
+                    watermark=None,
+                    system_time=hooks.heart.clock.now(),
+                    run_id=None,
+                )
+                hooks.outbox.post(tx, message)
+        return str(heads[-1])
 
     @staticmethod
     def _told_all(hooks: Hooks, receivers: list[Receiver], head: str | None) -> bool:
