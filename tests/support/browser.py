@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import shutil
 import subprocess
@@ -26,6 +27,9 @@ _ARGUMENTS = (
     "--disable-sync",
 )
 _PATIENCE_MILLISECONDS = 120_000
+# A network that only drops what is sent must not take the time of the tests.
+_INSTALL_SECONDS = 200
+_IMPATIENT = ("-o", "Acquire::http::Timeout=20", "-o", "Acquire::https::Timeout=20", "-o", "Acquire::Retries=1")
 
 
 @contextlib.contextmanager
@@ -54,13 +58,15 @@ def _on_path() -> str | None:
     return next(filter(None, map(shutil.which, _NAMES)), None)
 
 
+@functools.cache
 def _install() -> None:
     sys.stderr.write(
         "\n*** No Chromium on PATH: installing Debian's (apt-get install chromium) for the browser tests.\n"
     )
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for arguments in (("update", "-q"), ("install", "-q", "-y", "--no-install-recommends", "chromium")):
-        done = subprocess.run(["apt-get", *arguments], env=quiet, stdout=sys.stderr, check=False)
+        command = ["timeout", "--kill-after=10", str(_INSTALL_SECONDS), "apt-get", *_IMPATIENT, *arguments]
+        done = subprocess.run(command, env=quiet, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False)
         if done.returncode:
             sys.stderr.write(f"*** apt-get {arguments[0]} failed with code {done.returncode}\n")
             return
