@@ -1,6 +1,7 @@
 """The node's side of name resolution: answers the questions of one query, with the permissions of its caller."""
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import assert_never
 
 from kamu_assets.auth.model import Caller
@@ -10,7 +11,7 @@ from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.datasets.past import PastStates
 from kamu_assets.datasets.point import Point
 from kamu_assets.datasets.service import Datasets
-from kamu_assets.errors import InvalidError
+from kamu_assets.errors import InvalidError, KamuError
 from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.identity import DatasetID, parse_dataset_ref
 from kamu_assets.odf.multihash import Multihash
@@ -50,6 +51,20 @@ class QueryCatalog:
         self._heads: dict[DatasetID, ChainState] = {}
         self._seen: dict[tuple[DatasetID, Multihash], tuple[DatasetEntry, ChainState]] = {}
         self._names: dict[tuple[str, Multihash], PinnedDataset] = {}
+        self._asked: dict[FindTable, None] = {}
+
+    @property
+    def asked(self) -> tuple[FindTable, ...]:
+        """The datasets that were asked for to be read, and found."""
+        return tuple(self._asked)
+
+    def in_advance(self, questions: Iterable[FindTable]) -> Iterator[tuple[FindTable, TableFound]]:
+        """Answers to what is likely to be asked; where there is none, it will be told to who asks."""
+        for question in questions:
+            with contextlib.suppress(KamuError):
+                found = self._find(question)
+                if found is not None:
+                    yield question, found
 
     @property
     def pinned(self) -> tuple[PinnedDataset, ...]:
@@ -85,6 +100,7 @@ class QueryCatalog:
         self._seen[entry.id, state.head] = entry, state
         if question.is_read:
             self._names[name, state.head] = PinnedDataset(id=entry.id, alias=name, block_hash=state.head)
+            self._asked[question] = None
         return TableFound(entry.id, state.head, self._datasets.storage_location(entry))
 
     def _head(self, entry: DatasetEntry) -> ChainState:

@@ -16,13 +16,14 @@ from kamu_assets.errors import InvalidError
 from kamu_assets.query.encode import encode_rows
 from kamu_assets.query.few_rows import few_rows
 from kamu_assets.query.filter_bounds import filter_bounds
+from kamu_assets.query.found_table import FoundTable
 from kamu_assets.query.functions import register_functions
 from kamu_assets.query.newest_rows import newest_rows
 from kamu_assets.query.plans import reads_once
 from kamu_assets.query.requests import AnswerShape, JobAnswer, QueryJob, TailJob
 from kamu_assets.query.row_count import is_row_count
 from kamu_assets.query.sessions import KAMU, Sessions, new_session
-from kamu_assets.query.table_cache import FoundTable, arrow_schema, forget_tables, frame_of
+from kamu_assets.query.table_cache import arrow_schema, forget_tables, frame_of
 from kamu_assets.query.tables import KamuCatalog, NamedDatasets
 from kamu_assets.query.text_views import without_views
 
@@ -47,7 +48,7 @@ def answer_query(job: QueryJob) -> JobAnswer:
     """Plan and run a query, in the session of the one before if that ended well."""
     context = _SESSIONS.take(job.memory_bytes, job.partitions)
     # How rows are gathered shows in sums of floating-point numbers, and packs come and go.
-    datasets = NamedDatasets(context, from_packs=job.partitions != 1)
+    datasets = NamedDatasets(context, from_packs=job.partitions != 1, known=job.known)
     frame = _planned(context, datasets, job.sql, at_most=job.shape.skip + job.shape.limit)
     counted = _counted(frame, datasets.only, job)
     answer = _answer(frame, job.shape) if counted is None else _encoded(counted.schema, [counted], job.shape)

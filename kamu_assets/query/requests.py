@@ -6,7 +6,7 @@ Importing this module loads no engine: the node's own processes only ask.
 from dataclasses import dataclass
 
 from kamu_assets.query.model import DataFormat
-from kamu_assets.query.questions import TableSpec
+from kamu_assets.query.questions import FindTable, TableFound, TableSpec
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,8 @@ class QueryJob:
     shape: AnswerShape
     memory_bytes: int
     partitions: int | None = None
+    # What it is likely to ask for.
+    known: tuple[tuple[FindTable, TableFound], ...] = ()
 
 
 @dataclass(frozen=True)

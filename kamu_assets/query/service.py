@@ -16,6 +16,7 @@ from kamu_assets.engines.workers import WorkerPool
 from kamu_assets.errors import InvalidError
 from kamu_assets.monitoring import metrics
 from kamu_assets.odf.identity import DatasetRef
+from kamu_assets.query.asked_before import AskedBefore
 from kamu_assets.query.catalog import QueryCatalog
 from kamu_assets.query.exports import ExportJob, ExportRequest, ExportResult
 from kamu_assets.query.model import DataFormat, PinnedDataset, QueryRequest, QueryResponse
@@ -64,6 +65,7 @@ class QueryService:
         self._chains = chains
         self._past = past
         self._tables = TableSpecs(datasets=datasets, chains=chains, volumes=volumes)
+        self._asked = AskedBefore()
         self._pool = pool
         self._memory_bytes = memory_bytes
         self._max_rows = max_rows
@@ -82,9 +84,11 @@ class QueryService:
             tables=self._tables,
             pins=request.datasets,
         )
-        job = QueryJob(request.sql, shape, self._memory_bytes, 1 if request.is_repeatable else None)
+        known = tuple(catalog.in_advance(self._asked.by(request.sql)))
+        job = QueryJob(request.sql, shape, self._memory_bytes, 1 if request.is_repeatable else None, known)
         with bad_slices_blamed(lambda: self._slices(catalog.read)):
             answer = self._pool.run(run_query, job, on_ask=catalog.answer, cancel=cancel, owner=_owner(caller))
+        self._asked.remember(request.sql, catalog.asked)
         return self._response(answer, limit, request.data_format, catalog.pinned)
 
     def export(

@@ -1,24 +1,19 @@
 """Tables of datasets at a block, as a worker keeps them."""
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
-from itertools import accumulate
 from typing import Final
 
 import datafusion
 import pyarrow as pa
 from datafusion.catalog import Table
 
-from kamu_assets.engines.listing import are_present, listing, may_hide_nan
-from kamu_assets.engines.session import between, empty_frame, session
+from kamu_assets.engines.listing import may_hide_nan
+from kamu_assets.engines.session import session
 from kamu_assets.engines.worker_process import ask
 from kamu_assets.odf.arrow_schema import to_arrow, upgrade_legacy_schema
-from kamu_assets.odf.identity import DatasetID
-from kamu_assets.odf.multihash import Multihash
-from kamu_assets.query.file_bounds import time_bounds
-from kamu_assets.query.filter_bounds import Bounds
+from kamu_assets.query.found_table import FoundTable, frame_over
 from kamu_assets.query.pack_plan import FAN
 from kamu_assets.query.packs import Packing, Packs, forget_packs
 from kamu_assets.query.questions import DescribeTable, TableFound, TableSpec
@@ -26,71 +21,6 @@ from kamu_assets.query.text_views import with_views
 
 _CACHED_TABLES: Final = 64
 _SHELF_BYTES: Final = 64 << 20
-
-
-@dataclass(frozen=True)
-class FoundTable:
-    """A dataset as a query sees it."""
-
-    id: DatasetID
-    head: Multihash
-    frame: datafusion.DataFrame
-    table: Table
-    # Without slices, of which there may be many.
-    spec: TableSpec
-    packing: Packing
-    may_hide_nan: bool
-    # Where its tables are made.
-    context: datafusion.SessionContext
-
-    @property
-    def num_records(self) -> int:
-        """How many rows it has."""
-        return sum(self.packing.records)
-
-    @property
-    def bounded_columns(self) -> tuple[str, ...]:
-        """Those of which it is known what a file has of them, without reading it."""
-        vocab = self.spec.vocab
-        return vocab.offset_column, vocab.event_time_column, vocab.system_time_column
-
-    def newest(self, count: int) -> Table | None:
-        """Only the last rows, so many of them, unless that is all of them.
-
-        Offsets are numbers in a row, from 0 on (ODF: Offset).
-        """
-        total, column = self.num_records, self.spec.offset_column
-        if total <= count:
-            return None
-        locations = self._within({column: Bounds(low=total - count)})
-        return Table(self._of(locations).filter(between(column, total - count, total - 1)))
-
-    def within(self, bounds: Mapping[str, Bounds]) -> Table | None:
-        """Only the files that may hold rows within bounds, unless that is all of them."""
-        locations = self._within(bounds)
-        return None if len(locations) == len(self.packing.locations) else Table(self._of(locations))
-
-    def _within(self, bounds: Mapping[str, Bounds]) -> Sequence[str]:
-        files = zip(self.packing.locations, *map(self._bounds, bounds), strict=True)
-        return [location for location, *known in files if all(map(Bounds.meet, bounds.values(), known))]
-
-    def _bounds(self, column: str) -> Iterable[Bounds]:
-        """Of each file."""
-        records, locations = self.packing.records, self.packing.locations
-        if column == self.spec.offset_column:
-            return (Bounds(end - count, end - 1) for count, end in zip(records, accumulate(records), strict=True))
-        if column not in self.bounded_columns:
-            return (Bounds() for _ in locations)
-        data_type = str(self.frame.schema().field(column).type)
-        return (time_bounds(location, column, data_type) for location in locations)
-
-    def _of(self, locations: Sequence[str]) -> datafusion.DataFrame:
-        return _frame(self.context, self.frame.schema(), locations, self.spec.offset_column)
-
-    @property
-    def can_stay(self) -> bool:
-        """Whether the files are there still, and as few as they can be."""
-        return self.packing.is_complete and are_present(self.packing.locations)
 
 
 @cache
@@ -105,7 +35,7 @@ def _described(found: TableFound, *, from_packs: bool) -> FoundTable:
     packing = packing_of(spec, schema) if from_packs else Packing.of_slices(spec.slices)
     hides = may_hide_nan(packing.locations, schema=schema)
     context = session("tables", memory_bytes=_SHELF_BYTES) if hides else _shelf()
-    frame = _frame(context, with_views(schema), packing.locations, spec.offset_column)
+    frame = frame_over(context, with_views(schema), packing.locations, spec.offset_column)
     return FoundTable(found.id, found.head, frame, Table(frame), replace(spec, slices=()), packing, hides, context)
 
 
@@ -172,12 +102,4 @@ def packing_of(spec: TableSpec, schema: pa.Schema) -> Packing:
 
 def frame_of(context: datafusion.SessionContext, spec: TableSpec) -> datafusion.DataFrame:
     """The slices themselves."""
-    return _frame(context, arrow_schema(spec), spec.locations, spec.offset_column)
-
-
-def _frame(
-    context: datafusion.SessionContext, schema: pa.Schema, locations: Sequence[str], offset_column: str
-) -> datafusion.DataFrame:
-    if not locations:
-        return empty_frame(context, schema)
-    return listing(context, locations, schema=schema, sorted_by=offset_column)
+    return frame_over(context, arrow_schema(spec), spec.locations, spec.offset_column)

@@ -2,7 +2,7 @@
 
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import datafusion
@@ -12,9 +12,10 @@ from datafusion.catalog import CatalogProvider, SchemaProvider, Table
 from kamu_assets.datasets.point import Point
 from kamu_assets.engines.listing import trust_no_bounds
 from kamu_assets.engines.worker_process import ask
+from kamu_assets.query.found_table import FoundTable
 from kamu_assets.query.questions import DescribeTable, FindTable, ListTables, TableFound
 from kamu_assets.query.sessions import KAMU
-from kamu_assets.query.table_cache import TABLES, FoundTable, arrow_schema, empty_table
+from kamu_assets.query.table_cache import TABLES, arrow_schema, empty_table
 from kamu_assets.query.text_views import with_views
 
 T = TypeVar("T")
@@ -23,8 +24,15 @@ T = TypeVar("T")
 class NamedDatasets(SchemaProvider):
     """The schema `kamu.kamu`: every dataset the caller may read, by alias or identity."""
 
-    def __init__(self, context: datafusion.SessionContext, *, from_packs: bool = True) -> None:
+    def __init__(
+        self,
+        context: datafusion.SessionContext,
+        *,
+        from_packs: bool = True,
+        known: Iterable[tuple[FindTable, TableFound]] = (),
+    ) -> None:
         self._from_packs = from_packs
+        self._answers = dict(known)
         # The session holds this catalog, where Python cannot see it: each would keep the other for ever.
         self._context = weakref.ref(context)
         self._described: dict[tuple[str, Point | None], FoundTable] = {}
@@ -74,7 +82,8 @@ class NamedDatasets(SchemaProvider):
         """The dataset of this name now, or at a point."""
         key = name, point
         if key not in self._described:
-            found: TableFound | None = ask(FindTable(name, is_read=True, point=point))
+            question = FindTable(name, is_read=True, point=point)
+            found: TableFound | None = self._answers.get(question) or ask(question)
             if found is None:
                 return None
             self._described[key] = self._known(found) or _aside(lambda: self._made(found))
