@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from unittest.mock import Mock
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -67,6 +68,29 @@ def test_rows_are_cut_out_of_a_slice(tmp_path: Path) -> None:
 
     assert rows is not None
     assert rows.to_pylist() == ROWS[1:3]
+
+
+def test_a_slice_is_read_once_as_long_as_its_file_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    there, opened = a_slice(tmp_path), Mock(side_effect=pq.ParquetFile)
+    monkeypatch.setattr(reader.pq, "ParquetFile", opened)
+
+    assert read(there) == read(there)
+    assert opened.call_count == 1
+    a_slice(tmp_path, ROWS[::-1])
+    assert read(there) is None
+    assert opened.call_count == 1 + 1
+    Path(there.location).unlink()
+    assert read(there) is None
+
+
+def test_what_is_kept_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader, "_KEPT_BYTES", 3 * 4 * 16)
+    kept, rows = reader._Kept(), pa.Table.from_pylist(ROWS, schema=SCHEMA)
+    for number in range(5):
+        kept.put((f"file {number}", 0, 0), rows)
+        kept.get(("file 0", 0, 0))
+
+    assert [number for number in range(5) if kept.get((f"file {number}", 0, 0)) is not None] == [0, 3, 4]
 
 
 @pytest.mark.parametrize(
