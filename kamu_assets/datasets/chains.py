@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from kamu_assets.database.database import Database
 from kamu_assets.database.transaction import Transaction
 from kamu_assets.datasets.block_index import PAGE, BlockIndex
-from kamu_assets.datasets.errors import DatasetNotFoundError, InvalidBlockIntervalError
+from kamu_assets.datasets.errors import ChainReplacedError, DatasetNotFoundError, InvalidBlockIntervalError
 from kamu_assets.datasets.intervals import ChainInterval, SliceRef, data_of
 from kamu_assets.datasets.model import DatasetEntry, IndexedBlock
 from kamu_assets.datasets.recent_states import RecentStates
@@ -18,6 +18,7 @@ from kamu_assets.odf.dataset import MetadataBlock
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.odf.multihash import Multihash
 from kamu_assets.odf.serde.flatbuffers import EventKind, decode_block
+from kamu_assets.storage.errors import ObjectNotFoundError
 from kamu_assets.storage.volumes import Volumes
 
 CACHED_STATES = 1024
@@ -118,7 +119,19 @@ class Chains:
     def _load(self, entry: DatasetEntry, found: Sequence[IndexedBlock]) -> Iterator[ChainBlock]:
         store = self._volumes.blocks(entry.kind)
         for indexed in found:
-            yield ChainBlock(indexed.block_hash, decode_block(store.get(entry.id, indexed.block_hash)))
+            try:
+                raw = store.get(entry.id, indexed.block_hash)
+            except ObjectNotFoundError as error:
+                self._tell_if_replaced(entry, indexed.block_hash, error)
+                raise
+            yield ChainBlock(indexed.block_hash, decode_block(raw))
+
+    def _tell_if_replaced(self, entry: DatasetEntry, block: Multihash, error: ObjectNotFoundError) -> None:
+        """A block that was in the chain a moment ago may be garbage by now, and collected."""
+        with self._database.reading() as tx:
+            head = self._head(tx, entry.id)
+            if self._index.sequence_of(tx, entry.id, block) is None:
+                raise ChainReplacedError(entry.id, block, head) from error
 
     def _reading(self, tx: Transaction | None) -> AbstractContextManager[Transaction]:
         return nullcontext(tx) if tx is not None else self._database.reading()

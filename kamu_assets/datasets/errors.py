@@ -67,6 +67,14 @@ class HeadMovedError(ConflictError):
         self.actual = actual
 
 
+class ChainReplacedError(HeadMovedError):
+    """The chain was rewritten while it was read, and what it was made of is gone already."""
+
+    def __init__(self, dataset: DatasetID, block: Multihash, head: Multihash) -> None:
+        super().__init__(dataset, block, head)
+        self.args = (f"the chain of {dataset} was rewritten while it was read: block {block} is gone, try again",)
+
+
 class NewHeadNotFoundError(NotFoundError):
     """The head cannot go to a block that is not in the chain."""
 

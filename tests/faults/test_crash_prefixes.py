@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from kamu_assets.coordinator.garbage import CollectOptions, GarbageCollection
+from kamu_assets.coordinator.resetting import ResetOptions
 from kamu_assets.database.transaction import Transaction
 from kamu_assets.datasets.commit import Committer
 from kamu_assets.durability import Durability
@@ -25,6 +27,7 @@ from tests.faults.crash_states import CrashState, crash_states
 from tests.faults.stage import memory_folder
 from tests.faults.tape import Event, Names, Sync, Tape
 from tests.support.builders import START
+from tests.support.coordination import a_reorganization
 from tests.support.heart import ADMIN, Heart, an_entry, open_heart, that_adds
 from tests.support.wrong_committers import BlocksAfterHead, HeadFirst
 
@@ -116,7 +119,24 @@ def delete(heart: Heart, tape: Tape) -> None:
     heart.datasets.delete(ADMIN, DATASET)
 
 
-@pytest.mark.parametrize("work", [commit, create, append_and_rename, reuse, delete])
+def compact(heart: Heart, tape: Tape) -> None:
+    """Two slices become one, and the files of both go."""
+    heart.add_data(DATASET)
+    a_reorganization(heart).compact(ADMIN, DATASET)
+    tape.acknowledge(heart.chains.head(DATASET))
+    collection = GarbageCollection(heart.datasets, heart.database, heart.volumes, heart.clock)
+    assert collection.collect(ADMIN, DATASET, CollectOptions(grace_seconds=0)).removed
+
+
+def reset(heart: Heart, tape: Tape) -> None:
+    """What comes after the first slice is taken back."""
+    first = heart.chains.head(DATASET)
+    heart.add_data(DATASET)
+    a_reorganization(heart).reset(ADMIN, DATASET, ResetOptions(new_head=first))
+    tape.acknowledge(first)
+
+
+@pytest.mark.parametrize("work", [commit, create, append_and_rename, reuse, delete, compact, reset])
 def test_every_crash_state_is_as_before_or_as_after(scene: Scene, work: Work, record_property: Record) -> None:
     tape = scene.play(work)
 

@@ -4,16 +4,19 @@ from pathlib import Path
 
 import pytest
 
+from kamu_assets.coordinator.garbage import CollectOptions, GarbageCollection
+from kamu_assets.coordinator.resetting import ResetOptions
 from kamu_assets.datasets.chains import Chains
-from kamu_assets.datasets.errors import DatasetNotFoundError, InvalidBlockIntervalError
+from kamu_assets.datasets.errors import ChainReplacedError, DatasetNotFoundError, InvalidBlockIntervalError
 from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.dataset import AddData, SetInfo
 from kamu_assets.odf.source import SourceState
-from kamu_assets.storage.errors import DamagedBlockError
+from kamu_assets.storage.errors import DamagedBlockError, ObjectNotFoundError
 from kamu_assets.storage.layout import block_key
 from kamu_assets.storage.local import LocalObjectStore
 from tests.support.builders import START, a_dataset_id, a_hash, a_schema
-from tests.support.heart import Heart, an_entry, open_heart
+from tests.support.coordination import a_reorganization
+from tests.support.heart import ADMIN, Heart, an_entry, open_heart
 
 DATASET = an_entry().id
 
@@ -133,3 +136,26 @@ def test_a_damaged_block_is_noticed_when_it_is_read(heart: Heart) -> None:
 def test_an_unknown_dataset_has_no_state(heart: Heart) -> None:
     with pytest.raises(DatasetNotFoundError):
         heart.chains.state(a_dataset_id("nobody"))
+
+
+def test_a_chain_that_is_replaced_and_collected_while_it_is_read(heart: Heart) -> None:
+    entry = heart.dataset("log")
+    first = heart.chains.head(entry.id)
+    heart.add_data(entry.id)
+    blocks = heart.chains.blocks(entry.id, newest_first=False)
+    next(blocks)
+    a_reorganization(heart).reset(ADMIN, entry.id, ResetOptions(new_head=first))
+    GarbageCollection(heart.datasets, heart.database, heart.volumes, heart.clock).collect(
+        ADMIN, entry.id, CollectOptions(grace_seconds=0)
+    )
+
+    with pytest.raises(ChainReplacedError, match="was rewritten while it was read"):
+        list(blocks)
+
+
+def test_a_block_that_is_lost_is_not_said_to_be_replaced(heart: Heart) -> None:
+    entry = heart.dataset("log")
+    heart.volumes.root.delete(block_key(entry.id, heart.chains.head(entry.id)))
+
+    with pytest.raises(ObjectNotFoundError):
+        list(heart.chains.blocks(entry.id))
