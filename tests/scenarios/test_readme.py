@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from tests.support.waiting import wait_until
 PORTS = ("HTTP__PORT", "DAGSTER__WEBSERVER_PORT", "DAGSTER__CATALOG_PORT", "DAGSTER__FLOWS_PORT")
 # What the demo says of itself: three minutes on two cores that have nothing else to do.
 PATIENCE = 600.0
+STOP_SECONDS = 100.0
 PUSHED = {"flights"}
 RUN = {"weather", "airlines", "flights.delays", "flights.late", "flights.hourly", "flights.weather"}
 MARK = "-- and then --"
@@ -67,6 +69,7 @@ class Visitor:
             capture_output=True,
             text=True,
             check=False,
+            timeout=PATIENCE,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return [said.strip() for said in done.stdout.split(MARK)]
@@ -86,7 +89,8 @@ def visitor(tmp_path: Path) -> Iterator[Visitor]:
     with httpx.Client(timeout=60) as http:
         visitor = Visitor(readme.checkout(tmp_path / "checkout"), free_ports(len(PORTS)), http)
         yield visitor
-        subprocess.run(["make", "down"], cwd=visitor.folder, env=visitor.environment, capture_output=True, check=False)
+        stop = partial(subprocess.run, ["make", "down"], cwd=visitor.folder, env=visitor.environment)
+        stop(capture_output=True, check=False, timeout=STOP_SECONDS)
 
 
 def test_the_demo_and_what_to_try_with_it(visitor: Visitor) -> None:
@@ -144,7 +148,7 @@ def left_running(visitor: Visitor, command: str) -> Iterator[Path]:
     finally:
         # A terminal sends it to all that run in its foreground.
         os.killpg(demo.pid, signal.SIGINT)
-        code = demo.wait(PATIENCE)
+        code = demo.wait(STOP_SECONDS)
     said = log.read_text()
     assert code in {0, -signal.SIGINT}, said
     assert "Traceback" not in said
