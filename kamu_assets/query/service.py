@@ -72,7 +72,7 @@ class QueryService:
         self._max_answer_bytes = max_answer_bytes
 
     def query(self, caller: Caller, request: QueryRequest, *, cancel: threading.Event | None = None) -> QueryResponse:
-        """Run SQL over the datasets the caller may read, as of their heads when it is planned, or as pinned."""
+        """Run SQL over the datasets the caller may read, as of their heads when it comes or later, or as pinned."""
         limit = DEFAULT_LIMIT if request.limit is None else request.limit
         shape = self._shape(request.skip, limit, request.data_format, sort_keys=request.sort_keys)
         shape = replace(shape, keeps_nan=request.keeps_nan)

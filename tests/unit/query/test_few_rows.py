@@ -72,7 +72,7 @@ def test_rows_are_cut_out_of_a_slice(tmp_path: Path) -> None:
 
 def test_a_slice_is_read_once_as_long_as_its_file_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     there, opened = a_slice(tmp_path), Mock(side_effect=pq.ParquetFile)
-    monkeypatch.setattr(reader.pq, "ParquetFile", opened)
+    monkeypatch.setattr(pq, "ParquetFile", opened)
 
     assert read(there) == read(there)
     assert opened.call_count == 1
