@@ -37,6 +37,8 @@ class FoundTable:
     context: datafusion.SessionContext
     # Tables of some of its files, from an offset on.
     parts: dict[tuple[tuple[str, ...], int], Table] = field(default_factory=dict)
+    # The part that a query needed, by its text.
+    likely: dict[str, Table] = field(default_factory=dict)
 
     @property
     def num_records(self) -> int:
@@ -61,8 +63,15 @@ class FoundTable:
 
     def within(self, bounds: Mapping[str, Bounds]) -> Table | None:
         """Only the files that may hold rows within bounds, unless that is all of them."""
-        locations = self._within(bounds)
+        # At least one: the plan for none is of another kind.
+        locations = self._within(bounds) or self.packing.locations[:1]
         return None if len(locations) == len(self.packing.locations) else self._part(locations)
+
+    def expect(self, sql: str, part: Table) -> None:
+        """The same text, when it comes again, is likely to need the same."""
+        if len(self.likely) >= _CACHED_PARTS:
+            self.likely.clear()
+        self.likely[sql] = part
 
     def _within(self, bounds: Mapping[str, Bounds]) -> tuple[str, ...]:
         files = zip(self.packing.locations, *map(self._bounds, bounds), strict=True)

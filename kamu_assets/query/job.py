@@ -48,7 +48,7 @@ def answer_query(job: QueryJob) -> JobAnswer:
     """Plan and run a query, in the session of the one before if that ended well."""
     context = _SESSIONS.take(job.memory_bytes, job.partitions)
     # How rows are gathered shows in sums of floating-point numbers, and packs come and go.
-    datasets = NamedDatasets(context, from_packs=job.partitions != 1, known=job.known)
+    datasets = NamedDatasets(context, from_packs=job.partitions != 1, known=job.known, sql=job.sql)
     frame = _planned(context, datasets, job.sql, at_most=job.shape.skip + job.shape.limit)
     counted = _counted(frame, datasets.only, job)
     answer = _answer(frame, job.shape) if counted is None else _encoded(counted.schema, [counted], job.shape)
@@ -72,8 +72,8 @@ def _planned(
     try:
         frame = plan_query(context, sql)
         part = None if at_most is None else _part_needed(frame, datasets.only, sql, at_most)
-        if part is not None:
-            datasets.show_only(part)
+        if part is not datasets.part:
+            datasets.part = part
             frame = plan_query(context, sql)
     except InvalidError:
         if datasets.failure is not None:
@@ -97,7 +97,10 @@ def _part_needed(frame: datafusion.DataFrame, found: FoundTable | None, sql: str
     if not any(column in sql for column in found.bounded_columns) or not reads_once(plan):
         return None
     with query_failures():
-        return found.within(filter_bounds(frame.optimized_logical_plan(), found.frame.schema()))
+        part = found.within(filter_bounds(frame.optimized_logical_plan(), found.frame.schema()))
+    if part is not None:
+        found.expect(sql, part)
+    return part
 
 
 def _counted(frame: datafusion.DataFrame, found: FoundTable | None, job: QueryJob) -> pa.RecordBatch | None:

@@ -30,14 +30,17 @@ class NamedDatasets(SchemaProvider):
         *,
         from_packs: bool = True,
         known: Iterable[tuple[FindTable, TableFound]] = (),
+        sql: str = "",
     ) -> None:
         self._from_packs = from_packs
+        self._sql = sql
         self._answers = dict(known)
         # The session holds this catalog, where Python cannot see it: each would keep the other for ever.
         self._context = weakref.ref(context)
         self._described: dict[tuple[str, Point | None], FoundTable] = {}
-        # The part of the only dataset that is enough; None for all.
-        self._part: Table | None = None
+        # The part of the only dataset that is shown; None for all.
+        self.part: Table | None = None
+        self._has_read = False
         # After planning only the information schema looks at tables, at all of them.
         self.planning = True
         self.wants_columns = False
@@ -73,10 +76,6 @@ class NamedDatasets(SchemaProvider):
             return None
         (((_, point), found),) = self._described.items()
         return found if point is None else None
-
-    def show_only(self, part: Table) -> None:
-        """From now on show no more than this, of the only dataset."""
-        self._part = part
 
     def find(self, name: str, point: Point | None = None) -> FoundTable | None:
         """The dataset of this name now, or at a point."""
@@ -114,7 +113,11 @@ class NamedDatasets(SchemaProvider):
 
     def _read(self, name: str) -> Table | None:
         found = self.find(name)
-        return None if found is None else self._part or found.table
+        if found is None:
+            return None
+        if not self._has_read:
+            self.part, self._has_read = found.likely.get(self._sql), True
+        return self.part or found.table
 
     def _shown(self, name: str) -> Table | None:
         """For the information schema, which looks at all tables, and at their columns if at anything."""

@@ -11,10 +11,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from kamu_assets.auth.model import ANONYMOUS
 from kamu_assets.datasets.model import DatasetEntry
+from kamu_assets.datasets.past import PastStates
 from kamu_assets.odf.timestamp import Timestamp
+from kamu_assets.query import job, table_cache, tables
+from kamu_assets.query.catalog import QueryCatalog
 from kamu_assets.query.file_bounds import time_bounds
 from kamu_assets.query.filter_bounds import Bounds
+from kamu_assets.query.model import DataFormat
+from kamu_assets.query.questions import FindTable, TableFound
+from kamu_assets.query.requests import AnswerShape, QueryJob
+from kamu_assets.query.table_specs import TableSpecs
 from tests.unit.query.conftest import Reading
 
 DAYS, PER_DAY = 6, 5
@@ -107,9 +115,42 @@ def test_the_rows_are_those_that_meet_the_conditions(
     order = "desc" if descending else "asc"
     wanted = [offset for offset in range(DAYS * PER_DAY) if all(holds(offset, *each) for each in conditions)]
 
-    found = reading.rows(f'select "offset" from log where {where} order by "offset" {order}')
+    # The second time it is known which slices mattered.
+    for _ in range(2):
+        found = reading.rows(f'select "offset" from log where {where} order by "offset" {order}')
+        assert [row["offset"] for row in found] == (wanted[::-1] if descending else wanted)
 
-    assert [row["offset"] for row in found] == (wanted[::-1] if descending else wanted)
+
+@pytest.fixture
+def here(reading: Reading, monkeypatch: pytest.MonkeyPatch) -> QueryCatalog:
+    """Queries run in this process, and ask this."""
+    heart = reading.heart
+    catalog = QueryCatalog(
+        ANONYMOUS,
+        datasets=heart.datasets,
+        chains=heart.chains,
+        past=PastStates(database=heart.database, volumes=heart.volumes),
+        tables=TableSpecs(datasets=heart.datasets, chains=heart.chains, volumes=heart.volumes),
+    )
+    for module in (tables, table_cache):
+        monkeypatch.setattr(module, "ask", catalog.answer)
+    return catalog
+
+
+@pytest.mark.parametrize("wrong", [Bounds(0, 0), Bounds(999, 999)])
+def test_what_mattered_before_need_not_matter_now(here: QueryCatalog, days: DatasetEntry, wrong: Bounds) -> None:
+    sql = 'select level from log where "offset" = 12'
+    shape = AnswerShape(0, 10, DataFormat.JSON_AOS, sort_keys=True, limit_bytes=1000)
+    table = here.answer(FindTable("log", is_read=True))
+    assert isinstance(table, TableFound)
+    found = table_cache.TABLES.get(table, from_packs=True)
+    part = found.within({"offset": wrong})
+    assert part is not None
+
+    found.expect(sql, part)
+
+    assert job.answer_query(QueryJob(sql, shape, 1 << 28)).data == b'[{"level":12}]'
+    assert found.likely[sql] is not part
 
 
 @pytest.mark.parametrize("condition", ['"offset" = 999', '"offset" < 0', "event_time < '1999-01-01T00:00:00Z'"])
