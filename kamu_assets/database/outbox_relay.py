@@ -177,7 +177,7 @@ class Watcher:
             self._last = self._stream.last(name)
             self._name = name
             self._wakeups.notify(CONSUMERS)
-        if self._stream.wait(name, self._last, BLOCK_SECONDS):
-            self._last = self._stream.last(name)
+        if newest := self._stream.wait(name, self._last, BLOCK_SECONDS):
+            self._last = newest
             self._wakeups.notify(CONSUMERS)
         return True

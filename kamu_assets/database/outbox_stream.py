@@ -8,6 +8,7 @@ Consumer groups of Redis are not used: what a consumer is done with is kept besi
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple, cast
+from urllib.parse import parse_qs, urlsplit
 
 import redis
 import structlog
@@ -26,8 +27,12 @@ MAX_ENTRIES = 10_000
 LIFETIME_SECONDS = 86_400
 ANSWER_SECONDS = 1.0
 MAX_BLOCK_SECONDS = 1.0
+# Options of URLs by which answers would come in another form.
+_FIXED = frozenset({"protocol", "decode_responses", "legacy_responses"})
 _FIELDS = (b"prev", b"topic", b"body")
 _BEFORE_ALL = "0-0"
+# By those who only want to know that there are some.
+_SEEN_AT_ONCE = 50
 
 _Fields = Mapping[bytes, bytes]
 
@@ -98,11 +103,16 @@ class Stream:
         with _told():
             self._client.delete(KEY_PREFIX + name)
 
-    def wait(self, name: str, last: str | None, seconds: float) -> bool:
-        """Whether there is an entry after `last`, waiting for one up to so many seconds."""
+    def wait(self, name: str, last: str | None, seconds: float) -> str | None:
+        """The number of an entry after `last`, of the newest in a while; None if none came within so many seconds."""
         milliseconds = round(min(seconds, MAX_BLOCK_SECONDS) * 1000)
+        key = KEY_PREFIX + name
         with _told():
-            return bool(self._waiting.xread({KEY_PREFIX + name: last or _BEFORE_ALL}, count=1, block=milliseconds))
+            found = self._waiting.xread({key: last or _BEFORE_ALL}, count=_SEEN_AT_ONCE, block=milliseconds)
+        if not found:
+            return None
+        ((_, entries),) = cast("Sequence[tuple[bytes, Sequence[tuple[bytes, _Fields]]]]", found)
+        return entries[-1][0].decode()
 
     def close(self) -> None:
         self._client.close()
@@ -147,6 +157,8 @@ def _read(key: str, entry: str, fields: _Fields) -> _Entry:
 
 
 def _client(url: str, seconds: float) -> redis.Redis:
+    if refused := sorted(_FIXED & parse_qs(urlsplit(url).query, keep_blank_values=True).keys()):
+        raise InvalidError(f"outbox.redis_url: the node itself decides on {', '.join(refused)}: leave it out")
     try:
         return redis.Redis.from_url(
             url,

@@ -6,6 +6,7 @@ import contextlib
 import subprocess
 import sys
 import threading
+import uuid
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -21,7 +22,7 @@ from kamu_assets.database.database import Database
 from kamu_assets.database.outbox import WAKEUP, Outbox
 from kamu_assets.database.outbox_redis import RedisTransport
 from kamu_assets.database.outbox_relay import LOOK_SECONDS, STANDBY_SECONDS, Relay
-from kamu_assets.database.outbox_store import OutboxStore
+from kamu_assets.database.outbox_store import OutboxStore, StoredMessage
 from kamu_assets.database.outbox_stream import KEY_PREFIX, Stream, StreamUnavailableError, entry_of
 from kamu_assets.database.wakeups import Wakeups
 from kamu_assets.errors import InvalidError
@@ -344,6 +345,7 @@ def test_consumers_of_other_machines_are_woken(
     """The poster, the leading relay and the consumer share nothing but database and Redis."""
     machines = [str(tmp_path / name) for name in ("a", "b", "c")]
     with contextlib.ExitStack() as stack:
+        logs = stack.enter_context(structlog.testing.capture_logs())
         poster, relaying, consuming = (
             stack.enter_context(an_outbox(migrated_url, server.url, machine)) for machine in machines
         )
@@ -360,6 +362,7 @@ def test_consumers_of_other_machines_are_woken(
 
         assert listener.wait(60)
         assert numbers(consuming) == [1]
+    assert [entry["event"] for entry in logs if entry["log_level"] != "info"] == []
 
 
 def test_another_relay_leads_when_the_process_of_the_first_was_killed(
@@ -454,6 +457,25 @@ def test_a_wrong_password_is_told_without_the_right_one(database: Database, serv
 
     assert "wr0ng" not in str(error.value)
     assert "setting outbox.redis_url" in str(error.value)
+
+
+@pytest.mark.parametrize("options", ["", "?health_check_interval=10", "?socket_timeout=50&retry_on_timeout=true"])
+def test_options_of_the_url_hold(server: RedisServer, options: str) -> None:
+    name = uuid.uuid4().hex
+    messages = [StoredMessage(number, "topic", "body") for number in (3, 4, 7)]
+    with contextlib.closing(Stream(server.url + options)) as stream:
+        stream.add(name, messages, prev=0)
+
+        assert stream.wait(name, None, 1) == stream.last(name) == "7-0"
+        assert stream.wait(name, "7-0", 0.1) is None
+        assert stream.after(name, 0, 10) == messages
+
+
+@pytest.mark.parametrize("option", ["protocol=3", "decode_responses=true"])
+def test_options_that_would_change_answers_are_refused(option: str) -> None:
+    name = option.partition("=")[0]
+    with pytest.raises(InvalidError, match=rf"outbox\.redis_url: the node itself decides on {name}: leave it out"):
+        Stream(f"redis://:s3cr3t@localhost/0?{option}")
 
 
 @pytest.mark.parametrize("url", ["http://localhost", "redis://localhost:port/0", "redis://h/0?socket_timeout=much"])
