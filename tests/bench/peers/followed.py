@@ -2,7 +2,8 @@
 
 The floor of a window: group the new slice, add what was open, keep what is not closed. Of a join: look up the newest
 earlier version of each row, keep rows that wait and the versions they may meet. Of a filter: filter. Each writes its
-slices with both hashes, and for each slice a block and a reference, synced, as the least that a commit can be.
+slices with both hashes, and for each slice a block and a reference, all synced with the folder that holds their names,
+as the least that a commit can be.
 
 What is kept is a checkpoint (ODF: Checkpoint): a file of its own after each slice, hashed and synced as its block names
 it, and all that the next step knows; an input is read once. Not in the floor, as no rule asks for them: finding rows
@@ -239,7 +240,16 @@ def _write(path: Path, table: pa.Table, *, carried: Sequence[pa.Table] = ()) -> 
             file.write(" ".join(names))
             file.flush()
             os.fsync(file.fileno())
+    _sync_names(path.parent)
     return table
+
+
+def _sync_names(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _synced(path: Path) -> str:
