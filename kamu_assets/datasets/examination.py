@@ -103,7 +103,10 @@ class Examination:
         unreachable = files.unreachable(chain.blocks)
         if unreachable:
             size = sum(found.size for found in unreachable)
-            message = f"{len(unreachable)} files ({size} bytes) are named by no block of the chain: kept"
+            message = (
+                f"{len(unreachable)} files ({size} bytes) are named by no block of the chain: kept, until "
+                f"`kamu-node gc {entry.alias}` removes what is no longer needed"
+            )
             yield Finding(FindingKind.UNREACHABLE, entry.id, message, repaired=False)
 
     def _chain(self, entry: DatasetEntry, head: Multihash) -> StoredChain:
