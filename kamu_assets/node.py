@@ -31,7 +31,9 @@ from kamu_assets.durability import Durability
 from kamu_assets.egress.policy import EgressPolicy
 from kamu_assets.errors import UnavailableError
 from kamu_assets.flows.messages import MESSAGES as FLOW_MESSAGES
+from kamu_assets.flows.planning import FlowRules
 from kamu_assets.flows.service import FlowService
+from kamu_assets.flows.triggering import TriggerService
 from kamu_assets.governance.access import Access
 from kamu_assets.setting_sections import OwnEngine
 from kamu_assets.settings import Settings
@@ -114,6 +116,14 @@ class Node:
             datasets=self.datasets,
             access=self.access,
             clock=self.clock,
+            rules=FlowRules(throttling_seconds=settings.flow_agent.mandatory_throttling_period_secs),
+        )
+        self.triggers = TriggerService(
+            database=self.database,
+            outbox=self.outbox,
+            datasets=self.datasets,
+            access=self.access,
+            life=self.flows.life,
         )
 
     def __enter__(self) -> Self:

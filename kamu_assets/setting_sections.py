@@ -269,6 +269,12 @@ class WebhookSettings(Section):
     keep_seconds: float = Field(30 * 86_400, ge=0, description="how long the history of deliveries is kept")
 
 
+class FlowAgentSettings(Section):
+    mandatory_throttling_period_secs: float = Field(
+        1, ge=0, le=86_400, description="least time between the end of one run of a dataset and its next; kamu's is 60"
+    )
+
+
 class LogSettings(Section):
     format: Literal["console", "json"] = Field("console", description="console: for people; json: an object per line")
     level: Literal["debug", "info", "warning", "error"] = Field(

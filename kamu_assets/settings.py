@@ -27,6 +27,7 @@ from kamu_assets.setting_sections import (
     DatabaseSettings,
     EgressSettings,
     EngineSettings,
+    FlowAgentSettings,
     HttpSettings,
     IdentitySettings,
     IngestSettings,
@@ -65,6 +66,7 @@ class Settings(BaseSettings):
     identity: IdentitySettings = IdentitySettings()
     outbox: OutboxSettings = OutboxSettings()
     webhooks: WebhookSettings = WebhookSettings()
+    flow_agent: FlowAgentSettings = FlowAgentSettings()
     log: LogSettings = LogSettings()
 
     @classmethod

@@ -21,6 +21,7 @@ from kamu_api.cli import (
     outbox_commands,
     query_commands,
     show_commands,
+    trigger_commands,
     verify_commands,
     webhook_commands,
 )
@@ -51,6 +52,7 @@ for group in (
     flow_commands,
     webhook_commands,
     outbox_commands,
+    trigger_commands,
     engine_commands,
     completion_commands,
     other_names,

@@ -1,152 +1,100 @@
-"""What happens by itself: triggers."""
+"""What was done to datasets, is being done, and will be: flows."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kamu_api.cli.misuse import MisuseError
-from kamu_api.cli.options import AsJson, Home, Matching, local_node
-from kamu_api.cli.output import print_json, print_rows, remark, say, time_text
-from kamu_api.cli.trigger_text import outcome_text, parse_interval, run_facts, trigger_facts, trigger_text
+from kamu_api.cli.flow_text import attempt_facts, event_facts, event_text, flow_facts, flow_row
+from kamu_api.cli.options import AsJson, Home, Matching, local_node, the_dataset
+from kamu_api.cli.output import print_json, print_rows, remark, say
 from kamu_assets.errors import NotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from kamu_assets.flows.model import Trigger, TriggerRule
+    from kamu_assets.flows.model import Flow
     from kamu_assets.node import Node
+
+FlowId = Annotated[int, typer.Argument(metavar="FLOW", help="its number, as `flow list` shows it", min=1)]
 
 
 def register(app: typer.Typer) -> None:
-    trigger = typer.Typer(no_args_is_help=True, help="When datasets are brought up to date by themselves.")
-    trigger.command("set")(set_trigger)
-    trigger.command("list")(list_triggers)
-    trigger.command()(pause)
-    trigger.command()(resume)
-    trigger.command()(remove)
-    app.add_typer(trigger, name="trigger")
+    flow = typer.Typer(no_args_is_help=True, help="What was done to datasets, is being done, and will be.")
+    flow.command("list")(list_flows)
+    flow.command()(show)
+    flow.command()(run)
+    flow.command()(cancel)
+    app.add_typer(flow, name="flow")
 
 
-def set_trigger(
-    dataset: Matching,
-    every: Annotated[str | None, typer.Option("--every", help="an interval: 30s, 5m, 1h, 1d12h")] = None,
-    cron: Annotated[str | None, typer.Option("--cron", help="five fields, in UTC: '0 3 * * *'")] = None,
+def list_flows(
+    dataset: Annotated[str | None, typer.Argument(help="of this dataset only", show_default=False)] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="so many")] = 50,
+    before: Annotated[int | None, typer.Option("--before", min=1, help="those before this flow: the next page")] = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Bring a dataset up to date by a rule; replaces the rule it had."""
-    rule = _rule(every, cron)
+    """List flows, newest first."""
     with local_node(home) as node:
-        caller = node.auth.admin_caller()
-        found = [node.flows.set_trigger(caller, each.id, rule) for each in node.datasets.select(caller, [dataset])]
-        _tell(node, dataset, found, as_json=as_json)
-
-
-def list_triggers(home: Home = None, as_json: AsJson = False) -> None:
-    """List all triggers, soonest first, and how their last runs ended."""
-    with local_node(home) as node:
-        caller = node.auth.admin_caller()
-        triggers = node.flows.triggers(caller)
-        latest = node.flows.latest(caller, [trigger.dataset_id for trigger in triggers])
-        rows = [{**_facts(node, each), "last": run_facts(latest.get(each.dataset_id))} for each in triggers]
+        of = None if dataset is None else the_dataset(node, dataset).id
+        found = node.flows.list(node.auth.admin_caller(), dataset=of, limit=limit, before=before)
+        rows = [_facts(node, flow) for flow in found]
     if as_json:
         print_json(rows)
     elif rows:
-        columns = ("dataset", "rule", "next run (UTC)", "last run (UTC)", "outcome")
-        print_rows([_shown(row) for row in rows], columns=columns)
+        print_rows([flow_row(row) for row in rows])
     else:
-        remark("no triggers; `kamu-node trigger set <dataset> --every 1h` makes one")
+        remark("no flows; `kamu-node flow run <dataset>` makes one")
 
 
-def pause(dataset: Matching, home: Home = None, as_json: AsJson = False) -> None:
-    """Keep a trigger, but start nothing."""
-    _set_paused(dataset, home, paused=True, as_json=as_json)
-
-
-def resume(dataset: Matching, home: Home = None, as_json: AsJson = False) -> None:
-    """Go on with a paused trigger; the next time is counted from now."""
-    _set_paused(dataset, home, paused=False, as_json=as_json)
-
-
-def remove(dataset: Matching, home: Home = None, as_json: AsJson = False) -> None:
-    """Forget the trigger of a dataset."""
-    with local_node(home) as node:
-        found = _triggers_of(node, dataset)
-        names = [_name(node, trigger) for trigger in found]
-        for trigger in found:
-            node.flows.remove_trigger(node.auth.admin_caller(), trigger.dataset_id)
-    if as_json:
-        _print_json(dataset, [{"dataset": name, "result": "removed"} for name in names])
-        return
-    for name in names:
-        say(f"{name}: no trigger any more")
-
-
-def _rule(every: str | None, cron: str | None) -> "TriggerRule":
-    from kamu_api.cli.failures import failure_text
-    from kamu_assets.flows.decide import InvalidTriggerError, check_rule
-    from kamu_assets.flows.model import Cron, Interval
-
-    if (every is None) == (cron is None):
-        raise MisuseError("say when: --every 1h, or --cron '0 3 * * *'")
-    rule = Interval(parse_interval(every)) if every is not None else Cron(cron or "")
-    try:
-        check_rule(rule)
-    except InvalidTriggerError as error:
-        raise MisuseError(failure_text(error)) from error
-    return rule
-
-
-def _set_paused(dataset: str, home: Home, *, paused: bool, as_json: bool) -> None:
+def show(flow: FlowId, home: Home = None, as_json: AsJson = False) -> None:
+    """Tell all of a flow: why, when, its attempts, what happened."""
     with local_node(home) as node:
         caller = node.auth.admin_caller()
-        old = _triggers_of(node, dataset)
-        new = [node.flows.set_trigger(caller, each.dataset_id, each.rule, paused=paused) for each in old]
-        _tell(node, dataset, new, as_json=as_json)
-
-
-def _triggers_of(node: "Node", dataset: str) -> "Sequence[Trigger]":
-    """Of the dataset, or of those that match a pattern and have one."""
-    caller = node.auth.admin_caller()
-    entries = node.datasets.select(caller, [dataset])
-    triggers = {trigger.dataset_id: trigger for trigger in node.flows.triggers(caller)}
-    found = [triggers[entry.id] for entry in entries if entry.id in triggers]
-    if not found:
-        name = entries[0].alias
-        raise NotFoundError(f"{name} has no trigger: `kamu-node trigger set {name} --every 1h` makes one")
-    return found
-
-
-def _facts(node: "Node", trigger: "Trigger") -> dict[str, Any]:
-    return {"dataset": _name(node, trigger), **trigger_facts(trigger)}
-
-
-def _shown(facts: dict[str, Any]) -> dict[str, Any]:
-    due = "paused" if facts["paused"] else time_text(facts["nextDue"])
-    shown = {"dataset": facts["dataset"], "rule": facts["rule"], "next run (UTC)": due}
-    last = facts["last"]
-    if last is None:
-        return shown
-    return {**shown, "last run (UTC)": time_text(last["finishedAt"]), "outcome": outcome_text(last)}
-
-
-def _name(node: "Node", trigger: "Trigger") -> str:
-    try:
-        return str(node.datasets.resolve(node.auth.admin_caller(), trigger.dataset_id).alias)
-    except NotFoundError:
-        # Deleted a moment ago.
-        return str(trigger.dataset_id)
-
-
-def _tell(node: "Node", dataset: str, triggers: "Sequence[Trigger]", *, as_json: bool) -> None:
-    rows = [_facts(node, trigger) for trigger in triggers]
+        facts = _facts(node, node.flows.get(caller, flow))
+        facts["attempts"] = [attempt_facts(each) for each in node.flows.attempts(caller, flow)]
+        facts["history"] = [event_facts(each) for each in node.flows.events(caller, flow)]
     if as_json:
-        _print_json(dataset, rows)
+        print_json(facts)
+        return
+    row = flow_row(facts)
+    for name in ("flow", "dataset", "type", "status", "outcome"):
+        if row[name]:
+            say(f"{name:10}{row[name]}")
+    for attempt in facts["attempts"]:
+        say(f"attempt {attempt['number']}: run {attempt['runId']}")
+    for event in facts["history"]:
+        say(event_text(event))
+
+
+def run(dataset: Matching, home: Home = None, as_json: AsJson = False) -> None:
+    """Have a running node bring a dataset up to date now; joins the flow that is there already."""
+    with local_node(home) as node:
+        caller = node.auth.admin_caller()
+        asked = [node.flows.request_run(caller, each.id) for each in node.datasets.select(caller, [dataset])]
+        rows = [_facts(node, flow) for flow in asked]
+    if as_json:
+        print_json(rows if "%" in dataset else rows[0])
         return
     for row in rows:
-        say(f"{row['dataset']}: {trigger_text(row)}")
+        say(f"{row['dataset']}: flow {row['flowId']}, {row['status'].lower()}")
 
 
-def _print_json(dataset: str, rows: "Sequence[dict[str, Any]]") -> None:
-    """An object for a name, a list for a pattern."""
-    print_json(rows if "%" in dataset else rows[0])
+def cancel(flow: FlowId, home: Home = None, as_json: AsJson = False) -> None:
+    """Drop a flow that waits, stop one that runs; what has ended stays as it is."""
+    with local_node(home) as node:
+        canceled = node.flows.cancel(node.auth.admin_caller(), flow)
+        facts = _facts(node, canceled)
+    if as_json:
+        print_json(facts)
+    elif canceled.cancel_requested and canceled.outcome is None:
+        say(f"flow {flow} of {facts['dataset']}: will be stopped")
+    else:
+        say(f"flow {flow} of {facts['dataset']}: {flow_row(facts)['outcome']}")
+
+
+def _facts(node: "Node", flow: "Flow") -> dict[str, Any]:
+    try:
+        name = str(node.datasets.resolve(node.auth.admin_caller(), flow.dataset_id).alias)
+    except NotFoundError:
+        # Deleted since.
+        name = str(flow.dataset_id)
+    return flow_facts(flow, dataset=name)

@@ -47,7 +47,7 @@ def _with_work(node: "Node", entries: "Sequence[DatasetEntry]") -> "list[tuple[D
     from kamu_api.cli.trigger_text import live_facts, run_facts, trigger_facts
 
     caller = node.auth.admin_caller()
-    triggers = {each.dataset_id: trigger_facts(each) for each in node.flows.triggers(caller)}
+    triggers = {each.trigger.dataset_id: trigger_facts(each) for each in node.triggers.list(caller)}
     ended = node.flows.latest(caller, [entry.id for entry in entries])
     return [
         (

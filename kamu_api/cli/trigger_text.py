@@ -9,7 +9,8 @@ from kamu_api.cli.output import short_text, time_text
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from kamu_assets.flows.model import Flow, Trigger
+    from kamu_assets.flows.model import Flow
+    from kamu_assets.flows.rules import PlannedTrigger
 
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _PART: Final = re.compile(r"(\d{1,9})([smhdw])", re.ASCII)
@@ -33,14 +34,14 @@ def interval_text(seconds: int) -> str:
     return "".join(parts) or "0s"
 
 
-def trigger_facts(trigger: "Trigger") -> dict[str, Any]:
-    """When it starts runs."""
-    from kamu_assets.flows.model import Interval
+def trigger_facts(planned: "PlannedTrigger") -> dict[str, Any]:
+    """When it starts runs; `nextDue` is null while one is at work."""
+    from kamu_assets.flows.rules import Interval
 
-    rule = trigger.rule
+    rule, paused = planned.trigger.rule, planned.trigger.paused
     text = f"every {interval_text(rule.seconds)}" if isinstance(rule, Interval) else f"cron {rule.expression}"
-    due = None if trigger.paused else str(trigger.next_due)
-    return {"rule": text, "paused": trigger.paused, "nextDue": due}
+    due = None if paused or planned.next_due is None else str(planned.next_due)
+    return {"rule": text, "paused": paused, "nextDue": due}
 
 
 def run_facts(flow: "Flow | None") -> dict[str, Any] | None:
@@ -52,11 +53,14 @@ def run_facts(flow: "Flow | None") -> dict[str, Any] | None:
 
 
 def live_facts(flows: "Iterable[Flow]") -> dict[str, Any] | None:
-    """The flow that runs, or else the one that waits; None where there is neither."""
-    live = sorted((flow for flow in flows if flow.outcome is None), key=lambda flow: flow.state.value)
+    """The flow that runs, or else the one that waits; None where there is neither, or one that its rule planned."""
+    from kamu_assets.flows.model import WaitKind
+
+    live = [flow for flow in flows if flow.outcome is None]
+    live = [flow for flow in live if flow.condition is None or flow.condition.kind is not WaitKind.SCHEDULE]
     if not live:
         return None
-    flow = live[0]
+    flow = min(live, key=lambda flow: flow.state.value)
     since = str(flow.started_at or flow.created_at)
     return {"state": flow.state.value, "since": since, "cause": flow.cause.kind.value, "waitsFor": flow.waits_for}
 
@@ -69,7 +73,9 @@ def live_text(facts: dict[str, Any]) -> str:
 
 def trigger_text(facts: dict[str, Any]) -> str:
     """The rule, and when it acts next."""
-    due = "paused" if facts["paused"] else f"next {time_text(facts['nextDue'])} UTC"
+    if facts["paused"]:
+        return f"{facts['rule']}, paused"
+    due = f"next {time_text(facts['nextDue'])} UTC" if facts["nextDue"] else "runs now"
     return f"{facts['rule']}, {due}"
 
 

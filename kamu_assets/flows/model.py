@@ -1,8 +1,9 @@
-"""What runs, when and why: flows and the triggers that start them."""
+"""What runs, and how far it has come: flows, their attempts and what happened to them."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
+from kamu_assets.flows.causes import FlowCause
 from kamu_assets.odf.identity import AccountID, DatasetID, DatasetKind
 from kamu_assets.odf.timestamp import Timestamp
 
@@ -19,29 +20,20 @@ class FlowType(StrEnum):
         return cls.INGEST if kind == DatasetKind.ROOT else cls.EXECUTE_TRANSFORM
 
 
-class CauseKind(StrEnum):
-    """Why a flow exists."""
-
-    MANUAL = "MANUAL"
-    AUTO_POLLING = "AUTO_POLLING"
-    INPUT_UPDATED = "INPUT_UPDATED"
-    DAGSTER_UI = "DAGSTER_UI"
-
-
 @dataclass(frozen=True, slots=True)
-class FlowCause:
-    """The first cause of a flow: the account that asked, or the input that changed."""
+class Binding:
+    """What there is at most one live flow of: something done to a dataset."""
 
-    kind: CauseKind
-    account: AccountID | None = None
-    input: DatasetID | None = None
+    dataset_id: DatasetID
+    type: FlowType
 
 
 class FlowState(StrEnum):
-    """WAITING until it may be submitted; RUNNING while a Dagster run exists for it."""
+    """WAITING for its time; RUNNING while a run exists for it; RETRYING between two attempts."""
 
     WAITING = "WAITING"
     RUNNING = "RUNNING"
+    RETRYING = "RETRYING"
     FINISHED = "FINISHED"
 
 
@@ -62,19 +54,45 @@ class FlowOutcome:
     message: str | None = None
 
 
+class WaitKind(StrEnum):
+    """Why a flow does not start yet."""
+
+    SCHEDULE = "SCHEDULE"
+    THROTTLING = "THROTTLING"
+    EXECUTOR = "EXECUTOR"
+
+
+@dataclass(frozen=True, slots=True)
+class StartCondition:
+    """What a flow waits for: a time, or an executor that takes its run."""
+
+    kind: WaitKind
+    until: Timestamp | None = None
+    # When it had started without throttling.
+    shifted_from: Timestamp | None = None
+    run_id: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """One activity from cause to outcome.
+    """One activity from its first cause to its outcome.
 
     The id of the attempt's run is chosen before the run exists, so that a crash between the two is repaired.
     """
 
-    id: str
+    # Counted up over the whole node; 0 before there is a row.
+    id: int
     dataset_id: DatasetID
     type: FlowType
-    cause: FlowCause
+    causes: tuple[FlowCause, ...]
     state: FlowState
     created_at: Timestamp
+    # What came when its run had been made already: the business of the flow that follows.
+    late_causes: tuple[FlowCause, ...] = ()
+    condition: StartCondition | None = None
+    # When the next attempt starts, or the last one was meant to.
+    scheduled_at: Timestamp | None = None
+    first_scheduled_at: Timestamp | None = None
     attempt: int = 0
     run_id: str | None = None
     # The first and the previous attempt's runs, from the second attempt on.
@@ -82,10 +100,44 @@ class Flow:
     parent_run_id: str | None = None
     submitted_at: Timestamp | None = None
     started_at: Timestamp | None = None
+    attempt_ended_at: Timestamp | None = None
     finished_at: Timestamp | None = None
     cancel_requested: bool = False
     # What keeps it from beginning, where that is worth telling.
     waits_for: str | None = None
+    outcome: FlowOutcome | None = None
+
+    @property
+    def binding(self) -> Binding:
+        return Binding(self.dataset_id, self.type)
+
+    @property
+    def cause(self) -> FlowCause:
+        """The first one."""
+        return self.causes[0]
+
+    @property
+    def initiator(self) -> AccountID | None:
+        """The account that asked first, if one did."""
+        return next((cause.account for cause in self.causes if cause.account is not None), None)
+
+    @property
+    def status(self) -> FlowState:
+        """The state as it is shown: a flow whose run waits for an executor waits."""
+        if self.state is FlowState.RUNNING and self.started_at is None:
+            return FlowState.WAITING if self.attempt <= 1 else FlowState.RETRYING
+        return self.state
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One run of a flow."""
+
+    number: int
+    run_id: str
+    queued_at: Timestamp
+    started_at: Timestamp | None = None
+    finished_at: Timestamp | None = None
     outcome: FlowOutcome | None = None
 
 
@@ -95,30 +147,3 @@ class FlowLoad:
 
     waiting: int
     running: int
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """Every so many seconds."""
-
-    seconds: int
-
-
-@dataclass(frozen=True, slots=True)
-class Cron:
-    """At the times of a five-field cron expression, in UTC."""
-
-    expression: str
-
-
-TriggerRule = Interval | Cron
-
-
-@dataclass(frozen=True, slots=True)
-class Trigger:
-    """The standing rule that starts a dataset's flows."""
-
-    dataset_id: DatasetID
-    rule: TriggerRule
-    next_due: Timestamp
-    paused: bool = False

@@ -1,42 +1,41 @@
-"""Decides when flows run: hears of new data, fires triggers, submits one flow per dataset, repairs after a crash."""
+"""Starts flows whose time has come, one per dataset, hears of what gives them new ones, repairs after a crash."""
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from uuid import uuid4
 
 import structlog
 
 from kamu_assets.clock import Clock
 from kamu_assets.database.database import Database
 from kamu_assets.database.errors import DatabaseUnavailableError
-from kamu_assets.database.messages import Message
 from kamu_assets.database.outbox import Outbox
 from kamu_assets.database.transaction import Transaction
-from kamu_assets.datasets.lineage import Lineage
-from kamu_assets.datasets.messages import DatasetCreated, DatasetDeleted, DatasetUpdated
-from kamu_assets.datasets.statistics import StatisticsStore
 from kamu_assets.datasets.store import DatasetStore
 from kamu_assets.errors import KamuError
-from kamu_assets.flows.decide import Step, fired, judge
+from kamu_assets.flows.decide import Step, judge
+from kamu_assets.flows.hearing import Hearing
 from kamu_assets.flows.messages import FlowCancelRequested
-from kamu_assets.flows.model import CauseKind, Flow, FlowCause, FlowOutcome, FlowState, OutcomeKind
+from kamu_assets.flows.model import Flow, FlowOutcome, FlowState, OutcomeKind
 from kamu_assets.flows.orchestrator import Orchestrator
 from kamu_assets.flows.places import EnginePlaces, waits_for
-from kamu_assets.flows.service import FlowService, new_id
+from kamu_assets.flows.service import FlowService
 from kamu_assets.flows.store import FlowStore
 from kamu_assets.flows.trigger_store import TriggerStore
 from kamu_assets.monitoring import metrics
-from kamu_assets.odf.identity import DatasetID
 from kamu_assets.odf.timestamp import NANOS_PER_SECOND, Timestamp
 
 log = structlog.get_logger(__name__)
+
+
+def new_id() -> str:
+    return str(uuid4())
+
 
 CONSUMER = "flows"
 MESSAGES_AT_ONCE = 200
 # Waiting flows among which to look for one whose engine has a place.
 LOOK_AHEAD = 200
-# Events that give derivatives something to do: records, or a watermark that moved.
-_DATA_EVENTS = frozenset({"AddData", "ExecuteTransform"})
 
 
 class FlowScheduler:
@@ -56,7 +55,8 @@ class FlowScheduler:
     ) -> None:
         self._database = database
         self._outbox = outbox
-        self._service = flows
+        self._life = flows.life
+        self._hearing = Hearing(flows.life)
         self._orchestrator = orchestrator
         self._clock = clock
         self._max_running = max_running
@@ -65,22 +65,23 @@ class FlowScheduler:
         self._flows = FlowStore()
         self._triggers = TriggerStore()
         self._entries = DatasetStore()
-        self._lineage = Lineage()
-        self._statistics = StatisticsStore()
         self._cancels_wanted = False
+        self._all_planned = False
 
     def step(self) -> Timestamp | None:
-        """Do all that is to be done now; tells when the next trigger is due."""
+        """Do all that is to be done now; tells when the next flow is due."""
         metrics.SCHEDULER_STEP.set(time.time())
         while self._hear():
             pass
         if self._cancels_wanted:
             self._cancels_wanted = False
             self._cancel()
-        self._fire_triggers()
-        self._submit_waiting()
+        if not self._all_planned:
+            self._plan_all()
+        now = self._clock.now()
+        self._submit_ready(now)
         with self._database.reading() as tx:
-            return self._triggers.next_due(tx)
+            return self._flows.next_start(tx, now)
 
     def reconcile(self) -> None:
         """Compare running flows with their runs: submit what a crash left out, retry what a dead worker lost."""
@@ -99,7 +100,7 @@ class FlowScheduler:
             return
         with self._database.reading() as tx:
             running = self._flows.running(tx)
-            held = places.held_up(self._flows.submittable(tx, LOOK_AHEAD), running=running)
+            held = places.held_up(self._flows.ready(tx, self._clock.now(), LOOK_AHEAD), running=running)
             said = [(flow, self._said(tx, engine, places.holders(engine, running))) for flow, engine in held]
         if news := [(flow, text) for flow, text in said if flow.waits_for != text]:
             with self._database.transaction() as tx:
@@ -120,7 +121,8 @@ class FlowScheduler:
         try:
             with self._database.transaction() as tx:
                 for delivery in deliveries:
-                    self._handle(tx, delivery.message)
+                    self._cancels_wanted |= isinstance(delivery.message, FlowCancelRequested)
+                    self._hearing.handle(tx, delivery.message)
                 self._outbox.advance(tx, CONSUMER, deliveries[-1].id)
         except Exception as error:
             log.exception("flow_messages_failed", first=deliveries[0].id)
@@ -129,50 +131,6 @@ class FlowScheduler:
             return False
         return True
 
-    def _handle(self, tx: Transaction, message: Message) -> None:
-        match message:
-            case DatasetCreated() if message.inputs and not message.records:
-                self._want_first_run(tx, message)
-            case DatasetUpdated() if not _DATA_EVENTS.isdisjoint(message.event_kinds):
-                self._want_dependents(tx, message.dataset_id)
-            case DatasetDeleted():
-                self._forget(tx, message.dataset_id)
-            case FlowCancelRequested():
-                self._cancels_wanted = True
-            case _:
-                # Requests and outcomes of flows only wake us: what to submit is read from the rows.
-                pass
-
-    def _want_dependents(self, tx: Transaction, dataset: DatasetID) -> None:
-        dependents = self._lineage.dependents(tx, dataset)
-        for entry in self._entries.get_many(tx, dependents) if dependents else ():
-            self._service.want(tx, entry, FlowCause(CauseKind.INPUT_UPDATED, input=dataset))
-
-    def _want_first_run(self, tx: Transaction, message: DatasetCreated) -> None:
-        """A derivative over inputs that have data need not wait until they change."""
-        full = next((one for one in message.inputs if self._statistics.get(tx, one).records), None)
-        entry = self._entries.find(tx, message.dataset_id)
-        if full is not None and entry is not None:
-            self._service.want(tx, entry, FlowCause(CauseKind.INPUT_UPDATED, input=full))
-
-    def _forget(self, tx: Transaction, dataset: DatasetID) -> None:
-        self._triggers.remove(tx, dataset)
-        waiting = self._flows.find(tx, dataset, FlowState.WAITING)
-        if waiting is not None:
-            self._service.end(tx, waiting, FlowOutcome(OutcomeKind.ABORTED, "the dataset was deleted"))
-
-    def _fire_triggers(self) -> None:
-        now = self._clock.now()
-        with self._database.reading() as tx:
-            if not self._triggers.due(tx, now):
-                return
-        with self._database.transaction() as tx:
-            for trigger in self._triggers.due(tx, now):
-                self._triggers.advance(tx, trigger, fired(trigger, now))
-                entry = self._entries.find(tx, trigger.dataset_id)
-                if entry is not None:
-                    self._service.want(tx, entry, FlowCause(CauseKind.AUTO_POLLING))
-
     def _cancel(self) -> None:
         with self._database.reading() as tx:
             wanted = [flow.run_id for flow in self._flows.running(tx) if flow.cancel_requested]
@@ -180,42 +138,32 @@ class FlowScheduler:
             if run_id is not None:
                 self._orchestrator.cancel(run_id)
 
-    def _submit_waiting(self) -> None:
-        for flow in self._take_waiting():
+    def _plan_all(self) -> None:
+        """See to it that every active rule has its flow waiting, whatever this node was before it started."""
+        with self._database.transaction() as tx:
+            for trigger in self._triggers.unplanned(tx):
+                self._life.plan_next(tx, trigger.binding)
+        self._all_planned = True
+
+    def _submit_ready(self, now: Timestamp) -> None:
+        for flow in self._take_ready(now):
             self._submit(flow)
 
-    def _take_waiting(self) -> Sequence[Flow]:
+    def _take_ready(self, now: Timestamp) -> Sequence[Flow]:
         with self._database.reading() as tx:
-            if not self._submittable(tx):
+            if not self._submittable(tx, now):
                 return ()
         with self._database.transaction() as tx:
-            taken = [self._attempt(flow) for flow in self._submittable(tx)]
-            for flow in taken:
-                self._flows.save(tx, flow)
-        return taken
+            return [self._life.begin(tx, flow, self._make_id()) for flow in self._submittable(tx, now)]
 
-    def _submittable(self, tx: Transaction) -> Sequence[Flow]:
+    def _submittable(self, tx: Transaction, now: Timestamp) -> Sequence[Flow]:
         room = self._max_running - self._flows.count_running(tx)
         if room <= 0:
             return ()
         if self._places is None:
-            return self._flows.submittable(tx, room)
-        waiting = self._flows.submittable(tx, max(room, LOOK_AHEAD))
+            return _one_per_dataset(self._flows.ready(tx, now, room))
+        waiting = _one_per_dataset(self._flows.ready(tx, now, max(room, LOOK_AHEAD)))
         return self._places.choose(waiting, running=self._flows.running(tx), room=room)
-
-    def _attempt(self, flow: Flow) -> Flow:
-        """The flow with a new attempt, whose run does not exist yet."""
-        return replace(
-            flow,
-            state=FlowState.RUNNING,
-            attempt=flow.attempt + 1,
-            run_id=self._make_id(),
-            root_run_id=flow.root_run_id or flow.run_id,
-            parent_run_id=flow.run_id,
-            submitted_at=self._clock.now(),
-            started_at=None,
-            waits_for=None,
-        )
 
     def _submit(self, flow: Flow) -> None:
         try:
@@ -232,35 +180,43 @@ class FlowScheduler:
     def _reconcile(self, flow: Flow) -> None:
         if flow.run_id is None:
             return
-        verdict = judge(flow, self._orchestrator.status(flow.run_id))
+        status = self._orchestrator.status(flow.run_id)
+        verdict = judge(flow, status)
         match verdict.step:
             case Step.SUBMIT:
                 self._submit(flow)
             case Step.RETRY:
-                self._retry(flow)
+                self._retry(flow, status.message)
             case Step.FINISH if verdict.outcome is not None:
                 self._finish(flow, verdict.outcome)
             case _ if flow.cancel_requested:
                 self._orchestrator.cancel(flow.run_id)
 
-    def _retry(self, flow: Flow) -> None:
+    def _retry(self, flow: Flow, reason: str | None) -> None:
         log.warning("flow_retried", flow=flow.id, lost_run=flow.run_id, attempt=flow.attempt + 1)
-        again = self._attempt(flow)
         with self._database.transaction() as tx:
-            if not self._is_current(tx, flow):
+            current = self._current(tx, flow)
+            if current is None:
                 return
-            self._flows.save(tx, again)
+            self._life.lose(tx, current, reason)
+            again = self._life.begin(tx, current, self._make_id())
         self._submit(again)
 
     def _finish(self, flow: Flow, outcome: FlowOutcome) -> None:
         with self._database.transaction() as tx:
-            if self._is_current(tx, flow):
-                self._service.end(tx, flow, outcome)
+            current = self._current(tx, flow)
+            if current is not None:
+                self._life.end(tx, current, outcome)
 
-    def _is_current(self, tx: Transaction, flow: Flow) -> bool:
-        """Whether the flow is still in this attempt: its worker may have finished it meanwhile."""
-        now = self._flows.get(tx, flow.id)
-        return now.state is FlowState.RUNNING and now.run_id == flow.run_id
+    def _current(self, tx: Transaction, flow: Flow) -> Flow | None:
+        """The flow as it is now, if it is still in this attempt: its worker may have finished it meanwhile."""
+        now = self._flows.get(tx, flow.id, lock=True)
+        return now if now.state is FlowState.RUNNING and now.run_id == flow.run_id else None
+
+
+def _one_per_dataset(flows: Sequence[Flow]) -> Sequence[Flow]:
+    """Each dataset has one flow at work at a time: the first of its flows."""
+    return list({flow.dataset_id: flow for flow in reversed(flows)}.values())[::-1]
 
 
 def seconds_until(due: Timestamp | None, now: Timestamp, *, at_most: float) -> float:

@@ -2,17 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from sqlalchemy import (
-    Boolean,
-    Column,
     ColumnElement,
-    Index,
-    Integer,
-    Row,
-    String,
-    Table,
-    Text,
+    Select,
     and_,
     func,
     not_,
@@ -21,15 +15,13 @@ from sqlalchemy import (
 )
 from sqlalchemy import update as sql_update
 
-from kamu_assets.database.columns import AccountIDColumn, DatasetIDColumn, TimestampColumn
-from kamu_assets.database.tables import metadata
 from kamu_assets.database.transaction import Transaction
 from kamu_assets.errors import NotFoundError
+from kamu_assets.flows.flow_rows import flow_of, flows, is_live, values_of
 from kamu_assets.flows.model import (
-    CauseKind,
+    Binding,
     Flow,
-    FlowCause,
-    FlowOutcome,
+    FlowLoad,
     FlowState,
     FlowType,
     OutcomeKind,
@@ -37,41 +29,13 @@ from kamu_assets.flows.model import (
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.odf.timestamp import Timestamp
 
-flows = Table(
-    "flows",
-    metadata,
-    Column("id", String(36), primary_key=True),
-    Column("dataset_id", DatasetIDColumn, nullable=False),
-    Column("type", String(32), nullable=False),
-    Column("cause_kind", String(32), nullable=False),
-    Column("cause_account", AccountIDColumn),
-    Column("cause_input", DatasetIDColumn),
-    Column("state", String(16), nullable=False),
-    Column("attempt", Integer, nullable=False),
-    Column("run_id", String(36), index=True),
-    Column("root_run_id", String(36)),
-    Column("parent_run_id", String(36)),
-    Column("created_at", TimestampColumn, nullable=False),
-    Column("submitted_at", TimestampColumn),
-    Column("started_at", TimestampColumn),
-    Column("finished_at", TimestampColumn),
-    Column("cancel_requested", Boolean, nullable=False),
-    Column("outcome", String(16)),
-    # Of the outcome; before there is one, what the flow waits for.
-    Column("message", Text),
-    Index("ix_flows_state_created", "state", "created_at"),
-    Index("ix_flows_dataset_created", "dataset_id", "created_at"),
-)
-# At most one of each per dataset, whoever races.
-for _state in (FlowState.WAITING, FlowState.RUNNING):
-    _live = flows.c.state == _state.value
-    Index(f"uq_flows_{_state.lower()}", flows.c.dataset_id, unique=True, sqlite_where=_live)
+_STARTABLE = (FlowState.WAITING.value, FlowState.RETRYING.value)
 
 
 class FlowNotFoundError(NotFoundError):
     """No such flow, as far as the caller may know."""
 
-    def __init__(self, flow_id: str) -> None:
+    def __init__(self, flow_id: int) -> None:
         super().__init__(f"flow {flow_id} does not exist")
         self.flow_id = flow_id
 
@@ -79,128 +43,106 @@ class FlowNotFoundError(NotFoundError):
 class FlowStore:
     """Flows, live and finished."""
 
-    def add(self, tx: Transaction, flow: Flow) -> bool:
-        """Insert, unless the dataset has a flow in that state already."""
-        return bool(tx.execute(tx.insert(flows).values(**_values(flow)).on_conflict_do_nothing()).rowcount)
+    def add(self, tx: Transaction, flow: Flow) -> Flow | None:
+        """The flow with its id; None if the binding has a live one already."""
+        query = tx.insert(flows).values(**values_of(flow)).on_conflict_do_nothing().returning(flows.c.id)
+        number = tx.execute(query).scalar_one_or_none()
+        return None if number is None else replace(flow, id=number)
 
     def save(self, tx: Transaction, flow: Flow) -> None:
-        values = {name: value for name, value in _values(flow).items() if name != "id"}
-        tx.execute(sql_update(flows).where(flows.c.id == flow.id).values(**values))
+        tx.execute(sql_update(flows).where(flows.c.id == flow.id).values(**values_of(flow)))
 
-    def note_wait(self, tx: Transaction, text: str, *, flow: str | None = None, run: str | None = None) -> None:
+    def note_wait(self, tx: Transaction, text: str, *, flow: int | None = None, run: str | None = None) -> None:
         """Say what a flow waits for, by its id or its run's, unless it has begun meanwhile."""
         begun = or_(flows.c.outcome.is_not(None), flows.c.started_at.is_not(None))
         which = flows.c.id == flow if run is None else flows.c.run_id == run
         tx.execute(sql_update(flows).where(which, not_(begun)).values(message=text))
 
-    def get(self, tx: Transaction, flow_id: str) -> Flow:
-        row = tx.execute(select(flows).where(flows.c.id == flow_id)).one_or_none()
-        if row is None:
+    def get(self, tx: Transaction, flow_id: int, *, lock: bool = False) -> Flow:
+        """With `lock` nobody else changes it before this transaction ends."""
+        query = select(flows).where(flows.c.id == flow_id)
+        found = _first(tx, query.with_for_update() if lock else query)
+        if found is None:
             raise FlowNotFoundError(flow_id)
-        return _flow(row)
+        return found
 
-    def find(self, tx: Transaction, dataset: DatasetID, state: FlowState) -> Flow | None:
-        """The dataset's flow in a live state."""
-        row = tx.execute(select(flows).where(_of(dataset, state))).first()
-        return _flow(row) if row else None
+    def live(self, tx: Transaction, binding: Binding) -> Flow | None:
+        """The binding's flow that has not ended; nobody else changes it before this transaction ends."""
+        mine = and_(flows.c.dataset_id == binding.dataset_id, flows.c.type == binding.type.value)
+        return _first(tx, select(flows).where(mine, is_live).with_for_update())
 
-    def by_run(self, tx: Transaction, run_id: str) -> Sequence[Flow]:
+    def live_of(self, tx: Transaction, dataset: DatasetID) -> Sequence[Flow]:
+        """All that is to be done to a dataset, or is being done."""
+        return _all(tx, select(flows).where(flows.c.dataset_id == dataset, is_live).order_by(flows.c.id))
+
+    def by_run(self, tx: Transaction, run_id: str, *, lock: bool = False) -> Sequence[Flow]:
         """Flows whose current attempt is this run; a run started in Dagster's UI may serve several."""
-        return [_flow(row) for row in tx.execute(select(flows).where(flows.c.run_id == run_id))]
+        query = select(flows).where(flows.c.run_id == run_id).order_by(flows.c.id)
+        return _all(tx, query.with_for_update() if lock else query)
 
     def running(self, tx: Transaction) -> Sequence[Flow]:
-        return [
-            _flow(row) for row in tx.execute(select(flows).where(_in(FlowState.RUNNING)).order_by(flows.c.created_at))
-        ]
+        return _all(tx, select(flows).where(_in(FlowState.RUNNING)).order_by(flows.c.scheduled_at, flows.c.id))
 
-    def submittable(self, tx: Transaction, limit: int) -> Sequence[Flow]:
-        """Waiting flows of datasets where none runs, oldest first."""
+    def ready(self, tx: Transaction, now: Timestamp, limit: int) -> Sequence[Flow]:
+        """Flows whose time has come, of datasets where none runs, those that are due longest first."""
         busy = select(flows.c.dataset_id).where(_in(FlowState.RUNNING))
-        query = select(flows).where(_in(FlowState.WAITING), flows.c.dataset_id.not_in(busy))
-        return [_flow(row) for row in tx.execute(query.order_by(flows.c.created_at).limit(limit))]
+        due = and_(flows.c.state.in_(_STARTABLE), flows.c.scheduled_at <= now)
+        query = select(flows).where(due, flows.c.dataset_id.not_in(busy))
+        return _all(tx, query.order_by(flows.c.scheduled_at, flows.c.id).limit(limit))
+
+    def next_start(self, tx: Transaction, after: Timestamp) -> Timestamp | None:
+        """When the next flow is due."""
+        query = select(func.min(flows.c.scheduled_at)).where(
+            flows.c.state.in_(_STARTABLE), flows.c.scheduled_at > after
+        )
+        soonest: Timestamp | None = tx.execute(query).scalar_one()
+        return soonest
+
+    def starts(self, tx: Transaction) -> dict[Binding, Timestamp]:
+        """When each flow starts that waits for its time."""
+        query = select(flows.c.dataset_id, flows.c.type, flows.c.scheduled_at).where(flows.c.state.in_(_STARTABLE))
+        return {Binding(row.dataset_id, FlowType(row.type)): row.scheduled_at for row in tx.execute(query)}
 
     def count_running(self, tx: Transaction) -> int:
-        return self.count(tx, FlowState.RUNNING)
+        return self._count(tx, _in(FlowState.RUNNING))
 
-    def count(self, tx: Transaction, state: FlowState) -> int:
-        return int(tx.execute(select(func.count()).select_from(flows).where(_in(state))).scalar_one())
+    def load(self, tx: Transaction, now: Timestamp) -> FlowLoad:
+        """Flows that wait although their time has come, and those that run."""
+        due = and_(flows.c.state.in_(_STARTABLE), flows.c.scheduled_at <= now)
+        return FlowLoad(waiting=self._count(tx, due), running=self.count_running(tx))
 
-    def last_finished(self, tx: Transaction, dataset: DatasetID) -> Timestamp | None:
-        """When the dataset's latest flow ended."""
-        query = select(func.max(flows.c.finished_at)).where(_of(dataset, FlowState.FINISHED))
-        latest: Timestamp | None = tx.execute(query).scalar_one()
-        return latest
+    def _count(self, tx: Transaction, condition: ColumnElement[bool]) -> int:
+        return int(tx.execute(select(func.count()).select_from(flows).where(condition)).scalar_one())
 
     def newest_finished(self, tx: Transaction, dataset: DatasetID) -> Flow | None:
         """The dataset's latest flow that has an outcome."""
-        query = select(flows).where(_of(dataset, FlowState.FINISHED)).order_by(flows.c.finished_at.desc(), flows.c.id)
-        row = tx.execute(query.limit(1)).first()
-        return _flow(row) if row else None
+        ended = and_(flows.c.dataset_id == dataset, _in(FlowState.FINISHED))
+        return _first(tx, select(flows).where(ended).order_by(flows.c.finished_at.desc(), flows.c.id.desc()).limit(1))
 
     def failed_since(self, tx: Transaction, moment: Timestamp, limit: int) -> Sequence[Flow]:
         """Flows that failed after a moment, latest first."""
-        failed = flows.c.outcome == OutcomeKind.FAILED.value
-        query = select(flows).where(_in(FlowState.FINISHED), failed, flows.c.finished_at > moment)
-        return [_flow(row) for row in tx.execute(query.order_by(flows.c.finished_at.desc()).limit(limit))]
+        failed = and_(flows.c.outcome == OutcomeKind.FAILED.value, flows.c.finished_at > moment)
+        return _all(tx, select(flows).where(failed).order_by(flows.c.finished_at.desc()).limit(limit))
 
     def list(
-        self, tx: Transaction, *, dataset: DatasetID | None = None, limit: int = 50, offset: int = 0
+        self, tx: Transaction, *, dataset: DatasetID | None = None, limit: int = 50, before: int | None = None
     ) -> Sequence[Flow]:
-        """Newest first."""
-        query = select(flows).order_by(flows.c.created_at.desc(), flows.c.id).limit(limit).offset(offset)
+        """Newest first; `before` is the last id of the page before."""
+        query = select(flows).order_by(flows.c.id.desc()).limit(limit)
         if dataset is not None:
             query = query.where(flows.c.dataset_id == dataset)
-        return [_flow(row) for row in tx.execute(query)]
+        if before is not None:
+            query = query.where(flows.c.id < before)
+        return _all(tx, query)
 
 
 def _in(state: FlowState) -> ColumnElement[bool]:
     return flows.c.state == state.value
 
 
-def _of(dataset: DatasetID, state: FlowState) -> ColumnElement[bool]:
-    return and_(flows.c.dataset_id == dataset, _in(state))
+def _all(tx: Transaction, query: Select[Any]) -> list[Flow]:
+    return [flow_of(row) for row in tx.execute(query)]
 
 
-def _values(flow: Flow) -> dict[str, object]:
-    return {
-        "id": flow.id,
-        "dataset_id": flow.dataset_id,
-        "type": flow.type.value,
-        "cause_kind": flow.cause.kind.value,
-        "cause_account": flow.cause.account,
-        "cause_input": flow.cause.input,
-        "state": flow.state.value,
-        "attempt": flow.attempt,
-        "run_id": flow.run_id,
-        "root_run_id": flow.root_run_id,
-        "parent_run_id": flow.parent_run_id,
-        "created_at": flow.created_at,
-        "submitted_at": flow.submitted_at,
-        "started_at": flow.started_at,
-        "finished_at": flow.finished_at,
-        "cancel_requested": flow.cancel_requested,
-        "outcome": flow.outcome.kind.value if flow.outcome else None,
-        "message": flow.outcome.message if flow.outcome else flow.waits_for,
-    }
-
-
-def _flow(row: Row[tuple[object, ...]]) -> Flow:
-    flow = Flow(
-        id=row.id,
-        dataset_id=row.dataset_id,
-        type=FlowType(row.type),
-        cause=FlowCause(CauseKind(row.cause_kind), row.cause_account, row.cause_input),
-        state=FlowState(row.state),
-        created_at=row.created_at,
-        attempt=row.attempt,
-        run_id=row.run_id,
-        root_run_id=row.root_run_id,
-        parent_run_id=row.parent_run_id,
-        submitted_at=row.submitted_at,
-        started_at=row.started_at,
-        finished_at=row.finished_at,
-        cancel_requested=row.cancel_requested,
-    )
-    if row.outcome:
-        return replace(flow, outcome=FlowOutcome(OutcomeKind(row.outcome), row.message))
-    return replace(flow, waits_for=row.message)
+def _first(tx: Transaction, query: Select[Any]) -> Flow | None:
+    return next(iter(_all(tx, query)), None)

@@ -1,66 +1,68 @@
-"""Rows of triggers: at most one per dataset."""
+"""Rows of triggers: at most one per binding."""
 
 from collections.abc import Sequence
 
-from sqlalchemy import Boolean, Column, Row, String, Table, and_, delete, func, insert, select, update
+from sqlalchemy import Boolean, Column, ColumnElement, Row, String, Table, and_, delete, exists, insert, select
 
-from kamu_assets.database.columns import DatasetIDColumn, TimestampColumn
+from kamu_assets.database.columns import DatasetIDColumn
 from kamu_assets.database.tables import metadata
 from kamu_assets.database.transaction import Transaction
-from kamu_assets.flows.model import Cron, Interval, Trigger, TriggerRule
+from kamu_assets.flows.flow_rows import flows, is_live
+from kamu_assets.flows.model import Binding, FlowType
+from kamu_assets.flows.rules import Cron, Interval, Trigger, TriggerRule
 from kamu_assets.odf.identity import DatasetID
-from kamu_assets.odf.timestamp import Timestamp
 
 triggers = Table(
     "flow_triggers",
     metadata,
     Column("dataset_id", DatasetIDColumn, primary_key=True),
+    Column("type", String(32), primary_key=True),
     Column("rule_kind", String(16), nullable=False),
     Column("rule", String(255), nullable=False),
     Column("paused", Boolean, nullable=False),
-    Column("next_due", TimestampColumn, nullable=False, index=True),
 )
 
 
 class TriggerStore:
-    """One trigger per dataset."""
+    """One trigger per binding."""
 
     def set(self, tx: Transaction, trigger: Trigger) -> None:
-        self.remove(tx, trigger.dataset_id)
+        self.remove(tx, trigger.binding)
         tx.execute(
             insert(triggers).values(
                 dataset_id=trigger.dataset_id,
+                type=trigger.type.value,
                 rule_kind=type(trigger.rule).__name__,
                 rule=_rule_text(trigger.rule),
                 paused=trigger.paused,
-                next_due=trigger.next_due,
             )
         )
 
-    def remove(self, tx: Transaction, dataset: DatasetID) -> None:
+    def remove(self, tx: Transaction, binding: Binding) -> None:
+        tx.execute(delete(triggers).where(_of(binding)))
+
+    def forget(self, tx: Transaction, dataset: DatasetID) -> None:
         tx.execute(delete(triggers).where(triggers.c.dataset_id == dataset))
 
-    def advance(self, tx: Transaction, trigger: Trigger, to: Trigger) -> bool:
-        """Move the due time, unless somebody changed the trigger since it was read."""
-        same = and_(triggers.c.dataset_id == trigger.dataset_id, triggers.c.next_due == trigger.next_due)
-        return bool(tx.execute(update(triggers).where(same).values(next_due=to.next_due)).rowcount)
-
-    def find(self, tx: Transaction, dataset: DatasetID) -> Trigger | None:
-        row = tx.execute(select(triggers).where(triggers.c.dataset_id == dataset)).one_or_none()
+    def find(self, tx: Transaction, binding: Binding) -> Trigger | None:
+        row = tx.execute(select(triggers).where(_of(binding))).one_or_none()
         return _trigger(row) if row else None
 
     def list(self, tx: Transaction) -> Sequence[Trigger]:
-        return [_trigger(row) for row in tx.execute(select(triggers).order_by(triggers.c.next_due))]
+        return [_trigger(row) for row in tx.execute(select(triggers).order_by(triggers.c.dataset_id, triggers.c.type))]
 
-    def due(self, tx: Transaction, now: Timestamp) -> Sequence[Trigger]:
-        query = select(triggers).where(triggers.c.paused.is_(False), triggers.c.next_due <= now)
-        return [_trigger(row) for row in tx.execute(query.order_by(triggers.c.next_due))]
+    def unplanned(self, tx: Transaction) -> Sequence[Trigger]:
+        """Active rules of time whose binding has no live flow."""
+        live = exists().where(
+            flows.c.dataset_id == triggers.c.dataset_id,
+            flows.c.type == triggers.c.type,
+            is_live,
+        )
+        return [_trigger(row) for row in tx.execute(select(triggers).where(triggers.c.paused.is_(False), ~live))]
 
-    def next_due(self, tx: Transaction) -> Timestamp | None:
-        """When the next trigger fires."""
-        query = select(func.min(triggers.c.next_due)).where(triggers.c.paused.is_(False))
-        soonest: Timestamp | None = tx.execute(query).scalar_one()
-        return soonest
+
+def _of(binding: Binding) -> ColumnElement[bool]:
+    return and_(triggers.c.dataset_id == binding.dataset_id, triggers.c.type == binding.type.value)
 
 
 def _rule_text(rule: TriggerRule) -> str:
@@ -69,4 +71,4 @@ def _rule_text(rule: TriggerRule) -> str:
 
 def _trigger(row: Row[tuple[object, ...]]) -> Trigger:
     rule: TriggerRule = Interval(int(row.rule)) if row.rule_kind == Interval.__name__ else Cron(row.rule)
-    return Trigger(row.dataset_id, rule, row.next_due, row.paused)
+    return Trigger(row.dataset_id, FlowType(row.type), rule, row.paused)

@@ -8,7 +8,8 @@ from dagster._core.events import DagsterEvent, DagsterEventType
 from dagster._core.storage.tags import PARENT_RUN_ID_TAG, ROOT_RUN_ID_TAG
 from dagster._core.workspace.context import BaseWorkspaceRequestContext
 
-from kamu_assets.flows.model import CauseKind, Flow
+from kamu_assets.flows.causes import CauseKind
+from kamu_assets.flows.model import Flow
 from kamu_assets.flows.orchestrator import RunState, RunStatus
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.orchestration.catalog import Catalog
@@ -162,7 +163,7 @@ def _failed(event: DagsterEvent | None) -> RunStatus:
 
 def _tags(flow: Flow, row: CatalogRow) -> dict[str, str]:
     tags = {
-        TAG_FLOW: flow.id,
+        TAG_FLOW: str(flow.id),
         TAG_DATASET: str(flow.dataset_id),
         TAG_ACCOUNT: row.account,
         TAG_FLOW_TYPE: flow.type.value,

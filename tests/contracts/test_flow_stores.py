@@ -1,4 +1,4 @@
-"""Rows of flows and triggers behave alike on SQLite and PostgreSQL."""
+"""Rows of flows and of what belongs to them behave alike on SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -7,131 +7,200 @@ from dataclasses import replace
 import pytest
 
 from kamu_assets.database.database import Database
+from kamu_assets.flows.causes import CauseKind, FlowCause, UpdateSource
+from kamu_assets.flows.history import EventKind, Happening
+from kamu_assets.flows.history_store import FlowHistory
 from kamu_assets.flows.model import (
-    CauseKind,
-    Cron,
+    Attempt,
+    Binding,
     Flow,
-    FlowCause,
+    FlowLoad,
     FlowOutcome,
     FlowState,
     FlowType,
-    Interval,
     OutcomeKind,
-    Trigger,
+    StartCondition,
+    WaitKind,
 )
+from kamu_assets.flows.process_store import ProcessStore, Record
+from kamu_assets.flows.rules import Cron, Interval, Trigger
 from kamu_assets.flows.store import FlowNotFoundError, FlowStore
 from kamu_assets.flows.trigger_store import TriggerStore
 from kamu_assets.odf.identity import AccountID, DatasetID
+from kamu_assets.odf.multihash import Multihash
 from kamu_assets.odf.timestamp import Timestamp
 from tests.support.builders import START, a_dataset_id
 
 FLOWS = FlowStore()
+HISTORY = FlowHistory()
 TRIGGERS = TriggerStore()
+PROCESSES = ProcessStore()
+CAUSE = FlowCause(
+    CauseKind.INPUT_UPDATED,
+    input=a_dataset_id("input"),
+    at=START,
+    source=UpdateSource.UPSTREAM_FLOW,
+    flow=7,
+    head=Multihash.sha3_256(b"head"),
+    records=12,
+)
 
 
-def a_flow(
-    id_: str, dataset: DatasetID | None = None, *, state: FlowState = FlowState.WAITING, second: int = 0
-) -> Flow:
+def at(second: int) -> Timestamp:
+    return Timestamp(START.ns + second * 1_000_000_000)
+
+
+def a_flow(dataset: str = "dataset", *, state: FlowState = FlowState.WAITING, second: int = 0) -> Flow:
     return Flow(
-        id=id_,
-        dataset_id=dataset or a_dataset_id(),
+        id=0,
+        dataset_id=a_dataset_id(dataset),
         type=FlowType.EXECUTE_TRANSFORM,
-        cause=FlowCause(CauseKind.INPUT_UPDATED, input=a_dataset_id("input")),
+        causes=(CAUSE,),
         state=state,
-        created_at=Timestamp(START.ns + second * 1_000_000_000),
+        created_at=at(second),
+        scheduled_at=at(second),
     )
 
 
+def added(database: Database, *flows: Flow) -> list[int]:
+    with database.transaction() as tx:
+        return [kept.id for flow in flows if (kept := FLOWS.add(tx, flow))]
+
+
 def test_every_field_of_a_flow_is_kept(database: Database) -> None:
+    manual = FlowCause(CauseKind.MANUAL, account=AccountID.seeded(b"kamu"), at=START)
     flow = replace(
-        a_flow("full", state=FlowState.FINISHED),
-        cause=FlowCause(CauseKind.MANUAL, account=AccountID.seeded(b"kamu")),
+        a_flow(state=FlowState.FINISHED),
+        causes=(CAUSE, manual),
+        late_causes=(manual,),
+        condition=StartCondition(WaitKind.THROTTLING, until=at(2), shifted_from=START, run_id="run-2"),
+        first_scheduled_at=START,
         attempt=2,
         run_id="run-2",
         root_run_id="run-1",
         parent_run_id="run-1",
         submitted_at=START,
         started_at=START,
+        attempt_ended_at=START,
         finished_at=START,
         cancel_requested=True,
         outcome=FlowOutcome(OutcomeKind.FAILED, "with\na reason"),
     )
 
-    with database.transaction() as tx:
-        assert FLOWS.add(tx, flow)
+    (number,) = added(database, flow)
 
     with database.reading() as tx:
-        assert FLOWS.get(tx, "full") == flow
-        assert FLOWS.by_run(tx, "run-2") == [flow]
+        assert FLOWS.get(tx, number) == replace(flow, id=number)
+        assert FLOWS.by_run(tx, "run-2") == [replace(flow, id=number)]
 
 
-@pytest.mark.parametrize("state", [FlowState.WAITING, FlowState.RUNNING])
-def test_a_dataset_has_at_most_one_flow_in_a_live_state(database: Database, state: FlowState) -> None:
+@pytest.mark.parametrize("state", [FlowState.WAITING, FlowState.RUNNING, FlowState.RETRYING])
+def test_a_binding_has_at_most_one_live_flow(database: Database, state: FlowState) -> None:
+    (first,) = added(database, a_flow(state=state))
+
+    assert added(database, a_flow()) == []
+    assert len(added(database, a_flow("other"), replace(a_flow(), type=FlowType.INGEST))) == 2
+
     with database.transaction() as tx:
-        assert FLOWS.add(tx, a_flow("first", state=state))
+        live = FLOWS.live(tx, Binding(a_dataset_id(), FlowType.EXECUTE_TRANSFORM))
+        assert len(FLOWS.live_of(tx, a_dataset_id())) == 2
+    assert live is not None
+    assert live.id == first
 
-    with database.transaction() as tx:
-        assert not FLOWS.add(tx, a_flow("second", state=state))
-        assert FLOWS.add(tx, a_flow("elsewhere", a_dataset_id("other"), state=state))
+
+def test_flows_are_listed_page_by_page(database: Database) -> None:
+    first, second, third = added(database, *[a_flow(state=FlowState.FINISHED, second=number) for number in range(3)])
+    added(database, a_flow("other"))
 
     with database.reading() as tx:
-        first = FLOWS.find(tx, a_dataset_id(), state)
-    assert first is not None
-    assert first.id == "first"
+        of = a_dataset_id()
+        assert [flow.id for flow in FLOWS.list(tx, dataset=of, limit=2)] == [third, second]
+        assert [flow.id for flow in FLOWS.list(tx, dataset=of, limit=2, before=second)] == [first]
 
 
-def test_finished_flows_pile_up(database: Database) -> None:
-    with database.transaction() as tx:
-        for number in range(3):
-            assert FLOWS.add(tx, a_flow(f"flow-{number}", state=FlowState.FINISHED, second=number))
-
-    with database.reading() as tx:
-        assert [flow.id for flow in FLOWS.list(tx, dataset=a_dataset_id())] == ["flow-2", "flow-1", "flow-0"]
-        assert [flow.id for flow in FLOWS.list(tx, limit=1, offset=1)] == ["flow-1"]
-
-
-def test_flows_of_busy_datasets_are_not_submittable(database: Database) -> None:
-    with database.transaction() as tx:
-        FLOWS.add(tx, a_flow("runs", a_dataset_id("busy"), state=FlowState.RUNNING))
-        FLOWS.add(tx, a_flow("waits", a_dataset_id("busy")))
-        FLOWS.add(tx, a_flow("later", a_dataset_id("free"), second=2))
-        FLOWS.add(tx, a_flow("sooner", a_dataset_id("idle"), second=1))
+def test_flows_are_ready_when_due_and_their_dataset_is_free(database: Database) -> None:
+    busy = replace(a_flow("busy", state=FlowState.RUNNING), type=FlowType.INGEST)
+    _, _, later, sooner, _ = added(
+        database,
+        busy,
+        a_flow("busy"),
+        a_flow("free", second=2),
+        a_flow("idle", state=FlowState.RETRYING, second=1),
+        a_flow("future", second=9),
+    )
 
     with database.reading() as tx:
-        assert [flow.id for flow in FLOWS.submittable(tx, 10)] == ["sooner", "later"]
-        assert [flow.id for flow in FLOWS.submittable(tx, 1)] == ["sooner"]
-        assert FLOWS.count_running(tx) == 1
+        assert [flow.id for flow in FLOWS.ready(tx, at(2), 10)] == [sooner, later]
+        assert [flow.id for flow in FLOWS.ready(tx, at(1), 10)] == [sooner]
+        assert [flow.id for flow in FLOWS.ready(tx, at(2), 1)] == [sooner]
+        assert FLOWS.next_start(tx, at(2)) == at(9)
+        assert FLOWS.load(tx, at(2)) == FlowLoad(waiting=3, running=1)
+        assert FLOWS.starts(tx)[Binding(a_dataset_id("future"), FlowType.EXECUTE_TRANSFORM)] == at(9)
 
 
 def test_a_missing_flow_is_not_found(database: Database) -> None:
     with database.reading() as tx, pytest.raises(FlowNotFoundError):
-        FLOWS.get(tx, "nothing")
+        FLOWS.get(tx, 404)
 
 
-def test_triggers_are_due_in_their_order(database: Database) -> None:
-    soon = Trigger(a_dataset_id("soon"), Interval(60), START)
-    later = Trigger(a_dataset_id("later"), Cron("0 0 * * *"), Timestamp(START.ns + 1))
-    paused = Trigger(a_dataset_id("paused"), Interval(1), START, paused=True)
+def test_the_history_of_a_flow_is_kept_in_its_order(database: Database) -> None:
     with database.transaction() as tx:
-        for trigger in (later, paused, soon):
+        HISTORY.note(tx, 1, START, EventKind.INITIATED, Happening(cause=CAUSE))
+        HISTORY.note(tx, 2, START, EventKind.INITIATED)
+        HISTORY.note(tx, 1, at(1), EventKind.SCHEDULED, Happening(scheduled_at=at(5)))
+
+    with database.reading() as tx:
+        first, second = HISTORY.events(tx, 1)
+    assert first.what.cause == CAUSE
+    assert (second.kind, second.at, second.what.scheduled_at) == (EventKind.SCHEDULED, at(1), at(5))
+    assert first.id < second.id
+
+
+def test_attempts_are_kept(database: Database) -> None:
+    flow = replace(a_flow(state=FlowState.RUNNING), id=3, attempt=1, run_id="run", submitted_at=START)
+    with database.transaction() as tx:
+        HISTORY.queue(tx, flow)
+        HISTORY.begin(tx, replace(flow, started_at=at(1)))
+        HISTORY.finish(tx, flow, FlowOutcome(OutcomeKind.FAILED, "why"), at(2))
+
+    with database.reading() as tx:
+        assert HISTORY.attempts(tx, 3) == [
+            Attempt(1, "run", START, at(1), at(2), FlowOutcome(OutcomeKind.FAILED, "why"))
+        ]
+
+
+def test_there_is_one_trigger_per_binding(database: Database) -> None:
+    first = Trigger(a_dataset_id(), FlowType.INGEST, Interval(60))
+    other = Trigger(a_dataset_id("other"), FlowType.INGEST, Cron("0 0 * * *"), paused=True)
+    with database.transaction() as tx:
+        for trigger in (first, replace(first, rule=Interval(90)), other):
             TRIGGERS.set(tx, trigger)
 
     with database.reading() as tx:
-        assert TRIGGERS.due(tx, START) == [soon]
-        assert TRIGGERS.due(tx, later.next_due) == [soon, later]
-        assert TRIGGERS.next_due(tx) == START
-        assert TRIGGERS.find(tx, paused.dataset_id) == paused
+        assert TRIGGERS.find(tx, first.binding) == replace(first, rule=Interval(90))
+        assert TRIGGERS.find(tx, other.binding) == other
+        assert len(TRIGGERS.list(tx)) == 2
 
 
-def test_a_trigger_that_was_changed_meanwhile_does_not_advance(database: Database) -> None:
-    read = Trigger(a_dataset_id(), Interval(60), START)
-    changed = replace(read, next_due=Timestamp(START.ns + 5))
+def test_active_rules_without_a_live_flow_are_found(database: Database) -> None:
     with database.transaction() as tx:
-        TRIGGERS.set(tx, read)
-        TRIGGERS.set(tx, changed)
-
-    with database.transaction() as tx:
-        assert not TRIGGERS.advance(tx, read, replace(read, next_due=Timestamp(START.ns + 9)))
+        for name in ("planned", "unplanned", "paused"):
+            paused = name == "paused"
+            TRIGGERS.set(tx, Trigger(a_dataset_id(name), FlowType.INGEST, Interval(60), paused=paused))
+        FLOWS.add(tx, replace(a_flow("planned"), type=FlowType.INGEST))
+        FLOWS.add(tx, replace(a_flow("unplanned", state=FlowState.FINISHED), type=FlowType.INGEST))
 
     with database.reading() as tx:
-        assert TRIGGERS.find(tx, a_dataset_id()) == changed
+        assert [trigger.dataset_id for trigger in TRIGGERS.unplanned(tx)] == [a_dataset_id("unplanned")]
+
+
+def test_the_record_of_a_binding_is_replaced(database: Database) -> None:
+    binding = Binding(DatasetID.seeded(b"one"), FlowType.INGEST)
+    with database.transaction() as tx:
+        PROCESSES.save(tx, binding, Record(last_attempt_at=START, consecutive_failures=1))
+        PROCESSES.save(tx, binding, Record(last_attempt_at=at(1), last_success_at=at(1)))
+
+    with database.transaction() as tx:
+        assert PROCESSES.get(tx, binding) == Record(last_attempt_at=at(1), last_success_at=at(1))
+        PROCESSES.remove(tx, binding.dataset_id)
+        assert PROCESSES.get(tx, binding) == Record()

@@ -11,7 +11,8 @@ from dagster._core.storage.tags import PARENT_RUN_ID_TAG, ROOT_RUN_ID_TAG
 from structlog.testing import capture_logs
 
 from kamu_assets.clock import ManualClock
-from kamu_assets.flows.model import CauseKind, FlowState, OutcomeKind
+from kamu_assets.flows.causes import CauseKind
+from kamu_assets.flows.model import FlowState, OutcomeKind
 from kamu_assets.odf.timestamp import Timestamp
 from kamu_assets.orchestration.names import (
     METADATA_HEAD,
@@ -41,7 +42,7 @@ def test_new_data_leads_to_a_run_with_all_that_the_ui_shows(adapter: Adapter) ->
     assert (flow.state, flow.outcome.kind) == (FlowState.FINISHED, OutcomeKind.SUCCESS)
     assert run.status is DagsterRunStatus.SUCCESS
     assert run.asset_selection == {key_of(derivative.alias)}
-    assert (run.tags[TAG_FLOW], run.tags[TAG_DATASET], run.tags[TAG_ATTEMPT]) == (flow.id, str(derivative.id), "1")
+    assert (run.tags[TAG_FLOW], run.tags[TAG_DATASET], run.tags[TAG_ATTEMPT]) == (str(flow.id), str(derivative.id), "1")
     assert run.tags[TAG_LAUNCHED_BY] == "new data"
     assert run.remote_job_origin is not None
     assert run.remote_job_origin.location_name == "catalog"

@@ -13,7 +13,8 @@ import httpx
 import pytest
 
 import kamu_assets
-from kamu_assets.flows.model import CauseKind, OutcomeKind
+from kamu_assets.flows.causes import CauseKind
+from kamu_assets.flows.model import OutcomeKind
 from kamu_assets.orchestration.processes import ProcessCommand
 from kamu_assets.orchestration.publisher import CatalogPublisher
 from tests.support.builders import a_dataset_id

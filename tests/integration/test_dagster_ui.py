@@ -13,7 +13,8 @@ import pytest
 from dagster import DagsterInstance, DagsterRunStatus
 
 from kamu_assets.datasets.model import DatasetEntry
-from kamu_assets.flows.model import CauseKind, OutcomeKind
+from kamu_assets.flows.causes import CauseKind
+from kamu_assets.flows.model import OutcomeKind
 from kamu_assets.orchestration.names import TAG_DATASET
 from kamu_assets.orchestration.processes import catalog_command, flows_command, webserver_command
 from tests.support.dagster_home import DagsterHome, dagster_home

@@ -9,7 +9,8 @@ from uuid import uuid4
 
 import pytest
 
-from kamu_assets.flows.model import CauseKind, Flow, FlowOutcome, OutcomeKind
+from kamu_assets.flows.causes import CauseKind
+from kamu_assets.flows.model import Flow, FlowOutcome, OutcomeKind
 from tests.support.dagster_ui import RunSeen
 from tests.support.running_node import RunningNode, running_node
 from tests.support.stories import (

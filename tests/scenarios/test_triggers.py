@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import pytest
 
-from kamu_assets.flows.model import CauseKind
+from kamu_assets.flows.causes import CauseKind
 from kamu_assets.odf.timestamp import Timestamp
 from tests.support.running_node import RunningNode, running_node
 from tests.support.stories import add, derivative, flows, numbers, polled_root, pushed_root, records
@@ -84,7 +84,9 @@ def test_a_cron_expression_polls_at_its_minute(node: RunningNode, name: str, pag
     node.kamu_node("trigger", "remove", name)
     first = flows(node, name)[-1]
     assert first.cause.kind is CauseKind.AUTO_POLLING
-    assert first.created_at >= Timestamp.parse(str(told["nextDue"]))
+    assert first.first_scheduled_at == Timestamp.parse(str(told["nextDue"]))
+    assert first.submitted_at is not None
+    assert first.submitted_at >= first.first_scheduled_at
 
 
 def test_pushes_in_a_burst_all_arrive_at_the_end_of_the_chain(node: RunningNode, name: str) -> None:

@@ -15,7 +15,8 @@ from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.definitions.builder import NodeDefinitions
 from kamu_assets.defs.updater import NodeUpdater
 from kamu_assets.defs.verifier import NodeVerifier
-from kamu_assets.flows.model import CauseKind, Flow, FlowCause, FlowState, FlowType
+from kamu_assets.flows.causes import CauseKind, FlowCause
+from kamu_assets.flows.model import Flow, FlowState, FlowType
 from kamu_assets.flows.scheduler import FlowScheduler
 from kamu_assets.orchestration.execution import RunExecutor
 from kamu_assets.orchestration.names import RUNTIME_WARM, TAG_RUNTIME, key_of
@@ -123,10 +124,10 @@ class Adapter:
 
 def _no_flow(parts: Parts, entry: DatasetEntry) -> Flow:
     return Flow(
-        id="none",
+        id=0,
         dataset_id=entry.id,
         type=FlowType.INGEST,
-        cause=FlowCause(CauseKind.MANUAL),
+        causes=(FlowCause(CauseKind.MANUAL),),
         state=FlowState.RUNNING,
         created_at=parts.clock.now(),
         run_id=str(uuid4()),

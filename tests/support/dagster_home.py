@@ -33,6 +33,7 @@ from kamu_assets.durability import Durability
 from kamu_assets.errors import InvalidError
 from kamu_assets.flows import messages as flow_messages
 from kamu_assets.flows.model import Flow, FlowState
+from kamu_assets.flows.planning import FlowRules
 from kamu_assets.flows.service import FlowService
 from kamu_assets.flows.store import FlowStore
 from kamu_assets.governance.access import Access
@@ -85,7 +86,13 @@ class Parts:
         self.heart.committer = self.committer
         self.heart.chains = self.chains
         self.flows = FlowService(
-            database=self.database, outbox=self.outbox, datasets=self.datasets, access=Access(), clock=self.clock
+            database=self.database,
+            outbox=self.outbox,
+            datasets=self.datasets,
+            access=Access(),
+            clock=self.clock,
+            # Tests wait for nothing that does not happen.
+            rules=FlowRules(throttling_seconds=0),
         )
         self.catalog = Catalog(
             database=self.database, chains=self.chains, volumes=volumes, node_url=self.config.node_url

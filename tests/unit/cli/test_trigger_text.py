@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 from kamu_api.cli.trigger_text import live_facts, live_text
-from kamu_assets.flows.model import CauseKind, Flow, FlowCause, FlowState, FlowType
+from kamu_assets.flows.causes import CauseKind, FlowCause
+from kamu_assets.flows.model import Flow, FlowState, FlowType
 from kamu_assets.odf.identity import DatasetID
 from tests.support.builders import START
 
 WAITING = Flow(
-    id="flow",
+    id=1,
     dataset_id=DatasetID.seeded(b"dataset"),
     type=FlowType.EXECUTE_TRANSFORM,
-    cause=FlowCause(CauseKind.MANUAL),
+    causes=(FlowCause(CauseKind.MANUAL),),
     state=FlowState.WAITING,
     created_at=START,
 )

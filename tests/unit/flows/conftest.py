@@ -20,6 +20,7 @@ from kamu_assets.flows.places import EnginePlaces
 from kamu_assets.flows.scheduler import FlowScheduler
 from kamu_assets.flows.service import FlowService
 from kamu_assets.flows.store import FlowStore
+from kamu_assets.flows.triggering import TriggerService
 from kamu_assets.governance.access import Access
 from kamu_assets.odf.dataset import SetTransform
 from kamu_assets.odf.engine import SqlQueryStep, TransformInput, TransformSql
@@ -64,6 +65,7 @@ class Flows:
     clock: ManualClock
     orchestrator: OrchestratorSimulator
     service: FlowService
+    triggers: TriggerService
     scheduler: FlowScheduler
 
     def root(self, name: str = "root") -> DatasetEntry:
@@ -120,7 +122,9 @@ def _wired(heart: Heart, places: EnginePlaces | None = None) -> Flows:
         datasets=heart.datasets,
         access=Access(),
         clock=clock,
-        make_id=lambda: f"flow-{next(numbers)}",
+    )
+    triggers = TriggerService(
+        database=database, outbox=outbox, datasets=heart.datasets, access=Access(), life=service.life
     )
     orchestrator = OrchestratorSimulator()
     scheduler = FlowScheduler(
@@ -133,4 +137,4 @@ def _wired(heart: Heart, places: EnginePlaces | None = None) -> Flows:
         places=places,
         make_id=lambda: f"run-{next(numbers)}",
     )
-    return Flows(heart, clock, orchestrator, service, scheduler)
+    return Flows(heart, clock, orchestrator, service, triggers, scheduler)

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
-from kamu_assets.flows.model import CauseKind, Flow, FlowCause, FlowState, FlowType
+from kamu_assets.flows.causes import CauseKind, FlowCause
+from kamu_assets.flows.model import Flow, FlowState, FlowType
 from kamu_assets.flows.places import WAITING_BEHIND, EnginePlaces
 from kamu_assets.odf.identity import DatasetID
 from tests.support.builders import START
 
+_NUMBERS = itertools.count(1)
+_NAMES: dict[DatasetID, str] = {}
+
 
 def a_dataset(name: str) -> DatasetID:
-    return DatasetID.seeded(name.encode())
+    dataset = DatasetID.seeded(name.encode())
+    _NAMES[dataset] = name
+    return dataset
 
 
 def a_flow(name: str) -> Flow:
     return Flow(
-        id=name,
+        id=next(_NUMBERS),
         dataset_id=a_dataset(name),
         type=FlowType.EXECUTE_TRANSFORM,
-        cause=FlowCause(CauseKind.MANUAL),
+        causes=(FlowCause(CauseKind.MANUAL),),
         state=FlowState.WAITING,
         created_at=START,
     )
@@ -33,7 +40,7 @@ def places(*names: str) -> EnginePlaces:
 
 def chosen(waiting: list[str], *, running: list[str], room: int = 10) -> list[str]:
     flows = places(*waiting, *running).choose(map(a_flow, waiting), running=map(a_flow, running), room=room)
-    return [flow.id for flow in flows]
+    return [_NAMES[flow.dataset_id] for flow in flows]
 
 
 def test_a_full_engine_gets_no_more_than_what_waits_right_behind() -> None:
@@ -60,7 +67,7 @@ def test_flows_that_get_no_run_are_told_with_their_engine() -> None:
 
     held = places(*waiting, "flink8").held_up([*map(a_flow, waiting)], running=running)
 
-    assert [(flow.id, engine) for flow, engine in held] == [("flink1", "flink"), ("flink2", "flink")]
+    assert [(_NAMES[flow.dataset_id], engine) for flow, engine in held] == [("flink1", "flink"), ("flink2", "flink")]
 
 
 def test_who_has_a_place_is_who_has_begun() -> None:

@@ -4,8 +4,11 @@ import pytest
 
 from kamu_assets.database.errors import DatabaseUnavailableError
 from kamu_assets.datasets.errors import DatasetNotFoundError
-from kamu_assets.flows.model import CauseKind, Cron, FlowOutcome, FlowState, Interval, OutcomeKind
+from kamu_assets.flows.causes import CauseKind
+from kamu_assets.flows.model import FlowOutcome, FlowState, FlowType, OutcomeKind, StartCondition, WaitKind
 from kamu_assets.flows.orchestrator import RunState
+from kamu_assets.flows.rules import Cron, Interval, Trigger
+from kamu_assets.flows.trigger_store import TriggerStore
 from kamu_assets.odf.dataset import SetInfo
 from kamu_assets.odf.timestamp import Timestamp
 from tests.support.heart import ADMIN
@@ -53,7 +56,7 @@ def test_news_without_data_run_nothing(flows: Flows) -> None:
     assert flows.of(reader) == []
 
 
-def test_one_flow_runs_and_one_waits_however_many_pushes_come(flows: Flows) -> None:
+def test_what_comes_while_a_flow_runs_is_the_business_of_one_that_follows(flows: Flows) -> None:
     root = flows.root()
     reader = flows.derivative("reader", root)
 
@@ -61,24 +64,58 @@ def test_one_flow_runs_and_one_waits_however_many_pushes_come(flows: Flows) -> N
         flows.push(root)
         flows.scheduler.step()
 
-    assert [flow.state for flow in flows.of(reader)] == [FlowState.RUNNING, FlowState.WAITING]
+    flow = flows.only(reader)
+    assert flow.state is FlowState.RUNNING
+    assert [cause.records for cause in flow.causes] == [10]
+    assert [cause.records for cause in flow.late_causes] == [40]
     assert len(flows.orchestrator.submitted) == 1
 
 
-def test_the_waiting_flow_starts_when_the_running_one_ends(flows: Flows) -> None:
+def test_a_flow_that_follows_starts_when_the_one_before_has_ended(flows: Flows) -> None:
     root = flows.root()
     reader = flows.derivative("reader", root)
     flows.push(root)
     flows.scheduler.step()
     flows.push(root)
     flows.scheduler.step()
-    first = flows.of(reader)[0]
+    first = flows.only(reader)
 
     flows.service.run_finished(str(first.run_id), DONE)
+    flows.clock.advance(1)
     flows.scheduler.step()
 
     assert [flow.state for flow in flows.of(reader)] == [FlowState.FINISHED, FlowState.RUNNING]
+    assert [flow.cause.records for flow in flows.of(reader)] == [10, 10]
     assert flows.orchestrator.submitted == [first.run_id, flows.of(reader)[1].run_id]
+
+
+def test_nothing_follows_a_flow_that_was_aborted(flows: Flows) -> None:
+    root = flows.root()
+    reader = flows.derivative("reader", root)
+    for _ in range(2):
+        flows.push(root)
+        flows.scheduler.step()
+
+    flows.service.run_finished(str(flows.only(reader).run_id), FlowOutcome(OutcomeKind.ABORTED))
+
+    assert flows.only(reader).state is FlowState.FINISHED
+
+
+def test_a_second_run_waits_until_the_first_is_long_enough_ago(flows: Flows) -> None:
+    root = flows.root()
+    flows.service.request_run(ADMIN, root.id)
+    flows.scheduler.step()
+    flows.service.run_finished(str(flows.only(root).run_id), DONE)
+    ended = flows.clock.now()
+
+    flows.service.request_run(ADMIN, root.id)
+
+    allowed = Timestamp(ended.ns + 1_000_000_000)
+    assert flows.scheduler.step() == allowed
+    assert flows.of(root)[1].condition == StartCondition(WaitKind.THROTTLING, until=allowed, shifted_from=ended)
+    flows.clock.advance(1)
+    flows.scheduler.step()
+    assert flows.of(root)[1].state is FlowState.RUNNING
 
 
 def test_no_more_flows_have_runs_than_can_start_soon(flows: Flows) -> None:
@@ -105,31 +142,84 @@ def test_a_second_delivery_of_messages_changes_nothing(flows: Flows) -> None:
     assert flows.of(reader) == before
 
 
-def test_a_new_interval_fires_at_once_and_tells_when_it_is_next(flows: Flows) -> None:
+def test_a_new_interval_fires_at_once_and_again_so_long_after_the_end(flows: Flows) -> None:
     root = flows.root()
-    flows.service.set_trigger(ADMIN, root.id, Interval(60))
+    flows.triggers.set(ADMIN, root.id, Interval(60))
 
-    due = flows.scheduler.step()
+    assert flows.scheduler.step() is None
+    first = flows.only(root)
+    assert (first.cause.kind, first.state) == (CauseKind.AUTO_POLLING, FlowState.RUNNING)
+    ended = flows.clock.advance(5)
+    flows.service.run_finished(str(first.run_id), DONE)
 
-    assert flows.only(root).cause.kind is CauseKind.AUTO_POLLING
-    assert due == Timestamp(flows.clock.now().ns + 60_000_000_000)
+    due = Timestamp(ended.ns + 60_000_000_000)
+    assert flows.scheduler.step() == due
+    following = flows.of(root)[1]
+    assert (following.state, following.scheduled_at) == (FlowState.WAITING, due)
+    assert following.condition == StartCondition(WaitKind.SCHEDULE, until=due)
 
 
 def test_a_cron_rule_fires_when_due_and_not_before(flows: Flows) -> None:
     root = flows.root()
-    trigger = flows.service.set_trigger(ADMIN, root.id, Cron("* * * * *"))
+    planned = flows.triggers.set(ADMIN, root.id, Cron("* * * * *"))
 
-    assert flows.scheduler.step() == trigger.next_due
-    assert flows.of(root) == []
+    assert flows.scheduler.step() == planned.next_due
+    assert flows.only(root).state is FlowState.WAITING
     flows.clock.advance(61)
     flows.scheduler.step()
 
     assert flows.only(root).cause.kind is CauseKind.AUTO_POLLING
+    assert flows.only(root).state is FlowState.RUNNING
+
+
+def test_who_asks_for_a_planned_flow_gets_it_now(flows: Flows) -> None:
+    root = flows.root()
+    flows.triggers.set(ADMIN, root.id, Cron("0 0 1 1 *"))
+
+    asked = flows.service.request_run(ADMIN, root.id)
+    flows.scheduler.step()
+
+    assert flows.only(root).id == asked.id
+    assert [cause.kind for cause in flows.only(root).causes] == [CauseKind.AUTO_POLLING, CauseKind.MANUAL]
+    assert flows.only(root).state is FlowState.RUNNING
+
+
+def test_a_rule_without_its_flow_gets_it_when_the_scheduler_starts(flows: Flows) -> None:
+    root = flows.root()
+    with flows.heart.database.transaction() as tx:
+        TriggerStore().set(tx, Trigger(root.id, FlowType.INGEST, Interval(60)))
+
+    flows.scheduler.step()
+
+    assert flows.only(root).state is FlowState.RUNNING
+
+
+def test_pausing_aborts_what_waits_and_resuming_plans_it_anew(flows: Flows) -> None:
+    root = flows.root()
+    flows.triggers.set(ADMIN, root.id, Cron("* * * * *"))
+
+    flows.triggers.pause(ADMIN, root.id)
+
+    assert flows.only(root).outcome == FlowOutcome(OutcomeKind.ABORTED, "its trigger was paused")
+    assert flows.scheduler.step() is None
+    resumed = flows.triggers.resume(ADMIN, root.id)
+    assert resumed is not None
+    assert flows.scheduler.step() == resumed.next_due
+    assert [flow.state for flow in flows.of(root)] == [FlowState.FINISHED, FlowState.WAITING]
+
+
+def test_another_rule_moves_the_flow_that_waits(flows: Flows) -> None:
+    root = flows.root()
+    flows.triggers.set(ADMIN, root.id, Cron("0 0 1 1 *"))
+
+    moved = flows.triggers.set(ADMIN, root.id, Cron("* * * * *"))
+
+    assert flows.only(root).scheduled_at == moved.next_due == flows.scheduler.step()
 
 
 def test_a_paused_trigger_fires_nothing(flows: Flows) -> None:
     root = flows.root()
-    flows.service.set_trigger(ADMIN, root.id, Interval(60), paused=True)
+    flows.triggers.set(ADMIN, root.id, Interval(60), paused=True)
 
     flows.clock.advance(600)
 
@@ -221,17 +311,21 @@ def test_cancelling_a_running_flow_stops_its_run(flows: Flows) -> None:
 
 def test_deleting_a_dataset_ends_what_waits_for_it(flows: Flows) -> None:
     root = flows.root()
-    flows.service.set_trigger(ADMIN, root.id, Interval(60))
+    flows.triggers.set(ADMIN, root.id, Interval(60))
     running = flows.service.request_run(ADMIN, root.id)
     flows.scheduler.step()
-    waiting = flows.service.request_run(ADMIN, root.id)
+    flows.service.request_run(ADMIN, root.id)
+    other = flows.root("other")
+    waiting = flows.triggers.set(ADMIN, other.id, Cron("* * * * *"))
     flows.heart.datasets.delete(ADMIN, root.id)
+    flows.heart.datasets.delete(ADMIN, other.id)
 
-    due = flows.scheduler.step()
-
-    states = {flow.id: flow.outcome and flow.outcome.kind for flow in flows.of(root)}
-    assert states == {running.id: None, waiting.id: OutcomeKind.ABORTED}
-    assert due is None
+    assert waiting.next_due is not None
+    assert flows.scheduler.step() is None
+    assert flows.only(other).outcome == FlowOutcome(OutcomeKind.ABORTED, "the dataset was deleted")
+    flows.service.run_finished(str(flows.only(root).run_id), DONE)
+    assert flows.only(root).id == running.id
+    assert flows.scheduler.step() is None
 
 
 @pytest.mark.parametrize("repeats", [1, 3])
@@ -254,7 +348,7 @@ def test_a_flow_says_which_engine_it_waits_for_and_who_is_there(limited: Flows) 
     limited.push(root)
     limited.scheduler.step()
     first, behind, last = (limited.only(reader) for reader in readers)
-    limited.service.run_started(first.id, str(first.run_id), first.dataset_id)
+    limited.service.run_started(str(first.id), str(first.run_id), first.dataset_id)
 
     limited.scheduler.tell_who_waits()
 
@@ -265,7 +359,7 @@ def test_a_flow_says_which_engine_it_waits_for_and_who_is_there(limited: Flows) 
     assert limited.only(readers[1]).waits_for == "waits"
     limited.service.run_finished(str(first.run_id), DONE)
     limited.scheduler.step()
-    limited.service.run_started(behind.id, str(behind.run_id), behind.dataset_id)
+    limited.service.run_started(str(behind.id), str(behind.run_id), behind.dataset_id)
     assert [limited.only(reader).waits_for for reader in readers] == [None, None, None]
     assert limited.only(readers[2]).id == last.id
 

@@ -3,9 +3,11 @@ from __future__ import annotations
 import pytest
 
 from kamu_assets.auth.model import ANONYMOUS
-from kamu_assets.flows.decide import InvalidTriggerError
-from kamu_assets.flows.model import CauseKind, Cron, FlowOutcome, FlowState, FlowType, Interval, OutcomeKind
+from kamu_assets.flows.causes import CauseKind
+from kamu_assets.flows.model import FlowOutcome, FlowState, FlowType, OutcomeKind
+from kamu_assets.flows.rules import Cron, Interval
 from kamu_assets.flows.store import FlowNotFoundError
+from kamu_assets.flows.timing import InvalidTriggerError
 from kamu_assets.governance.errors import LoginRequiredError
 from tests.support.heart import ADMIN
 from tests.unit.flows.conftest import Flows
@@ -29,7 +31,7 @@ def test_only_those_who_may_write_start_flows(flows: Flows) -> None:
     with pytest.raises(LoginRequiredError):
         flows.service.request_run(ANONYMOUS, root.id)
     with pytest.raises(LoginRequiredError):
-        flows.service.set_trigger(ANONYMOUS, root.id, Interval(60))
+        flows.triggers.set(ANONYMOUS, root.id, Interval(60))
 
 
 def test_a_run_from_dagsters_ui_becomes_a_flow(flows: Flows) -> None:
@@ -74,7 +76,7 @@ def test_a_run_tells_when_it_started_and_ended(flows: Flows) -> None:
     flow = flows.only(root)
 
     began = flows.clock.advance(1)
-    flows.service.run_started(flow.id, str(flow.run_id), root.id)
+    flows.service.run_started(str(flow.id), str(flow.run_id), root.id)
     ended = flows.clock.advance(2)
     flows.service.run_finished(str(flow.run_id), DONE)
 
@@ -106,22 +108,22 @@ def test_cancelling_a_waiting_flow_ends_it_at_once(flows: Flows) -> None:
 
 def test_a_flow_that_is_not_there_is_told_so(flows: Flows) -> None:
     with pytest.raises(FlowNotFoundError):
-        flows.service.get(ADMIN, "nothing")
+        flows.service.get(ADMIN, 404)
 
 
 def test_a_trigger_replaces_the_one_before(flows: Flows) -> None:
     root = flows.root()
 
-    flows.service.set_trigger(ADMIN, root.id, Interval(60))
-    flows.service.set_trigger(ADMIN, root.id, Cron("0 0 * * *"))
+    flows.triggers.set(ADMIN, root.id, Interval(60))
+    flows.triggers.set(ADMIN, root.id, Cron("0 0 * * *"))
 
-    assert [trigger.rule for trigger in flows.service.triggers(ADMIN)] == [Cron("0 0 * * *")]
-    flows.service.remove_trigger(ADMIN, root.id)
-    assert flows.service.triggers(ADMIN) == []
+    assert [each.trigger.rule for each in flows.triggers.list(ADMIN)] == [Cron("0 0 * * *")]
+    flows.triggers.remove(ADMIN, root.id)
+    assert flows.triggers.list(ADMIN) == []
 
 
 def test_a_trigger_without_times_is_refused(flows: Flows) -> None:
     root = flows.root()
 
     with pytest.raises(InvalidTriggerError):
-        flows.service.set_trigger(ADMIN, root.id, Cron("sometimes"))
+        flows.triggers.set(ADMIN, root.id, Cron("sometimes"))

@@ -1,0 +1,152 @@
+"""What happens by itself: triggers."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kamu_api.cli.misuse import MisuseError
+from kamu_api.cli.options import AsJson, Home, Matching, local_node
+from kamu_api.cli.output import print_json, print_rows, remark, say, time_text
+from kamu_api.cli.trigger_text import outcome_text, parse_interval, run_facts, trigger_facts, trigger_text
+from kamu_assets.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kamu_assets.flows.rules import PlannedTrigger, TriggerRule
+    from kamu_assets.node import Node
+
+
+def register(app: typer.Typer) -> None:
+    trigger = typer.Typer(no_args_is_help=True, help="When datasets are brought up to date by themselves.")
+    trigger.command("set")(set_trigger)
+    trigger.command("list")(list_triggers)
+    trigger.command()(pause)
+    trigger.command()(resume)
+    trigger.command()(remove)
+    app.add_typer(trigger, name="trigger")
+
+
+def set_trigger(
+    dataset: Matching,
+    every: Annotated[str | None, typer.Option("--every", help="an interval: 30s, 5m, 1h, 1d12h")] = None,
+    cron: Annotated[str | None, typer.Option("--cron", help="five fields, in UTC: '0 3 * * *'")] = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Bring a dataset up to date by a rule; replaces the rule it had."""
+    rule = _rule(every, cron)
+    with local_node(home) as node:
+        caller = node.auth.admin_caller()
+        found = [node.triggers.set(caller, each.id, rule) for each in node.datasets.select(caller, [dataset])]
+        _tell(node, dataset, found, as_json=as_json)
+
+
+def list_triggers(home: Home = None, as_json: AsJson = False) -> None:
+    """List all triggers, soonest first, and how their last runs ended."""
+    with local_node(home) as node:
+        caller = node.auth.admin_caller()
+        triggers = node.triggers.list(caller)
+        latest = node.flows.latest(caller, [each.trigger.dataset_id for each in triggers])
+        rows = [{**_facts(node, each), "last": run_facts(latest.get(each.trigger.dataset_id))} for each in triggers]
+    if as_json:
+        print_json(rows)
+    elif rows:
+        columns = ("dataset", "rule", "next run (UTC)", "last run (UTC)", "outcome")
+        print_rows([_shown(row) for row in rows], columns=columns)
+    else:
+        remark("no triggers; `kamu-node trigger set <dataset> --every 1h` makes one")
+
+
+def pause(dataset: Matching, home: Home = None, as_json: AsJson = False) -> None:
+    """Keep a trigger, but start nothing."""
+    _set_paused(dataset, home, paused=True, as_json=as_json)
+
+
+def resume(dataset: Matching, home: Home = None, as_json: AsJson = False) -> None:
+    """Go on with a paused trigger; the next time is counted from now."""
+    _set_paused(dataset, home, paused=False, as_json=as_json)
+
+
+def remove(dataset: Matching, home: Home = None, as_json: AsJson = False) -> None:
+    """Forget the trigger of a dataset."""
+    with local_node(home) as node:
+        found = _triggers_of(node, dataset)
+        names = [_name(node, trigger) for trigger in found]
+        for trigger in found:
+            node.triggers.remove(node.auth.admin_caller(), trigger.trigger.dataset_id)
+    if as_json:
+        _print_json(dataset, [{"dataset": name, "result": "removed"} for name in names])
+        return
+    for name in names:
+        say(f"{name}: no trigger any more")
+
+
+def _rule(every: str | None, cron: str | None) -> "TriggerRule":
+    from kamu_api.cli.failures import failure_text
+    from kamu_assets.flows.rules import Cron, Interval
+    from kamu_assets.flows.timing import InvalidTriggerError, check_rule
+
+    if (every is None) == (cron is None):
+        raise MisuseError("say when: --every 1h, or --cron '0 3 * * *'")
+    rule = Interval(parse_interval(every)) if every is not None else Cron(cron or "")
+    try:
+        check_rule(rule)
+    except InvalidTriggerError as error:
+        raise MisuseError(failure_text(error)) from error
+    return rule
+
+
+def _set_paused(dataset: str, home: Home, *, paused: bool, as_json: bool) -> None:
+    with local_node(home) as node:
+        caller = node.auth.admin_caller()
+        change = node.triggers.pause if paused else node.triggers.resume
+        changed = [change(caller, each.trigger.dataset_id) for each in _triggers_of(node, dataset)]
+        _tell(node, dataset, [each for each in changed if each is not None], as_json=as_json)
+
+
+def _triggers_of(node: "Node", dataset: str) -> "Sequence[PlannedTrigger]":
+    """Of the dataset, or of those that match a pattern and have one."""
+    caller = node.auth.admin_caller()
+    entries = node.datasets.select(caller, [dataset])
+    triggers = {each.trigger.dataset_id: each for each in node.triggers.list(caller)}
+    found = [triggers[entry.id] for entry in entries if entry.id in triggers]
+    if not found:
+        name = entries[0].alias
+        raise NotFoundError(f"{name} has no trigger: `kamu-node trigger set {name} --every 1h` makes one")
+    return found
+
+
+def _facts(node: "Node", trigger: "PlannedTrigger") -> dict[str, Any]:
+    return {"dataset": _name(node, trigger), **trigger_facts(trigger)}
+
+
+def _shown(facts: dict[str, Any]) -> dict[str, Any]:
+    due = "paused" if facts["paused"] else time_text(facts["nextDue"]) or "runs now"
+    shown = {"dataset": facts["dataset"], "rule": facts["rule"], "next run (UTC)": due}
+    last = facts["last"]
+    if last is None:
+        return shown
+    return {**shown, "last run (UTC)": time_text(last["finishedAt"]), "outcome": outcome_text(last)}
+
+
+def _name(node: "Node", trigger: "PlannedTrigger") -> str:
+    try:
+        return str(node.datasets.resolve(node.auth.admin_caller(), trigger.trigger.dataset_id).alias)
+    except NotFoundError:
+        # Deleted a moment ago.
+        return str(trigger.trigger.dataset_id)
+
+
+def _tell(node: "Node", dataset: str, triggers: "Sequence[PlannedTrigger]", *, as_json: bool) -> None:
+    rows = [_facts(node, trigger) for trigger in triggers]
+    if as_json:
+        _print_json(dataset, rows)
+        return
+    for row in rows:
+        say(f"{row['dataset']}: {trigger_text(row)}")
+
+
+def _print_json(dataset: str, rows: "Sequence[dict[str, Any]]") -> None:
+    """An object for a name, a list for a pattern."""
+    print_json(rows if "%" in dataset else rows[0])

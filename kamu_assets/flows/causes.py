@@ -1,0 +1,73 @@
+"""Why flows exist, and how causes that come together become one flow."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from kamu_assets.odf.identity import AccountID, DatasetID
+from kamu_assets.odf.multihash import Multihash
+from kamu_assets.odf.timestamp import Timestamp
+
+
+class CauseKind(StrEnum):
+    """Why a flow exists."""
+
+    MANUAL = "MANUAL"
+    AUTO_POLLING = "AUTO_POLLING"
+    INPUT_UPDATED = "INPUT_UPDATED"
+    DAGSTER_UI = "DAGSTER_UI"
+
+
+# Somebody wants these done now.
+MANUAL_KINDS = frozenset({CauseKind.MANUAL, CauseKind.DAGSTER_UI})
+
+
+class UpdateSource(StrEnum):
+    """What changed an input."""
+
+    UPSTREAM_FLOW = "UPSTREAM_FLOW"
+    # A commit that no flow made: a push, or a command.
+    COMMIT = "COMMIT"
+    # Nobody told of it: it was found when somebody looked.
+    FOUND = "FOUND"
+
+
+@dataclass(frozen=True, slots=True)
+class FlowCause:
+    """One reason: the account that asked, the rule whose time came, or the input that changed."""
+
+    kind: CauseKind
+    account: AccountID | None = None
+    input: DatasetID | None = None
+    at: Timestamp | None = None
+    source: UpdateSource | None = None
+    # The flow that changed the input.
+    flow: int | None = None
+    head: Multihash | None = None
+    records: int = 0
+
+
+def merged(causes: Sequence[FlowCause], new: FlowCause) -> Sequence[FlowCause] | None:
+    """The causes with one more; None if it says nothing new.
+
+    Changes of one input add up in one cause, however many commits there are.
+    """
+    for position, known in enumerate(causes):
+        if _subject(known) == _subject(new):
+            if new.kind is not CauseKind.INPUT_UPDATED or (new.head is not None and new.head == known.head):
+                return None
+            return (*causes[:position], _added(known, new), *causes[position + 1 :])
+    return (*causes, new)
+
+
+def _subject(cause: FlowCause) -> tuple[object, ...]:
+    return (cause.kind, cause.account, cause.input)
+
+
+def _added(known: FlowCause, new: FlowCause) -> FlowCause:
+    return replace(known, head=new.head, records=known.records + new.records, flow=new.flow, source=new.source)
+
+
+def is_manual(causes: Sequence[FlowCause]) -> bool:
+    """Whether somebody asked for the flow."""
+    return any(cause.kind in MANUAL_KINDS for cause in causes)

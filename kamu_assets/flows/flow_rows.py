@@ -1,0 +1,92 @@
+"""The table of flows, and what its rows say."""
+
+from dataclasses import replace
+
+from pydantic import TypeAdapter
+from sqlalchemy import Boolean, Column, Index, Integer, Row, String, Table, Text
+
+from kamu_assets.database.columns import AccountIDColumn, DatasetIDColumn, RowNumber, TimestampColumn
+from kamu_assets.database.tables import metadata
+from kamu_assets.flows.causes import FlowCause
+from kamu_assets.flows.model import Flow, FlowOutcome, FlowState, FlowType, OutcomeKind, StartCondition
+
+flows = Table(
+    "flows",
+    metadata,
+    Column("id", RowNumber, primary_key=True),
+    Column("dataset_id", DatasetIDColumn, nullable=False),
+    Column("type", String(32), nullable=False),
+    Column("cause_kind", String(32), nullable=False),
+    Column("initiator", AccountIDColumn),
+    Column("causes", Text, nullable=False),
+    Column("late_causes", Text),
+    Column("state", String(16), nullable=False),
+    Column("condition", Text),
+    Column("attempt", Integer, nullable=False),
+    Column("run_id", String(36), index=True),
+    Column("root_run_id", String(36)),
+    Column("parent_run_id", String(36)),
+    Column("created_at", TimestampColumn, nullable=False),
+    Column("scheduled_at", TimestampColumn),
+    Column("first_scheduled_at", TimestampColumn),
+    Column("submitted_at", TimestampColumn),
+    Column("started_at", TimestampColumn),
+    Column("attempt_ended_at", TimestampColumn),
+    Column("finished_at", TimestampColumn),
+    Column("cancel_requested", Boolean, nullable=False),
+    Column("outcome", String(16)),
+    # Of the outcome; before there is one, what the flow waits for.
+    Column("message", Text),
+    Index("ix_flows_state_scheduled", "state", "scheduled_at"),
+    Index("ix_flows_dataset_id", "dataset_id", "id"),
+    Index("ix_flows_finished_at", "finished_at"),
+)
+is_live = flows.c.state != FlowState.FINISHED.value
+# At most one per binding, whoever races.
+Index("uq_flows_live", flows.c.dataset_id, flows.c.type, unique=True, sqlite_where=is_live)
+
+_CAUSES = TypeAdapter(tuple[FlowCause, ...])
+_CONDITION = TypeAdapter(StartCondition)
+
+# Columns and fields of the same name and type.
+_SAME = (
+    *("dataset_id", "attempt", "run_id", "root_run_id", "parent_run_id", "created_at", "scheduled_at"),
+    *("first_scheduled_at", "submitted_at", "started_at", "attempt_ended_at", "finished_at", "cancel_requested"),
+)
+
+
+def values_of(flow: Flow) -> dict[str, object]:
+    """All columns but the id."""
+    return {name: getattr(flow, name) for name in _SAME} | {
+        "type": flow.type.value,
+        "cause_kind": flow.cause.kind.value,
+        "initiator": flow.initiator,
+        "causes": _CAUSES.dump_json(flow.causes, exclude_defaults=True).decode(),
+        "late_causes": _CAUSES.dump_json(flow.late_causes, exclude_defaults=True).decode()
+        if flow.late_causes
+        else None,
+        "state": flow.state.value,
+        "condition": _CONDITION.dump_json(flow.condition, exclude_defaults=True).decode() if flow.condition else None,
+        "outcome": flow.outcome.kind.value if flow.outcome else None,
+        "message": flow.outcome.message if flow.outcome else flow.waits_for,
+    }
+
+
+def _causes_text(causes: tuple[FlowCause, ...]) -> str:
+    return _CAUSES.dump_json(causes, exclude_defaults=True).decode()
+
+
+def flow_of(row: Row[tuple[object, ...]]) -> Flow:
+    """The flow that a row tells of."""
+    flow = Flow(
+        **{name: getattr(row, name) for name in _SAME},
+        id=row.id,
+        type=FlowType(row.type),
+        causes=_CAUSES.validate_json(row.causes),
+        late_causes=_CAUSES.validate_json(row.late_causes) if row.late_causes else (),
+        state=FlowState(row.state),
+        condition=_CONDITION.validate_json(row.condition) if row.condition else None,
+    )
+    if row.outcome:
+        return replace(flow, outcome=FlowOutcome(OutcomeKind(row.outcome), row.message))
+    return replace(flow, waits_for=row.message)

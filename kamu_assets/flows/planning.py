@@ -1,0 +1,66 @@
+"""When a flow starts. Pure: causes, rule and times go in, a plan comes out."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from kamu_assets.flows.causes import CauseKind, FlowCause
+from kamu_assets.flows.model import StartCondition, WaitKind
+from kamu_assets.flows.rules import Trigger
+from kamu_assets.flows.timing import first_due
+from kamu_assets.odf.timestamp import NANOS_PER_SECOND, Timestamp
+
+# The reference waits a minute.
+THROTTLING_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class FlowRules:
+    """What the operator sets for all flows."""
+
+    throttling_seconds: float = THROTTLING_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """When a flow starts, and why not now."""
+
+    at: Timestamp
+    condition: StartCondition | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a plan depends on, beside the causes."""
+
+    now: Timestamp
+    trigger: Trigger | None = None
+    # The end of the binding's last attempt.
+    last_attempt: Timestamp | None = None
+
+
+def plan(causes: Sequence[FlowCause], facts: Facts, rules: FlowRules) -> Plan:
+    """The earliest time that one of the causes asks for, not too soon after the last attempt."""
+    wanted = min(_times(causes, facts), key=lambda each: each.at, default=Plan(facts.now))
+    return throttled(wanted, facts, rules)
+
+
+def _times(causes: Sequence[FlowCause], facts: Facts) -> Iterator[Plan]:
+    for cause in causes:
+        yield _scheduled(facts) if cause.kind is CauseKind.AUTO_POLLING else Plan(facts.now)
+
+
+def _scheduled(facts: Facts) -> Plan:
+    if facts.trigger is None:
+        return Plan(facts.now)
+    due = first_due(facts.trigger.rule, facts.now, facts.last_attempt)
+    return Plan(due, StartCondition(WaitKind.SCHEDULE, until=due)) if due > facts.now else Plan(facts.now)
+
+
+def throttled(wanted: Plan, facts: Facts, rules: FlowRules) -> Plan:
+    """The plan, put off until the last attempt is long enough ago."""
+    if facts.last_attempt is None:
+        return wanted
+    allowed = Timestamp(facts.last_attempt.ns + int(rules.throttling_seconds * NANOS_PER_SECOND))
+    if wanted.at >= allowed:
+        return wanted
+    return Plan(allowed, StartCondition(WaitKind.THROTTLING, until=allowed, shifted_from=wanted.at))

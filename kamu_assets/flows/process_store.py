@@ -1,0 +1,58 @@
+"""Rows of bindings: how what is done to a dataset has gone so far."""
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+from sqlalchemy import Column, Integer, String, Table, delete, select
+
+from kamu_assets.database.columns import DatasetIDColumn, TimestampColumn
+from kamu_assets.database.tables import metadata
+from kamu_assets.database.transaction import Transaction
+from kamu_assets.flows.model import Binding
+from kamu_assets.odf.identity import DatasetID
+from kamu_assets.odf.timestamp import Timestamp
+
+processes = Table(
+    "flow_processes",
+    metadata,
+    Column("dataset_id", DatasetIDColumn, primary_key=True),
+    Column("type", String(32), primary_key=True),
+    Column("last_attempt_at", TimestampColumn),
+    Column("last_success_at", TimestampColumn),
+    Column("last_failure_at", TimestampColumn),
+    Column("consecutive_failures", Integer, nullable=False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """How a binding's flows have gone."""
+
+    last_attempt_at: Timestamp | None = None
+    last_success_at: Timestamp | None = None
+    last_failure_at: Timestamp | None = None
+    consecutive_failures: int = 0
+
+
+_FIELDS = tuple(field.name for field in fields(Record))
+
+
+class ProcessStore:
+    """One row per binding that ever had an attempt."""
+
+    def get(self, tx: Transaction, binding: Binding) -> Record:
+        row = tx.execute(select(processes).where(*_of(binding))).one_or_none()
+        return Record() if row is None else Record(**{name: getattr(row, name) for name in _FIELDS})
+
+    def save(self, tx: Transaction, binding: Binding, record: Record) -> None:
+        values = {name: getattr(record, name) for name in _FIELDS}
+        keys = {"dataset_id": binding.dataset_id, "type": binding.type.value}
+        query = tx.insert(processes).values(**keys, **values)
+        tx.execute(query.on_conflict_do_update(index_elements=["dataset_id", "type"], set_=values))
+
+    def remove(self, tx: Transaction, dataset: DatasetID) -> None:
+        tx.execute(delete(processes).where(processes.c.dataset_id == dataset))
+
+
+def _of(binding: Binding) -> tuple[Any, ...]:
+    return (processes.c.dataset_id == binding.dataset_id, processes.c.type == binding.type.value)
