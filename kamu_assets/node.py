@@ -30,8 +30,11 @@ from kamu_assets.datasets.service import Datasets
 from kamu_assets.durability import Durability
 from kamu_assets.egress.policy import EgressPolicy
 from kamu_assets.errors import UnavailableError
+from kamu_assets.flows.configuring import ConfigService
 from kamu_assets.flows.messages import MESSAGES as FLOW_MESSAGES
+from kamu_assets.flows.model import FlowType
 from kamu_assets.flows.planning import FlowRules
+from kamu_assets.flows.retrying import Backoff, RetryPolicy
 from kamu_assets.flows.service import FlowService
 from kamu_assets.flows.triggering import TriggerService
 from kamu_assets.governance.access import Access
@@ -116,7 +119,7 @@ class Node:
             datasets=self.datasets,
             access=self.access,
             clock=self.clock,
-            rules=FlowRules(throttling_seconds=settings.flow_agent.mandatory_throttling_period_secs),
+            rules=_flow_rules(settings),
         )
         self.triggers = TriggerService(
             database=self.database,
@@ -125,6 +128,7 @@ class Node:
             access=self.access,
             life=self.flows.life,
         )
+        self.flow_configs = ConfigService(database=self.database, datasets=self.datasets, access=self.access)
 
     def __enter__(self) -> Self:
         return self
@@ -404,6 +408,18 @@ def _poll_rules(settings: Settings) -> "PollRules":
         savepoints=SavepointLimits(max_bytes=ingest.savepoints_limit, max_seconds=ingest.savepoint_seconds),
         egress=EgressPolicy.allowing(settings.egress.allow),
         file_roots=ingest.file_roots,
+    )
+
+
+def _flow_rules(settings: Settings) -> FlowRules:
+    agent = settings.flow_agent
+    policies = {
+        name: RetryPolicy(each.max_attempts, each.min_delay_secs, Backoff(each.backoff_type.upper()))
+        for name, each in agent.default_retry_policies.items()
+    }
+    return FlowRules(
+        throttling_seconds=agent.mandatory_throttling_period_secs,
+        retries={kind: policies[kind.full_name] for kind in FlowType if kind.full_name in policies},
     )
 
 

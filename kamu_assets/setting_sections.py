@@ -19,6 +19,7 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 EngineName = Annotated[str, Field(pattern="^[a-z][a-z0-9_-]*$")]
 OwnEngine = Literal["datafusion", "incremental"]
+FlowTypeName = Literal["dev.kamu.flow.dataset.ingest", "dev.kamu.flow.dataset.transform"]
 RemoteEngineUrl = Annotated[str, Field(pattern=r"^grpc://[^/\s]+:[0-9]{1,5}$")]
 
 
@@ -269,9 +270,20 @@ class WebhookSettings(Section):
     keep_seconds: float = Field(30 * 86_400, ge=0, description="how long the history of deliveries is kept")
 
 
+class RetrySettings(Section):
+    max_attempts: int = Field(ge=1, le=100)
+    min_delay_secs: float = Field(ge=0, le=604_800)
+    backoff_type: Literal["fixed", "linear", "exponential", "exponential_with_jitter"] = "fixed"
+
+
 class FlowAgentSettings(Section):
     mandatory_throttling_period_secs: float = Field(
         1, ge=0, le=86_400, description="least time between the end of one run of a dataset and its next; kamu's is 60"
+    )
+    default_retry_policies: dict[FlowTypeName, RetrySettings] = Field(
+        {},
+        description="what is tried again that failed for a passing reason, by kind of flow: "
+        "{dev.kamu.flow.dataset.ingest: {max_attempts: 3, min_delay_secs: 20, backoff_type: exponential}}",
     )
 
 

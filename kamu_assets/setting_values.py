@@ -79,6 +79,8 @@ def _shown(value: object) -> str:
 def _words(schema: Mapping[str, Any]) -> str:
     if "anyOf" in schema:
         return " or ".join(_words(kind) for kind in schema["anyOf"])
+    if "$ref" in schema:
+        return "settings of its own"
     if "enum" in schema:
         return " or ".join(map(str, schema["enum"]))
     return _KINDS.get(schema.get("type", ""), _text_words)(schema)

@@ -64,7 +64,11 @@ def condition_facts(condition: "StartCondition | None") -> dict[str, Any] | None
 
 
 def outcome_facts(outcome: "FlowOutcome | None") -> dict[str, Any] | None:
-    return None if outcome is None else {"kind": outcome.kind.value, "message": outcome.message}
+    """With a failure, whether the same work may succeed another time."""
+    if outcome is None:
+        return None
+    facts = {"kind": outcome.kind.value, "message": outcome.message}
+    return facts | ({"recoverable": outcome.recoverable} if outcome.kind == "FAILED" else {})
 
 
 def attempt_facts(attempt: "Attempt") -> dict[str, Any]:

@@ -48,7 +48,7 @@ def judge(flow: Flow, status: RunStatus) -> Verdict:
         case RunState.LOST:
             return _finish(OutcomeKind.FAILED, f"{status.message}, in each of {flow.attempt} attempts")
         case ended:
-            return _finish(_OUTCOMES[ended], status.message)
+            return Verdict(Step.FINISH, FlowOutcome(_OUTCOMES[ended], status.message, status.recoverable))
 
 
 def _finish(kind: OutcomeKind, message: str | None) -> Verdict:

@@ -9,6 +9,7 @@ from kamu_assets.database.columns import AccountIDColumn, DatasetIDColumn, RowNu
 from kamu_assets.database.tables import metadata
 from kamu_assets.flows.causes import FlowCause
 from kamu_assets.flows.model import Flow, FlowOutcome, FlowState, FlowType, OutcomeKind, StartCondition
+from kamu_assets.flows.retrying import PLAIN, FlowConfig
 
 flows = Table(
     "flows",
@@ -34,7 +35,9 @@ flows = Table(
     Column("attempt_ended_at", TimestampColumn),
     Column("finished_at", TimestampColumn),
     Column("cancel_requested", Boolean, nullable=False),
+    Column("config", Text),
     Column("outcome", String(16)),
+    Column("recoverable", Boolean),
     # Of the outcome; before there is one, what the flow waits for.
     Column("message", Text),
     Index("ix_flows_state_scheduled", "state", "scheduled_at"),
@@ -47,6 +50,7 @@ Index("uq_flows_live", flows.c.dataset_id, flows.c.type, unique=True, sqlite_whe
 
 _CAUSES = TypeAdapter(tuple[FlowCause, ...])
 _CONDITION = TypeAdapter(StartCondition)
+_CONFIG = TypeAdapter(FlowConfig)
 
 # Columns and fields of the same name and type.
 _SAME = (
@@ -68,7 +72,9 @@ def values_of(flow: Flow) -> dict[str, object]:
         "state": flow.state.value,
         "condition": _CONDITION.dump_json(flow.condition, exclude_defaults=True).decode() if flow.condition else None,
         "outcome": flow.outcome.kind.value if flow.outcome else None,
+        "recoverable": flow.outcome.recoverable if flow.outcome else None,
         "message": flow.outcome.message if flow.outcome else flow.waits_for,
+        "config": _CONFIG.dump_json(flow.config, exclude_defaults=True).decode() if flow.config != PLAIN else None,
     }
 
 
@@ -86,7 +92,8 @@ def flow_of(row: Row[tuple[object, ...]]) -> Flow:
         late_causes=_CAUSES.validate_json(row.late_causes) if row.late_causes else (),
         state=FlowState(row.state),
         condition=_CONDITION.validate_json(row.condition) if row.condition else None,
+        config=_CONFIG.validate_json(row.config) if row.config else PLAIN,
     )
     if row.outcome:
-        return replace(flow, outcome=FlowOutcome(OutcomeKind(row.outcome), row.message))
+        return replace(flow, outcome=FlowOutcome(OutcomeKind(row.outcome), row.message, row.recoverable is not False))
     return replace(flow, waits_for=row.message)

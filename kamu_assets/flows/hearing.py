@@ -8,6 +8,7 @@ from kamu_assets.datasets.references import References
 from kamu_assets.datasets.statistics import StatisticsStore
 from kamu_assets.datasets.store import DatasetStore
 from kamu_assets.flows.causes import CauseKind, FlowCause, UpdateSource
+from kamu_assets.flows.config_store import ConfigStore
 from kamu_assets.flows.lifecycle import FlowLife
 from kamu_assets.flows.process_store import ProcessStore
 from kamu_assets.flows.service import updating
@@ -28,6 +29,7 @@ class Hearing:
         self._flows = FlowStore()
         self._triggers = TriggerStore()
         self._processes = ProcessStore()
+        self._configs = ConfigStore()
         self._entries = DatasetStore()
         self._lineage = Lineage()
         self._statistics = StatisticsStore()
@@ -84,3 +86,4 @@ class Hearing:
         self._triggers.forget(tx, dataset)
         self._life.forget(tx, self._flows.live_of(tx, dataset), DELETED)
         self._processes.remove(tx, dataset)
+        self._configs.forget(tx, dataset)

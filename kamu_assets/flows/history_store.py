@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import Column, Index, Integer, Row, String, Table, Text, insert, select, update
+from sqlalchemy import Boolean, Column, Index, Integer, Row, String, Table, Text, insert, select, update
 
 from kamu_assets.database.columns import RowNumber, TimestampColumn
 from kamu_assets.database.tables import metadata
@@ -34,6 +34,7 @@ attempts = Table(
     Column("started_at", TimestampColumn),
     Column("finished_at", TimestampColumn),
     Column("outcome", String(16)),
+    Column("recoverable", Boolean),
     Column("message", Text),
 )
 
@@ -64,7 +65,12 @@ class FlowHistory:
         tx.execute(update(attempts).where(*_current(flow)).values(started_at=flow.started_at))
 
     def finish(self, tx: Transaction, flow: Flow, outcome: FlowOutcome, at: Timestamp) -> None:
-        ended = {"finished_at": at, "outcome": outcome.kind.value, "message": outcome.message}
+        ended = {
+            "finished_at": at,
+            "outcome": outcome.kind.value,
+            "message": outcome.message,
+            "recoverable": outcome.recoverable,
+        }
         tx.execute(update(attempts).where(*_current(flow)).values(ended))
 
     def attempts(self, tx: Transaction, flow: int) -> Sequence[Attempt]:
@@ -83,5 +89,5 @@ def _event(row: Row[Any]) -> FlowEvent:
 
 
 def _attempt(row: Row[Any]) -> Attempt:
-    outcome = FlowOutcome(OutcomeKind(row.outcome), row.message) if row.outcome else None
+    outcome = FlowOutcome(OutcomeKind(row.outcome), row.message, row.recoverable is not False) if row.outcome else None
     return Attempt(row.number, row.run_id, row.queued_at, row.started_at, row.finished_at, outcome)

@@ -1,15 +1,19 @@
 """The life of a flow, step by step: each takes the transaction, changes the rows and tells the history."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import partial, reduce
+from random import SystemRandom
+
+import structlog
 
 from kamu_assets.clock import Clock
 from kamu_assets.database.outbox import Outbox
 from kamu_assets.database.transaction import Transaction
 from kamu_assets.datasets.references import References
 from kamu_assets.datasets.store import DatasetStore
-from kamu_assets.flows.causes import CauseKind, FlowCause, merged
+from kamu_assets.flows.causes import MANUAL_KINDS, CauseKind, FlowCause, merged
+from kamu_assets.flows.config_store import ConfigStore
 from kamu_assets.flows.history import EventKind, Happening
 from kamu_assets.flows.history_store import FlowHistory
 from kamu_assets.flows.messages import FlowFinished, FlowRequested
@@ -22,21 +26,30 @@ from kamu_assets.flows.model import (
     StartCondition,
     WaitKind,
 )
-from kamu_assets.flows.planning import Facts, FlowRules, plan
+from kamu_assets.flows.planning import Facts, FlowRules, Plan, plan, throttled
 from kamu_assets.flows.process_store import ProcessStore
-from kamu_assets.flows.progress import counted, follow_up
+from kamu_assets.flows.progress import counted, follow_up, next_attempt
+from kamu_assets.flows.retrying import FlowConfig
 from kamu_assets.flows.store import FlowStore
 from kamu_assets.flows.trigger_store import TriggerStore
 from kamu_assets.monitoring import metrics
+from kamu_assets.odf.timestamp import Timestamp
+
+log = structlog.get_logger(__name__)
+some_chance = SystemRandom().random
 
 
 class FlowLife:
     """Used by whoever changes flows: services, the scheduler, and workers that tell of their runs."""
 
-    def __init__(self, *, outbox: Outbox, clock: Clock, rules: FlowRules) -> None:
+    def __init__(
+        self, *, outbox: Outbox, clock: Clock, rules: FlowRules, chance: Callable[[], float] = some_chance
+    ) -> None:
         self._outbox = outbox
         self._clock = clock
         self._rules = rules
+        self._chance = chance
+        self._configs = ConfigStore()
         self._flows = FlowStore()
         self._history = FlowHistory()
         self._triggers = TriggerStore()
@@ -49,7 +62,7 @@ class FlowLife:
         cause = replace(cause, at=cause.at or self._clock.now())
         known = self._flows.live(tx, binding)
         if known is None:
-            new = self._flows.add(tx, self._new(binding, (cause,)))
+            new = self._flows.add(tx, self._new(tx, binding, (cause,)))
             if new is not None:
                 return self._born(tx, new)
             # Somebody else was faster, and has committed.
@@ -58,7 +71,7 @@ class FlowLife:
                 return self.want(tx, binding, cause)
         return self._join(tx, known, cause)
 
-    def _new(self, binding: Binding, causes: tuple[FlowCause, ...]) -> Flow:
+    def _new(self, tx: Transaction, binding: Binding, causes: tuple[FlowCause, ...]) -> Flow:
         return Flow(
             id=0,
             dataset_id=binding.dataset_id,
@@ -66,7 +79,12 @@ class FlowLife:
             causes=causes,
             state=FlowState.WAITING,
             created_at=self._clock.now(),
+            config=self._config(tx, binding),
         )
+
+    def _config(self, tx: Transaction, binding: Binding) -> FlowConfig:
+        config = self._configs.find(tx, binding) or FlowConfig()
+        return config if config.retry else replace(config, retry=self._rules.retries.get(binding.type))
 
     def _born(self, tx: Transaction, flow: Flow) -> Flow:
         self._note(tx, flow, EventKind.INITIATED, Happening(cause=flow.cause))
@@ -76,13 +94,17 @@ class FlowLife:
 
     def _join(self, tx: Transaction, flow: Flow, cause: FlowCause) -> Flow:
         runs = flow.state is FlowState.RUNNING
+        hurried = flow.state is FlowState.RETRYING and cause.kind in MANUAL_KINDS
         causes = merged(flow.late_causes if runs else flow.causes, cause)
         if causes is None or (runs and cause.kind is CauseKind.AUTO_POLLING):
-            return flow
+            return self.replan(tx, flow) if hurried else flow
         self._note(tx, flow, EventKind.CAUSE_ADDED, Happening(cause=cause))
         if runs:
             return self._saved(tx, replace(flow, late_causes=tuple(causes)))
-        return self.replan(tx, replace(flow, causes=tuple(causes)))
+        flow = replace(flow, causes=tuple(causes))
+        # Who waits for a retry has its time.
+        waits = flow.state is FlowState.RETRYING and not hurried
+        return self._saved(tx, flow) if waits else self.replan(tx, flow)
 
     def replan(self, tx: Transaction, flow: Flow) -> Flow:
         """Decide anew when a waiting flow starts."""
@@ -141,7 +163,7 @@ class FlowLife:
     def record(self, tx: Transaction, binding: Binding, cause: FlowCause, run_id: str, outcome: FlowOutcome) -> None:
         """Keep what a run did that was nobody's attempt, beside the flow that is live."""
         now = self._clock.now()
-        flow = replace(self._new(binding, (replace(cause, at=now),)), state=FlowState.FINISHED, scheduled_at=now)
+        flow = replace(self._new(tx, binding, (replace(cause, at=now),)), state=FlowState.FINISHED, scheduled_at=now)
         flow = replace(flow, first_scheduled_at=now, attempt=1, run_id=run_id, submitted_at=now, started_at=now)
         kept = self._flows.add(tx, flow)
         if kept is not None:
@@ -152,6 +174,20 @@ class FlowLife:
     def lose(self, tx: Transaction, flow: Flow, message: str | None) -> None:
         """The attempt came to nothing that counts: the next one begins at once."""
         self._close_attempt(tx, flow, FlowOutcome(OutcomeKind.FAILED, message))
+
+    def settle(self, tx: Transaction, flow: Flow, outcome: FlowOutcome) -> Flow:
+        """The attempt ended like this: try again later where that may help, else the flow ends like it."""
+        now = self._clock.now()
+        again = next_attempt(flow, outcome, now=now, chance=self._chance())
+        if again is None:
+            return self.end(tx, flow, outcome)
+        again = throttled(Plan(again), Facts(now, last_attempt=now), self._rules).at
+        self._close_attempt(tx, flow, outcome, again)
+        log.info("flow_retries", flow=flow.id, attempt=flow.attempt, next_attempt=str(again), error=outcome.message)
+        causes = reduce(lambda known, cause: tuple(merged(known, cause) or known), flow.late_causes, flow.causes)
+        waiting = replace(flow, state=FlowState.RETRYING, scheduled_at=again, attempt_ended_at=now, condition=None)
+        waiting = replace(waiting, causes=causes, late_causes=(), submitted_at=None, started_at=None)
+        return self._saved(tx, waiting)
 
     def end(self, tx: Transaction, flow: Flow, outcome: FlowOutcome) -> Flow:
         """Give a flow its outcome, and plan what follows it."""
@@ -188,8 +224,8 @@ class FlowLife:
             if flow.state is not FlowState.RUNNING:
                 self.end(tx, flow, FlowOutcome(OutcomeKind.ABORTED, reason))
 
-    def _close_attempt(self, tx: Transaction, flow: Flow, outcome: FlowOutcome) -> None:
-        what = Happening(attempt=flow.attempt, run_id=flow.run_id, outcome=outcome)
+    def _close_attempt(self, tx: Transaction, flow: Flow, outcome: FlowOutcome, again: Timestamp | None = None) -> None:
+        what = Happening(attempt=flow.attempt, run_id=flow.run_id, outcome=outcome, scheduled_at=again)
         self._note(tx, flow, EventKind.ATTEMPT_FINISHED, what)
         self._history.finish(tx, flow, outcome, self._clock.now())
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from kamu_assets.flows.causes import FlowCause
+from kamu_assets.flows.retrying import PLAIN, FlowConfig
 from kamu_assets.odf.identity import AccountID, DatasetID, DatasetKind
 from kamu_assets.odf.timestamp import Timestamp
 
@@ -18,6 +19,17 @@ class FlowType(StrEnum):
     def updating(cls, kind: DatasetKind) -> "FlowType":
         """The flow that brings a dataset of this kind up to date."""
         return cls.INGEST if kind == DatasetKind.ROOT else cls.EXECUTE_TRANSFORM
+
+    @property
+    def full_name(self) -> str:
+        """As kamu's configuration calls it."""
+        return _FULL_NAMES[self]
+
+
+_FULL_NAMES = {
+    FlowType.INGEST: "dev.kamu.flow.dataset.ingest",
+    FlowType.EXECUTE_TRANSFORM: "dev.kamu.flow.dataset.transform",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +64,8 @@ class FlowOutcome:
 
     kind: OutcomeKind
     message: str | None = None
+    # Of a failure: whether the same work may succeed another time.
+    recoverable: bool = True
 
 
 class WaitKind(StrEnum):
@@ -103,6 +117,8 @@ class Flow:
     attempt_ended_at: Timestamp | None = None
     finished_at: Timestamp | None = None
     cancel_requested: bool = False
+    # As it was when the flow began to wait.
+    config: FlowConfig = PLAIN
     # What keeps it from beginning, where that is worth telling.
     waits_for: str | None = None
     outcome: FlowOutcome | None = None

@@ -29,6 +29,8 @@ class RunStatus:
 
     state: RunState
     message: str | None = None
+    # Of a failure: whether the same work may succeed another time.
+    recoverable: bool = True
 
 
 class Orchestrator(Protocol):

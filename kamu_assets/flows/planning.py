@@ -1,10 +1,11 @@
 """When a flow starts. Pure: causes, rule and times go in, a plan comes out."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from kamu_assets.flows.causes import CauseKind, FlowCause
-from kamu_assets.flows.model import StartCondition, WaitKind
+from kamu_assets.flows.model import FlowType, StartCondition, WaitKind
+from kamu_assets.flows.retrying import RetryPolicy
 from kamu_assets.flows.rules import Trigger
 from kamu_assets.flows.timing import first_due
 from kamu_assets.odf.timestamp import NANOS_PER_SECOND, Timestamp
@@ -18,6 +19,8 @@ class FlowRules:
     """What the operator sets for all flows."""
 
     throttling_seconds: float = THROTTLING_SECONDS
+    # Where a binding has no policy of its own.
+    retries: Mapping[FlowType, RetryPolicy] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

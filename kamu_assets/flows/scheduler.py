@@ -206,7 +206,7 @@ class FlowScheduler:
         with self._database.transaction() as tx:
             current = self._current(tx, flow)
             if current is not None:
-                self._life.end(tx, current, outcome)
+                self._life.settle(tx, current, outcome)
 
     def _current(self, tx: Transaction, flow: Flow) -> Flow | None:
         """The flow as it is now, if it is still in this attempt: its worker may have finished it meanwhile."""

@@ -1,6 +1,6 @@
 """Use cases of flows: run now, cancel, look, and what workers tell of their runs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from kamu_assets.auth.model import Caller
@@ -14,7 +14,7 @@ from kamu_assets.datasets.store import DatasetStore
 from kamu_assets.flows.causes import CauseKind, FlowCause
 from kamu_assets.flows.history import FlowEvent
 from kamu_assets.flows.history_store import FlowHistory
-from kamu_assets.flows.lifecycle import FlowLife
+from kamu_assets.flows.lifecycle import FlowLife, some_chance
 from kamu_assets.flows.messages import FlowCancelRequested
 from kamu_assets.flows.model import (
     Attempt,
@@ -46,6 +46,7 @@ class FlowService:
         access: Access,
         clock: Clock,
         rules: FlowRules | None = None,
+        chance: Callable[[], float] = some_chance,
     ) -> None:
         self._database = database
         self._outbox = outbox
@@ -55,7 +56,7 @@ class FlowService:
         self._entries = DatasetStore()
         self._flows = FlowStore()
         self._history = FlowHistory()
-        self.life = FlowLife(outbox=outbox, clock=clock, rules=rules or FlowRules())
+        self.life = FlowLife(outbox=outbox, clock=clock, rules=rules or FlowRules(), chance=chance)
 
     def request_run(self, caller: Caller, dataset: DatasetRef) -> Flow:
         """Bring a dataset up to date soon; joins the flow that is live already."""
@@ -153,7 +154,7 @@ class FlowService:
             known = self._flows.by_run(tx, run_id, lock=True)
             for flow in known:
                 if flow.state is FlowState.RUNNING:
-                    self.life.end(tx, flow, outcome)
+                    self.life.settle(tx, flow, outcome)
             for dataset in {*datasets} - {flow.dataset_id for flow in known}:
                 entry = self._entries.find(tx, dataset)
                 if entry is not None:

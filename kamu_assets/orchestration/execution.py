@@ -16,7 +16,7 @@ from kamu_assets.flows.service import FlowService
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.orchestration.catalog import Catalog
 from kamu_assets.orchestration.catalog_state import CatalogRow
-from kamu_assets.orchestration.failures import is_outage, is_outage_error, message_of
+from kamu_assets.orchestration.failures import is_outage, is_outage_error, is_recoverable_error, message_of
 from kamu_assets.orchestration.names import TAG_FLOW, TAG_LOST, TAG_STOPPED
 from kamu_assets.orchestration.run_log import RunLog
 from kamu_assets.orchestration.scoped import DefinitionsBuilder, ScopedJobs
@@ -95,7 +95,7 @@ class RunExecutor:
             self._lose(run.run_id, INTERRUPTED)
         elif isinstance(error, KamuError):
             # It could not even begin: its dataset is gone, say.
-            self._give_up(run, message)
+            self._give_up(run, message, recoverable=is_recoverable_error(error))
         else:
             log.error("run_not_started", run=run.run_id, exc_info=error)
             self._give_up(run, message)
@@ -154,9 +154,9 @@ class RunExecutor:
             self._instance.add_run_tags(run_id, {TAG_LOST: reason})
             self._instance.report_run_failed(run, reason)
 
-    def _give_up(self, run: DagsterRun, message: str) -> None:
+    def _give_up(self, run: DagsterRun, message: str, *, recoverable: bool = True) -> None:
         self._instance.report_run_failed(run, message)
-        self._flows.run_finished(run.run_id, FlowOutcome(OutcomeKind.FAILED, message))
+        self._flows.run_finished(run.run_id, FlowOutcome(OutcomeKind.FAILED, message, recoverable))
 
 
 def _names(run: DagsterRun) -> list[str]:
@@ -172,4 +172,4 @@ def _outcome(status: DagsterRunStatus, seen: _Seen) -> FlowOutcome:
         case DagsterRunStatus.CANCELED:
             return FlowOutcome(OutcomeKind.ABORTED)
         case _:
-            return FlowOutcome(OutcomeKind.FAILED, seen.log.failure)
+            return FlowOutcome(OutcomeKind.FAILED, seen.log.failure, seen.log.recoverable)

@@ -8,12 +8,17 @@ from dagster._core.events import DagsterEvent, DagsterEventType
 from dagster_shared.error import SerializableErrorInfo
 from sqlalchemy.exc import InterfaceError, OperationalError, PendingRollbackError
 
+from kamu_assets.coordinator.ingest.errors import BadArchiveError, BadInputError
 from kamu_assets.database.errors import DatabaseUnavailableError
-from kamu_assets.errors import KamuError
+from kamu_assets.errors import InvalidError, KamuError
 
 _LONGEST = 2000
 # What Dagster's storages raise goes through SQLAlchemy only. The last of them follows one that somebody has caught.
 _OUTAGES = (DatabaseUnavailableError, OperationalError, InterfaceError, PendingRollbackError)
+
+# What is wrong with the work itself stays wrong; a file that cannot be read may be replaced by one that can.
+_LASTING = (InvalidError,)
+_PASSING = (BadInputError, BadArchiveError)
 
 
 def failure_of(instance: DagsterInstance, run_id: str) -> DagsterEvent | None:
@@ -57,6 +62,17 @@ def _chain(event: DagsterEvent) -> Iterator[SerializableErrorInfo]:
 def is_outage(event: DagsterEvent) -> bool:
     """Whether the node's database, or Dagster's, was away: the same work may succeed when it is back."""
     return any(_is_a(_OUTAGES, error) for error in _chain(event))
+
+
+def is_recoverable(event: DagsterEvent | None) -> bool:
+    """Whether the same work may succeed another time."""
+    error = _telling(event) if event is not None else None
+    return error is None or not _is_a(_LASTING, error) or _is_a(_PASSING, error)
+
+
+def is_recoverable_error(error: BaseException) -> bool:
+    """The same of an error that was not told as an event."""
+    return not isinstance(error, _LASTING) or isinstance(error, _PASSING)
 
 
 def is_outage_error(error: BaseException) -> bool:

@@ -5,7 +5,7 @@ from dagster import DagsterEvent, DagsterRun
 from dagster._core.events import DagsterEventType
 
 from kamu_assets.flows.model import FlowOutcome, OutcomeKind
-from kamu_assets.orchestration.failures import message_of, traceback_of
+from kamu_assets.orchestration.failures import is_recoverable, message_of, traceback_of
 
 log = structlog.get_logger(__name__)
 
@@ -18,6 +18,7 @@ class RunLog:
     def __init__(self, run: DagsterRun) -> None:
         self._run = run
         self.failure: str | None = None
+        self.recoverable = True
         self._traceback: str | None = None
         self._figures: dict[str, object] = {}
 
@@ -28,6 +29,7 @@ class RunLog:
     def blame(self, reason: str) -> None:
         """What ended the run, whatever its events say of it."""
         self.failure, self._traceback = reason, None
+        self.recoverable = True
 
     def note(self, event: DagsterEvent) -> None:
         if event.event_type is DagsterEventType.ASSET_MATERIALIZATION:
@@ -35,6 +37,7 @@ class RunLog:
             self._figures = {name: told[name].value for name in ("records_added", "late_rows") if name in told}
         elif event.event_type in {DagsterEventType.STEP_FAILURE, DagsterEventType.RUN_FAILURE} and not self.failure:
             self.failure, self._traceback = message_of(event), traceback_of(event)
+            self.recoverable = is_recoverable(event)
 
     def tell(self, outcome: FlowOutcome) -> None:
         """One line; a bug's traceback goes with it."""

@@ -15,7 +15,7 @@ from kamu_assets.odf.identity import DatasetID
 from kamu_assets.orchestration.catalog import Catalog
 from kamu_assets.orchestration.catalog_state import CatalogRow
 from kamu_assets.orchestration.config import AdapterConfig
-from kamu_assets.orchestration.failures import failure_of, is_outage, message_of
+from kamu_assets.orchestration.failures import failure_of, is_outage, is_recoverable, message_of
 from kamu_assets.orchestration.names import (
     ASSET_JOB,
     RUNTIME_WARM,
@@ -158,7 +158,8 @@ def _failed(event: DagsterEvent | None) -> RunStatus:
     if event is None:
         return RunStatus(RunState.FAILED)
     # Its worker marks it, unless the outage went on until that, too, had failed.
-    return RunStatus(RunState.LOST if is_outage(event) else RunState.FAILED, message_of(event))
+    state = RunState.LOST if is_outage(event) else RunState.FAILED
+    return RunStatus(state, message_of(event), is_recoverable(event))
 
 
 def _tags(flow: Flow, row: CatalogRow) -> dict[str, str]:

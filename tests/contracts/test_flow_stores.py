@@ -8,6 +8,7 @@ import pytest
 
 from kamu_assets.database.database import Database
 from kamu_assets.flows.causes import CauseKind, FlowCause, UpdateSource
+from kamu_assets.flows.config_store import ConfigStore
 from kamu_assets.flows.history import EventKind, Happening
 from kamu_assets.flows.history_store import FlowHistory
 from kamu_assets.flows.model import (
@@ -23,6 +24,7 @@ from kamu_assets.flows.model import (
     WaitKind,
 )
 from kamu_assets.flows.process_store import ProcessStore, Record
+from kamu_assets.flows.retrying import Backoff, FlowConfig, RetryPolicy
 from kamu_assets.flows.rules import Cron, Interval, Trigger
 from kamu_assets.flows.store import FlowNotFoundError, FlowStore
 from kamu_assets.flows.trigger_store import TriggerStore
@@ -84,7 +86,8 @@ def test_every_field_of_a_flow_is_kept(database: Database) -> None:
         attempt_ended_at=START,
         finished_at=START,
         cancel_requested=True,
-        outcome=FlowOutcome(OutcomeKind.FAILED, "with\na reason"),
+        config=FlowConfig(RetryPolicy(3, 2.5, Backoff.EXPONENTIAL_WITH_JITTER)),
+        outcome=FlowOutcome(OutcomeKind.FAILED, "with\na reason", recoverable=False),
     )
 
     (number,) = added(database, flow)
@@ -161,11 +164,11 @@ def test_attempts_are_kept(database: Database) -> None:
     with database.transaction() as tx:
         HISTORY.queue(tx, flow)
         HISTORY.begin(tx, replace(flow, started_at=at(1)))
-        HISTORY.finish(tx, flow, FlowOutcome(OutcomeKind.FAILED, "why"), at(2))
+        HISTORY.finish(tx, flow, FlowOutcome(OutcomeKind.FAILED, "why", recoverable=False), at(2))
 
     with database.reading() as tx:
         assert HISTORY.attempts(tx, 3) == [
-            Attempt(1, "run", START, at(1), at(2), FlowOutcome(OutcomeKind.FAILED, "why"))
+            Attempt(1, "run", START, at(1), at(2), FlowOutcome(OutcomeKind.FAILED, "why", recoverable=False))
         ]
 
 
@@ -204,3 +207,19 @@ def test_the_record_of_a_binding_is_replaced(database: Database) -> None:
         assert PROCESSES.get(tx, binding) == Record(last_attempt_at=at(1), last_success_at=at(1))
         PROCESSES.remove(tx, binding.dataset_id)
         assert PROCESSES.get(tx, binding) == Record()
+
+
+def test_there_is_one_configuration_per_binding(database: Database) -> None:
+    binding, other = Binding(a_dataset_id(), FlowType.INGEST), Binding(a_dataset_id("other"), FlowType.INGEST)
+    once, twice = FlowConfig(RetryPolicy(1, 5)), FlowConfig(RetryPolicy(2, 5, Backoff.LINEAR))
+    configs = ConfigStore()
+    with database.transaction() as tx:
+        for config in (once, twice):
+            configs.set(tx, binding, config)
+        configs.set(tx, other, once)
+        configs.forget(tx, other.dataset_id)
+
+    with database.reading() as tx:
+        assert configs.all(tx) == {binding: twice}
+        assert configs.find(tx, binding) == twice
+        assert configs.find(tx, other) is None

@@ -153,6 +153,8 @@ def test_a_failure_is_told_in_the_words_of_its_error(adapter: Adapter) -> None:
     assert flow.outcome is not None
     assert flow.outcome.kind is OutcomeKind.FAILED
     assert flow.outcome.message == f"{entry.name} is broken on purpose"
+    assert not flow.outcome.recoverable
+    assert not adapter.orchestrator.status(str(flow.run_id)).recoverable
     assert adapter.run_of(entry).status is DagsterRunStatus.FAILURE
     assert f"{entry.name} is broken" in str(adapter.orchestrator.status(str(flow.run_id)).message)
 

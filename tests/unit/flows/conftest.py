@@ -14,9 +14,11 @@ from kamu_assets.database.outbox import Outbox
 from kamu_assets.datasets import messages as dataset_messages
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.flows import messages as flow_messages
+from kamu_assets.flows.configuring import ConfigService
 from kamu_assets.flows.model import Flow, FlowState
 from kamu_assets.flows.orchestrator import RunState, RunStatus
 from kamu_assets.flows.places import EnginePlaces
+from kamu_assets.flows.planning import FlowRules
 from kamu_assets.flows.scheduler import FlowScheduler
 from kamu_assets.flows.service import FlowService
 from kamu_assets.flows.store import FlowStore
@@ -66,6 +68,7 @@ class Flows:
     orchestrator: OrchestratorSimulator
     service: FlowService
     triggers: TriggerService
+    configs: ConfigService
     scheduler: FlowScheduler
 
     def root(self, name: str = "root") -> DatasetEntry:
@@ -97,21 +100,25 @@ class Flows:
 
 
 @pytest.fixture
-def flows(tmp_path: Path) -> Iterator[Flows]:
+def heart(tmp_path: Path) -> Iterator[Heart]:
     heart = open_heart(tmp_path)
-    yield _wired(heart)
+    yield heart
     heart.database.close()
 
 
 @pytest.fixture
-def limited(tmp_path: Path) -> Iterator[Flows]:
+def flows(heart: Heart) -> Flows:
+    return wired(heart)
+
+
+@pytest.fixture
+def limited(heart: Heart) -> Flows:
     """Where DataFusion computes one derivative at a time."""
-    heart = open_heart(tmp_path)
-    yield _wired(heart, EnginePlaces({"datafusion": 1}, partial(engine_of, heart.chains)))
-    heart.database.close()
+    return wired(heart, places=EnginePlaces({"datafusion": 1}, partial(engine_of, heart.chains)))
 
 
-def _wired(heart: Heart, places: EnginePlaces | None = None) -> Flows:
+def wired(heart: Heart, *, places: EnginePlaces | None = None, rules: FlowRules | None = None) -> Flows:
+    """Chance always says a half."""
     clock, database = heart.clock, heart.database
     types = MessageTypes([*dataset_messages.MESSAGES, *flow_messages.MESSAGES])
     outbox = Outbox(database, clock=clock, types=types)
@@ -122,7 +129,10 @@ def _wired(heart: Heart, places: EnginePlaces | None = None) -> Flows:
         datasets=heart.datasets,
         access=Access(),
         clock=clock,
+        rules=rules,
+        chance=lambda: 0.5,
     )
+    configs = ConfigService(database=database, datasets=heart.datasets, access=Access())
     triggers = TriggerService(
         database=database, outbox=outbox, datasets=heart.datasets, access=Access(), life=service.life
     )
@@ -137,4 +147,4 @@ def _wired(heart: Heart, places: EnginePlaces | None = None) -> Flows:
         places=places,
         make_id=lambda: f"run-{next(numbers)}",
     )
-    return Flows(heart, clock, orchestrator, service, triggers, scheduler)
+    return Flows(heart, clock, orchestrator, service, triggers, configs, scheduler)

@@ -11,9 +11,17 @@ from dagster._core.execution.plan.objects import StepFailureData
 from dagster._utils.error import serializable_error_info_from_exc_info
 from sqlalchemy.exc import OperationalError, PendingRollbackError
 
+from kamu_assets.coordinator.ingest.errors import BadInputError, SourceUnreachableError, TemplateError
 from kamu_assets.database.errors import DatabaseUnavailableError, told_plainly
 from kamu_assets.errors import InvalidError
-from kamu_assets.orchestration.failures import is_outage, is_outage_error, message_of, traceback_of
+from kamu_assets.orchestration.failures import (
+    is_outage,
+    is_outage_error,
+    is_recoverable,
+    is_recoverable_error,
+    message_of,
+    traceback_of,
+)
 
 
 def a_failure(error: BaseException) -> DagsterEvent:
@@ -76,3 +84,22 @@ def test_other_failures_are_the_runs_own() -> None:
 def test_who_went_on_with_a_lost_connection_hears_of_the_outage() -> None:
     with pytest.raises(DatabaseUnavailableError, match=r"database\.url"), told_plainly():
         raise PendingRollbackError("Can't reconnect until invalid transaction is rolled back.")
+
+
+@pytest.mark.parametrize(
+    ("error", "recoverable"),
+    [
+        (SourceUnreachableError("away"), True),
+        (BadInputError("cut off"), True),
+        (RuntimeError("a bug"), True),
+        (TemplateError("no such variable"), False),
+        (InvalidError("no such column"), False),
+    ],
+)
+def test_what_is_wrong_with_the_work_itself_stays_wrong(error: Exception, *, recoverable: bool) -> None:
+    assert is_recoverable(a_failure(error)) is recoverable
+    assert is_recoverable_error(error) is recoverable
+
+
+def test_a_failure_that_nobody_tells_of_may_pass() -> None:
+    assert is_recoverable(None)

@@ -1,0 +1,118 @@
+"""How what happens to datasets is done: what is tried again that failed."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kamu_api.cli.misuse import MisuseError
+from kamu_api.cli.options import AsJson, Home, Matching, local_node
+from kamu_api.cli.output import print_json, print_rows, remark, say
+from kamu_api.cli.trigger_text import interval_text, parse_interval
+
+if TYPE_CHECKING:
+    from kamu_assets.flows.retrying import FlowConfig, RetryPolicy
+
+_BACKOFFS = ("fixed", "linear", "exponential", "exponential-with-jitter")
+
+
+def register(app: typer.Typer) -> None:
+    config = typer.Typer(no_args_is_help=True, help="How datasets are brought up to date: retries.")
+    config.command("set")(set_config)
+    config.command("list")(list_configs)
+    config.command()(remove)
+    app.add_typer(config, name="flow-config")
+
+
+def set_config(
+    dataset: Matching,
+    *,
+    retries: Annotated[int, typer.Option("--retries", help="attempts after the first, for failures that may pass")],
+    delay: Annotated[str, typer.Option("--delay", help="before the first of them: 30s, 5m")] = "30s",
+    backoff: Annotated[
+        str, typer.Option("--backoff", help="fixed, linear, exponential or exponential-with-jitter")
+    ] = "fixed",
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Try again what fails for a passing reason; replaces what was set before, holds for runs planned after it."""
+    from kamu_assets.flows.retrying import FlowConfig
+
+    config = FlowConfig(retry=_policy(retries, delay, backoff))
+    with local_node(home) as node:
+        caller = node.auth.admin_caller()
+        found = node.datasets.select(caller, [dataset])
+        for entry in found:
+            node.flow_configs.set(caller, entry.id, config)
+        rows = [_facts(str(entry.alias), config) for entry in found]
+    if as_json:
+        print_json(rows if "%" in dataset else rows[0])
+        return
+    for row in rows:
+        say(f"{row['dataset']}: {_text(row)}")
+
+
+def list_configs(home: Home = None, as_json: AsJson = False) -> None:
+    """List what is set; other datasets have `flow_agent.default_retry_policies` of the settings."""
+    with local_node(home) as node:
+        caller = node.auth.admin_caller()
+        names = {entry.id: str(entry.alias) for entry in node.datasets.list(caller)}
+        found = node.flow_configs.all(caller)
+        rows = [_facts(names.get(binding.dataset_id, str(binding.dataset_id)), each) for binding, each in found.items()]
+    if as_json:
+        print_json(rows)
+    elif rows:
+        print_rows([{"dataset": row["dataset"], "retries": _text(row)} for row in rows])
+    else:
+        remark("nothing is set; `kamu-node flow-config set <dataset> --retries 3` does")
+
+
+def remove(dataset: Matching, home: Home = None, as_json: AsJson = False) -> None:
+    """Go back to what the settings say."""
+    with local_node(home) as node:
+        caller = node.auth.admin_caller()
+        found = node.datasets.select(caller, [dataset])
+        rows = [
+            {
+                "dataset": str(entry.alias),
+                "result": "removed" if node.flow_configs.remove(caller, entry.id) else "none was set",
+            }
+            for entry in found
+        ]
+    if as_json:
+        print_json(rows if "%" in dataset else rows[0])
+        return
+    for row in rows:
+        say(f"{row['dataset']}: {row['result']}")
+
+
+def _policy(retries: int, delay: str, backoff: str) -> "RetryPolicy":
+    from kamu_assets.flows.retrying import Backoff, InvalidRetryPolicyError, RetryPolicy, check_policy
+
+    if backoff not in _BACKOFFS:
+        raise MisuseError(f"--backoff is one of {', '.join(_BACKOFFS)}, not {backoff!r}")
+    policy = RetryPolicy(retries, parse_interval(delay), Backoff(backoff.upper().replace("-", "_")))
+    try:
+        check_policy(policy)
+    except InvalidRetryPolicyError as error:
+        raise MisuseError(str(error)) from error
+    return policy
+
+
+def _facts(dataset: str, config: "FlowConfig") -> dict[str, Any]:
+    retry = config.retry
+    policy = retry and {
+        "maxAttempts": retry.max_attempts,
+        "minDelaySeconds": retry.min_delay_seconds,
+        "backoffType": retry.backoff.value,
+    }
+    return {"dataset": dataset, "retryPolicy": policy}
+
+
+def _text(facts: dict[str, Any]) -> str:
+    policy = facts["retryPolicy"]
+    if policy is None:
+        return "no retries"
+    backoff = policy["backoffType"].lower().replace("_", " ")
+    return (
+        f"{policy['maxAttempts']} retries, the first after {interval_text(int(policy['minDelaySeconds']))}, {backoff}"
+    )

@@ -1,0 +1,54 @@
+"""Rows of configurations: how the flows of a binding are done."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import TypeAdapter
+from sqlalchemy import Column, String, Table, Text, delete, select
+
+from kamu_assets.database.columns import DatasetIDColumn
+from kamu_assets.database.tables import metadata
+from kamu_assets.database.transaction import Transaction
+from kamu_assets.flows.model import Binding, FlowType
+from kamu_assets.flows.retrying import FlowConfig
+from kamu_assets.odf.identity import DatasetID
+
+configs = Table(
+    "flow_configs",
+    metadata,
+    Column("dataset_id", DatasetIDColumn, primary_key=True),
+    Column("type", String(32), primary_key=True),
+    Column("config", Text, nullable=False),
+)
+
+_CONFIG = TypeAdapter(FlowConfig)
+
+
+class ConfigStore:
+    """At most one per binding."""
+
+    def find(self, tx: Transaction, binding: Binding) -> FlowConfig | None:
+        text = tx.execute(select(configs.c.config).where(*_of(binding))).scalar_one_or_none()
+        return None if text is None else _CONFIG.validate_json(text)
+
+    def set(self, tx: Transaction, binding: Binding, config: FlowConfig) -> None:
+        self.remove(tx, binding)
+        text = _CONFIG.dump_json(config, exclude_defaults=True).decode()
+        row = {"dataset_id": binding.dataset_id, "type": binding.type.value, "config": text}
+        tx.execute(tx.insert(configs).values(row))
+
+    def remove(self, tx: Transaction, binding: Binding) -> None:
+        tx.execute(delete(configs).where(*_of(binding)))
+
+    def forget(self, tx: Transaction, dataset: DatasetID) -> None:
+        tx.execute(delete(configs).where(configs.c.dataset_id == dataset))
+
+    def all(self, tx: Transaction) -> Mapping[Binding, FlowConfig]:
+        return {
+            Binding(row.dataset_id, FlowType(row.type)): _CONFIG.validate_json(row.config)
+            for row in tx.execute(select(configs).order_by(configs.c.dataset_id, configs.c.type))
+        }
+
+
+def _of(binding: Binding) -> tuple[Any, ...]:
+    return (configs.c.dataset_id == binding.dataset_id, configs.c.type == binding.type.value)
