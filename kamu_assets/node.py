@@ -126,6 +126,7 @@ class Node:
             outbox=self.outbox,
             datasets=self.datasets,
             access=self.access,
+            clock=self.clock,
             life=self.flows.life,
         )
         self.flow_configs = ConfigService(database=self.database, datasets=self.datasets, access=self.access)

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from kamu_assets.flows.history import FlowEvent
     from kamu_assets.flows.model import Attempt, Flow, FlowOutcome, StartCondition
 
-_WAITS = {"SCHEDULE": "its schedule", "THROTTLING": "throttling", "EXECUTOR": "an executor"}
+_WAITS = {"SCHEDULE": "its schedule", "THROTTLING": "throttling", "EXECUTOR": "an executor", "REACTIVE": "more records"}
 
 
 def flow_facts(flow: "Flow", *, dataset: str) -> dict[str, Any]:
@@ -59,6 +59,7 @@ def condition_facts(condition: "StartCondition | None") -> dict[str, Any] | None
         "wakeUpAt": _text(condition.until),
         "shiftedFrom": _text(condition.shifted_from),
         "runId": condition.run_id,
+        "accumulatedRecords": condition.records or None,
     }
     return {name: value for name, value in facts.items() if value is not None}
 

@@ -7,7 +7,7 @@ import typer
 from kamu_api.cli.misuse import MisuseError
 from kamu_api.cli.options import AsJson, Home, Matching, local_node
 from kamu_api.cli.output import print_json, print_rows, remark, say, time_text
-from kamu_api.cli.trigger_text import outcome_text, parse_interval, run_facts, trigger_facts, trigger_text
+from kamu_api.cli.trigger_text import due_text, outcome_text, parse_interval, run_facts, trigger_facts, trigger_text
 from kamu_assets.errors import NotFoundError
 
 if TYPE_CHECKING:
@@ -29,16 +29,37 @@ def register(app: typer.Typer) -> None:
 
 def set_trigger(
     dataset: Matching,
+    *,
     every: Annotated[str | None, typer.Option("--every", help="an interval: 30s, 5m, 1h, 1d12h")] = None,
     cron: Annotated[str | None, typer.Option("--cron", help="five fields, in UTC: '0 3 * * *'")] = None,
+    reactive: Annotated[
+        bool, typer.Option("--reactive", help="when inputs change, as derivatives do that have no trigger")
+    ] = False,
+    min_records: Annotated[
+        int, typer.Option("--min-records", help="with --reactive: when so many new records have come")
+    ] = 0,
+    max_interval: Annotated[
+        str | None, typer.Option("--max-interval", help="or so long after the first change: 10m, at most 24h")
+    ] = None,
+    stop_after: Annotated[
+        int | None, typer.Option("--stop-after", help="stop after so many failed flows in a row; default: never")
+    ] = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
     """Bring a dataset up to date by a rule; replaces the rule it had."""
-    rule = _rule(every, cron)
+    rule = _reaction(min_records, max_interval) if reactive else _rule(every, cron)
+    if reactive and (every, cron) != (None, None):
+        raise MisuseError("say one of --every, --cron and --reactive")
+    if not reactive and (min_records or max_interval):
+        raise MisuseError("--min-records and --max-interval belong to --reactive")
+    _check(rule, stop_after)
     with local_node(home) as node:
         caller = node.auth.admin_caller()
-        found = [node.triggers.set(caller, each.id, rule) for each in node.datasets.select(caller, [dataset])]
+        found = [
+            node.triggers.set(caller, each.id, rule, stop_after=stop_after)
+            for each in node.datasets.select(caller, [dataset])
+        ]
         _tell(node, dataset, found, as_json=as_json)
 
 
@@ -64,12 +85,12 @@ def pause(dataset: Matching, home: Home = None, as_json: AsJson = False) -> None
 
 
 def resume(dataset: Matching, home: Home = None, as_json: AsJson = False) -> None:
-    """Go on with a paused trigger; the next time is counted from now."""
+    """Go on with a trigger that was paused, or stopped by failures; the next time is counted from now."""
     _set_paused(dataset, home, paused=False, as_json=as_json)
 
 
 def remove(dataset: Matching, home: Home = None, as_json: AsJson = False) -> None:
-    """Forget the trigger of a dataset."""
+    """Forget the trigger of a dataset; a derivative follows its inputs again."""
     with local_node(home) as node:
         found = _triggers_of(node, dataset)
         names = [_name(node, trigger) for trigger in found]
@@ -83,26 +104,41 @@ def remove(dataset: Matching, home: Home = None, as_json: AsJson = False) -> Non
 
 
 def _rule(every: str | None, cron: str | None) -> "TriggerRule":
-    from kamu_api.cli.failures import failure_text
     from kamu_assets.flows.rules import Cron, Interval
-    from kamu_assets.flows.timing import InvalidTriggerError, check_rule
 
     if (every is None) == (cron is None):
-        raise MisuseError("say when: --every 1h, or --cron '0 3 * * *'")
-    rule = Interval(parse_interval(every)) if every is not None else Cron(cron or "")
+        raise MisuseError("say when: --every 1h, or --cron '0 3 * * *', or --reactive")
+    return Interval(parse_interval(every)) if every is not None else Cron(cron or "")
+
+
+def _reaction(min_records: int, max_interval: str | None) -> "TriggerRule":
+    from kamu_assets.flows.rules import Reactive
+
+    return Reactive(min_records, parse_interval(max_interval) if max_interval else 0)
+
+
+def _check(rule: "TriggerRule", stop_after: int | None) -> None:
+    from kamu_api.cli.failures import failure_text
+    from kamu_assets.flows.rules import Reactive
+    from kamu_assets.flows.timing import InvalidTriggerError, check_rule, check_stop_policy
+
     try:
         check_rule(rule)
+        check_stop_policy(stop_after)
     except InvalidTriggerError as error:
-        raise MisuseError(failure_text(error)) from error
-    return rule
+        timed = not isinstance(rule, Reactive) and stop_after is None
+        raise MisuseError(failure_text(error) if timed else str(error)) from error
 
 
 def _set_paused(dataset: str, home: Home, *, paused: bool, as_json: bool) -> None:
     with local_node(home) as node:
         caller = node.auth.admin_caller()
         change = node.triggers.pause if paused else node.triggers.resume
-        changed = [change(caller, each.trigger.dataset_id) for each in _triggers_of(node, dataset)]
-        _tell(node, dataset, [each for each in changed if each is not None], as_json=as_json)
+        changed = [change(caller, entry.id) for entry in node.datasets.select(caller, [dataset])]
+        found = [each for each in changed if each is not None]
+        if not found:
+            raise _no_trigger(node, dataset)
+        _tell(node, dataset, found, as_json=as_json)
 
 
 def _triggers_of(node: "Node", dataset: str) -> "Sequence[PlannedTrigger]":
@@ -112,9 +148,13 @@ def _triggers_of(node: "Node", dataset: str) -> "Sequence[PlannedTrigger]":
     triggers = {each.trigger.dataset_id: each for each in node.triggers.list(caller)}
     found = [triggers[entry.id] for entry in entries if entry.id in triggers]
     if not found:
-        name = entries[0].alias
-        raise NotFoundError(f"{name} has no trigger: `kamu-node trigger set {name} --every 1h` makes one")
+        raise _no_trigger(node, dataset)
     return found
+
+
+def _no_trigger(node: "Node", dataset: str) -> NotFoundError:
+    name = node.datasets.select(node.auth.admin_caller(), [dataset])[0].alias
+    return NotFoundError(f"{name} has no trigger: `kamu-node trigger set {name} --every 1h` makes one")
 
 
 def _facts(node: "Node", trigger: "PlannedTrigger") -> dict[str, Any]:
@@ -122,8 +162,7 @@ def _facts(node: "Node", trigger: "PlannedTrigger") -> dict[str, Any]:
 
 
 def _shown(facts: dict[str, Any]) -> dict[str, Any]:
-    due = "paused" if facts["paused"] else time_text(facts["nextDue"]) or "runs now"
-    shown = {"dataset": facts["dataset"], "rule": facts["rule"], "next run (UTC)": due}
+    shown = {"dataset": facts["dataset"], "rule": facts["rule"], "next run (UTC)": due_text(facts)}
     last = facts["last"]
     if last is None:
         return shown

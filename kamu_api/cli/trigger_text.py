@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from kamu_assets.flows.model import Flow
-    from kamu_assets.flows.rules import PlannedTrigger
+    from kamu_assets.flows.rules import PlannedTrigger, TriggerRule
 
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _PART: Final = re.compile(r"(\d{1,9})([smhdw])", re.ASCII)
@@ -35,13 +35,39 @@ def interval_text(seconds: int) -> str:
 
 
 def trigger_facts(planned: "PlannedTrigger") -> dict[str, Any]:
-    """When it starts runs; `nextDue` is null while one is at work."""
-    from kamu_assets.flows.rules import Interval
+    """When it starts runs; `nextDue` is null while one is at work, and where nothing has changed."""
+    trigger = planned.trigger
+    due = None if trigger.paused or planned.next_due is None else str(planned.next_due)
+    facts: dict[str, Any] = {"rule": rule_text(trigger.rule), "paused": trigger.paused, "nextDue": due}
+    if trigger.stop_after is not None:
+        facts["stopAfterFailures"] = trigger.stop_after
+    if trigger.stop_reason is not None:
+        facts |= {"stopped": trigger.stop_reason.value, "stoppedAt": str(trigger.stopped_at)}
+    return facts
 
-    rule, paused = planned.trigger.rule, planned.trigger.paused
-    text = f"every {interval_text(rule.seconds)}" if isinstance(rule, Interval) else f"cron {rule.expression}"
-    due = None if paused or planned.next_due is None else str(planned.next_due)
-    return {"rule": text, "paused": paused, "nextDue": due}
+
+def rule_text(rule: "TriggerRule") -> str:
+    """When it acts."""
+    from kamu_assets.flows.rules import Cron, Interval
+
+    match rule:
+        case Interval(seconds):
+            return f"every {interval_text(seconds)}"
+        case Cron(expression):
+            return f"cron {expression}"
+        case reaction if reaction.is_immediate:
+            return "when inputs change"
+        case reaction:
+            return f"at {reaction.min_records} new records, or after {interval_text(reaction.max_interval_seconds)}"
+
+
+def due_text(facts: dict[str, Any]) -> str:
+    """When it acts next, for a table."""
+    if "stopped" in facts:
+        return f"stopped: {facts['stopped'].lower().replace('_', ' ')}"
+    if facts["paused"]:
+        return "paused"
+    return time_text(facts["nextDue"]) or "-"
 
 
 def run_facts(flow: "Flow | None") -> dict[str, Any] | None:
@@ -74,9 +100,8 @@ def live_text(facts: dict[str, Any]) -> str:
 def trigger_text(facts: dict[str, Any]) -> str:
     """The rule, and when it acts next."""
     if facts["paused"]:
-        return f"{facts['rule']}, paused"
-    due = f"next {time_text(facts['nextDue'])} UTC" if facts["nextDue"] else "runs now"
-    return f"{facts['rule']}, {due}"
+        return f"{facts['rule']}, {due_text(facts)}"
+    return f"{facts['rule']}, next {time_text(facts['nextDue'])} UTC" if facts["nextDue"] else facts["rule"]
 
 
 def outcome_text(facts: dict[str, Any]) -> str:

@@ -66,6 +66,7 @@ def run_scheduler(node: Node) -> None:
             database=node.database,
             outbox=node.outbox,
             flows=node.flows,
+            chains=node.chains,
             orchestrator=orchestrator,
             clock=node.clock,
             max_running=RUNNING_PER_WORKER * config.workers,

@@ -16,7 +16,7 @@ from kamu_assets.flows.causes import MANUAL_KINDS, CauseKind, FlowCause, merged
 from kamu_assets.flows.config_store import ConfigStore
 from kamu_assets.flows.history import EventKind, Happening
 from kamu_assets.flows.history_store import FlowHistory
-from kamu_assets.flows.messages import FlowFinished, FlowRequested
+from kamu_assets.flows.messages import FlowFinished, FlowRequested, TriggerChanged
 from kamu_assets.flows.model import (
     Binding,
     Flow,
@@ -27,8 +27,8 @@ from kamu_assets.flows.model import (
     WaitKind,
 )
 from kamu_assets.flows.planning import Facts, FlowRules, Plan, plan, throttled
-from kamu_assets.flows.process_store import ProcessStore
-from kamu_assets.flows.progress import counted, follow_up, next_attempt
+from kamu_assets.flows.process_store import ProcessStore, Record
+from kamu_assets.flows.progress import counted, follow_up, next_attempt, reason_to_stop, resumes
 from kamu_assets.flows.retrying import FlowConfig
 from kamu_assets.flows.store import FlowStore
 from kamu_assets.flows.trigger_store import TriggerStore
@@ -109,7 +109,7 @@ class FlowLife:
     def replan(self, tx: Transaction, flow: Flow) -> Flow:
         """Decide anew when a waiting flow starts."""
         record = self._processes.get(tx, flow.binding)
-        trigger = self._triggers.find(tx, flow.binding)
+        trigger = self._triggers.in_force(tx, flow.binding)
         planned = plan(flow.causes, Facts(self._clock.now(), trigger, record.last_attempt_at), self._rules)
         if planned.condition is not None and planned.condition != flow.condition:
             self._note(tx, flow, EventKind.CONDITION_UPDATED, Happening(condition=planned.condition))
@@ -205,17 +205,42 @@ class FlowLife:
         return ended
 
     def _go_on(self, tx: Transaction, flow: Flow, outcome: FlowOutcome) -> None:
+        trigger = self._triggers.in_force(tx, flow.binding)
+        active = trigger is not None and not trigger.paused
         if flow.attempt:
-            record = self._processes.get(tx, flow.binding)
-            self._processes.save(tx, flow.binding, counted(record, outcome, self._clock.now()))
-        for cause in follow_up(flow, outcome):
+            record = counted(self._processes.get(tx, flow.binding), outcome, self._clock.now(), active=active)
+            self._processes.save(tx, flow.binding, record)
+            active = self._judge(tx, flow, outcome, record, active=active)
+        for cause in follow_up(flow, outcome, active=active):
             self.want(tx, flow.binding, cause)
         self.plan_next(tx, flow.binding)
+
+    def _judge(self, tx: Transaction, flow: Flow, outcome: FlowOutcome, record: Record, *, active: bool) -> bool:
+        """Stop a trigger that failed too often, or let a stopped one go on; tells whether it is active now."""
+        trigger = self._triggers.find(tx, flow.binding)
+        if trigger is None:
+            return active
+        if reason := reason_to_stop(trigger, record, outcome):
+            log.warning("trigger_stopped", dataset=str(flow.dataset_id), reason=reason.value, flow=flow.id)
+            self._triggers.set(tx, replace(trigger, stopped_at=self._clock.now(), stop_reason=reason))
+        elif resumes(trigger, flow, outcome):
+            self._triggers.set(tx, replace(trigger, stopped_at=None, stop_reason=None))
+        else:
+            return active
+        self._outbox.post(tx, TriggerChanged(dataset_id=flow.dataset_id))
+        return reason is None and trigger.paused_at is None
+
+    def hold(self, tx: Transaction, binding: Binding) -> None:
+        """Pause an active rule of time: whoever cancels its flow wants no other at once."""
+        trigger = self._triggers.find(tx, binding)
+        if trigger is not None and trigger.is_timed and not trigger.paused:
+            self._triggers.set(tx, replace(trigger, paused_at=self._clock.now()))
+            self._outbox.post(tx, TriggerChanged(dataset_id=binding.dataset_id))
 
     def plan_next(self, tx: Transaction, binding: Binding) -> None:
         """Have the flow wait that an active rule of time starts next."""
         trigger = self._triggers.find(tx, binding)
-        if trigger is not None and not trigger.paused:
+        if trigger is not None and not trigger.paused and trigger.is_timed:
             self.want(tx, binding, FlowCause(CauseKind.AUTO_POLLING))
 
     def forget(self, tx: Transaction, live: Sequence[Flow], reason: str) -> None:

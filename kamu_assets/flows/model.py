@@ -73,18 +73,21 @@ class WaitKind(StrEnum):
 
     SCHEDULE = "SCHEDULE"
     THROTTLING = "THROTTLING"
+    REACTIVE = "REACTIVE"
     EXECUTOR = "EXECUTOR"
 
 
 @dataclass(frozen=True, slots=True)
 class StartCondition:
-    """What a flow waits for: a time, or an executor that takes its run."""
+    """What a flow waits for: a time, more records or a deadline, or an executor that takes its run."""
 
     kind: WaitKind
     until: Timestamp | None = None
     # When it had started without throttling.
     shifted_from: Timestamp | None = None
     run_id: str | None = None
+    # How many have come so far.
+    records: int = 0
 
 
 @dataclass(frozen=True, slots=True)

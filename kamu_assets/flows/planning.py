@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from kamu_assets.flows.causes import CauseKind, FlowCause
 from kamu_assets.flows.model import FlowType, StartCondition, WaitKind
 from kamu_assets.flows.retrying import RetryPolicy
-from kamu_assets.flows.rules import Trigger
+from kamu_assets.flows.rules import Reactive, Trigger
 from kamu_assets.flows.timing import first_due
 from kamu_assets.odf.timestamp import NANOS_PER_SECOND, Timestamp
 
@@ -48,12 +48,34 @@ def plan(causes: Sequence[FlowCause], facts: Facts, rules: FlowRules) -> Plan:
 
 
 def _times(causes: Sequence[FlowCause], facts: Facts) -> Iterator[Plan]:
+    changes = [cause for cause in causes if cause.kind is CauseKind.INPUT_UPDATED]
+    if changes:
+        yield _batched(changes, facts)
     for cause in causes:
-        yield _scheduled(facts) if cause.kind is CauseKind.AUTO_POLLING else Plan(facts.now)
+        match cause.kind:
+            case CauseKind.INPUT_UPDATED:
+                pass
+            case CauseKind.AUTO_POLLING:
+                yield _scheduled(facts)
+            case _:
+                yield Plan(facts.now)
+
+
+def _batched(changes: Sequence[FlowCause], facts: Facts) -> Plan:
+    """As soon as there are enough records, or the first change is old enough, whatever it was."""
+    rule = facts.trigger.rule if facts.trigger else None
+    records = sum(cause.records for cause in changes)
+    if not isinstance(rule, Reactive) or records >= rule.min_records:
+        return Plan(facts.now)
+    first = min((cause.at or facts.now for cause in changes), default=facts.now)
+    deadline = Timestamp(first.ns + rule.max_interval_seconds * NANOS_PER_SECOND)
+    if deadline <= facts.now:
+        return Plan(facts.now)
+    return Plan(deadline, StartCondition(WaitKind.REACTIVE, until=deadline, records=records))
 
 
 def _scheduled(facts: Facts) -> Plan:
-    if facts.trigger is None:
+    if facts.trigger is None or isinstance(facts.trigger.rule, Reactive):
         return Plan(facts.now)
     due = first_due(facts.trigger.rule, facts.now, facts.last_attempt)
     return Plan(due, StartCondition(WaitKind.SCHEDULE, until=due)) if due > facts.now else Plan(facts.now)

@@ -3,31 +3,59 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from kamu_assets.flows.causes import FlowCause
+from kamu_assets.flows.causes import MANUAL_KINDS, FlowCause, is_manual
 from kamu_assets.flows.model import Flow, FlowOutcome, OutcomeKind
 from kamu_assets.flows.process_store import Record
 from kamu_assets.flows.retrying import delay
+from kamu_assets.flows.rules import StopReason, Trigger
 from kamu_assets.odf.timestamp import NANOS_PER_SECOND, Timestamp
 
 
-def counted(record: Record, outcome: FlowOutcome, now: Timestamp) -> Record:
-    """The binding's record with one more flow; what was aborted does not count."""
+def counted(record: Record, outcome: FlowOutcome, now: Timestamp, *, active: bool) -> Record:
+    """The binding's record with one more flow; what was aborted does not count.
+
+    Failures in a row are those of an active trigger.
+    """
     after = replace(record, last_attempt_at=now)
     match outcome.kind:
         case OutcomeKind.ABORTED:
             return record
         case OutcomeKind.FAILED:
-            return replace(after, last_failure_at=now, consecutive_failures=record.consecutive_failures + 1)
+            return replace(after, last_failure_at=now, consecutive_failures=record.consecutive_failures + active)
         case _:
             return replace(after, last_success_at=now, consecutive_failures=0)
 
 
-def follow_up(flow: Flow, outcome: FlowOutcome) -> Sequence[FlowCause]:
+def reason_to_stop(trigger: Trigger, record: Record, outcome: FlowOutcome) -> StopReason | None:
+    """Why an active trigger starts nothing any more after this, if so; `record` counts it already."""
+    if trigger.paused or outcome.kind is not OutcomeKind.FAILED:
+        return None
+    if not outcome.recoverable:
+        return StopReason.UNRECOVERABLE_FAILURE
+    enough = trigger.stop_after is not None and record.consecutive_failures >= trigger.stop_after
+    return StopReason.STOP_POLICY if enough else None
+
+
+def resumes(trigger: Trigger, flow: Flow, outcome: FlowOutcome) -> bool:
+    """Whether a stopped trigger goes on: somebody asked for the flow, and it went well."""
+    went_well = outcome.kind in {OutcomeKind.SUCCESS, OutcomeKind.UP_TO_DATE}
+    return went_well and trigger.stopped_at is not None and is_manual(flow.causes)
+
+
+def follow_up(flow: Flow, outcome: FlowOutcome, *, active: bool) -> Sequence[FlowCause]:
     """The causes of the flow that follows at once: what came while the last attempt was at work.
 
-    Whoever aborts a flow wants nothing of it done.
+    Whoever aborts a flow wants nothing of it done; what is wrong for good stays wrong.
     """
-    return () if outcome.kind is OutcomeKind.ABORTED else flow.late_causes
+    match outcome.kind:
+        case OutcomeKind.ABORTED:
+            return ()
+        case OutcomeKind.FAILED if not outcome.recoverable:
+            return ()
+        case OutcomeKind.FAILED if not active:
+            return [cause for cause in flow.late_causes if cause.kind in MANUAL_KINDS]
+        case _:
+            return flow.late_causes
 
 
 def next_attempt(flow: Flow, outcome: FlowOutcome, *, now: Timestamp, chance: float) -> Timestamp | None:

@@ -1,6 +1,7 @@
 """The standing rules that start flows by themselves."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from kamu_assets.flows.model import Binding, FlowType
 from kamu_assets.odf.identity import DatasetID
@@ -21,7 +22,27 @@ class Cron:
     expression: str
 
 
-TriggerRule = Interval | Cron
+@dataclass(frozen=True, slots=True)
+class Reactive:
+    """When inputs change: at once, or when so many records have come, or so long after the first of them."""
+
+    min_records: int = 0
+    max_interval_seconds: int = 0
+
+    @property
+    def is_immediate(self) -> bool:
+        return self.min_records == 0
+
+
+TimedRule = Interval | Cron
+TriggerRule = TimedRule | Reactive
+
+
+class StopReason(StrEnum):
+    """Why a trigger was stopped that nobody paused."""
+
+    STOP_POLICY = "STOP_POLICY"
+    UNRECOVERABLE_FAILURE = "UNRECOVERABLE_FAILURE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +52,32 @@ class Trigger:
     dataset_id: DatasetID
     type: FlowType
     rule: TriggerRule
-    paused: bool = False
+    # After so many failed flows in a row; None: never.
+    stop_after: int | None = None
+    paused_at: Timestamp | None = None
+    stopped_at: Timestamp | None = None
+    stop_reason: StopReason | None = None
+
+    @property
+    def paused(self) -> bool:
+        """Whether somebody paused it, or too many failures stopped it."""
+        return self.paused_at is not None or self.stopped_at is not None
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether it names times, rather than changes of inputs."""
+        return not isinstance(self.rule, Reactive)
 
     @property
     def binding(self) -> Binding:
         return Binding(self.dataset_id, self.type)
+
+
+def followed(binding: Binding) -> Trigger | None:
+    """What holds where nobody set a trigger: derivatives follow their inputs at once, and are never stopped."""
+    if binding.type is not FlowType.EXECUTE_TRANSFORM:
+        return None
+    return Trigger(binding.dataset_id, binding.type, Reactive())
 
 
 @dataclass(frozen=True, slots=True)

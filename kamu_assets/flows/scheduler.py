@@ -11,8 +11,10 @@ from kamu_assets.database.database import Database
 from kamu_assets.database.errors import DatabaseUnavailableError
 from kamu_assets.database.outbox import Outbox
 from kamu_assets.database.transaction import Transaction
+from kamu_assets.datasets.chains import Chains
 from kamu_assets.datasets.store import DatasetStore
 from kamu_assets.errors import KamuError
+from kamu_assets.flows.backlog import Backlog
 from kamu_assets.flows.decide import Step, judge
 from kamu_assets.flows.hearing import Hearing
 from kamu_assets.flows.messages import FlowCancelRequested
@@ -47,6 +49,7 @@ class FlowScheduler:
         database: Database,
         outbox: Outbox,
         flows: FlowService,
+        chains: Chains,
         orchestrator: Orchestrator,
         clock: Clock,
         max_running: int,
@@ -56,7 +59,7 @@ class FlowScheduler:
         self._database = database
         self._outbox = outbox
         self._life = flows.life
-        self._hearing = Hearing(flows.life)
+        self._hearing = Hearing(flows.life, Backlog(chains))
         self._orchestrator = orchestrator
         self._clock = clock
         self._max_running = max_running

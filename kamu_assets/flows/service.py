@@ -67,14 +67,16 @@ class FlowService:
             return self.life.want(tx, updating(entry), FlowCause(CauseKind.MANUAL, account=account))
 
     def cancel(self, caller: Caller, flow_id: int) -> Flow:
-        """Drop a waiting flow; have a running one stopped. What has ended stays as it is."""
+        """Drop a waiting flow; have a running one stopped; its rule of time is paused. What has ended stays."""
         with self._database.transaction() as tx:
             flow = self._flows.get(tx, flow_id, lock=True)
             self._access.require(tx, caller, self._entries.get(tx, flow.dataset_id), Action.WRITE)
             match flow.state:
                 case FlowState.WAITING | FlowState.RETRYING:
+                    self.life.hold(tx, flow.binding)
                     return self.life.end(tx, flow, FlowOutcome(OutcomeKind.ABORTED))
                 case FlowState.RUNNING:
+                    self.life.hold(tx, flow.binding)
                     flow = replace(flow, cancel_requested=True)
                     self._flows.save(tx, flow)
                     self._outbox.post(tx, FlowCancelRequested(flow_id=str(flow.id), dataset_id=flow.dataset_id))

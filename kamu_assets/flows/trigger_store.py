@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Boolean, Column, ColumnElement, Row, String, Table, and_, delete, exists, insert, select
+from sqlalchemy import Column, ColumnElement, Integer, Row, String, Table, and_, delete, exists, insert, select
 
-from kamu_assets.database.columns import DatasetIDColumn
+from kamu_assets.database.columns import DatasetIDColumn, TimestampColumn
 from kamu_assets.database.tables import metadata
 from kamu_assets.database.transaction import Transaction
 from kamu_assets.flows.flow_rows import flows, is_live
 from kamu_assets.flows.model import Binding, FlowType
-from kamu_assets.flows.rules import Cron, Interval, Trigger, TriggerRule
+from kamu_assets.flows.rules import Cron, Interval, Reactive, StopReason, Trigger, TriggerRule, followed
 from kamu_assets.odf.identity import DatasetID
 
 triggers = Table(
@@ -19,8 +19,13 @@ triggers = Table(
     Column("type", String(32), primary_key=True),
     Column("rule_kind", String(16), nullable=False),
     Column("rule", String(255), nullable=False),
-    Column("paused", Boolean, nullable=False),
+    Column("stop_after", Integer),
+    Column("paused_at", TimestampColumn),
+    Column("stopped_at", TimestampColumn),
+    Column("stop_reason", String(32)),
 )
+
+is_active = and_(triggers.c.paused_at.is_(None), triggers.c.stopped_at.is_(None))
 
 
 class TriggerStore:
@@ -34,7 +39,10 @@ class TriggerStore:
                 type=trigger.type.value,
                 rule_kind=type(trigger.rule).__name__,
                 rule=_rule_text(trigger.rule),
-                paused=trigger.paused,
+                stop_after=trigger.stop_after,
+                paused_at=trigger.paused_at,
+                stopped_at=trigger.stopped_at,
+                stop_reason=trigger.stop_reason.value if trigger.stop_reason else None,
             )
         )
 
@@ -48,6 +56,10 @@ class TriggerStore:
         row = tx.execute(select(triggers).where(_of(binding))).one_or_none()
         return _trigger(row) if row else None
 
+    def in_force(self, tx: Transaction, binding: Binding) -> Trigger | None:
+        """What somebody set, or else what holds by itself."""
+        return self.find(tx, binding) or followed(binding)
+
     def list(self, tx: Transaction) -> Sequence[Trigger]:
         return [_trigger(row) for row in tx.execute(select(triggers).order_by(triggers.c.dataset_id, triggers.c.type))]
 
@@ -58,7 +70,8 @@ class TriggerStore:
             flows.c.type == triggers.c.type,
             is_live,
         )
-        return [_trigger(row) for row in tx.execute(select(triggers).where(triggers.c.paused.is_(False), ~live))]
+        timed = triggers.c.rule_kind.in_((Interval.__name__, Cron.__name__))
+        return [_trigger(row) for row in tx.execute(select(triggers).where(is_active, timed, ~live))]
 
 
 def _of(binding: Binding) -> ColumnElement[bool]:
@@ -66,9 +79,32 @@ def _of(binding: Binding) -> ColumnElement[bool]:
 
 
 def _rule_text(rule: TriggerRule) -> str:
-    return str(rule.seconds) if isinstance(rule, Interval) else rule.expression
+    match rule:
+        case Interval(seconds):
+            return str(seconds)
+        case Cron(expression):
+            return expression
+        case Reactive(records, seconds):
+            return f"{records} {seconds}"
+
+
+def _rule(kind: str, text: str) -> TriggerRule:
+    match kind:
+        case Interval.__name__:
+            return Interval(int(text))
+        case Cron.__name__:
+            return Cron(text)
+        case _:
+            return Reactive(*map(int, text.split()))
 
 
 def _trigger(row: Row[tuple[object, ...]]) -> Trigger:
-    rule: TriggerRule = Interval(int(row.rule)) if row.rule_kind == Interval.__name__ else Cron(row.rule)
-    return Trigger(row.dataset_id, FlowType(row.type), rule, row.paused)
+    return Trigger(
+        row.dataset_id,
+        FlowType(row.type),
+        _rule(row.rule_kind, row.rule),
+        stop_after=row.stop_after,
+        paused_at=row.paused_at,
+        stopped_at=row.stopped_at,
+        stop_reason=StopReason(row.stop_reason) if row.stop_reason else None,
+    )

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from kamu_assets.auth.model import Caller
+from kamu_assets.clock import Clock
 from kamu_assets.database.database import Database
 from kamu_assets.database.outbox import Outbox
 from kamu_assets.database.transaction import Transaction
@@ -11,10 +12,11 @@ from kamu_assets.datasets.service import Datasets
 from kamu_assets.flows.lifecycle import FlowLife
 from kamu_assets.flows.messages import TriggerChanged
 from kamu_assets.flows.model import Binding, FlowOutcome, FlowState, OutcomeKind
+from kamu_assets.flows.process_store import ProcessStore
 from kamu_assets.flows.rules import PlannedTrigger, Trigger, TriggerRule
 from kamu_assets.flows.service import updating
 from kamu_assets.flows.store import FlowStore
-from kamu_assets.flows.timing import check_rule
+from kamu_assets.flows.timing import check_kind, check_rule, check_stop_policy
 from kamu_assets.flows.trigger_store import TriggerStore
 from kamu_assets.governance.access import Access, Action
 from kamu_assets.odf.identity import DatasetRef
@@ -27,8 +29,17 @@ class TriggerService:
     """The rules that start flows, as callers use them; works with or without a running scheduler."""
 
     def __init__(
-        self, *, database: Database, outbox: Outbox, datasets: Datasets, access: Access, life: FlowLife
+        self,
+        *,
+        database: Database,
+        outbox: Outbox,
+        datasets: Datasets,
+        access: Access,
+        clock: Clock,
+        life: FlowLife,
     ) -> None:
+        self._clock = clock
+        self._processes = ProcessStore()
         self._database = database
         self._outbox = outbox
         self._datasets = datasets
@@ -37,22 +48,39 @@ class TriggerService:
         self._flows = FlowStore()
         self._triggers = TriggerStore()
 
-    def set(self, caller: Caller, dataset: DatasetRef, rule: TriggerRule, *, paused: bool = False) -> PlannedTrigger:
-        """Start flows of the dataset by a rule, from now on; replaces the rule it had."""
+    def set(
+        self, caller: Caller, dataset: DatasetRef, rule: TriggerRule, *, stop_after: int | None = None
+    ) -> PlannedTrigger:
+        """Start flows of the dataset by a rule, from now on; replaces the rule it had, paused or not."""
         check_rule(rule)
+        check_stop_policy(stop_after)
         entry = self._datasets.resolve(caller, dataset)
         binding = updating(entry)
+        check_kind(rule, binding.type)
         with self._database.transaction() as tx:
             self._access.require(tx, caller, entry, Action.WRITE)
-            return self._put(tx, Trigger(entry.id, binding.type, rule, paused))
+            return self._go_on(tx, Trigger(entry.id, binding.type, rule, stop_after))
 
     def pause(self, caller: Caller, dataset: DatasetRef) -> PlannedTrigger | None:
         """Keep the rule and start nothing; what waits by it is aborted. None where there is no rule."""
-        return self._change(caller, dataset, paused=True)
+        entry = self._datasets.resolve(caller, dataset)
+        with self._database.transaction() as tx:
+            self._access.require(tx, caller, entry, Action.WRITE)
+            trigger = self._triggers.in_force(tx, updating(entry))
+            if trigger is None:
+                return None
+            paused = replace(trigger, paused_at=trigger.paused_at or self._clock.now())
+            self._put(tx, paused)
+            self._drop(tx, paused.binding, PAUSED)
+            return PlannedTrigger(paused, None)
 
     def resume(self, caller: Caller, dataset: DatasetRef) -> PlannedTrigger | None:
-        """Go on with a paused rule. None where there is none."""
-        return self._change(caller, dataset, paused=False)
+        """Go on with a paused or stopped rule. None where there is none."""
+        entry = self._datasets.resolve(caller, dataset)
+        with self._database.transaction() as tx:
+            self._access.require(tx, caller, entry, Action.WRITE)
+            trigger = self._triggers.find(tx, updating(entry))
+            return None if trigger is None else self._go_on(tx, trigger)
 
     def remove(self, caller: Caller, dataset: DatasetRef) -> None:
         """Forget the rule, and what waits by it."""
@@ -68,28 +96,27 @@ class TriggerService:
         del caller  # Everybody may read.
         with self._database.reading() as tx:
             starts = self._flows.starts(tx)
-            found = [PlannedTrigger(each, starts.get(each.binding)) for each in self._triggers.list(tx)]
+            set_ = self._triggers.list(tx)
+            found = [PlannedTrigger(each, None if each.paused else starts.get(each.binding)) for each in set_]
         return sorted(found, key=lambda each: each.next_due.ns if each.next_due else float("inf"))
 
-    def _change(self, caller: Caller, dataset: DatasetRef, *, paused: bool) -> PlannedTrigger | None:
-        entry = self._datasets.resolve(caller, dataset)
-        with self._database.transaction() as tx:
-            self._access.require(tx, caller, entry, Action.WRITE)
-            trigger = self._triggers.find(tx, updating(entry))
-            return None if trigger is None else self._put(tx, replace(trigger, paused=paused))
+    def _go_on(self, tx: Transaction, trigger: Trigger) -> PlannedTrigger:
+        """Whatever stopped it is forgotten."""
+        binding = trigger.binding
+        self._put(tx, replace(trigger, paused_at=None, stopped_at=None, stop_reason=None))
+        self._processes.save(tx, binding, replace(self._processes.get(tx, binding), consecutive_failures=0))
+        self._life.plan_next(tx, binding)
+        live = self._flows.live(tx, binding)
+        planned = None
+        if live is not None and live.state is not FlowState.RUNNING:
+            # It may have been planned by another rule.
+            planned = self._life.replan(tx, live).scheduled_at
+        current = self._triggers.find(tx, binding)
+        return PlannedTrigger(current or trigger, planned)
 
-    def _put(self, tx: Transaction, trigger: Trigger) -> PlannedTrigger:
+    def _put(self, tx: Transaction, trigger: Trigger) -> None:
         self._triggers.set(tx, trigger)
         self._outbox.post(tx, TriggerChanged(dataset_id=trigger.dataset_id))
-        if trigger.paused:
-            self._drop(tx, trigger.binding, PAUSED)
-            return PlannedTrigger(trigger, None)
-        self._life.plan_next(tx, trigger.binding)
-        live = self._flows.live(tx, trigger.binding)
-        if live is None or live.state is FlowState.RUNNING:
-            return PlannedTrigger(trigger, None)
-        # It may have been planned by another rule.
-        return PlannedTrigger(trigger, self._life.replan(tx, live).scheduled_at)
 
     def _drop(self, tx: Transaction, binding: Binding, reason: str) -> None:
         live = self._flows.live(tx, binding)

@@ -25,7 +25,7 @@ from kamu_assets.flows.model import (
 )
 from kamu_assets.flows.process_store import ProcessStore, Record
 from kamu_assets.flows.retrying import Backoff, FlowConfig, RetryPolicy
-from kamu_assets.flows.rules import Cron, Interval, Trigger
+from kamu_assets.flows.rules import Cron, Interval, Reactive, StopReason, Trigger
 from kamu_assets.flows.store import FlowNotFoundError, FlowStore
 from kamu_assets.flows.trigger_store import TriggerStore
 from kamu_assets.odf.identity import AccountID, DatasetID
@@ -174,22 +174,34 @@ def test_attempts_are_kept(database: Database) -> None:
 
 def test_there_is_one_trigger_per_binding(database: Database) -> None:
     first = Trigger(a_dataset_id(), FlowType.INGEST, Interval(60))
-    other = Trigger(a_dataset_id("other"), FlowType.INGEST, Cron("0 0 * * *"), paused=True)
+    other = Trigger(a_dataset_id("other"), FlowType.INGEST, Cron("0 0 * * *"), paused_at=at(1))
+    third = Trigger(a_dataset_id("third"), FlowType.EXECUTE_TRANSFORM, Reactive(10, 60), stop_after=3)
+    third = replace(third, stopped_at=at(2), stop_reason=StopReason.STOP_POLICY)
     with database.transaction() as tx:
-        for trigger in (first, replace(first, rule=Interval(90)), other):
+        for trigger in (first, replace(first, rule=Interval(90)), other, third):
             TRIGGERS.set(tx, trigger)
 
     with database.reading() as tx:
         assert TRIGGERS.find(tx, first.binding) == replace(first, rule=Interval(90))
         assert TRIGGERS.find(tx, other.binding) == other
-        assert len(TRIGGERS.list(tx)) == 2
+        assert TRIGGERS.find(tx, third.binding) == third
+        assert len(TRIGGERS.list(tx)) == 3
+
+
+def test_derivatives_follow_where_nobody_set_a_trigger(database: Database) -> None:
+    derivative, root = Binding(a_dataset_id(), FlowType.EXECUTE_TRANSFORM), Binding(a_dataset_id(), FlowType.INGEST)
+
+    with database.reading() as tx:
+        assert TRIGGERS.in_force(tx, derivative) == Trigger(a_dataset_id(), derivative.type, Reactive())
+        assert TRIGGERS.in_force(tx, root) is None
 
 
 def test_active_rules_without_a_live_flow_are_found(database: Database) -> None:
     with database.transaction() as tx:
-        for name in ("planned", "unplanned", "paused"):
-            paused = name == "paused"
-            TRIGGERS.set(tx, Trigger(a_dataset_id(name), FlowType.INGEST, Interval(60), paused=paused))
+        for name in ("planned", "unplanned", "paused", "reactive"):
+            rule = Reactive() if name == "reactive" else Interval(60)
+            paused_at = START if name == "paused" else None
+            TRIGGERS.set(tx, Trigger(a_dataset_id(name), FlowType.INGEST, rule, paused_at=paused_at))
         FLOWS.add(tx, replace(a_flow("planned"), type=FlowType.INGEST))
         FLOWS.add(tx, replace(a_flow("unplanned", state=FlowState.FINISHED), type=FlowType.INGEST))
 

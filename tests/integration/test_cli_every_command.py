@@ -79,7 +79,7 @@ USES = (
     Use("flow-config remove", dict, "daily", "", "nope"),
     Use("trigger set", dict, "daily --every 1h", "daily", "nope --every 1h"),
     Use("trigger list", list, "", "more"),
-    Use("trigger pause", dict, "daily", "", "clean"),
+    Use("trigger pause", dict, "daily", "", "raw"),
     Use("trigger resume", dict, "daily", "", "clean"),
     Use("trigger remove", dict, "daily", "", "clean"),
     Use(
@@ -103,6 +103,7 @@ USES = (
     Use("outbox list", list, "", "more"),
     Use("outbox show", dict, "reporter", "", "nope"),
     Use("outbox retry", dict, "reporter", "", "nope"),
+    Use("trigger remove", dict, "daily", "", "raw"),
     Use("rename", dict, "other another", "other", "nope b"),
     Use("mv", dict, "another other", "other", "other raw"),
     Use("delete", list, "weekly --yes", "weekly", "raw --yes"),

@@ -192,6 +192,7 @@ def scheduler_of(parts: Parts, orchestrator: DagsterOrchestrator) -> FlowSchedul
         database=parts.database,
         outbox=parts.outbox,
         flows=parts.flows,
+        chains=parts.chains,
         orchestrator=orchestrator,
         clock=parts.clock,
         max_running=8,

@@ -134,13 +134,14 @@ def wired(heart: Heart, *, places: EnginePlaces | None = None, rules: FlowRules 
     )
     configs = ConfigService(database=database, datasets=heart.datasets, access=Access())
     triggers = TriggerService(
-        database=database, outbox=outbox, datasets=heart.datasets, access=Access(), life=service.life
+        database=database, outbox=outbox, datasets=heart.datasets, access=Access(), clock=clock, life=service.life
     )
     orchestrator = OrchestratorSimulator()
     scheduler = FlowScheduler(
         database=database,
         outbox=outbox,
         flows=service,
+        chains=heart.chains,
         orchestrator=orchestrator,
         clock=clock,
         max_running=3,

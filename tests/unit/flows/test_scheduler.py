@@ -217,16 +217,6 @@ def test_another_rule_moves_the_flow_that_waits(flows: Flows) -> None:
     assert flows.only(root).scheduled_at == moved.next_due == flows.scheduler.step()
 
 
-def test_a_paused_trigger_fires_nothing(flows: Flows) -> None:
-    root = flows.root()
-    flows.triggers.set(ADMIN, root.id, Interval(60), paused=True)
-
-    flows.clock.advance(600)
-
-    assert flows.scheduler.step() is None
-    assert flows.of(root) == []
-
-
 def test_a_crash_before_the_run_exists_is_repaired_with_the_same_run(flows: Flows) -> None:
     root = flows.root()
     flows.service.request_run(ADMIN, root.id)

@@ -1,6 +1,6 @@
 import pytest
 
-from kamu_assets.flows.rules import Cron, Interval, TriggerRule
+from kamu_assets.flows.rules import Cron, Interval, Reactive, TimedRule, TriggerRule
 from kamu_assets.flows.timing import InvalidTriggerError, check_rule, first_due, next_due
 from kamu_assets.odf.timestamp import Timestamp
 
@@ -21,12 +21,24 @@ def at(text: str) -> Timestamp:
         (Cron("0 9 * * MON"), "2024-02-29T12:00:00Z", "2024-03-04T09:00:00Z"),
     ],
 )
-def test_a_rule_names_the_first_time_after_a_moment(rule: TriggerRule, after: str, due: str) -> None:
+def test_a_rule_names_the_first_time_after_a_moment(rule: TimedRule, after: str, due: str) -> None:
     assert next_due(rule, at(after)) == at(due)
 
 
 @pytest.mark.parametrize(
-    "rule", [Interval(0), Interval(-5), Interval(10**10), Cron("61 * * * *"), Cron("* * * * * *"), Cron("daily")]
+    "rule",
+    [
+        Interval(0),
+        Interval(-5),
+        Interval(10**10),
+        Cron("61 * * * *"),
+        Cron("* * * * * *"),
+        Cron("daily"),
+        Reactive(-1, 5),
+        Reactive(5),
+        Reactive(5, 86_401),
+        Reactive(0, 5),
+    ],
 )
 def test_a_rule_without_times_is_refused(rule: TriggerRule) -> None:
     with pytest.raises(InvalidTriggerError):
