@@ -34,6 +34,7 @@ from kamu_assets.flows.configuring import ConfigService
 from kamu_assets.flows.messages import MESSAGES as FLOW_MESSAGES
 from kamu_assets.flows.model import FlowType
 from kamu_assets.flows.planning import FlowRules
+from kamu_assets.flows.processes import Processes
 from kamu_assets.flows.retrying import Backoff, RetryPolicy
 from kamu_assets.flows.service import FlowService
 from kamu_assets.flows.triggering import TriggerService
@@ -129,6 +130,7 @@ class Node:
             clock=self.clock,
             life=self.flows.life,
         )
+        self.processes = Processes(self.database)
         self.flow_configs = ConfigService(database=self.database, datasets=self.datasets, access=self.access)
 
     def __enter__(self) -> Self:

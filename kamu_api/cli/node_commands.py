@@ -22,7 +22,6 @@ def register(app: typer.Typer) -> None:
     status_commands.register(app)
     app.command()(migrate)
     app.command()(doctor)
-    app.command("process", hidden=True)(process)
 
 
 def up(
@@ -114,14 +113,6 @@ def doctor(
                 place = f"{aliases[finding.dataset]} ({place})"
             console.print(f"{place}: {finding.message}", markup=False, highlight=False)
         console.print(f"{len(findings)} finding(s)" if findings else "nothing to repair")
-
-
-def process(name: str, home: Home = None) -> None:
-    """Run one process of the node; the supervisor and deployments call this."""
-    from kamu_api.cli.processes import run_process
-    from kamu_assets.settings import load_settings
-
-    run_process(name, load_settings(home))
 
 
 def _addresses(settings: "Settings") -> dict[str, str]:

@@ -77,6 +77,7 @@ USES = (
     Use("flow-config set", dict, "daily --retries 3 --delay 5s", "daily --retries 0", "nope --retries 3"),
     Use("flow-config list", list, "", "more"),
     Use("flow-config remove", dict, "daily", "", "nope"),
+    Use("process list", list, "--state active", "--state nonsense"),
     Use("trigger set", dict, "daily --every 1h", "daily", "nope --every 1h"),
     Use("trigger list", list, "", "more"),
     Use("trigger pause", dict, "daily", "", "raw"),
@@ -110,7 +111,7 @@ USES = (
     Use("rm", list, "other --yes", "other --all", "nope --yes"),
 )
 # They go on until they are stopped, print texts for programs that have no use for JSON, or are not for people.
-OTHERS = {"up", "engine serve", "completions", "process"}
+OTHERS = {"up", "engine serve", "completions", "process prepare", "process api"}
 # Settings have their defaults where there is no file of them.
 NEED_NO_HOME = {"version", "config docs", "config get", "config list", "config unset", "settings", "new"}
 

@@ -19,6 +19,7 @@ from kamu_assets.flows.model import Flow, FlowState
 from kamu_assets.flows.orchestrator import RunState, RunStatus
 from kamu_assets.flows.places import EnginePlaces
 from kamu_assets.flows.planning import FlowRules
+from kamu_assets.flows.processes import Processes
 from kamu_assets.flows.scheduler import FlowScheduler
 from kamu_assets.flows.service import FlowService
 from kamu_assets.flows.store import FlowStore
@@ -69,6 +70,7 @@ class Flows:
     service: FlowService
     triggers: TriggerService
     configs: ConfigService
+    processes: Processes
     scheduler: FlowScheduler
 
     def root(self, name: str = "root") -> DatasetEntry:
@@ -148,4 +150,4 @@ def wired(heart: Heart, *, places: EnginePlaces | None = None, rules: FlowRules 
         places=places,
         make_id=lambda: f"run-{next(numbers)}",
     )
-    return Flows(heart, clock, orchestrator, service, triggers, configs, scheduler)
+    return Flows(heart, clock, orchestrator, service, triggers, configs, Processes(database), scheduler)
