@@ -115,8 +115,8 @@ class FlowStore:
         return int(tx.execute(select(func.count()).select_from(flows).where(condition)).scalar_one())
 
     def newest_finished(self, tx: Transaction, dataset: DatasetID) -> Flow | None:
-        """The dataset's latest flow that has an outcome."""
-        ended = and_(flows.c.dataset_id == dataset, _in(FlowState.FINISHED))
+        """The dataset's latest flow that had a run and has an outcome."""
+        ended = and_(flows.c.dataset_id == dataset, _in(FlowState.FINISHED), flows.c.attempt > 0)
         return _first(tx, select(flows).where(ended).order_by(flows.c.finished_at.desc(), flows.c.id.desc()).limit(1))
 
     def failed_since(self, tx: Transaction, moment: Timestamp, limit: int) -> Sequence[Flow]:

@@ -235,3 +235,14 @@ def test_there_is_one_configuration_per_binding(database: Database) -> None:
         assert configs.all(tx) == {binding: twice}
         assert configs.find(tx, binding) == twice
         assert configs.find(tx, other) is None
+
+
+def test_what_ended_without_a_run_is_not_the_latest_run(database: Database) -> None:
+    ran = replace(a_flow(state=FlowState.FINISHED), attempt=1, finished_at=START)
+    dropped = replace(a_flow(state=FlowState.FINISHED), finished_at=at(5))
+    number, _ = added(database, ran, dropped)
+
+    with database.reading() as tx:
+        newest = FLOWS.newest_finished(tx, a_dataset_id())
+    assert newest is not None
+    assert newest.id == number
