@@ -57,10 +57,13 @@ def test_triggers_of_many_datasets(home: Home) -> None:
 
     assert [(row["dataset"], row["rule"]) for row in rows] == [("kamu/daily", "every 1h"), ("kamu/weekly", "every 1h")]
     assert home.ok("trigger", "pause", "%").splitlines() == [
+        # It has none, and follows its inputs.
+        "kamu/clean: when inputs change, paused",
         "kamu/daily: every 1h, paused",
         "kamu/weekly: every 1h, paused",
     ]
-    assert [row["paused"] for row in home.json("trigger", "list")] == [True, True]
+    assert [row["paused"] for row in home.json("trigger", "list")] == [True, True, True]
+    assert home.ok("trigger", "remove", "clean") == "kamu/clean: no trigger any more\n"
     assert home.ok("trigger", "remove", "w%") == "kamu/weekly: no trigger any more\n"
     assert home.json("trigger", "remove", "d%") == [{"dataset": "kamu/daily", "result": "removed"}]
     assert "has no trigger" in home.refusal("trigger", "remove", "d%")

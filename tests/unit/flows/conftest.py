@@ -31,6 +31,9 @@ from kamu_assets.odf.identity import DatasetID, DatasetKind
 from kamu_assets.orchestration.capacity import engine_of
 from tests.support.heart import Heart, open_heart
 
+# Schedulers that take over from one another name no run twice.
+_NUMBERS = itertools.count(1)
+
 
 @dataclass
 class OrchestratorSimulator:
@@ -119,12 +122,18 @@ def limited(heart: Heart) -> Flows:
     return wired(heart, places=EnginePlaces({"datafusion": 1}, partial(engine_of, heart.chains)))
 
 
-def wired(heart: Heart, *, places: EnginePlaces | None = None, rules: FlowRules | None = None) -> Flows:
+def wired(
+    heart: Heart,
+    *,
+    places: EnginePlaces | None = None,
+    rules: FlowRules | None = None,
+    orchestrator: OrchestratorSimulator | None = None,
+) -> Flows:
     """Chance always says a half."""
     clock, database = heart.clock, heart.database
     types = MessageTypes([*dataset_messages.MESSAGES, *flow_messages.MESSAGES])
     outbox = Outbox(database, clock=clock, types=types)
-    numbers = itertools.count(1)
+
     service = FlowService(
         database=database,
         outbox=outbox,
@@ -138,7 +147,7 @@ def wired(heart: Heart, *, places: EnginePlaces | None = None, rules: FlowRules 
     triggers = TriggerService(
         database=database, outbox=outbox, datasets=heart.datasets, access=Access(), clock=clock, life=service.life
     )
-    orchestrator = OrchestratorSimulator()
+    orchestrator = orchestrator or OrchestratorSimulator()
     scheduler = FlowScheduler(
         database=database,
         outbox=outbox,
@@ -148,6 +157,6 @@ def wired(heart: Heart, *, places: EnginePlaces | None = None, rules: FlowRules 
         clock=clock,
         max_running=3,
         places=places,
-        make_id=lambda: f"run-{next(numbers)}",
+        make_id=lambda: f"run-{next(_NUMBERS)}",
     )
     return Flows(heart, clock, orchestrator, service, triggers, configs, Processes(database), scheduler)

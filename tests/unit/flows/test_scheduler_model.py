@@ -1,0 +1,261 @@
+"""The scheduler against a simulated clock: whatever happens, in whatever order, the rules of flows hold."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from kamu_assets.datasets.model import DatasetEntry
+from kamu_assets.flows.causes import CauseKind
+from kamu_assets.flows.history import EventKind
+from kamu_assets.flows.model import Flow, FlowOutcome, FlowState, OutcomeKind
+from kamu_assets.flows.orchestrator import RunState
+from kamu_assets.flows.process_store import ProcessStore
+from kamu_assets.flows.retrying import Backoff, FlowConfig, RetryPolicy
+from kamu_assets.flows.rules import Cron, Interval, Reactive, Trigger, TriggerRule
+from kamu_assets.flows.store import FlowStore
+from kamu_assets.odf.timestamp import NANOS_PER_SECOND, Timestamp
+from tests.faults.stage import memory_folder
+from tests.support.heart import ADMIN, open_heart
+from tests.unit.flows.conftest import Flows, wired
+
+MAX_RUNNING = 3
+THROTTLING = 1 * NANOS_PER_SECOND
+OUTCOMES = (
+    FlowOutcome(OutcomeKind.SUCCESS),
+    FlowOutcome(OutcomeKind.UP_TO_DATE),
+    FlowOutcome(OutcomeKind.FAILED, "passing"),
+    FlowOutcome(OutcomeKind.FAILED, "lasting", recoverable=False),
+    FlowOutcome(OutcomeKind.ABORTED),
+)
+DATASETS = ("one", "two", "reader", "last")
+datasets = st.sampled_from(DATASETS)
+timed = st.sampled_from([Interval(1), Interval(30), Cron("* * * * *"), Cron("0 0 * * *")])
+reactive = st.sampled_from([Reactive(), Reactive(15, 20), Reactive(1000, 40)])
+policies = st.builds(RetryPolicy, st.integers(1, 2), st.sampled_from([0.0, 5.0, 20.0]), st.sampled_from(Backoff))
+
+
+class SchedulerMachine(RuleBasedStateMachine):
+    """Two roots, a derivative of both, and a derivative of that."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp(dir=memory_folder()))
+        self.flows: Flows = wired(open_heart(self.folder))
+        self.entries: dict[str, DatasetEntry] = {}
+
+    @initialize()
+    def make(self) -> None:
+        one, two = self.flows.root("one"), self.flows.root("two")
+        reader = self.flows.derivative("reader", one, two)
+        last = self.flows.derivative("last", reader)
+        self.entries = dict(zip(DATASETS, (one, two, reader, last), strict=True))
+        self.step()
+
+    def teardown(self) -> None:
+        self.flows.heart.database.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    @rule(name=st.sampled_from(["one", "two"]))
+    def push(self, name: str) -> None:
+        reacts = self.reacts("reader")
+        self.flows.push(self.entries[name])
+        self.step()
+        live = self.live("reader")
+        if reacts:
+            assert live is not None
+            news = live.causes if live.state is not FlowState.RUNNING or not live.late_causes else live.late_causes
+            assert self.entries[name].id in {cause.input for cause in news}
+
+    @rule(name=datasets)
+    def ask(self, name: str) -> None:
+        asked = self.flows.service.request_run(ADMIN, self.entries[name].id)
+        assert asked.state is not FlowState.FINISHED
+        self.step()
+
+    @rule(seconds=st.sampled_from([1, 5, 20, 61]))
+    def wait(self, seconds: int) -> None:
+        self.flows.clock.advance(seconds)
+        self.step()
+
+    @rule(number=st.integers(0, 5))
+    def start(self, number: int) -> None:
+        flow = self.running(number)
+        if flow is not None and flow.started_at is None:
+            self.flows.service.run_started(str(flow.id), str(flow.run_id), flow.dataset_id)
+
+    @rule(number=st.integers(0, 5), outcome=st.sampled_from(OUTCOMES))
+    def finish(self, number: int, outcome: FlowOutcome) -> None:
+        flow = self.running(number)
+        if flow is None:
+            return
+        self.flows.service.run_finished(str(flow.run_id), outcome)
+        after = self.flows.service.get(ADMIN, flow.id)
+        if outcome.kind in {OutcomeKind.SUCCESS, OutcomeKind.UP_TO_DATE}:
+            assert after.outcome == outcome
+            if flow.late_causes:
+                assert self.live_of(flow) is not None
+        if not outcome.recoverable:
+            assert after.outcome == outcome
+        self.step()
+
+    @rule(number=st.integers(0, 5))
+    def lose(self, number: int) -> None:
+        """Its worker dies."""
+        flow = self.running(number)
+        if flow is not None:
+            self.flows.orchestrator.become(flow.run_id, RunState.LOST, "the worker process died")
+            self.flows.scheduler.reconcile()
+            assert self.flows.service.get(ADMIN, flow.id).run_id != flow.run_id or flow.attempt >= MAX_RUNNING
+
+    @rule(name=datasets, new=timed, stop_after=st.sampled_from([None, 1, 2]))
+    def set_time(self, name: str, new: TriggerRule, stop_after: int | None) -> None:
+        self.flows.triggers.set(ADMIN, self.entries[name].id, new, stop_after=stop_after)
+        self.step()
+
+    @rule(name=st.sampled_from(["reader", "last"]), new=reactive)
+    def set_reaction(self, name: str, new: TriggerRule) -> None:
+        self.flows.triggers.set(ADMIN, self.entries[name].id, new)
+        self.step()
+
+    @rule(name=datasets, change=st.sampled_from(["pause", "resume", "remove"]))
+    def change(self, name: str, change: str) -> None:
+        getattr(self.flows.triggers, change)(ADMIN, self.entries[name].id)
+        self.step()
+
+    @rule(name=datasets, policy=policies)
+    def configure(self, name: str, policy: RetryPolicy) -> None:
+        self.flows.configs.set(ADMIN, self.entries[name].id, FlowConfig(policy))
+
+    @rule(number=st.integers(0, 5))
+    def cancel(self, number: int) -> None:
+        flows = [flow for flow in self.all() if flow.state is not FlowState.FINISHED]
+        if number < len(flows):
+            self.flows.service.cancel(ADMIN, flows[number].id)
+            self.step()
+
+    @rule(name=datasets)
+    def crash(self, name: str) -> None:
+        """The scheduler dies when it has noted attempts and made no runs, and another one takes over."""
+        self.flows.service.request_run(ADMIN, self.entries[name].id)
+        self.flows.orchestrator.fails_with = RuntimeError("killed here")
+        self.flows.scheduler.step()
+        self.flows.orchestrator.fails_with = None
+        self.flows = wired(self.flows.heart, orchestrator=self.flows.orchestrator)
+        self.step()
+        self.flows.scheduler.reconcile()
+        runs = self.flows.orchestrator.runs
+        canceled = [flow for flow in self.all() if flow.cancel_requested]
+        assert all(flow.run_id in runs for flow in self.all(FlowState.RUNNING) if flow not in canceled)
+
+    @precondition(lambda self: bool(self.entries))
+    @invariant()
+    def one_at_a_time(self) -> None:
+        live = [flow for flow in self.all() if flow.state is not FlowState.FINISHED]
+        assert all(count == 1 for count in Counter(flow.binding for flow in live).values())
+        assert len(self.all(FlowState.RUNNING)) <= MAX_RUNNING
+        submitted = Counter(self.flows.orchestrator.submitted)
+        assert all(count == 1 for count in submitted.values()), submitted
+
+    @precondition(lambda self: bool(self.entries))
+    @invariant()
+    def rules_of_time_have_their_flow(self) -> None:
+        for planned in self.flows.triggers.list(ADMIN):
+            trigger = planned.trigger
+            live = self.live_by(trigger)
+            if not trigger.paused and trigger.is_timed:
+                assert live is not None
+            if trigger.paused and live is not None and live.state is FlowState.WAITING:
+                assert [cause.kind for cause in live.causes] != [CauseKind.AUTO_POLLING]
+            with self.flows.heart.database.reading() as tx:
+                failures = ProcessStore().get(tx, trigger.binding).consecutive_failures
+            assert trigger.stop_after is None or trigger.paused or failures < trigger.stop_after
+
+    @precondition(lambda self: bool(self.entries))
+    @invariant()
+    def histories_are_whole(self) -> None:
+        for flow in self.all():
+            events = self.flows.service.events(ADMIN, flow.id)
+            kinds = [event.kind for event in events]
+            assert kinds[0] is EventKind.INITIATED
+            assert [event.id for event in events] == sorted({event.id for event in events})
+            assert kinds.count(EventKind.ATTEMPT_QUEUED) == flow.attempt
+            attempts = self.flows.service.attempts(ADMIN, flow.id)
+            assert [each.number for each in attempts] == list(range(1, flow.attempt + 1))
+            ended = {EventKind.COMPLETED, EventKind.ABORTED} & {*kinds}
+            if flow.outcome is None:
+                assert ended == set()
+            else:
+                assert ended == {kinds[-1]}
+                assert (kinds[-1] is EventKind.ABORTED) == (flow.outcome.kind is OutcomeKind.ABORTED)
+                assert all(each.finished_at for each in attempts)
+
+    @precondition(lambda self: bool(self.entries))
+    @invariant()
+    def flows_of_a_binding_keep_their_distance(self) -> None:
+        ended: dict[object, Timestamp] = {}
+        for flow in self.all():
+            attempts = self.flows.service.attempts(ADMIN, flow.id)
+            before = ended.get(flow.binding)
+            if attempts and before is not None:
+                assert attempts[0].queued_at.ns >= before.ns + THROTTLING
+            if flow.outcome is not None and flow.outcome.kind is not OutcomeKind.ABORTED and flow.finished_at:
+                ended[flow.binding] = flow.finished_at
+
+    def step(self) -> None:
+        """The scheduler does what is to be done: then nothing is left that could begin."""
+        due = self.flows.scheduler.step()
+        now = self.flows.clock.now()
+        with self.flows.heart.database.reading() as tx:
+            ready = FlowStore().ready(tx, now, 100)
+            running = FlowStore().count_running(tx)
+        assert not ready or running == MAX_RUNNING
+        waiting = [flow.scheduled_at for flow in self.all(FlowState.WAITING, FlowState.RETRYING) if flow.scheduled_at]
+        later = [moment for moment in waiting if moment > now]
+        assert due == (min(later) if later else None)
+
+    def all(self, *states: FlowState) -> Sequence[Flow]:
+        """Oldest first."""
+        with self.flows.heart.database.reading() as tx:
+            found = FlowStore().list(tx, limit=10_000)
+        return [flow for flow in reversed(found) if not states or flow.state in states]
+
+    def running(self, number: int) -> Flow | None:
+        found = self.all(FlowState.RUNNING)
+        return found[number] if number < len(found) else None
+
+    def live(self, name: str) -> Flow | None:
+        return next((flow for flow in self.all() if self.is_live(flow) and self.is_of(flow, name)), None)
+
+    def live_of(self, flow: Flow) -> Flow | None:
+        return next((each for each in self.all() if self.is_live(each) and each.binding == flow.binding), None)
+
+    def live_by(self, trigger: Trigger) -> Flow | None:
+        return next((each for each in self.all() if self.is_live(each) and each.binding == trigger.binding), None)
+
+    def is_live(self, flow: Flow) -> bool:
+        return flow.state is not FlowState.FINISHED
+
+    def is_of(self, flow: Flow, name: str) -> bool:
+        return flow.dataset_id == self.entries[name].id
+
+    def reacts(self, name: str) -> bool:
+        triggers = {each.trigger.dataset_id: each.trigger for each in self.flows.triggers.list(ADMIN)}
+        trigger = triggers.get(self.entries[name].id)
+        return trigger is None or (not trigger.paused and not trigger.is_timed)
+
+
+TestScheduler = SchedulerMachine.TestCase
+TestScheduler.settings = settings(
+    max_examples=12,
+    stateful_step_count=20,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
