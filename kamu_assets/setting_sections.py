@@ -280,6 +280,9 @@ class FlowAgentSettings(Section):
     mandatory_throttling_period_secs: float = Field(
         1, ge=0, le=86_400, description="least time between the end of one run of a dataset and its next; kamu's is 60"
     )
+    account_runs: int | None = Field(
+        None, ge=1, description="runs of one account's datasets at once; default: as many as there are places"
+    )
     default_retry_policies: dict[FlowTypeName, RetrySettings] = Field(
         {},
         description="what is tried again that failed for a passing reason, by kind of flow: "

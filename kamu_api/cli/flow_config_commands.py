@@ -26,18 +26,33 @@ def register(app: typer.Typer) -> None:
 def set_config(
     dataset: Matching,
     *,
-    retries: Annotated[int, typer.Option("--retries", help="attempts after the first, for failures that may pass")],
+    retries: Annotated[
+        int, typer.Option("--retries", help="attempts after the first, for failures that may pass; 0: none")
+    ] = 0,
     delay: Annotated[str, typer.Option("--delay", help="before the first of them: 30s, 5m")] = "30s",
     backoff: Annotated[
         str, typer.Option("--backoff", help="fixed, linear, exponential or exponential-with-jitter")
     ] = "fixed",
+    priority: Annotated[
+        int, typer.Option("--priority", help="before (100) or behind (-100) what has the same cause: -1000 to 1000")
+    ] = 0,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Try again what fails for a passing reason; replaces what was set before, holds for runs planned after it."""
+    """Try again what fails for a passing reason, put runs forward or back; holds for what is planned after it.
+
+    Replaces what was set before.
+    """
+    from kamu_assets.flows.priorities import InvalidPriorityError, check_priority
     from kamu_assets.flows.retrying import FlowConfig
 
-    config = FlowConfig(retry=_policy(retries, delay, backoff))
+    if not retries and not priority:
+        raise MisuseError("say what: --retries 3, --priority 100")
+    try:
+        check_priority(priority)
+    except InvalidPriorityError as error:
+        raise MisuseError(str(error)) from error
+    config = FlowConfig(_policy(retries, delay, backoff) if retries else None, priority)
     with local_node(home) as node:
         caller = node.auth.admin_caller()
         found = node.datasets.select(caller, [dataset])
@@ -48,7 +63,7 @@ def set_config(
         print_json(rows if "%" in dataset else rows[0])
         return
     for row in rows:
-        say(f"{row['dataset']}: {_text(row)}")
+        say(f"{row['dataset']}: {_text(row)}, priority {row['priority']:+}")
 
 
 def list_configs(home: Home = None, as_json: AsJson = False) -> None:
@@ -61,7 +76,7 @@ def list_configs(home: Home = None, as_json: AsJson = False) -> None:
     if as_json:
         print_json(rows)
     elif rows:
-        print_rows([{"dataset": row["dataset"], "retries": _text(row)} for row in rows])
+        print_rows([{"dataset": row["dataset"], "retries": _text(row), "priority": row["priority"]} for row in rows])
     else:
         remark("nothing is set; `kamu-node flow-config set <dataset> --retries 3` does")
 
@@ -105,7 +120,7 @@ def _facts(dataset: str, config: "FlowConfig") -> dict[str, Any]:
         "minDelaySeconds": retry.min_delay_seconds,
         "backoffType": retry.backoff.value,
     }
-    return {"dataset": dataset, "retryPolicy": policy}
+    return {"dataset": dataset, "retryPolicy": policy, "priority": config.priority}
 
 
 def _text(facts: dict[str, Any]) -> str:

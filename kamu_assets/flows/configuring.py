@@ -7,6 +7,7 @@ from kamu_assets.database.database import Database
 from kamu_assets.datasets.service import Datasets
 from kamu_assets.flows.config_store import ConfigStore
 from kamu_assets.flows.model import Binding
+from kamu_assets.flows.priorities import check_priority
 from kamu_assets.flows.retrying import FlowConfig, check_policy
 from kamu_assets.flows.service import updating
 from kamu_assets.governance.access import Access, Action
@@ -24,6 +25,7 @@ class ConfigService:
 
     def set(self, caller: Caller, dataset: DatasetRef, config: FlowConfig) -> None:
         """Replaces what was set before."""
+        check_priority(config.priority)
         if config.retry is not None:
             check_policy(config.retry)
         entry = self._datasets.resolve(caller, dataset)

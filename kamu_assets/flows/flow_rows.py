@@ -36,6 +36,7 @@ flows = Table(
     Column("finished_at", TimestampColumn),
     Column("cancel_requested", Boolean, nullable=False),
     Column("config", Text),
+    Column("priority", Integer, nullable=False),
     Column("outcome", String(16)),
     Column("recoverable", Boolean),
     # Of the outcome; before there is one, what the flow waits for.
@@ -55,7 +56,15 @@ _CONFIG = TypeAdapter(FlowConfig)
 # Columns and fields of the same name and type.
 _SAME = (
     *("dataset_id", "attempt", "run_id", "root_run_id", "parent_run_id", "created_at", "scheduled_at"),
-    *("first_scheduled_at", "submitted_at", "started_at", "attempt_ended_at", "finished_at", "cancel_requested"),
+    *(
+        "first_scheduled_at",
+        "submitted_at",
+        "started_at",
+        "attempt_ended_at",
+        "finished_at",
+        "cancel_requested",
+        "priority",
+    ),
 )
 
 

@@ -27,6 +27,7 @@ from kamu_assets.flows.model import (
     WaitKind,
 )
 from kamu_assets.flows.planning import Facts, FlowRules, Plan, plan, throttled
+from kamu_assets.flows.priorities import priority
 from kamu_assets.flows.process_store import ProcessStore, Record
 from kamu_assets.flows.progress import counted, follow_up, next_attempt, reason_to_stop, resumes
 from kamu_assets.flows.retrying import FlowConfig
@@ -47,7 +48,7 @@ class FlowLife:
     ) -> None:
         self._outbox = outbox
         self._clock = clock
-        self._rules = rules
+        self.rules = rules
         self._chance = chance
         self._configs = ConfigStore()
         self._flows = FlowStore()
@@ -84,7 +85,7 @@ class FlowLife:
 
     def _config(self, tx: Transaction, binding: Binding) -> FlowConfig:
         config = self._configs.find(tx, binding) or FlowConfig()
-        return config if config.retry else replace(config, retry=self._rules.retries.get(binding.type))
+        return config if config.retry else replace(config, retry=self.rules.retries.get(binding.type))
 
     def _born(self, tx: Transaction, flow: Flow) -> Flow:
         self._note(tx, flow, EventKind.INITIATED, Happening(cause=flow.cause))
@@ -110,7 +111,7 @@ class FlowLife:
         """Decide anew when a waiting flow starts."""
         record = self._processes.get(tx, flow.binding)
         trigger = self._triggers.in_force(tx, flow.binding)
-        planned = plan(flow.causes, Facts(self._clock.now(), trigger, record.last_attempt_at), self._rules)
+        planned = plan(flow.causes, Facts(self._clock.now(), trigger, record.last_attempt_at), self.rules)
         if planned.condition is not None and planned.condition != flow.condition:
             self._note(tx, flow, EventKind.CONDITION_UPDATED, Happening(condition=planned.condition))
         if planned.at != flow.scheduled_at:
@@ -181,7 +182,7 @@ class FlowLife:
         again = next_attempt(flow, outcome, now=now, chance=self._chance())
         if again is None:
             return self.end(tx, flow, outcome)
-        again = throttled(Plan(again), Facts(now, last_attempt=now), self._rules).at
+        again = throttled(Plan(again), Facts(now, last_attempt=now), self.rules).at
         self._close_attempt(tx, flow, outcome, again)
         log.info("flow_retries", flow=flow.id, attempt=flow.attempt, next_attempt=str(again), error=outcome.message)
         causes = reduce(lambda known, cause: tuple(merged(known, cause) or known), flow.late_causes, flow.causes)
@@ -271,5 +272,6 @@ class FlowLife:
         self._history.note(tx, flow.id, self._clock.now(), kind, what)
 
     def _saved(self, tx: Transaction, flow: Flow) -> Flow:
+        flow = replace(flow, priority=priority(flow.causes, flow.config.priority))
         self._flows.save(tx, flow)
         return flow

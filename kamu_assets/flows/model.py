@@ -122,6 +122,8 @@ class Flow:
     cancel_requested: bool = False
     # As it was when the flow began to wait.
     config: FlowConfig = PLAIN
+    # Higher first, among the flows of an account.
+    priority: int = 0
     # What keeps it from beginning, where that is worth telling.
     waits_for: str | None = None
     outcome: FlowOutcome | None = None

@@ -19,6 +19,8 @@ class FlowRules:
     """What the operator sets for all flows."""
 
     throttling_seconds: float = THROTTLING_SECONDS
+    # Runs of one account's datasets at once; None: as many as there are places.
+    account_limit: int | None = None
     # Where a binding has no policy of its own.
     retries: Mapping[FlowType, RetryPolicy] = field(default_factory=dict)
 

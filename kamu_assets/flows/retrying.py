@@ -36,6 +36,8 @@ class FlowConfig:
     """How the flows of a binding are done."""
 
     retry: RetryPolicy | None = None
+    # Added to what the cause of a flow gives it.
+    priority: int = 0
 
 
 PLAIN = FlowConfig()

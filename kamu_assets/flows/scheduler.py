@@ -163,9 +163,10 @@ class FlowScheduler:
         room = self._max_running - self._flows.count_running(tx)
         if room <= 0:
             return ()
+        limit = self._life.rules.account_limit
         if self._places is None:
-            return _one_per_dataset(self._flows.ready(tx, now, room))
-        waiting = _one_per_dataset(self._flows.ready(tx, now, max(room, LOOK_AHEAD)))
+            return self._flows.ready(tx, now, room, account_limit=limit)
+        waiting = self._flows.ready(tx, now, max(room, LOOK_AHEAD), account_limit=limit)
         return self._places.choose(waiting, running=self._flows.running(tx), room=room)
 
     def _submit(self, flow: Flow) -> None:
@@ -215,11 +216,6 @@ class FlowScheduler:
         """The flow as it is now, if it is still in this attempt: its worker may have finished it meanwhile."""
         now = self._flows.get(tx, flow.id, lock=True)
         return now if now.state is FlowState.RUNNING and now.run_id == flow.run_id else None
-
-
-def _one_per_dataset(flows: Sequence[Flow]) -> Sequence[Flow]:
-    """Each dataset has one flow at work at a time: the first of its flows."""
-    return list({flow.dataset_id: flow for flow in reversed(flows)}.values())[::-1]
 
 
 def seconds_until(due: Timestamp | None, now: Timestamp, *, at_most: float) -> float:

@@ -6,7 +6,9 @@ from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
+    FromClause,
     Select,
+    Subquery,
     and_,
     func,
     not_,
@@ -16,6 +18,7 @@ from sqlalchemy import (
 from sqlalchemy import update as sql_update
 
 from kamu_assets.database.transaction import Transaction
+from kamu_assets.datasets.store import datasets
 from kamu_assets.errors import NotFoundError
 from kamu_assets.flows.flow_rows import flow_of, flows, is_live, values_of
 from kamu_assets.flows.model import (
@@ -83,12 +86,17 @@ class FlowStore:
     def running(self, tx: Transaction) -> Sequence[Flow]:
         return _all(tx, select(flows).where(_in(FlowState.RUNNING)).order_by(flows.c.scheduled_at, flows.c.id))
 
-    def ready(self, tx: Transaction, now: Timestamp, limit: int) -> Sequence[Flow]:
-        """Flows whose time has come, of datasets where none runs, those that are due longest first."""
-        busy = select(flows.c.dataset_id).where(_in(FlowState.RUNNING))
-        due = and_(flows.c.state.in_(_STARTABLE), flows.c.scheduled_at <= now)
-        query = select(flows).where(due, flows.c.dataset_id.not_in(busy))
-        return _all(tx, query.order_by(flows.c.scheduled_at, flows.c.id).limit(limit))
+    def ready(self, tx: Transaction, now: Timestamp, limit: int, *, account_limit: int | None = None) -> Sequence[Flow]:
+        """Flows whose time has come, one of each dataset where none runs.
+
+        Accounts take turns, those with fewer runs first; in its turn an account has its most urgent flow done.
+        """
+        turns = _turns(now)
+        query = select(flows).join(turns, turns.c.id == flows.c.id).where(turns.c.nth_of_dataset == 1)
+        if account_limit is not None:
+            query = query.where(turns.c.turn <= account_limit)
+        urgent = (turns.c.turn, flows.c.priority.desc(), flows.c.scheduled_at, flows.c.id)
+        return _all(tx, query.order_by(*urgent).limit(limit))
 
     def next_start(self, tx: Transaction, after: Timestamp) -> Timestamp | None:
         """When the next flow is due."""
@@ -134,6 +142,31 @@ class FlowStore:
         if before is not None:
             query = query.where(flows.c.id < before)
         return _all(tx, query)
+
+
+def _turns(now: Timestamp) -> Subquery:
+    """For every flow that could begin: the how-manieth of its dataset it is, and which turn of its account."""
+    running = select(flows.c.dataset_id, datasets.c.owner_id).select_from(_owned()).where(_in(FlowState.RUNNING))
+    busy = running.subquery()
+    places = select(busy.c.owner_id, func.count().label("taken")).group_by(busy.c.owner_id).subquery()
+    due = and_(flows.c.state.in_(_STARTABLE), flows.c.scheduled_at <= now)
+    order = (flows.c.priority.desc(), flows.c.scheduled_at, flows.c.id)
+    first = func.row_number().over(partition_by=flows.c.dataset_id, order_by=order)
+    free = select(flows.c.id, flows.c.priority, flows.c.scheduled_at, datasets.c.owner_id, first.label("nth"))
+    free = free.select_from(_owned()).where(due, flows.c.dataset_id.not_in(select(busy.c.dataset_id)))
+    each = free.subquery()
+    within = (each.c.nth, each.c.priority.desc(), each.c.scheduled_at, each.c.id)
+    turn = func.row_number().over(partition_by=each.c.owner_id, order_by=within) + func.coalesce(places.c.taken, 0)
+    return (
+        select(each.c.id, each.c.nth.label("nth_of_dataset"), turn.label("turn"))
+        .select_from(each.outerjoin(places, places.c.owner_id == each.c.owner_id))
+        .subquery()
+    )
+
+
+def _owned() -> FromClause:
+    """Flows with the accounts of their datasets, as long as there are some."""
+    return flows.outerjoin(datasets, datasets.c.id == flows.c.dataset_id)
 
 
 def _in(state: FlowState) -> ColumnElement[bool]:

@@ -5,7 +5,7 @@ from typing import cast
 
 from dagster import DagsterInstance, DagsterRun, DagsterRunStatus
 from dagster._core.events import DagsterEvent, DagsterEventType
-from dagster._core.storage.tags import PARENT_RUN_ID_TAG, ROOT_RUN_ID_TAG
+from dagster._core.storage.tags import PARENT_RUN_ID_TAG, PRIORITY_TAG, ROOT_RUN_ID_TAG
 from dagster._core.workspace.context import BaseWorkspaceRequestContext
 
 from kamu_assets.flows.causes import CauseKind
@@ -171,6 +171,7 @@ def _tags(flow: Flow, row: CatalogRow) -> dict[str, str]:
         TAG_ATTEMPT: str(flow.attempt),
         TAG_RUNTIME: RUNTIME_WARM,
         TAG_LAUNCHED_BY: _LAUNCHED_BY[flow.cause.kind],
+        PRIORITY_TAG: str(flow.priority),
     }
     if row.engine is not None:
         tags[TAG_ENGINES] = row.engine

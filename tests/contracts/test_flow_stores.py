@@ -7,6 +7,8 @@ from dataclasses import replace
 import pytest
 
 from kamu_assets.database.database import Database
+from kamu_assets.datasets.model import DatasetEntry
+from kamu_assets.datasets.store import DatasetStore
 from kamu_assets.flows.causes import CauseKind, FlowCause, UpdateSource
 from kamu_assets.flows.config_store import ConfigStore
 from kamu_assets.flows.history import EventKind, Happening
@@ -28,8 +30,9 @@ from kamu_assets.flows.retrying import Backoff, FlowConfig, RetryPolicy
 from kamu_assets.flows.rules import Cron, Interval, Reactive, StopReason, Trigger
 from kamu_assets.flows.store import FlowNotFoundError, FlowStore
 from kamu_assets.flows.trigger_store import TriggerStore
-from kamu_assets.odf.identity import AccountID, DatasetID
+from kamu_assets.odf.identity import AccountID, AccountName, DatasetID, DatasetKind
 from kamu_assets.odf.multihash import Multihash
+from kamu_assets.odf.names import DatasetName
 from kamu_assets.odf.timestamp import Timestamp
 from tests.support.builders import START, a_dataset_id
 
@@ -86,6 +89,7 @@ def test_every_field_of_a_flow_is_kept(database: Database) -> None:
         attempt_ended_at=START,
         finished_at=START,
         cancel_requested=True,
+        priority=-7,
         config=FlowConfig(RetryPolicy(3, 2.5, Backoff.EXPONENTIAL_WITH_JITTER)),
         outcome=FlowOutcome(OutcomeKind.FAILED, "with\na reason", recoverable=False),
     )
@@ -246,3 +250,45 @@ def test_what_ended_without_a_run_is_not_the_latest_run(database: Database) -> N
         newest = FLOWS.newest_finished(tx, a_dataset_id())
     assert newest is not None
     assert newest.id == number
+
+
+def an_account(database: Database, name: str, *named: str) -> None:
+    """It owns these datasets."""
+    with database.transaction() as tx:
+        for dataset in named:
+            owner, account = AccountID.seeded(name.encode()), AccountName(name)
+            id_ = a_dataset_id(dataset)
+            DatasetStore().add(tx, DatasetEntry(id_, DatasetKind.ROOT, owner, account, DatasetName(dataset), START))
+
+
+def test_accounts_take_turns_and_each_has_its_most_urgent_flow_done(database: Database) -> None:
+    an_account(database, "large", "l1", "l2", "l3", "l4")
+    an_account(database, "small", "s1", "s2")
+    flows = [replace(a_flow(name), priority=-100) for name in ("l1", "l2", "l3")]
+    flows += [replace(a_flow("l4", second=5), priority=0), replace(a_flow("s1", second=9), priority=-200)]
+    flows += [replace(a_flow("s2", second=9), priority=-200)]
+    l1, l2, l3, l4, s1, s2 = added(database, *flows)
+
+    with database.reading() as tx:
+        assert [flow.id for flow in FLOWS.ready(tx, at(9), 10)] == [l4, s1, l1, s2, l2, l3]
+        assert [flow.id for flow in FLOWS.ready(tx, at(9), 10, account_limit=1)] == [l4, s1]
+
+
+def test_an_account_with_runs_waits_for_its_turn(database: Database) -> None:
+    an_account(database, "large", "l1", "l2", "l3")
+    an_account(database, "small", "s1")
+    runs = [replace(a_flow(name, state=FlowState.RUNNING), attempt=1) for name in ("l1", "l2")]
+    _, _, waits, other = added(database, *runs, replace(a_flow("l3"), priority=0), replace(a_flow("s1"), priority=-200))
+
+    with database.reading() as tx:
+        assert [flow.id for flow in FLOWS.ready(tx, at(9), 10)] == [other, waits]
+        assert [flow.id for flow in FLOWS.ready(tx, at(9), 10, account_limit=2)] == [other]
+
+
+def test_a_dataset_has_one_flow_begun_at_a_time(database: Database) -> None:
+    first = replace(a_flow(), priority=-100)
+    urgent = replace(a_flow(), type=FlowType.INGEST, priority=0)
+    _, number = added(database, first, urgent)
+
+    with database.reading() as tx:
+        assert [flow.id for flow in FLOWS.ready(tx, at(9), 10)] == [number]
