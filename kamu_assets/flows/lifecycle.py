@@ -1,22 +1,15 @@
 """The life of a flow, step by step: each takes the transaction, changes the rows and tells the history."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial, reduce
-from random import SystemRandom
 
 import structlog
 
-from kamu_assets.clock import Clock
-from kamu_assets.database.outbox import Outbox
 from kamu_assets.database.transaction import Transaction
-from kamu_assets.datasets.references import References
-from kamu_assets.datasets.store import DatasetStore
-from kamu_assets.flows.causes import MANUAL_KINDS, CauseKind, FlowCause, merged
-from kamu_assets.flows.config_store import ConfigStore
+from kamu_assets.flows.causes import FlowCause, merged
 from kamu_assets.flows.history import EventKind, Happening
-from kamu_assets.flows.history_store import FlowHistory
-from kamu_assets.flows.messages import FlowFinished, FlowRequested, TriggerChanged
+from kamu_assets.flows.messages import FlowFinished, TriggerChanged
 from kamu_assets.flows.model import (
     Binding,
     Flow,
@@ -26,106 +19,18 @@ from kamu_assets.flows.model import (
     StartCondition,
     WaitKind,
 )
-from kamu_assets.flows.planning import Facts, FlowRules, Plan, plan, throttled
-from kamu_assets.flows.priorities import priority
-from kamu_assets.flows.process_store import ProcessStore, Record
+from kamu_assets.flows.planning import Facts, Plan, throttled
+from kamu_assets.flows.plans import FlowPlans
+from kamu_assets.flows.process_store import Record
 from kamu_assets.flows.progress import counted, follow_up, next_attempt, reason_to_stop, resumes
-from kamu_assets.flows.retrying import FlowConfig
-from kamu_assets.flows.store import FlowStore
-from kamu_assets.flows.trigger_store import TriggerStore
 from kamu_assets.monitoring import metrics
 from kamu_assets.odf.timestamp import Timestamp
 
 log = structlog.get_logger(__name__)
-some_chance = SystemRandom().random
 
 
-class FlowLife:
+class FlowLife(FlowPlans):
     """Used by whoever changes flows: services, the scheduler, and workers that tell of their runs."""
-
-    def __init__(
-        self, *, outbox: Outbox, clock: Clock, rules: FlowRules, chance: Callable[[], float] = some_chance
-    ) -> None:
-        self._outbox = outbox
-        self._clock = clock
-        self.rules = rules
-        self._chance = chance
-        self._configs = ConfigStore()
-        self._flows = FlowStore()
-        self._history = FlowHistory()
-        self._triggers = TriggerStore()
-        self._processes = ProcessStore()
-        self._references = References()
-        self._entries = DatasetStore()
-
-    def want(self, tx: Transaction, binding: Binding, cause: FlowCause) -> Flow:
-        """Have a live flow of the binding with this cause: a new one, or the one there is."""
-        cause = replace(cause, at=cause.at or self._clock.now())
-        known = self._flows.live(tx, binding)
-        if known is None:
-            new = self._flows.add(tx, self._new(tx, binding, (cause,)))
-            if new is not None:
-                return self._born(tx, new)
-            # Somebody else was faster, and has committed.
-            known = self._flows.live(tx, binding)
-            if known is None:
-                return self.want(tx, binding, cause)
-        return self._join(tx, known, cause)
-
-    def _new(self, tx: Transaction, binding: Binding, causes: tuple[FlowCause, ...]) -> Flow:
-        return Flow(
-            id=0,
-            dataset_id=binding.dataset_id,
-            type=binding.type,
-            causes=causes,
-            state=FlowState.WAITING,
-            created_at=self._clock.now(),
-            config=self._config(tx, binding),
-        )
-
-    def _config(self, tx: Transaction, binding: Binding) -> FlowConfig:
-        config = self._configs.find(tx, binding) or FlowConfig()
-        return config if config.retry else replace(config, retry=self.rules.retries.get(binding.type))
-
-    def _born(self, tx: Transaction, flow: Flow) -> Flow:
-        self._note(tx, flow, EventKind.INITIATED, Happening(cause=flow.cause))
-        for cause in flow.causes[1:]:
-            self._note(tx, flow, EventKind.CAUSE_ADDED, Happening(cause=cause))
-        return self.replan(tx, flow)
-
-    def _join(self, tx: Transaction, flow: Flow, cause: FlowCause) -> Flow:
-        runs = flow.state is FlowState.RUNNING
-        hurried = flow.state is FlowState.RETRYING and cause.kind in MANUAL_KINDS
-        causes = merged(flow.late_causes if runs else flow.causes, cause)
-        if causes is None or (runs and cause.kind is CauseKind.AUTO_POLLING):
-            return self.replan(tx, flow) if hurried else flow
-        self._note(tx, flow, EventKind.CAUSE_ADDED, Happening(cause=cause))
-        if runs:
-            return self._saved(tx, replace(flow, late_causes=tuple(causes)))
-        flow = replace(flow, causes=tuple(causes))
-        # Who waits for a retry has its time.
-        waits = flow.state is FlowState.RETRYING and not hurried
-        return self._saved(tx, flow) if waits else self.replan(tx, flow)
-
-    def replan(self, tx: Transaction, flow: Flow) -> Flow:
-        """Decide anew when a waiting flow starts."""
-        record = self._processes.get(tx, flow.binding)
-        trigger = self._triggers.in_force(tx, flow.binding)
-        planned = plan(flow.causes, Facts(self._clock.now(), trigger, record.last_attempt_at), self.rules)
-        if planned.condition is not None and planned.condition != flow.condition:
-            self._note(tx, flow, EventKind.CONDITION_UPDATED, Happening(condition=planned.condition))
-        if planned.at != flow.scheduled_at:
-            self._note(tx, flow, EventKind.SCHEDULED, Happening(scheduled_at=planned.at))
-        self._outbox.post(tx, FlowRequested(flow_id=str(flow.id), dataset_id=flow.dataset_id, type=flow.type))
-        return self._saved(
-            tx,
-            replace(
-                flow,
-                condition=planned.condition,
-                scheduled_at=planned.at,
-                first_scheduled_at=flow.first_scheduled_at or planned.at,
-            ),
-        )
 
     def begin(self, tx: Transaction, flow: Flow, run_id: str) -> Flow:
         """The flow with a new attempt, whose run does not exist yet."""
@@ -231,19 +136,6 @@ class FlowLife:
         self._outbox.post(tx, TriggerChanged(dataset_id=flow.dataset_id))
         return reason is None and trigger.paused_at is None
 
-    def hold(self, tx: Transaction, binding: Binding) -> None:
-        """Pause an active rule of time: whoever cancels its flow wants no other at once."""
-        trigger = self._triggers.find(tx, binding)
-        if trigger is not None and trigger.is_timed and not trigger.paused:
-            self._triggers.set(tx, replace(trigger, paused_at=self._clock.now()))
-            self._outbox.post(tx, TriggerChanged(dataset_id=binding.dataset_id))
-
-    def plan_next(self, tx: Transaction, binding: Binding) -> None:
-        """Have the flow wait that an active rule of time starts next."""
-        trigger = self._triggers.find(tx, binding)
-        if trigger is not None and not trigger.paused and trigger.is_timed:
-            self.want(tx, binding, FlowCause(CauseKind.AUTO_POLLING))
-
     def forget(self, tx: Transaction, live: Sequence[Flow], reason: str) -> None:
         """End what has no run yet."""
         for flow in live:
@@ -267,11 +159,3 @@ class FlowLife:
                 head=self._references.head(tx, flow.dataset_id),
             ),
         )
-
-    def _note(self, tx: Transaction, flow: Flow, kind: EventKind, what: Happening) -> None:
-        self._history.note(tx, flow.id, self._clock.now(), kind, what)
-
-    def _saved(self, tx: Transaction, flow: Flow) -> Flow:
-        flow = replace(flow, priority=priority(flow.causes, flow.config.priority))
-        self._flows.save(tx, flow)
-        return flow

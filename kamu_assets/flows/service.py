@@ -14,7 +14,7 @@ from kamu_assets.datasets.store import DatasetStore
 from kamu_assets.flows.causes import CauseKind, FlowCause
 from kamu_assets.flows.history import FlowEvent
 from kamu_assets.flows.history_store import FlowHistory
-from kamu_assets.flows.lifecycle import FlowLife, some_chance
+from kamu_assets.flows.lifecycle import FlowLife
 from kamu_assets.flows.messages import FlowCancelRequested
 from kamu_assets.flows.model import (
     Attempt,
@@ -27,6 +27,7 @@ from kamu_assets.flows.model import (
     OutcomeKind,
 )
 from kamu_assets.flows.planning import FlowRules
+from kamu_assets.flows.plans import some_chance
 from kamu_assets.flows.store import FlowStore
 from kamu_assets.governance.access import Access, Action
 from kamu_assets.monitoring import metrics
