@@ -1,6 +1,6 @@
 """The metadata chain of a dataset, block by block."""
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
     from kamu_assets.datasets.chains import ChainBlock
     from kamu_assets.odf.serde.flatbuffers import EventKind
+
+# No chain is longer, and nothing in Python counts further.
+_ALL: Final = 2**63 - 1
 
 
 def register(app: typer.Typer) -> None:
@@ -43,7 +46,7 @@ def log(
     write = _manifest_text if form == "yaml" else _block_text
     with local_node(home) as node:
         chain = node.datasets.log(node.auth.admin_caller(), the_dataset(node, dataset).id, kinds=wanted)
-        blocks = islice(chain, limit)
+        blocks = islice(chain, None if limit is None else min(limit, _ALL))
         if as_json:
             print_json([{"blockHash": str(found.block_hash), "block": block_to_json(found.block)} for found in blocks])
         else:

@@ -41,6 +41,10 @@ def test_events_are_chosen_by_their_kind(home: Home) -> None:
     assert "no events are of the kind 'Data'; there are AddData, ExecuteTransform, Seed, " in refused.told
 
 
+def test_a_limit_may_be_larger_than_anything_there_is(home: Home) -> None:
+    assert len(kinds(home, "--limit", str(10**20))) == 6
+
+
 def test_yaml_is_a_stream_of_manifests(home: Home) -> None:
     text = home.ok("log", "raw", "-o", "yaml")
 
