@@ -1,8 +1,11 @@
 """`kamu-node`: the entry point. Everything heavy is imported by the command that needs it."""
 
+import contextlib
 import io
 import os
 import sys
+
+_STDERR = 2
 
 
 def main() -> None:
@@ -20,6 +23,11 @@ def main() -> None:
 
 def _prepare_streams() -> None:
     """Closed ones are empty; characters that a terminal does not know are escaped rather than an error."""
+    # What is opened next would take their numbers: a pipe to a worker that is its standard output, say.
+    with contextlib.suppress(OSError):
+        while (lowest := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
+            os.set_inheritable(lowest, True)
+        os.close(lowest)
     if sys.stdin is None:
         sys.stdin = open(os.devnull)  # noqa: SIM115, PTH123 - as long as the process
     for name in ("stdout", "stderr"):

@@ -34,6 +34,7 @@ def run(home: Path, redirections: str, *arguments: str, **environment: str) -> s
         (">&-", ("settings", "--json"), 0),
         ("2>&-", ("settings",), 0),
         ("<&-", ("sql",), 2),
+        ("<&- >&-", ("sql", "select 1"), 0),
         ("| true; exit 0", ("settings", "--json"), 0),
         ("> /dev/full", ("settings",), 1),
         ("", ("settings", "--home", "~nobody-is-called-so/x"), 1),
