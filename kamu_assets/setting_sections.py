@@ -171,7 +171,7 @@ class QuerySettings(Section):
     memory_limit: ByteSize = Field(ByteSize(1 * GIB), description="memory of one query")
     time_limit_seconds: float = Field(60, gt=0, description="time of one query")
     workers: int = Field(2, ge=1, le=64, description="query processes; queries of more than 2 s have as many more")
-    max_rows: int = Field(100_000, ge=1, description="most rows of one answer")
+    max_rows: int = Field(100_000, ge=1, le=10**12, description="most rows of one answer")
 
 
 class IdentitySettings(Section):
@@ -194,7 +194,7 @@ class IdentitySettings(Section):
 
 
 class OutboxSettings(Section):
-    keep_seconds: float = Field(7 * 86_400, ge=0, description="how long delivered messages are kept")
+    keep_seconds: float = Field(7 * 86_400, ge=0, le=10**9, description="how long delivered messages are kept")
     redis_url: str | None = Field(
         None,
         pattern="^(redis|rediss|unix)://",
