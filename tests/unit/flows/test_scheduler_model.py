@@ -8,12 +8,13 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.flows.causes import CauseKind
+from kamu_assets.flows.decide import MAX_ATTEMPTS
 from kamu_assets.flows.history import EventKind
 from kamu_assets.flows.model import Flow, FlowOutcome, FlowState, OutcomeKind
 from kamu_assets.flows.orchestrator import RunState
@@ -74,6 +75,20 @@ class SchedulerMachine(RuleBasedStateMachine):
             news = live.causes if live.state is not FlowState.RUNNING or not live.late_causes else live.late_causes
             assert self.entries[name].id in {cause.input for cause in news}
 
+    @rule(name=st.sampled_from(["one", "two"]), outcome=st.sampled_from(OUTCOMES[:2]))
+    def push_beside(self, name: str, outcome: FlowOutcome) -> None:
+        """New data while the derivative is at work: what it has not seen is done after it."""
+        flow = self.live("reader")
+        if flow is None or flow.state is not FlowState.RUNNING or not self.reacts("reader"):
+            return
+        self.flows.push(self.entries[name])
+        self.step()
+        self.flows.service.run_finished(str(flow.run_id), outcome)
+        following = self.live("reader")
+        assert following is not None
+        assert self.entries[name].id in {cause.input for cause in following.causes}
+        self.step()
+
     @rule(name=datasets)
     def ask(self, name: str) -> None:
         asked = self.flows.service.request_run(ADMIN, self.entries[name].id)
@@ -110,10 +125,17 @@ class SchedulerMachine(RuleBasedStateMachine):
     def lose(self, number: int) -> None:
         """Its worker dies."""
         flow = self.running(number)
-        if flow is not None:
-            self.flows.orchestrator.become(flow.run_id, RunState.LOST, "the worker process died")
-            self.flows.scheduler.reconcile()
-            assert self.flows.service.get(ADMIN, flow.id).run_id != flow.run_id or flow.attempt >= MAX_RUNNING
+        if flow is None:
+            return
+        self.flows.orchestrator.become(flow.run_id, RunState.LOST, "the worker process died")
+        self.flows.scheduler.reconcile()
+        after = self.flows.service.get(ADMIN, flow.id)
+        if flow.cancel_requested:
+            assert after.outcome is not None
+            assert after.outcome.kind is OutcomeKind.ABORTED
+        elif flow.attempt < MAX_ATTEMPTS:
+            assert (after.state, after.attempt) == (FlowState.RUNNING, flow.attempt + 1)
+        self.step()
 
     @rule(name=datasets, new=timed, stop_after=st.sampled_from([None, 1, 2]))
     def set_time(self, name: str, new: TriggerRule, stop_after: int | None) -> None:
@@ -137,8 +159,8 @@ class SchedulerMachine(RuleBasedStateMachine):
     @rule(number=st.integers(0, 5))
     def cancel(self, number: int) -> None:
         flows = [flow for flow in self.all() if flow.state is not FlowState.FINISHED]
-        if number < len(flows):
-            self.flows.service.cancel(ADMIN, flows[number].id)
+        if flows:
+            self.flows.service.cancel(ADMIN, flows[number % len(flows)].id)
             self.step()
 
     @rule(name=datasets)
@@ -229,7 +251,7 @@ class SchedulerMachine(RuleBasedStateMachine):
 
     def running(self, number: int) -> Flow | None:
         found = self.all(FlowState.RUNNING)
-        return found[number] if number < len(found) else None
+        return found[number % len(found)] if found else None
 
     def live(self, name: str) -> Flow | None:
         return next((flow for flow in self.all() if self.is_live(flow) and self.is_of(flow, name)), None)
@@ -254,8 +276,11 @@ class SchedulerMachine(RuleBasedStateMachine):
 
 TestScheduler = SchedulerMachine.TestCase
 TestScheduler.settings = settings(
-    max_examples=12,
+    max_examples=25,
     stateful_step_count=20,
     deadline=None,
+    # Making a failure smaller may take minutes.
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+    print_blob=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
