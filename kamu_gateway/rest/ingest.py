@@ -34,9 +34,12 @@ def media_type_of(content_type: Annotated[str | None, Header()] = None) -> str |
     raise UnsupportedMediaTypeError(f"unsupported media type {content_type!r}")
 
 
-def unpacking_of(content_encoding: Annotated[str, Header()] = "identity") -> Unpacking:
-    """How the body is unpacked; what is not known is refused before it is read (RFC 9110, 15.5.16)."""
-    return unpacking(content_encoding)
+def unpacking_of(content_encoding: Annotated[list[str] | None, Header()] = None) -> Unpacking:
+    """How the body is unpacked; what is not known is refused before it is read (RFC 9110, 15.5.16).
+
+    Several lines are one list (5.2).
+    """
+    return unpacking(", ".join(content_encoding or ()))
 
 
 def event_time_of(odf_event_time: Annotated[str | None, Header()] = None) -> Timestamp | None:

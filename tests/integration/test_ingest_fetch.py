@@ -95,6 +95,7 @@ def test_a_date_is_sent_back_and_is_the_event_time(web: WebSource, tmp_path: Pat
         (Route(status=404), SourceNotFoundError, "source not found"),
         (Route(status=403), SourceUnreachableError, "answered 403"),
         (Route(status=500), SourceUnreachableError, "answered 500"),
+        (Route(status=304), SourceUnreachableError, "answered 304"),
         (Route(b"123", length=1000), SourceUnreachableError, "truncated"),
         (Route(b"123", chunked_without_end=True), SourceUnreachableError, "truncated"),
         (Route(redirect="/n.csv"), SourceUnreachableError, "more than 10 redirects"),

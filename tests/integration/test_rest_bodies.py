@@ -88,6 +88,16 @@ def test_a_packed_body_is_unpacked(served: ServedNode, encoding: str) -> None:
     assert records(served) == before + 3
 
 
+def test_encodings_may_stand_on_lines_of_their_own(served: ServedNode) -> None:
+    before = records(served)
+    lines = [("content-encoding", "identity"), ("content-encoding", "gzip"), ("content-type", "application/x-ndjson")]
+
+    answer = served.request("POST", "/alice/log/ingest", content=gzip.compress(ROW), headers=lines)
+
+    assert answer.status_code == 200, answer.text
+    assert records(served) == before + 1
+
+
 @pytest.mark.parametrize("encoding", ["deflate", "br", "zstd", "gzip, gzip", "gzip, br"])
 def test_an_encoding_that_is_not_known_is_refused_unread_with_those_that_are(served: ServedNode, encoding: str) -> None:
     before = served.head("alice/log")

@@ -55,7 +55,7 @@ class ServedNode:
         return self.node.datasets.create_from_snapshot(Caller(self.account(owner)), manifest)
 
     def request(self, method: str, path: str, *, as_: str | None = "alice", **kwargs: Any) -> httpx.Response:
-        headers = dict(kwargs.pop("headers", {}))
+        headers = httpx.Headers(kwargs.pop("headers", {}))
         if as_ is not None:
             self.account(as_)
             headers["authorization"] = f"Bearer {self.tokens[as_]}"

@@ -52,7 +52,8 @@ class _Fetch:
         wanted = kept.validators if kept else previous
         get = Get(self.url, headers=_OURS | wanted.conditions, private=self.private)
         with open_get(get, self.request.egress, _patience(self.request.limits)) as answer:
-            if answer.status_code != httpx.codes.NOT_MODIFIED:
+            # Without conditions there is nothing that may be unchanged (RFC 9110, 15.4.5).
+            if answer.status_code != httpx.codes.NOT_MODIFIED or not wanted.conditions:
                 check_status(answer, self.shown)
                 return self._new(answer, kept)
             if kept is None:
