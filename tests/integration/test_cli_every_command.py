@@ -217,7 +217,7 @@ def test_a_node_in_front_has_no_json(source: Home) -> None:
     ("typed", "told"),
     [
         ("push raw --to x", "kamu has a command 'push', this node has none"),
-        ("system api-server", "this node has none: `kamu-node status` says how the node is, `kamu-node up` starts it"),
+        ("system api-server", "says how the node is, `kamu-node up` starts it, `kamu-node compact` compacts"),
         ("--yes search x", "this node has none: `kamu-node list %word%` finds datasets by their names"),
     ],
 )
