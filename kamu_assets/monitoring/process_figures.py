@@ -29,11 +29,13 @@ class ProcessFigures:
 def all_processes() -> list[ProcessFigures]:
     """Those of this machine, or container."""
     numbers = (int(name) for name in os.listdir(_PROC) if name.isdigit())  # noqa: PTH208 - a path for each would cost more
-    return [found for pid in numbers if (found := process_figures(pid)) is not None]
+    # One moment for all, or those that are read later would seem to run longer.
+    now = _now()
+    return [found for pid in numbers if (found := process_figures(pid, now=now)) is not None]
 
 
-def process_figures(pid: int) -> ProcessFigures | None:
-    """None when it is gone, or a zombie."""
+def process_figures(pid: int, *, now: float | None = None) -> ProcessFigures | None:
+    """None when it is gone, or a zombie. `now` is in seconds since the system started."""
     try:
         stat = (_PROC / f"{pid}/stat").read_text(encoding="utf-8", errors="replace")
         memory = (_PROC / f"{pid}/statm").read_text(encoding="ascii").split()
@@ -46,10 +48,14 @@ def process_figures(pid: int) -> ProcessFigures | None:
     return ProcessFigures(
         pid=pid,
         parent=int(fields[_PARENT]),
-        uptime_seconds=max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[_START]) / _TICKS),
+        uptime_seconds=max(0.0, (_now() if now is None else now) - int(fields[_START]) / _TICKS),
         cpu_seconds=sum(int(ticks) for ticks in fields[_CPU_TIMES]) / _TICKS,
         memory_bytes=(int(memory[1]) - int(memory[2])) * _PAGE_BYTES,
     )
+
+
+def _now() -> float:
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def arguments(pid: int) -> tuple[str, ...]:
@@ -68,7 +74,9 @@ def named_children(
     names: dict[tuple[str, ...], list[str]] = {}
     for name, command in commands:
         names.setdefault(tuple(command), []).append(name)
-    children = sorted((each for each in among if each.parent == parent), key=lambda each: -each.uptime_seconds)
+    children = sorted(
+        (each for each in among if each.parent == parent), key=lambda each: (-each.uptime_seconds, each.pid)
+    )
     known = ((names.get(arguments(child.pid)), child) for child in children)
     return [(free.pop(0), child) for free, child in known if free]
 

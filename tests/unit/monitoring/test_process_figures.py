@@ -59,6 +59,18 @@ def test_children_have_the_names_of_their_commands_the_oldest_first() -> None:
     assert [(name, each.pid) for name, each in found] == [("worker-1", pids[0]), ("worker-2", pids[1])]
 
 
+def test_all_are_seen_at_one_moment() -> None:
+    with a_process(_HOLD.format(size=1)) as older, a_process(_HOLD.format(size=1)) as newer:
+        uptimes = {each.pid: each.uptime_seconds for each in all_processes()}
+        at_a_time = process_figures(older.pid, now=1e9), process_figures(newer.pid, now=1e9)
+
+    assert uptimes[older.pid] >= uptimes[newer.pid]
+    assert at_a_time[0] is not None
+    assert at_a_time[1] is not None
+    seen = at_a_time[0].uptime_seconds - at_a_time[1].uptime_seconds
+    assert abs(uptimes[older.pid] - uptimes[newer.pid] - seen) < 1e-3
+
+
 def test_the_dead_use_nothing() -> None:
     process = subprocess.Popen([sys.executable, "-c", "pass"])
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
