@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 import httpx
 
-from kamu_assets.flows.model import Flow, FlowState
+from kamu_assets.flows.model import Flow, FlowState, WaitKind
 from kamu_assets.odf.identity import DatasetAlias
 from tests.support.manifests import a_manifest, polling_source, push_source, reading, transform
 from tests.support.running_node import RunningNode
@@ -80,7 +80,11 @@ def flows(node: RunningNode, dataset: str) -> list[Flow]:
 
 
 def live_flows(node: RunningNode) -> list[Flow]:
-    """All flows that have not ended."""
+    """All flows that have not ended, but for those that wait for the next time of their rule."""
     with node.opened() as home:
         found = home.flows.list(home.auth.admin_caller(), limit=10_000)
-    return [flow for flow in found if flow.state is not FlowState.FINISHED]
+    return [flow for flow in found if flow.state is not FlowState.FINISHED and not _is_for_later(flow)]
+
+
+def _is_for_later(flow: Flow) -> bool:
+    return flow.condition is not None and flow.condition.kind is WaitKind.SCHEDULE
