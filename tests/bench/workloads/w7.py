@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from tests.bench.deriving import check_derived, derive, ready_to_derive
 from tests.bench.measurement import Detail, Measurement
 from tests.bench.pairs import Subject, compare
-from tests.bench.peers import followed
+from tests.bench.peers import floor, followed
 from tests.bench.peers.followed import HOUR, Followed, check_rows, kept_rates, kept_slices, one_shot
 
 ROWS, SLICES, PAIRS = 2_000_000, 10, 9
@@ -84,9 +84,9 @@ def _measured(name: str, case: Case, sources: list[Path], plain: str) -> Iterato
     ours = Subject("derive", derive, partial(check_derived, wanted=wanted), prepare=prepare)
     check = partial(check_rows, wanted=wanted)
     libraries = ("datafusion", "polars")
-    floor = Subject("floor", partial(case.floor, sources=sources), check, imports=libraries)
+    least = Subject("floor", partial(case.floor, sources=sources), check, imports=libraries, variables=floor.VARIABLES)
     once = Subject("one query", partial(one_shot, sources=sources, query=plain), check, imports=libraries)
-    for found in compare(name, ours, [floor, once], limits={"floor": FLOOR, "one query": ONE_SHOT}, pairs=PAIRS):
+    for found in compare(name, ours, [least, once], limits={"floor": FLOOR, "one query": ONE_SHOT}, pairs=PAIRS):
         yield found
         if found.details.get("clock") == "wall" and found.details.get("against") == "floor":
             yield _slice_time(name, found)
