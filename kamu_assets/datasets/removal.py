@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 
 from kamu_assets.database.database import Database
 from kamu_assets.datasets.files import DatasetFiles
@@ -29,7 +30,9 @@ class Removal:
         for volume in self._volumes.distinct():
             DatasetFiles(volume, dataset).remove_all()
             shutil.rmtree(savepoint_folder(volume, dataset), ignore_errors=True)
-            writers_lock(volume, dataset).unlink(missing_ok=True)
+            # An empty file, which another dataset never takes for its own.
+            with suppress(OSError):
+                writers_lock(volume, dataset).unlink()
             shutil.rmtree(sidecar_folder(volume, dataset), ignore_errors=True)
         with self._database.transaction() as tx:
             self._entries.removed(tx, dataset)
