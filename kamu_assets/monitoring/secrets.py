@@ -1,20 +1,54 @@
 """Secrets in whatever is logged: found by where they stand, or because they are known."""
 
+import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from urllib.parse import quote, quote_plus
 
 HIDDEN = "•••"
 
 _FIELD = re.compile(r"token|passw|secret|authorization|private_?key|api_?key", re.IGNORECASE)
+# All end soon, whatever they are given: much of it comes from others.
 _PLACES = (
+    (re.compile(r"(-----BEGIN [A-Z ]*PRIVATE KEY-----).*?(-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL), HIDDEN),
     # Access tokens of nodes, of this one and others.
     (re.compile(r"\bka_[0-9A-Za-z]{8,}"), f"ka_{HIDDEN}"),
-    (re.compile(r"\b((?i:bearer)|Basic) [\w.~+/=-]{8,}"), rf"\1 {HIDDEN}"),
-    # The password of a URL, which may hold all that it should not.
-    (re.compile(r"(://[^\s:/@]*:)\S+(?=@)"), rf"\1{HIDDEN}"),
+    # Those that others make so that they can be recognized: S3's, GitHub's, GitLab's, Slack's, JSON web tokens.
     (
-        re.compile(r"([?&;][\w.-]*(?:token|passw|secret|key|signature|credential)[\w.-]*=)[^\s&;#\"']+", re.IGNORECASE),
+        re.compile(
+            r"\b(?:A(?:KI|SI)A[0-9A-Z]{16}|gh[a-z]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|xox[a-z]-[\w-]{10,}"
+            r"|whsec_[\w+/=-]{8,}|eyJ[\w-]{8,}\.[\w-]+\.[\w-]*)"
+        ),
+        HIDDEN,
+    ),
+    (re.compile(r"\b((?i:bearer)|Basic) [\w.~+/=-]{8,}"), rf"\1 {HIDDEN}"),
+    # All of a header, whatever its scheme is.
+    (
+        re.compile(
+            r"\b((?:proxy-)?authorization|(?:set-)?cookie|x-api-key)(\\?[\"']?\s*+[:=]\s*+)"
+            r"(?:\"[^\"\r\n]*\"|'[^'\r\n]*'|[^\r\n]+)",
+            re.IGNORECASE,
+        ),
+        rf"\1\2{HIDDEN}",
+    ),
+    # The password of a URL, which may hold all that it should not, or all that stands there instead.
+    (re.compile(r"(://[^\s:/@]{0,200}:)\S{1,1000}(?=@)"), rf"\1{HIDDEN}"),
+    (re.compile(r"(://)[^\s:/@?#\"'<>]{1,1000}(?=@)"), rf"\1{HIDDEN}"),
+    (
+        re.compile(
+            r"([?&;][\w.-]{0,64}(?:token|passw|secret|key|signature|credential)[\w.-]{0,64}=)[^\s&;#\"']+",
+            re.IGNORECASE,
+        ),
         rf"\1{HIDDEN}",
+    ),
+    # Assignments, and members of JSON.
+    (
+        re.compile(
+            r"((?:passw(?:or)?d|passphrase|secret|token|api_?key|access_?key(?:_?id)?|private_?key)[\w-]{0,64})"
+            r"(\s*=\s*|[\"']\s*:\s*)(\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|[^\s,;&)}\]\"']+)",
+            re.IGNORECASE,
+        ),
+        rf"\1\2{HIDDEN}",
     ),
 )
 # Shorter ones are words, or numbers, of which texts are full.
@@ -25,7 +59,11 @@ class SecretHider:
     """Writes `•••` where a secret stands."""
 
     def __init__(self, known: Iterable[str] = ()) -> None:
-        self._known = sorted({each for each in known if len(each) >= _KNOWN_LENGTH}, key=len, reverse=True)
+        self._known = sorted({form for each in known for form in _forms(each)}, key=len, reverse=True)
+
+    def knowing(self, more: Iterable[str]) -> "SecretHider":
+        """One that knows more secrets."""
+        return SecretHider([*self._known, *more])
 
     def hide(self, text: str) -> str:
         """The text without secrets."""
@@ -51,3 +89,11 @@ class SecretHider:
             case _:
                 # What it looks like is decided now: by the renderer nobody would look.
                 return self.hide(repr(value) if isinstance(value, bytes) else str(value))
+
+
+def _forms(secret: str) -> Iterator[str]:
+    """A secret as it may be written in URLs, in JSON, in Python; of several lines, each by itself, too."""
+    for each in (secret, *secret.splitlines()):
+        if len(each) >= _KNOWN_LENGTH:
+            yield from (each, quote(each, safe=""), quote(each), quote_plus(each))
+            yield from (json.dumps(each)[1:-1], json.dumps(each, ensure_ascii=False)[1:-1], repr(each)[1:-1])

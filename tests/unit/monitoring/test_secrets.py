@@ -17,6 +17,15 @@ from kamu_assets.monitoring.secrets import HIDDEN, SecretHider
         ("https://bucket.example.org/x?X-Amz-Signature=feed01&X-Amz-Date=1", "feed01"),
         ("sent authorization: Bearer eyJhbGciOi.payload.sig-nature", "eyJhbGciOi.payload.sig-nature"),
         ("sent Authorization: Basic YWxpY2U6c2VjcmV0", "YWxpY2U6c2VjcmV0"),
+        ("{'Authorization': 'Token abc123'}", "abc123"),
+        ("Cookie: session=abc123; other=def", "abc123"),
+        ("GET https://abc123@example.org/data.csv gave 404", "abc123"),
+        ("no access with AKIAIOSFODNN7EXAMPLE", "AKIAIOSFODNN7EXAMPLE"),
+        ("aws_secret_access_key = wJalrXUtnFEMI/K7MDENG", "wJalrXUtnFEMI/K7MDENG"),
+        ("host=db password='it is abc123' user=x", "abc123"),
+        ('{"apiKey": "abc\\"123", "page": 2}', "123"),
+        ("-----BEGIN PRIVATE KEY-----\nMIGHAgEA\n-----END PRIVATE KEY-----", "MIGHAgEA"),
+        ("signed by whsec_abc123abc123", "abc123"),
     ],
 )
 def test_secrets_are_found_by_where_they_stand(text: str, secret: str) -> None:
@@ -32,6 +41,8 @@ def test_secrets_are_found_by_where_they_stand(text: str, secret: str) -> None:
         "127.0.0.1:8080 is in use by another program",
         "API http://127.0.0.1:8080 (health: http://127.0.0.1:8080/system/health)",
         "dataset alice/key.figures has 3 records; see https://example.org/a?page=2",
+        "Expected: end of statement, found token: from",
+        "write to someone@example.org about the secret of it",
     ],
 )
 def test_all_else_stays_as_it_is(text: str) -> None:
@@ -42,6 +53,17 @@ def test_what_is_known_is_hidden_wherever_it_stands() -> None:
     hider = SecretHider(["correct horse", "a", ""])
 
     assert hider.hide("the correct horse was a battery") == f"the {HIDDEN} was a battery"
+
+
+@pytest.mark.parametrize(
+    "written", ["p@ss w/rd", "p%40ss%20w%2Frd", "p%40ss%20w/rd", "p%40ss+w%2Frd"], ids=["plain", "url", "path", "form"]
+)
+def test_what_is_known_is_hidden_however_it_is_written(written: str) -> None:
+    assert SecretHider(["p@ss w/rd"]).hide(f"at {written} it failed") == f"at {HIDDEN} it failed"
+
+
+def test_each_line_of_what_is_known_is_hidden() -> None:
+    assert SecretHider().knowing(["first line\nsecond line"]).hide('"first line"') == f'"{HIDDEN}"'
 
 
 def test_fields_are_searched_to_the_ground() -> None:
