@@ -19,7 +19,16 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 EngineName = Annotated[str, Field(pattern="^[a-z][a-z0-9_-]*$")]
 OwnEngine = Literal["datafusion", "incremental"]
-FlowTypeName = Literal["dev.kamu.flow.dataset.ingest", "dev.kamu.flow.dataset.transform"]
+FlowTypeName = Literal[
+    "dev.kamu.flow.dataset.ingest",
+    "dev.kamu.flow.dataset.transform",
+    "dev.kamu.flow.dataset.compact",
+    "dev.kamu.flow.dataset.reset",
+    "dev.kamu.flow.dataset.reset_to_metadata",
+    "dev.kamu.flow.dataset.verify",
+    "dev.kamu.flow.webhook.deliver",
+    "dev.kamu.flow.system.gc",
+]
 RemoteEngineUrl = Annotated[str, Field(pattern=r"^grpc://[^/\s]+:[0-9]{1,5}$")]
 
 

@@ -92,6 +92,8 @@ def cancel(flow: FlowId, home: Home = None, as_json: AsJson = False) -> None:
 
 
 def _facts(node: "Node", flow: "Flow") -> dict[str, Any]:
+    if flow.dataset_id is None:
+        return flow_facts(flow, dataset="")
     try:
         name = str(node.datasets.resolve(node.auth.admin_caller(), flow.dataset_id).alias)
     except NotFoundError:

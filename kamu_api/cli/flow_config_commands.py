@@ -70,9 +70,9 @@ def list_configs(home: Home = None, as_json: AsJson = False) -> None:
     """List what is set; other datasets have `flow_agent.default_retry_policies` of the settings."""
     with local_node(home) as node:
         caller = node.auth.admin_caller()
-        names = {entry.id: str(entry.alias) for entry in node.datasets.list(caller)}
+        names = {str(entry.id): str(entry.alias) for entry in node.datasets.list(caller)}
         found = node.flow_configs.all(caller)
-        rows = [_facts(names.get(binding.dataset_id, str(binding.dataset_id)), each) for binding, each in found.items()]
+        rows = [_facts(names.get(str(binding.scope), str(binding.scope)), each) for binding, each in found.items()]
     if as_json:
         print_json(rows)
     elif rows:

@@ -40,7 +40,7 @@ def _work(node: Node, hider: SecretHider) -> WorkStatus:
     failed = node.flows.failed_since(since)
     failures = [
         FailedFlow(
-            dataset=names.get(flow.dataset_id, str(flow.dataset_id)),
+            dataset=names.get(flow.dataset_id, str(flow.scope)) if flow.dataset_id else str(flow.scope),
             finished_at=str(flow.finished_at),
             message=hider.hide(flow.outcome.message or "") if flow.outcome else "",
         )

@@ -10,12 +10,16 @@ from kamu_assets.database.tables import metadata
 from kamu_assets.flows.causes import FlowCause
 from kamu_assets.flows.model import Flow, FlowOutcome, FlowState, FlowType, OutcomeKind, StartCondition
 from kamu_assets.flows.retrying import PLAIN, FlowConfig
+from kamu_assets.flows.scopes import Scope, ScopeColumn, WebhookScope
+from kamu_assets.odf.identity import DatasetID
 
 flows = Table(
     "flows",
     metadata,
     Column("id", RowNumber, primary_key=True),
-    Column("dataset_id", DatasetIDColumn, nullable=False),
+    Column("scope", ScopeColumn, nullable=False),
+    # The one that the scope is, or is about.
+    Column("dataset_id", DatasetIDColumn),
     Column("type", String(32), nullable=False),
     Column("cause_kind", String(32), nullable=False),
     Column("initiator", AccountIDColumn),
@@ -47,7 +51,7 @@ flows = Table(
 )
 is_live = flows.c.state != FlowState.FINISHED.value
 # At most one per binding, whoever races.
-Index("uq_flows_live", flows.c.dataset_id, flows.c.type, unique=True, sqlite_where=is_live)
+Index("uq_flows_live", flows.c.scope, flows.c.type, unique=True, sqlite_where=is_live)
 
 _CAUSES = TypeAdapter(tuple[FlowCause, ...])
 _CONDITION = TypeAdapter(StartCondition)
@@ -55,7 +59,7 @@ _CONFIG = TypeAdapter(FlowConfig)
 
 # Columns and fields of the same name and type.
 _SAME = (
-    *("dataset_id", "attempt", "run_id", "root_run_id", "parent_run_id", "created_at", "scheduled_at"),
+    *("attempt", "run_id", "root_run_id", "parent_run_id", "created_at", "scheduled_at"),
     *(
         "first_scheduled_at",
         "submitted_at",
@@ -71,6 +75,8 @@ _SAME = (
 def values_of(flow: Flow) -> dict[str, object]:
     """All columns but the id."""
     return {name: getattr(flow, name) for name in _SAME} | {
+        "scope": flow.scope,
+        "dataset_id": flow.dataset_id,
         "type": flow.type.value,
         "cause_kind": flow.cause.kind.value,
         "initiator": flow.initiator,
@@ -96,6 +102,7 @@ def flow_of(row: Row[tuple[object, ...]]) -> Flow:
     flow = Flow(
         **{name: getattr(row, name) for name in _SAME},
         id=row.id,
+        scope=_scope(row.scope, row.dataset_id),
         type=FlowType(row.type),
         causes=_CAUSES.validate_json(row.causes),
         late_causes=_CAUSES.validate_json(row.late_causes) if row.late_causes else (),
@@ -106,3 +113,7 @@ def flow_of(row: Row[tuple[object, ...]]) -> Flow:
     if row.outcome:
         return replace(flow, outcome=FlowOutcome(OutcomeKind(row.outcome), row.message, row.recoverable is not False))
     return replace(flow, waits_for=row.message)
+
+
+def _scope(scope: Scope, dataset: DatasetID | None) -> Scope:
+    return replace(scope, dataset_id=dataset) if isinstance(scope, WebhookScope) else scope

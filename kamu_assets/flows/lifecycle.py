@@ -106,7 +106,7 @@ class FlowLife(FlowPlans):
         ended = replace(ended, condition=None, late_causes=())
         self._saved(tx, ended)
         self._announce(tx, flow, outcome)
-        if self._entries.find(tx, flow.dataset_id) is not None:
+        if flow.dataset_id is None or self._entries.find(tx, flow.dataset_id) is not None:
             self._go_on(tx, flow, outcome)
         return ended
 
@@ -127,13 +127,13 @@ class FlowLife(FlowPlans):
         if trigger is None:
             return active
         if reason := reason_to_stop(trigger, record, outcome):
-            log.warning("trigger_stopped", dataset=str(flow.dataset_id), reason=reason.value, flow=flow.id)
+            log.warning("trigger_stopped", dataset=str(trigger.dataset_id), reason=reason.value, flow=flow.id)
             self._triggers.set(tx, replace(trigger, stopped_at=self._clock.now(), stop_reason=reason))
         elif resumes(trigger, flow, outcome):
             self._triggers.set(tx, replace(trigger, stopped_at=None, stop_reason=None))
         else:
             return active
-        self._outbox.post(tx, TriggerChanged(dataset_id=flow.dataset_id))
+        self._outbox.post(tx, TriggerChanged(dataset_id=trigger.dataset_id))
         return reason is None and trigger.paused_at is None
 
     def forget(self, tx: Transaction, live: Sequence[Flow], reason: str) -> None:
@@ -156,6 +156,6 @@ class FlowLife(FlowPlans):
                 dataset_id=flow.dataset_id,
                 type=flow.type,
                 outcome=outcome.kind,
-                head=self._references.head(tx, flow.dataset_id),
+                head=self._references.head(tx, flow.dataset_id) if flow.dataset_id else None,
             ),
         )

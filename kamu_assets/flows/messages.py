@@ -14,7 +14,8 @@ class FlowRequested(Message):
     topic: ClassVar[str] = "flow.requested"
 
     flow_id: str
-    dataset_id: DatasetID
+    # What it is about, if it is about one dataset.
+    dataset_id: DatasetID | None = None
     type: FlowType
 
 
@@ -24,7 +25,8 @@ class FlowCancelRequested(Message):
     topic: ClassVar[str] = "flow.cancel_requested"
 
     flow_id: str
-    dataset_id: DatasetID
+    # What it is about, if it is about one dataset.
+    dataset_id: DatasetID | None = None
 
 
 class FlowFinished(Message):
@@ -33,7 +35,8 @@ class FlowFinished(Message):
     topic: ClassVar[str] = "flow.finished"
 
     flow_id: str
-    dataset_id: DatasetID
+    # What it is about, if it is about one dataset.
+    dataset_id: DatasetID | None = None
     type: FlowType
     outcome: OutcomeKind
     # The dataset's head by then: what came later is not of this flow.

@@ -5,15 +5,22 @@ from enum import StrEnum
 
 from kamu_assets.flows.causes import FlowCause
 from kamu_assets.flows.retrying import PLAIN, FlowConfig
+from kamu_assets.flows.scopes import Scope, dataset_of
 from kamu_assets.odf.identity import AccountID, DatasetID, DatasetKind
 from kamu_assets.odf.timestamp import Timestamp
 
 
 class FlowType(StrEnum):
-    """What a flow does to its dataset."""
+    """What a flow does: to a dataset first; to a receiver of webhooks and to the node last."""
 
     INGEST = "INGEST"
     EXECUTE_TRANSFORM = "EXECUTE_TRANSFORM"
+    HARD_COMPACTION = "HARD_COMPACTION"
+    RESET = "RESET"
+    RESET_TO_METADATA = "RESET_TO_METADATA"
+    VERIFY = "VERIFY"
+    WEBHOOK_DELIVER = "WEBHOOK_DELIVER"
+    SYSTEM_GC = "SYSTEM_GC"
 
     @classmethod
     def updating(cls, kind: DatasetKind) -> "FlowType":
@@ -25,19 +32,56 @@ class FlowType(StrEnum):
         """As kamu's configuration calls it."""
         return _FULL_NAMES[self]
 
+    @property
+    def kinds(self) -> frozenset[DatasetKind]:
+        """Of datasets that it may be done to; none: it is not done to datasets."""
+        return _KINDS.get(self, _BOTH)
+
+    @property
+    def computes(self) -> bool:
+        """Whether it takes the engine of a dataset that is computed."""
+        return self in _COMPUTING
+
+    @property
+    def rewrites(self) -> bool:
+        """Whether another chain takes the place of the dataset's."""
+        return self in _REWRITING
+
 
 _FULL_NAMES = {
     FlowType.INGEST: "dev.kamu.flow.dataset.ingest",
     FlowType.EXECUTE_TRANSFORM: "dev.kamu.flow.dataset.transform",
+    FlowType.HARD_COMPACTION: "dev.kamu.flow.dataset.compact",
+    FlowType.RESET: "dev.kamu.flow.dataset.reset",
+    FlowType.RESET_TO_METADATA: "dev.kamu.flow.dataset.reset_to_metadata",
+    # kamu has no such flow.
+    FlowType.VERIFY: "dev.kamu.flow.dataset.verify",
+    FlowType.WEBHOOK_DELIVER: "dev.kamu.flow.webhook.deliver",
+    FlowType.SYSTEM_GC: "dev.kamu.flow.system.gc",
 }
+_BOTH = frozenset(DatasetKind)
+_KINDS = {
+    FlowType.INGEST: frozenset({DatasetKind.ROOT}),
+    FlowType.HARD_COMPACTION: frozenset({DatasetKind.ROOT}),
+    FlowType.EXECUTE_TRANSFORM: frozenset({DatasetKind.DERIVATIVE}),
+    FlowType.WEBHOOK_DELIVER: frozenset(),
+    FlowType.SYSTEM_GC: frozenset(),
+}
+_COMPUTING = frozenset({FlowType.EXECUTE_TRANSFORM, FlowType.VERIFY})
+_REWRITING = frozenset({FlowType.HARD_COMPACTION, FlowType.RESET, FlowType.RESET_TO_METADATA})
 
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """What there is at most one live flow of: something done to a dataset."""
+    """What there is at most one live flow of: something that is done to, or for, somebody."""
 
-    dataset_id: DatasetID
+    scope: Scope
     type: FlowType
+
+    @property
+    def dataset_id(self) -> DatasetID | None:
+        """What it is about, if it is about one dataset."""
+        return dataset_of(self.scope)
 
 
 class FlowState(StrEnum):
@@ -99,7 +143,7 @@ class Flow:
 
     # Counted up over the whole node; 0 before there is a row.
     id: int
-    dataset_id: DatasetID
+    scope: Scope
     type: FlowType
     causes: tuple[FlowCause, ...]
     state: FlowState
@@ -130,7 +174,12 @@ class Flow:
 
     @property
     def binding(self) -> Binding:
-        return Binding(self.dataset_id, self.type)
+        return Binding(self.scope, self.type)
+
+    @property
+    def dataset_id(self) -> DatasetID | None:
+        """What it is about, if it is about one dataset."""
+        return dataset_of(self.scope)
 
     @property
     def cause(self) -> FlowCause:

@@ -20,12 +20,12 @@ class EnginePlaces:
 
     def choose(self, waiting: Iterable[Flow], *, running: Iterable[Flow], room: int) -> Sequence[Flow]:
         """The first of the waiting flows, as many as there is room for, that would not only fill a queue."""
-        taken = Counter(self.engine_of(flow.dataset_id) for flow in running)
+        taken = Counter(map(self._engine, running))
         chosen: list[Flow] = []
         for flow in waiting:
             if len(chosen) >= room:
                 break
-            engine = self.engine_of(flow.dataset_id)
+            engine = self._engine(flow)
             limit = self.limits.get(engine) if engine else None
             if limit is None or taken[engine] < limit + WAITING_BEHIND:
                 chosen.append(flow)
@@ -35,12 +35,15 @@ class EnginePlaces:
     def held_up(self, waiting: Sequence[Flow], *, running: Sequence[Flow]) -> Sequence[tuple[Flow, str]]:
         """Waiting flows that are not even given a run now, and the engine that has no place for one."""
         chosen = {flow.id for flow in self.choose(waiting, running=running, room=len(waiting))}
-        named = [(flow, self.engine_of(flow.dataset_id)) for flow in waiting if flow.id not in chosen]
+        named = [(flow, self._engine(flow)) for flow in waiting if flow.id not in chosen]
         return [(flow, engine) for flow, engine in named if engine is not None]
 
     def holders(self, engine: str, running: Iterable[Flow]) -> Sequence[Flow]:
         """Flows that execute at the engine."""
-        return [flow for flow in running if flow.started_at and self.engine_of(flow.dataset_id) == engine]
+        return [flow for flow in running if flow.started_at and self._engine(flow) == engine]
+
+    def _engine(self, flow: Flow) -> str | None:
+        return self.engine_of(flow.dataset_id) if flow.type.computes and flow.dataset_id else None
 
 
 def waits_for(engine: str, *, places: int, holders: Sequence[str]) -> str:

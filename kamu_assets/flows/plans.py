@@ -60,7 +60,7 @@ class FlowPlans:
     def _new(self, tx: Transaction, binding: Binding, causes: tuple[FlowCause, ...]) -> Flow:
         return Flow(
             id=0,
-            dataset_id=binding.dataset_id,
+            scope=binding.scope,
             type=binding.type,
             causes=causes,
             state=FlowState.WAITING,
@@ -123,7 +123,7 @@ class FlowPlans:
         trigger = self._triggers.find(tx, binding)
         if trigger is not None and trigger.is_timed and not trigger.paused:
             self._triggers.set(tx, replace(trigger, paused_at=self._clock.now()))
-            self._outbox.post(tx, TriggerChanged(dataset_id=binding.dataset_id))
+            self._outbox.post(tx, TriggerChanged(dataset_id=trigger.dataset_id))
 
     def _note(self, tx: Transaction, flow: Flow, kind: EventKind, what: Happening) -> None:
         self._history.note(tx, flow.id, self._clock.now(), kind, what)

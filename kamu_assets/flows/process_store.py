@@ -5,17 +5,18 @@ from typing import Any
 
 from sqlalchemy import Column, Integer, String, Table, delete, select
 
-from kamu_assets.database.columns import DatasetIDColumn, TimestampColumn
+from kamu_assets.database.columns import TimestampColumn
 from kamu_assets.database.tables import metadata
 from kamu_assets.database.transaction import Transaction
 from kamu_assets.flows.model import Binding
+from kamu_assets.flows.scopes import ScopeColumn
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.odf.timestamp import Timestamp
 
 processes = Table(
     "flow_processes",
     metadata,
-    Column("dataset_id", DatasetIDColumn, primary_key=True),
+    Column("scope", ScopeColumn, primary_key=True),
     Column("type", String(32), primary_key=True),
     Column("last_attempt_at", TimestampColumn),
     Column("last_success_at", TimestampColumn),
@@ -46,13 +47,13 @@ class ProcessStore:
 
     def save(self, tx: Transaction, binding: Binding, record: Record) -> None:
         values = {name: getattr(record, name) for name in _FIELDS}
-        keys = {"dataset_id": binding.dataset_id, "type": binding.type.value}
+        keys = {"scope": binding.scope, "type": binding.type.value}
         query = tx.insert(processes).values(**keys, **values)
-        tx.execute(query.on_conflict_do_update(index_elements=["dataset_id", "type"], set_=values))
+        tx.execute(query.on_conflict_do_update(index_elements=["scope", "type"], set_=values))
 
     def remove(self, tx: Transaction, dataset: DatasetID) -> None:
-        tx.execute(delete(processes).where(processes.c.dataset_id == dataset))
+        tx.execute(delete(processes).where(processes.c.scope == dataset))
 
 
 def _of(binding: Binding) -> tuple[Any, ...]:
-    return (processes.c.dataset_id == binding.dataset_id, processes.c.type == binding.type.value)
+    return (processes.c.scope == binding.scope, processes.c.type == binding.type.value)

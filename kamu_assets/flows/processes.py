@@ -96,8 +96,8 @@ def _rows() -> Select[Any]:
     source: FromClause = datasets
     for table, condition in (
         (triggers, _belongs(triggers.c.dataset_id, triggers.c.type)),
-        (processes, _belongs(processes.c.dataset_id, processes.c.type)),
-        (flows, and_(_belongs(flows.c.dataset_id, flows.c.type), is_live)),
+        (processes, _belongs(processes.c.scope, processes.c.type)),
+        (flows, and_(_belongs(flows.c.scope, flows.c.type), is_live)),
     ):
         source = source.outerjoin(table, condition)
     return select(

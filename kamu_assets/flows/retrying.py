@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from kamu_assets.errors import InvalidError
+from kamu_assets.flows.arguments import CompactionArguments, IngestArguments, ResetArguments
 
 MAX_RETRIES = 100
 LONGEST_DELAY = 7 * 86_400.0
@@ -38,6 +39,10 @@ class FlowConfig:
     retry: RetryPolicy | None = None
     # Added to what the cause of a flow gives it.
     priority: int = 0
+    # Of flows that take some; without them their defaults hold.
+    ingest: IngestArguments | None = None
+    compaction: CompactionArguments | None = None
+    reset: ResetArguments | None = None
 
 
 PLAIN = FlowConfig()

@@ -75,7 +75,7 @@ class Trigger:
 
 def followed(binding: Binding) -> Trigger | None:
     """What holds where nobody set a trigger: derivatives follow their inputs at once, and are never stopped."""
-    if binding.type is not FlowType.EXECUTE_TRANSFORM:
+    if binding.type is not FlowType.EXECUTE_TRANSFORM or binding.dataset_id is None:
         return None
     return Trigger(binding.dataset_id, binding.type, Reactive())
 

@@ -111,7 +111,7 @@ class FlowScheduler:
                     self._flows.note_wait(tx, text, flow=flow.id)
 
     def _said(self, tx: Transaction, engine: str, holders: Sequence[Flow]) -> str:
-        ids = [flow.dataset_id for flow in holders]
+        ids = [flow.dataset_id for flow in holders if flow.dataset_id is not None]
         names = [str(entry.alias) for entry in self._entries.get_many(tx, ids)] if ids else []
         limit = self._places.limits[engine] if self._places else 0
         return waits_for(engine, places=limit, holders=names)

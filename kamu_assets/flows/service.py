@@ -71,7 +71,7 @@ class FlowService:
         """Drop a waiting flow; have a running one stopped; its rule of time is paused. What has ended stays."""
         with self._database.transaction() as tx:
             flow = self._flows.get(tx, flow_id, lock=True)
-            self._access.require(tx, caller, self._entries.get(tx, flow.dataset_id), Action.WRITE)
+            self._require(tx, caller, flow)
             match flow.state:
                 case FlowState.WAITING | FlowState.RETRYING:
                     self.life.hold(tx, flow.binding)
@@ -99,10 +99,17 @@ class FlowService:
 
     def _readable(self, tx: Transaction, caller: Caller, flow_id: int) -> Flow:
         flow = self._flows.get(tx, flow_id)
-        entry = self._entries.find(tx, flow.dataset_id)
+        entry = self._entries.find(tx, flow.dataset_id) if flow.dataset_id is not None else None
         if entry is not None:
             self._access.require(tx, caller, entry, Action.READ)
         return flow
+
+    def _require(self, tx: Transaction, caller: Caller, flow: Flow) -> None:
+        """Raise unless the caller may stop the flow."""
+        if flow.dataset_id is None:
+            self._access.require_admin(caller, f"stop flows of type {flow.type}")
+        else:
+            self._access.require(tx, caller, self._entries.get(tx, flow.dataset_id), Action.WRITE)
 
     def list(
         self, caller: Caller, *, dataset: DatasetRef | None = None, limit: int = 50, before: int | None = None
@@ -129,11 +136,11 @@ class FlowService:
         with self._database.reading() as tx:
             return self._flows.failed_since(tx, moment, limit)
 
-    def run_started(self, flow_id: str | None, run_id: str, dataset: DatasetID) -> None:
+    def run_started(self, flow_id: str | None, run_id: str, dataset: DatasetID | None) -> None:
         """A worker begins the run. Without a flow it came from Dagster's UI and becomes one, unless one runs."""
         metrics.RUNS_STARTED.add()
         with self._database.transaction() as tx:
-            if flow_id is None:
+            if flow_id is None and dataset is not None:
                 self._adopt(tx, run_id, dataset)
                 return
             for flow in self._flows.by_run(tx, run_id, lock=True):

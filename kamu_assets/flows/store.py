@@ -71,7 +71,7 @@ class FlowStore:
 
     def live(self, tx: Transaction, binding: Binding) -> Flow | None:
         """The binding's flow that has not ended; nobody else changes it before this transaction ends."""
-        mine = and_(flows.c.dataset_id == binding.dataset_id, flows.c.type == binding.type.value)
+        mine = and_(flows.c.scope == binding.scope, flows.c.type == binding.type.value)
         return _first(tx, select(flows).where(mine, is_live).with_for_update())
 
     def live_of(self, tx: Transaction, dataset: DatasetID) -> Sequence[Flow]:
@@ -87,12 +87,12 @@ class FlowStore:
         return _all(tx, select(flows).where(_in(FlowState.RUNNING)).order_by(flows.c.scheduled_at, flows.c.id))
 
     def ready(self, tx: Transaction, now: Timestamp, limit: int, *, account_limit: int | None = None) -> Sequence[Flow]:
-        """Flows whose time has come, one of each dataset where none runs.
+        """Flows whose time has come, one of each scope where none runs.
 
         Accounts take turns, those with fewer runs first; in its turn an account has its most urgent flow done.
         """
         turns = _turns(now)
-        query = select(flows).join(turns, turns.c.id == flows.c.id).where(turns.c.nth_of_dataset == 1)
+        query = select(flows).join(turns, turns.c.id == flows.c.id).where(turns.c.nth_of_scope == 1)
         if account_limit is not None:
             query = query.where(turns.c.turn <= account_limit)
         urgent = (turns.c.turn, flows.c.priority.desc(), flows.c.scheduled_at, flows.c.id)
@@ -108,8 +108,8 @@ class FlowStore:
 
     def starts(self, tx: Transaction) -> dict[Binding, Timestamp]:
         """When each flow starts that waits for its time."""
-        query = select(flows.c.dataset_id, flows.c.type, flows.c.scheduled_at).where(flows.c.state.in_(_STARTABLE))
-        return {Binding(row.dataset_id, FlowType(row.type)): row.scheduled_at for row in tx.execute(query)}
+        query = select(flows.c.scope, flows.c.type, flows.c.scheduled_at).where(flows.c.state.in_(_STARTABLE))
+        return {Binding(row.scope, FlowType(row.type)): row.scheduled_at for row in tx.execute(query)}
 
     def count_running(self, tx: Transaction) -> int:
         return self._count(tx, _in(FlowState.RUNNING))
@@ -145,20 +145,20 @@ class FlowStore:
 
 
 def _turns(now: Timestamp) -> Subquery:
-    """For every flow that could begin: the how-manieth of its dataset it is, and which turn of its account."""
-    running = select(flows.c.dataset_id, datasets.c.owner_id).select_from(_owned()).where(_in(FlowState.RUNNING))
+    """For every flow that could begin: the how-manieth of its scope it is, and which turn of its account."""
+    running = select(flows.c.scope, datasets.c.owner_id).select_from(_owned()).where(_in(FlowState.RUNNING))
     busy = running.subquery()
     places = select(busy.c.owner_id, func.count().label("taken")).group_by(busy.c.owner_id).subquery()
     due = and_(flows.c.state.in_(_STARTABLE), flows.c.scheduled_at <= now)
     order = (flows.c.priority.desc(), flows.c.scheduled_at, flows.c.id)
-    first = func.row_number().over(partition_by=flows.c.dataset_id, order_by=order)
+    first = func.row_number().over(partition_by=flows.c.scope, order_by=order)
     free = select(flows.c.id, flows.c.priority, flows.c.scheduled_at, datasets.c.owner_id, first.label("nth"))
-    free = free.select_from(_owned()).where(due, flows.c.dataset_id.not_in(select(busy.c.dataset_id)))
+    free = free.select_from(_owned()).where(due, flows.c.scope.not_in(select(busy.c.scope)))
     each = free.subquery()
     within = (each.c.nth, each.c.priority.desc(), each.c.scheduled_at, each.c.id)
     turn = func.row_number().over(partition_by=each.c.owner_id, order_by=within) + func.coalesce(places.c.taken, 0)
     return (
-        select(each.c.id, each.c.nth.label("nth_of_dataset"), turn.label("turn"))
+        select(each.c.id, each.c.nth.label("nth_of_scope"), turn.label("turn"))
         .select_from(each.outerjoin(places, places.c.owner_id == each.c.owner_id))
         .subquery()
     )

@@ -46,6 +46,11 @@ class Access:
         """Whether the caller may do this, as of `tx`, which relations between accounts and datasets will be read in."""
         return action is Action.READ or caller.is_admin or caller.is_account(dataset.owner)
 
+    def require_admin(self, caller: Caller, what: str) -> None:
+        """Raise unless the caller may do what concerns the node as a whole."""
+        if not caller.is_admin:
+            raise _refusal(caller, what)
+
     def require_account(self, tx: Transaction, caller: Caller, account: AccountID, name: AccountName) -> None:  # noqa: ARG002 - as above
         """Raise unless the caller may create datasets in this account."""
         if not caller.is_admin and not caller.is_account(account):

@@ -36,6 +36,8 @@ CONSUMER = "reporter"
 SECONDS_BETWEEN = 0.5
 # How far back to look for a commit that was told of already.
 RECENT = 20
+# Outcomes of flows whose runs may have committed and told nobody.
+_UNTOLD = frozenset({OutcomeKind.FAILED, OutcomeKind.ABORTED})
 
 
 class Reporter:
@@ -145,9 +147,9 @@ class Reporter:
                     yield message.dataset_id, None
                 case DatasetRenamed() | DatasetRewritten():
                     yield message.dataset_id, None
-                case FlowFinished() if message.outcome in {OutcomeKind.FAILED, OutcomeKind.ABORTED}:
+                case FlowFinished(dataset_id=DatasetID() as dataset) if message.outcome in _UNTOLD:
                     # Its run may have ended between its commit and its report.
-                    yield message.dataset_id, message.head
+                    yield dataset, message.head
                 case _:
                     continue
 

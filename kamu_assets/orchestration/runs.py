@@ -87,7 +87,7 @@ class DagsterOrchestrator:
         if flow.run_id is None:
             raise ValueError("the flow has no attempt")
         run = self._instance.get_run_by_id(flow.run_id)
-        if run is None and flow.attempt > 1:
+        if run is None and flow.attempt > 1 and flow.dataset_id is not None:
             # The attempt before may have died between its commit and its report; this one tells only of its own.
             self._tell(flow.dataset_id)
         run = run or self._create(flow)
@@ -123,6 +123,8 @@ class DagsterOrchestrator:
             self._instance.run_coordinator.cancel_run(run_id)
 
     def _create(self, flow: Flow) -> DagsterRun:
+        if flow.dataset_id is None:
+            raise ValueError("the flow has no dataset")
         row = self._catalog.row(flow.dataset_id)
         scoped = self._jobs.of([row])
         return self._instance.create_run(

@@ -9,6 +9,7 @@ import pytest
 from kamu_assets.database.database import Database
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.datasets.store import DatasetStore
+from kamu_assets.flows.arguments import CompactionArguments, ResetArguments
 from kamu_assets.flows.causes import CauseKind, FlowCause, UpdateSource
 from kamu_assets.flows.config_store import ConfigStore
 from kamu_assets.flows.history import EventKind, Happening
@@ -28,6 +29,7 @@ from kamu_assets.flows.model import (
 from kamu_assets.flows.process_store import ProcessStore, Record
 from kamu_assets.flows.retrying import Backoff, FlowConfig, RetryPolicy
 from kamu_assets.flows.rules import Cron, Interval, Reactive, StopReason, Trigger
+from kamu_assets.flows.scopes import SYSTEM, WebhookScope
 from kamu_assets.flows.store import FlowNotFoundError, FlowStore
 from kamu_assets.flows.trigger_store import TriggerStore
 from kamu_assets.odf.identity import AccountID, AccountName, DatasetID, DatasetKind
@@ -58,7 +60,7 @@ def at(second: int) -> Timestamp:
 def a_flow(dataset: str = "dataset", *, state: FlowState = FlowState.WAITING, second: int = 0) -> Flow:
     return Flow(
         id=0,
-        dataset_id=a_dataset_id(dataset),
+        scope=a_dataset_id(dataset),
         type=FlowType.EXECUTE_TRANSFORM,
         causes=(CAUSE,),
         state=state,
@@ -221,7 +223,7 @@ def test_the_record_of_a_binding_is_replaced(database: Database) -> None:
 
     with database.transaction() as tx:
         assert PROCESSES.get(tx, binding) == Record(last_attempt_at=at(1), last_success_at=at(1))
-        PROCESSES.remove(tx, binding.dataset_id)
+        PROCESSES.remove(tx, DatasetID.seeded(b"one"))
         assert PROCESSES.get(tx, binding) == Record()
 
 
@@ -233,7 +235,7 @@ def test_there_is_one_configuration_per_binding(database: Database) -> None:
         for config in (once, twice):
             configs.set(tx, binding, config)
         configs.set(tx, other, once)
-        configs.forget(tx, other.dataset_id)
+        configs.forget(tx, a_dataset_id("other"))
 
     with database.reading() as tx:
         assert configs.all(tx) == {binding: twice}
@@ -292,3 +294,30 @@ def test_a_dataset_has_one_flow_begun_at_a_time(database: Database) -> None:
 
     with database.reading() as tx:
         assert [flow.id for flow in FLOWS.ready(tx, at(9), 10)] == [number]
+
+
+def test_flows_of_a_receiver_and_of_the_node_are_kept_beside_those_of_datasets(database: Database) -> None:
+    arguments = FlowConfig(
+        reset=ResetArguments(old_head=Multihash.sha3_256(b"head")), compaction=CompactionArguments(max_slice_records=5)
+    )
+    about = (
+        replace(a_flow(), config=arguments),
+        replace(a_flow(), type=FlowType.WEBHOOK_DELIVER, scope=WebhookScope("one", a_dataset_id())),
+        replace(a_flow(), type=FlowType.WEBHOOK_DELIVER, scope=WebhookScope("all")),
+        replace(a_flow(), type=FlowType.SYSTEM_GC, scope=SYSTEM),
+    )
+    with database.transaction() as tx:
+        kept = [FLOWS.add(tx, flow) for flow in about]
+        again = FLOWS.add(tx, about[1])
+        PROCESSES.save(tx, about[3].binding, Record(last_attempt_at=START))
+
+    with database.reading() as tx:
+        found = [FLOWS.get(tx, flow.id) for flow in kept if flow is not None]
+        ready = FLOWS.ready(tx, at(1), 10)
+        assert PROCESSES.get(tx, about[3].binding).last_attempt_at == START
+        assert len(FLOWS.live_of(tx, a_dataset_id())) == 2
+    assert again is None
+    assert [(flow.scope, flow.dataset_id) for flow in found] == [(flow.scope, flow.dataset_id) for flow in about]
+    assert found[0].config == arguments
+    # None of them waits for another.
+    assert {flow.id for flow in ready} == {flow.id for flow in found}

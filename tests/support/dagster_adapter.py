@@ -11,6 +11,7 @@ from uuid import uuid4
 from dagster import DagsterInstance, DagsterRun, DagsterRunStatus
 from dagster._core.events import DagsterEventType
 
+from kamu_assets.database.database import Database
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.definitions.builder import NodeDefinitions
 from kamu_assets.defs.updater import NodeUpdater
@@ -125,7 +126,7 @@ class Adapter:
 def _no_flow(parts: Parts, entry: DatasetEntry) -> Flow:
     return Flow(
         id=0,
-        dataset_id=entry.id,
+        scope=entry.id,
         type=FlowType.INGEST,
         causes=(FlowCause(CauseKind.MANUAL),),
         state=FlowState.RUNNING,
@@ -164,10 +165,10 @@ def an_adapter(home: DagsterHome) -> Iterator[Adapter]:
         yield adapter
 
 
-def reporter_of(parts: Parts, instance: DagsterInstance) -> Reporter:
+def reporter_of(parts: Parts, instance: DagsterInstance, database: Database | None = None) -> Reporter:
     return Reporter(
         instance=instance,
-        database=parts.database,
+        database=database or parts.database,
         outbox=parts.outbox,
         chains=parts.chains,
         materializations=parts.materializations,
@@ -187,9 +188,9 @@ def orchestrator_of(
     )
 
 
-def scheduler_of(parts: Parts, orchestrator: DagsterOrchestrator) -> FlowScheduler:
+def scheduler_of(parts: Parts, orchestrator: DagsterOrchestrator, database: Database | None = None) -> FlowScheduler:
     return FlowScheduler(
-        database=parts.database,
+        database=database or parts.database,
         outbox=parts.outbox,
         flows=parts.flows,
         chains=parts.chains,

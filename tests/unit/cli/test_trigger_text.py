@@ -12,7 +12,7 @@ from tests.support.builders import START
 
 WAITING = Flow(
     id=1,
-    dataset_id=DatasetID.seeded(b"dataset"),
+    scope=DatasetID.seeded(b"dataset"),
     type=FlowType.EXECUTE_TRANSFORM,
     causes=(FlowCause(CauseKind.MANUAL),),
     state=FlowState.WAITING,

@@ -22,7 +22,7 @@ def at(text: str) -> Timestamp:
 def a_flow(*, attempt: int = 1, cancel_requested: bool = False) -> Flow:
     return Flow(
         id=1,
-        dataset_id=a_dataset_id(),
+        scope=a_dataset_id(),
         type=FlowType.INGEST,
         causes=(FlowCause(CauseKind.MANUAL),),
         state=FlowState.RUNNING,

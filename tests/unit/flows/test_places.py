@@ -12,7 +12,7 @@ from kamu_assets.odf.identity import DatasetID
 from tests.support.builders import START
 
 _NUMBERS = itertools.count(1)
-_NAMES: dict[DatasetID, str] = {}
+_NAMES: dict[DatasetID | None, str] = {}
 
 
 def a_dataset(name: str) -> DatasetID:
@@ -24,7 +24,7 @@ def a_dataset(name: str) -> DatasetID:
 def a_flow(name: str) -> Flow:
     return Flow(
         id=next(_NUMBERS),
-        dataset_id=a_dataset(name),
+        scope=a_dataset(name),
         type=FlowType.EXECUTE_TRANSFORM,
         causes=(FlowCause(CauseKind.MANUAL),),
         state=FlowState.WAITING,

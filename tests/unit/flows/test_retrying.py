@@ -114,7 +114,9 @@ def test_who_asks_need_not_wait_for_the_retry(flows: Flows) -> None:
     ended(flows, flow, PASSING)
     flows.clock.advance(1)
 
-    asked = flows.service.request_run(ADMIN, flows.service.get(ADMIN, flow).dataset_id)
+    dataset = flows.service.get(ADMIN, flow).dataset_id
+    assert dataset is not None
+    asked = flows.service.request_run(ADMIN, dataset)
     flows.scheduler.step()
 
     # The same account has asked for it before.

@@ -1,0 +1,38 @@
+"""What a flow is told beside what it is done to: part of the configuration that it keeps from when it began to wait."""
+
+from dataclasses import dataclass
+
+from kamu_assets.coordinator.compaction_plan import MAX_SLICE_RECORDS, MAX_SLICE_SIZE, CompactionLimits
+from kamu_assets.odf.multihash import Multihash
+
+
+@dataclass(frozen=True, slots=True)
+class IngestArguments:
+    """How a source is polled."""
+
+    # Read sources again that cannot tell whether they changed.
+    fetch_uncacheable: bool = False
+    # Go on in another flow while the source has more.
+    fetch_next_iteration: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CompactionArguments:
+    """How large slices may get; `limits` raises InvalidLimitError where these are none."""
+
+    max_slice_size: int = MAX_SLICE_SIZE
+    max_slice_records: int = MAX_SLICE_RECORDS
+
+    @property
+    def limits(self) -> CompactionLimits:
+        return CompactionLimits(self.max_slice_size, self.max_slice_records)
+
+
+@dataclass(frozen=True, slots=True)
+class ResetArguments:
+    """Where a chain goes back to."""
+
+    # None: the Seed.
+    new_head: Multihash | None = None
+    # Only if this is the head by then; None: whatever it is.
+    old_head: Multihash | None = None
