@@ -46,7 +46,7 @@ def _steps() -> dict[type[KamuError], str]:
     """Imported when something has failed, not by every command."""
     from kamu_assets.coordinator.ingest import errors as ingest
     from kamu_assets.datasets import errors as datasets
-    from kamu_assets.flows.timing import InvalidTriggerError
+    from kamu_assets.flows.errors import InvalidTriggerError
     from kamu_assets.node import UnusableFolderError
     from kamu_assets.storage import errors as storage
     from kamu_assets.webhooks import errors as webhooks

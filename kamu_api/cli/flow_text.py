@@ -45,7 +45,9 @@ def cause_facts(cause: "FlowCause") -> dict[str, Any]:
         "input": _text(cause.input),
         "source": cause.source.value if cause.source else None,
         "upstreamFlowId": cause.flow,
+        "pushSource": cause.push_source,
         "records": cause.records or None,
+        "breakingChange": cause.breaking or None,
         "at": _text(cause.at),
     }
     return {name: value for name, value in facts.items() if value is not None}
@@ -59,7 +61,11 @@ def condition_facts(condition: "StartCondition | None") -> dict[str, Any] | None
         "wakeUpAt": _text(condition.until),
         "shiftedFrom": _text(condition.shifted_from),
         "runId": condition.run_id,
+        "intervalSeconds": condition.interval_seconds,
         "accumulatedRecords": condition.records or None,
+        "minRecords": condition.min_records or None,
+        "watermarkMoved": condition.watermark_moved or None,
+        "breakingChange": condition.breaking or None,
     }
     return {name: value for name, value in facts.items() if value is not None}
 
@@ -68,7 +74,9 @@ def outcome_facts(outcome: "FlowOutcome | None") -> dict[str, Any] | None:
     """With a failure, whether the same work may succeed another time."""
     if outcome is None:
         return None
-    facts = {"kind": outcome.kind.value, "message": outcome.message}
+    facts: dict[str, Any] = {"kind": outcome.kind.value, "message": outcome.message}
+    if outcome.rewritten_input is not None:
+        facts["rewrittenInput"] = str(outcome.rewritten_input)
     return facts | ({"recoverable": outcome.recoverable} if outcome.kind == "FAILED" else {})
 
 
@@ -140,8 +148,15 @@ def _told(facts: dict[str, Any]) -> str:
 
 
 def _waiting(condition: dict[str, Any]) -> str:
+    if condition["kind"] == "REACTIVE" and _has_enough(condition):
+        return "waits for its turn"
     until = condition.get("wakeUpAt")
     return f"waits for {_WAITS[condition['kind']]}" + (f" until {time_text(until)}" if until else "")
+
+
+def _has_enough(condition: dict[str, Any]) -> bool:
+    enough: bool = condition.get("accumulatedRecords", 0) >= condition.get("minRecords", 0)
+    return enough or "breakingChange" in condition
 
 
 def _outcome(outcome: dict[str, Any]) -> str:

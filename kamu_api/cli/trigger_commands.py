@@ -41,6 +41,13 @@ def set_trigger(
     max_interval: Annotated[
         str | None, typer.Option("--max-interval", help="or so long after the first change: 10m, at most 24h")
     ] = None,
+    recover: Annotated[
+        bool,
+        typer.Option(
+            "--recover",
+            help="with --reactive: compute all rows anew when an input is reset or compacted",
+        ),
+    ] = False,
     stop_after: Annotated[
         int | None, typer.Option("--stop-after", help="stop after so many failed flows in a row; default: never")
     ] = None,
@@ -48,11 +55,11 @@ def set_trigger(
     as_json: AsJson = False,
 ) -> None:
     """Bring a dataset up to date by a rule; replaces the rule it had."""
-    rule = _reaction(min_records, max_interval) if reactive else _rule(every, cron)
+    rule = _reaction(min_records, max_interval, recover=recover) if reactive else _rule(every, cron)
     if reactive and (every, cron) != (None, None):
         raise MisuseError("say one of --every, --cron and --reactive")
-    if not reactive and (min_records or max_interval):
-        raise MisuseError("--min-records and --max-interval belong to --reactive")
+    if not reactive and (min_records or max_interval or recover):
+        raise MisuseError("--min-records, --max-interval and --recover belong to --reactive")
     _check(rule, stop_after)
     with local_node(home) as node:
         caller = node.auth.admin_caller()
@@ -108,24 +115,30 @@ def _rule(every: str | None, cron: str | None) -> "TriggerRule":
 
     if (every is None) == (cron is None):
         raise MisuseError("say when: --every 1h, or --cron '0 3 * * *', or --reactive")
-    return Interval(parse_interval(every)) if every is not None else Cron(cron or "")
+    if every is None:
+        return Cron(cron or "")
+    if not (seconds := parse_interval(every)):
+        raise MisuseError("an interval has at least one second, not 0; write --every 1h, or --cron '0 3 * * *'")
+    return Interval(seconds)
 
 
-def _reaction(min_records: int, max_interval: str | None) -> "TriggerRule":
-    from kamu_assets.flows.rules import Reactive
+def _reaction(min_records: int, max_interval: str | None, *, recover: bool) -> "TriggerRule":
+    from kamu_assets.flows.rules import BreakingChange, Reactive
 
-    return Reactive(min_records, parse_interval(max_interval) if max_interval else 0)
+    breaking_change = BreakingChange.RECOVER if recover else BreakingChange.NO_ACTION
+    return Reactive(min_records, parse_interval(max_interval) if max_interval else 0, breaking_change)
 
 
 def _check(rule: "TriggerRule", stop_after: int | None) -> None:
     from kamu_api.cli.failures import failure_text
+    from kamu_assets.flows.errors import InvalidStopPolicyError, InvalidTriggerError
     from kamu_assets.flows.rules import Reactive
-    from kamu_assets.flows.timing import InvalidTriggerError, check_rule, check_stop_policy
+    from kamu_assets.flows.timing import check_rule, check_stop_policy
 
     try:
         check_rule(rule)
         check_stop_policy(stop_after)
-    except InvalidTriggerError as error:
+    except (InvalidTriggerError, InvalidStopPolicyError) as error:
         timed = not isinstance(rule, Reactive) and stop_after is None
         raise MisuseError(failure_text(error) if timed else str(error)) from error
 

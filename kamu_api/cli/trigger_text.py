@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from kamu_assets.flows.model import Flow
-    from kamu_assets.flows.rules import PlannedTrigger, TriggerRule
+    from kamu_assets.flows.rules import PlannedTrigger, Reactive, TriggerRule
 
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _PART: Final = re.compile(r"(\d{1,9})([smhdw])", re.ASCII)
@@ -55,10 +55,15 @@ def rule_text(rule: "TriggerRule") -> str:
             return f"every {interval_text(seconds)}"
         case Cron(expression):
             return f"cron {expression}"
-        case reaction if reaction.is_immediate:
-            return "when inputs change"
         case reaction:
-            return f"at {reaction.min_records} new records, or after {interval_text(reaction.max_interval_seconds)}"
+            return _reaction_text(reaction)
+
+
+def _reaction_text(rule: "Reactive") -> str:
+    text = "when inputs change"
+    if not rule.is_immediate:
+        text = f"at {rule.min_records} new records, or after {interval_text(rule.max_interval_seconds)}"
+    return f"{text}; anew when an input is rewritten" if rule.breaking_change == "RECOVER" else text
 
 
 def due_text(facts: dict[str, Any]) -> str:

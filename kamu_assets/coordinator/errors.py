@@ -1,10 +1,13 @@
 """How transforms fail."""
 
-from typing import ClassVar
+import re
+from typing import ClassVar, Final
 
 from kamu_assets.errors import InvalidError, UnavailableError
 from kamu_assets.odf.identity import DatasetAlias, DatasetID
 from kamu_assets.odf.multihash import Multihash
+
+_INPUT_DATASET: Final = re.compile(r"in input dataset '(did:odf:[0-9a-z]+)'")
 
 
 class TransformError(InvalidError):
@@ -35,6 +38,12 @@ class InvalidInputIntervalError(TransformError):
         self.dataset = dataset
         self.head = head
         self.tail = tail
+
+    @staticmethod
+    def dataset_in(message: str) -> DatasetID | None:
+        """The input that such a message names: of errors in other processes there is no more than that."""
+        found = _INPUT_DATASET.search(message)
+        return DatasetID.parse(found.group(1)) if found else None
 
 
 class InvalidTransformQueryError(TransformError):

@@ -10,7 +10,7 @@ from kamu_assets.datasets.errors import CyclicDependencyError, MissingInputsErro
 from kamu_assets.datasets.former_heads import FormerHeads
 from kamu_assets.datasets.lineage import Lineage
 from kamu_assets.datasets.messages import DatasetCreated, DatasetUpdated
-from kamu_assets.datasets.model import DatasetEntry, DatasetStatistics, IndexedBlock
+from kamu_assets.datasets.model import DatasetEntry, DatasetStatistics, IndexedBlock, Pushed
 from kamu_assets.datasets.recount import recount
 from kamu_assets.datasets.references import References
 from kamu_assets.datasets.sealing import Sealed
@@ -34,6 +34,7 @@ class Change:
     run_id: str | None = None
     # What comes from elsewhere may name inputs that this node does not have.
     foreign: bool = False
+    push: Pushed | None = None
 
 
 class Bookkeeping:
@@ -166,6 +167,8 @@ def _updated(change: Change, old_head: Multihash) -> DatasetUpdated:
         watermark=sealed.after.watermark,
         system_time=last.system_time,
         run_id=change.run_id,
+        old_watermark=sealed.before.watermark,
+        push=change.push,
     )
 
 

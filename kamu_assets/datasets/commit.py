@@ -18,7 +18,7 @@ from kamu_assets.datasets.chains import Chains
 from kamu_assets.datasets.errors import HeadMovedError
 from kamu_assets.datasets.files import DatasetFiles
 from kamu_assets.datasets.head_files import HeadFiles
-from kamu_assets.datasets.model import CommitResult, DatasetEntry, NewObject
+from kamu_assets.datasets.model import CommitResult, DatasetEntry, NewObject, Pushed
 from kamu_assets.datasets.sealing import seal, seal_received
 from kamu_assets.datasets.store import DatasetStore
 from kamu_assets.errors import KamuError
@@ -80,6 +80,7 @@ class Committer:
         system_time: Timestamp,
         files: Sequence[NewObject] = (),
         run_id: str | None = None,
+        push: Pushed | None = None,
     ) -> CommitResult:
         """Append events that were decided upon `expected_head` (`None`: upon whatever the head is now).
 
@@ -88,7 +89,8 @@ class Committer:
         """
         with metrics.COMMIT.measured():
             entry, chain = self._pinned(dataset, expected_head)
-            return self._apply(Change(entry, seal(chain, events, system_time=system_time), run_id), files)
+            sealed = seal(chain, events, system_time=system_time)
+            return self._apply(Change(entry, sealed, run_id, push=push), files)
 
     def commit_received(
         self,

@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from kamu_assets.database.messages import Message
-from kamu_assets.datasets.model import RewriteKind
+from kamu_assets.datasets.model import Pushed, RewriteKind
 from kamu_assets.odf.identity import AccountID, DatasetAlias, DatasetID, DatasetKind
 from kamu_assets.odf.multihash import Multihash
 from kamu_assets.odf.timestamp import Timestamp
@@ -43,6 +43,9 @@ class DatasetUpdated(Message):
     system_time: Timestamp
     # The Dagster run that made the commit, if one did.
     run_id: str | None
+    old_watermark: Timestamp | None = None
+    # Of a push.
+    push: Pushed | None = None
 
 
 class DatasetRewritten(Message):

@@ -140,6 +140,13 @@ class CommitResult:
     records: int
 
 
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """Data came to the node by itself; the push source that was named, if one was."""
+
+    source_name: str | None = None
+
+
 class RewriteKind(StrEnum):
     """Why a chain does not go on from where it was."""
 

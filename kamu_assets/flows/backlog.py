@@ -1,9 +1,33 @@
 """What inputs have that their derivative has not read yet."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
 
+from kamu_assets.database.transaction import Transaction
 from kamu_assets.datasets.chains import Chains
+from kamu_assets.datasets.errors import InvalidBlockIntervalError
+from kamu_assets.datasets.lineage import Lineage
+from kamu_assets.datasets.store import DatasetStore
+from kamu_assets.odf.chain_state import ChainState
+from kamu_assets.odf.dataset import ExecuteTransformInput
 from kamu_assets.odf.identity import DatasetID
+from kamu_assets.odf.multihash import Multihash
+
+
+@dataclass(frozen=True, slots=True)
+class InputNews:
+    """What is new in one input; `rewritten`: what was read of it before is not its past any more."""
+
+    input: DatasetID
+    head: Multihash | None
+    records: int = 0
+    watermark_moved: bool = False
+    rewritten: bool = False
+
+    @property
+    def is_any(self) -> bool:
+        """Whether there is something to compute."""
+        return self.records > 0 or self.watermark_moved
 
 
 class Backlog:
@@ -11,18 +35,39 @@ class Backlog:
 
     def __init__(self, chains: Chains) -> None:
         self._chains = chains
+        self._entries = DatasetStore()
+        self._lineage = Lineage()
 
-    def of(self, dataset: DatasetID) -> Mapping[DatasetID, int]:
-        """Records by input, of those inputs that have some."""
-        state = self._chains.state(dataset)
-        if state.transform is None:
-            return {}
-        last = state.last_transform
-        read = {each.dataset_id: each.last_offset for each in last.query_inputs} if last else {}
-        found = {}
-        for each in state.transform.inputs:
-            input_ = DatasetID.parse(each.dataset_ref)
-            there = self._chains.state(input_).next_offset
-            before = read.get(input_)
-            found[input_] = there - (0 if before is None else before + 1)
-        return {input_: records for input_, records in found.items() if records > 0}
+    def of(self, tx: Transaction, dataset: DatasetID) -> Sequence[InputNews]:
+        """By input, of those that have something new or were rewritten, as far as this node has them."""
+        read = self._read(tx, dataset)
+        there = [entry.id for entry in self._entries.get_many(tx, self._lineage.inputs(tx, dataset))]
+        found = [self._news(tx, input_, read.get(input_)) for input_ in there]
+        return [news for news in found if news.is_any or news.rewritten]
+
+    def has_read(self, tx: Transaction, dataset: DatasetID, input_: DatasetID) -> bool:
+        """Whether the derivative was computed from anything of the input."""
+        return input_ in self._read(tx, dataset)
+
+    def _read(self, tx: Transaction, dataset: DatasetID) -> dict[DatasetID, ExecuteTransformInput]:
+        last = self._chains.state(dataset, tx=tx).last_transform
+        parts = last.query_inputs if last else ()
+        return {part.dataset_id: part for part in parts if part.last_block_hash is not None}
+
+    def _news(self, tx: Transaction, input_: DatasetID, read: ExecuteTransformInput | None) -> InputNews:
+        state = self._chains.state(input_, tx=tx)
+        if read is None:
+            return InputNews(input_, state.head, state.next_offset, watermark_moved=state.watermark is not None)
+        try:
+            return self._after(tx, input_, state, read)
+        except InvalidBlockIntervalError:
+            before = -1 if read.last_offset is None else read.last_offset
+            records = max(0, state.next_offset - before - 1)
+            return InputNews(input_, state.head, records, rewritten=True)
+
+    def _after(self, tx: Transaction, input_: DatasetID, state: ChainState, read: ExecuteTransformInput) -> InputNews:
+        if state.head is None or state.head == read.last_block_hash:
+            return InputNews(input_, state.head)
+        new = self._chains.interval(input_, after=read.last_block_hash, until=state.head, tx=tx)
+        before = -1 if read.last_offset is None else read.last_offset
+        return InputNews(input_, state.head, state.next_offset - before - 1, watermark_moved=bool(new.watermarks))

@@ -15,6 +15,8 @@ class CauseKind(StrEnum):
     MANUAL = "MANUAL"
     AUTO_POLLING = "AUTO_POLLING"
     INPUT_UPDATED = "INPUT_UPDATED"
+    # The flow before it left some of its source for the next one.
+    ITERATION_FINISHED = "ITERATION_FINISHED"
     DAGSTER_UI = "DAGSTER_UI"
 
 
@@ -26,7 +28,8 @@ class UpdateSource(StrEnum):
     """What changed an input."""
 
     UPSTREAM_FLOW = "UPSTREAM_FLOW"
-    # A commit that no flow made: a push, or a command.
+    PUSH = "PUSH"
+    # Another commit that no flow made: a command, say.
     COMMIT = "COMMIT"
     # Nobody told of it: it was found when somebody looked.
     FOUND = "FOUND"
@@ -43,8 +46,13 @@ class FlowCause:
     source: UpdateSource | None = None
     # The flow that changed the input.
     flow: int | None = None
+    # The push source that was named, if one was.
+    push_source: str | None = None
     head: Multihash | None = None
     records: int = 0
+    watermark_moved: bool = False
+    # What was read of the input before holds no longer.
+    breaking: bool = False
 
 
 def merged(causes: Sequence[FlowCause], new: FlowCause) -> Sequence[FlowCause] | None:
@@ -65,7 +73,18 @@ def _subject(cause: FlowCause) -> tuple[object, ...]:
 
 
 def _added(known: FlowCause, new: FlowCause) -> FlowCause:
-    return replace(known, head=new.head, records=known.records + new.records, flow=new.flow, source=new.source)
+    return replace(
+        new,
+        at=known.at,
+        records=known.records + new.records,
+        watermark_moved=known.watermark_moved or new.watermark_moved,
+        breaking=known.breaking or new.breaking,
+    )
+
+
+def rewrite_found(input_: DatasetID) -> FlowCause:
+    """An input turned out to be reset or compacted."""
+    return FlowCause(CauseKind.INPUT_UPDATED, input=input_, source=UpdateSource.FOUND, breaking=True)
 
 
 def is_manual(causes: Sequence[FlowCause]) -> bool:

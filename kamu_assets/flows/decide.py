@@ -48,7 +48,8 @@ def judge(flow: Flow, status: RunStatus) -> Verdict:
         case RunState.LOST:
             return _finish(OutcomeKind.FAILED, f"{status.message}, in each of {flow.attempt} attempts")
         case ended:
-            return Verdict(Step.FINISH, FlowOutcome(_OUTCOMES[ended], status.message, status.recoverable))
+            how = FlowOutcome(_OUTCOMES[ended], status.message, status.recoverable, status.rewritten_input)
+            return Verdict(Step.FINISH, how)
 
 
 def _finish(kind: OutcomeKind, message: str | None) -> Verdict:

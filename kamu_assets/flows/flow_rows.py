@@ -1,6 +1,7 @@
 """The table of flows, and what its rows say."""
 
 from dataclasses import replace
+from typing import Any
 
 from pydantic import TypeAdapter
 from sqlalchemy import Boolean, Column, Index, Integer, Row, String, Table, Text
@@ -43,6 +44,7 @@ flows = Table(
     Column("priority", Integer, nullable=False),
     Column("outcome", String(16)),
     Column("recoverable", Boolean),
+    Column("rewritten_input", DatasetIDColumn),
     # Of the outcome; before there is one, what the flow waits for.
     Column("message", Text),
     Index("ix_flows_state_scheduled", "state", "scheduled_at"),
@@ -88,6 +90,7 @@ def values_of(flow: Flow) -> dict[str, object]:
         "condition": _CONDITION.dump_json(flow.condition, exclude_defaults=True).decode() if flow.condition else None,
         "outcome": flow.outcome.kind.value if flow.outcome else None,
         "recoverable": flow.outcome.recoverable if flow.outcome else None,
+        "rewritten_input": flow.outcome.rewritten_input if flow.outcome else None,
         "message": flow.outcome.message if flow.outcome else flow.waits_for,
         "config": _CONFIG.dump_json(flow.config, exclude_defaults=True).decode() if flow.config != PLAIN else None,
     }
@@ -111,9 +114,14 @@ def flow_of(row: Row[tuple[object, ...]]) -> Flow:
         config=_CONFIG.validate_json(row.config) if row.config else PLAIN,
     )
     if row.outcome:
-        return replace(flow, outcome=FlowOutcome(OutcomeKind(row.outcome), row.message, row.recoverable is not False))
+        return replace(flow, outcome=outcome_of(row))
     return replace(flow, waits_for=row.message)
 
 
 def _scope(scope: Scope, dataset: DatasetID | None) -> Scope:
     return replace(scope, dataset_id=dataset) if isinstance(scope, WebhookScope) else scope
+
+
+def outcome_of(row: Row[Any]) -> FlowOutcome:
+    """What a row of a flow or an attempt says of how it ended."""
+    return FlowOutcome(OutcomeKind(row.outcome), row.message, row.recoverable is not False, row.rewritten_input)

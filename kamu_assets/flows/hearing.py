@@ -1,20 +1,22 @@
 """What messages mean for flows: new data runs derivatives, deleted datasets run nothing any more."""
 
+from dataclasses import replace
+
 from kamu_assets.database.messages import Message
 from kamu_assets.database.transaction import Transaction
 from kamu_assets.datasets.lineage import Lineage
-from kamu_assets.datasets.messages import DatasetCreated, DatasetDeleted, DatasetUpdated
+from kamu_assets.datasets.messages import DatasetCreated, DatasetDeleted, DatasetRewritten, DatasetUpdated
+from kamu_assets.datasets.model import RewriteKind
 from kamu_assets.datasets.references import References
 from kamu_assets.datasets.statistics import StatisticsStore
 from kamu_assets.datasets.store import DatasetStore
-from kamu_assets.flows.backlog import Backlog
-from kamu_assets.flows.causes import CauseKind, FlowCause, UpdateSource
+from kamu_assets.flows.backlog import Backlog, InputNews
+from kamu_assets.flows.causes import CauseKind, FlowCause, UpdateSource, rewrite_found
 from kamu_assets.flows.config_store import ConfigStore
 from kamu_assets.flows.lifecycle import FlowLife
 from kamu_assets.flows.messages import TriggerChanged
-from kamu_assets.flows.model import Binding
 from kamu_assets.flows.process_store import ProcessStore
-from kamu_assets.flows.rules import Reactive
+from kamu_assets.flows.rules import emptying, recovers
 from kamu_assets.flows.service import updating
 from kamu_assets.flows.store import FlowStore
 from kamu_assets.flows.trigger_store import TriggerStore
@@ -45,67 +47,97 @@ class Hearing:
         match message:
             case DatasetCreated() if message.inputs and not message.records:
                 self._want_first_run(tx, message)
-            case DatasetUpdated() if not _DATA_EVENTS.isdisjoint(message.event_kinds):
-                self._want_dependents(tx, message)
+            case DatasetUpdated():
+                self._updated(tx, message)
+            case DatasetRewritten():
+                self._rewritten(tx, message)
             case TriggerChanged():
                 self._catch_up(tx, message.dataset_id)
             case DatasetDeleted():
                 self._forget(tx, message.dataset_id)
 
+    def _updated(self, tx: Transaction, update: DatasetUpdated) -> None:
+        if not _DATA_EVENTS.isdisjoint(update.event_kinds):
+            self._want_dependents(tx, update)
+        if "SetTransform" in update.event_kinds:
+            # What it is computed from now may have had data before.
+            self._catch_up(tx, update.dataset_id)
+
     def _want_dependents(self, tx: Transaction, update: DatasetUpdated) -> None:
         dependents = self._lineage.dependents(tx, update.dataset_id)
         if not dependents:
             return
-        cause = self._cause(tx, update)
+        moved = update.old_watermark != update.watermark
+        cause = replace(self._cause(tx, update), records=update.new_records, watermark_moved=moved)
         for entry in self._entries.get_many(tx, dependents):
-            if self._reacts(tx, updating(entry)):
+            if self._triggers.reaction(tx, updating(entry)) is not None:
                 self._life.want(tx, updating(entry), cause)
 
-    def _reacts(self, tx: Transaction, binding: Binding) -> bool:
-        trigger = self._triggers.in_force(tx, binding)
-        return trigger is not None and not trigger.paused and isinstance(trigger.rule, Reactive)
+    def _rewritten(self, tx: Transaction, rewrite: DatasetRewritten) -> None:
+        """Derivatives that were computed from what is gone start anew, where their rules say so."""
+        cause = replace(self._cause(tx, rewrite), breaking=True)
+        for entry in self._entries.get_many(tx, self._lineage.dependents(tx, rewrite.dataset_id)):
+            rule = self._triggers.reaction(tx, updating(entry))
+            if recovers(rule) and self._backlog.has_read(tx, entry.id, rewrite.dataset_id):
+                self._life.want(tx, emptying(entry.id), cause)
+        if rewrite.how is RewriteKind.METADATA_ONLY:
+            self._compute_anew(tx, rewrite.dataset_id)
+
+    def _compute_anew(self, tx: Transaction, dataset: DatasetID) -> None:
+        """All rows are gone: nobody waits for a batch."""
+        entry = self._entries.find(tx, dataset)
+        if entry is not None and self._triggers.reaction(tx, updating(entry)) is not None:
+            for news in self._backlog.of(tx, dataset):
+                self._life.want(tx, updating(entry), replace(_found(news), breaking=True))
 
     def _catch_up(self, tx: Transaction, dataset: DatasetID) -> None:
         """What came while a derivative did not react is found now that it does."""
         entry = self._entries.find(tx, dataset)
-        if entry is None or not self._reacts(tx, updating(entry)):
+        rule = self._triggers.reaction(tx, updating(entry)) if entry else None
+        if entry is None or rule is None:
             return
-        if self._flows.live(tx, updating(entry)) is None:
-            for input_, records in self._backlog.of(dataset).items():
-                self._life.want(tx, updating(entry), self._found(tx, input_, records))
+        all_news = self._backlog.of(tx, dataset)
+        if recovers(rule) and any(news.rewritten for news in all_news):
+            for news in all_news:
+                if news.rewritten:
+                    self._life.want(tx, emptying(dataset), rewrite_found(news.input))
+        elif self._flows.live(tx, updating(entry)) is None:
+            for news in all_news:
+                if news.is_any:
+                    self._life.want(tx, updating(entry), _found(news))
 
-    def _cause(self, tx: Transaction, update: DatasetUpdated) -> FlowCause:
-        made_by = self._flows.by_run(tx, update.run_id) if update.run_id else ()
-        flow = next((flow.id for flow in made_by if flow.dataset_id == update.dataset_id), None)
-        return FlowCause(
-            CauseKind.INPUT_UPDATED,
-            input=update.dataset_id,
-            source=UpdateSource.COMMIT if flow is None else UpdateSource.UPSTREAM_FLOW,
-            flow=flow,
-            head=update.new_head,
-            records=update.new_records,
-        )
+    def _cause(self, tx: Transaction, change: DatasetUpdated | DatasetRewritten) -> FlowCause:
+        made_by = self._flows.by_run(tx, change.run_id) if change.run_id else ()
+        flow = next((flow.id for flow in made_by if flow.dataset_id == change.dataset_id), None)
+        cause = FlowCause(CauseKind.INPUT_UPDATED, input=change.dataset_id, head=change.new_head, flow=flow)
+        if flow is not None:
+            return replace(cause, source=UpdateSource.UPSTREAM_FLOW)
+        if isinstance(change, DatasetUpdated) and change.push is not None:
+            return replace(cause, source=UpdateSource.PUSH, push_source=change.push.source_name)
+        return replace(cause, source=UpdateSource.COMMIT)
 
     def _want_first_run(self, tx: Transaction, message: DatasetCreated) -> None:
         """A derivative over inputs that have data need not wait until they change."""
         entry = self._entries.find(tx, message.dataset_id)
-        if entry is None or not self._reacts(tx, updating(entry)):
+        if entry is None or self._triggers.reaction(tx, updating(entry)) is None:
             return
         for one in message.inputs:
             if records := self._statistics.get(tx, one).records:
-                self._life.want(tx, updating(entry), self._found(tx, one, records))
-
-    def _found(self, tx: Transaction, dataset: DatasetID, records: int) -> FlowCause:
-        return FlowCause(
-            CauseKind.INPUT_UPDATED,
-            input=dataset,
-            source=UpdateSource.FOUND,
-            head=self._references.head(tx, dataset),
-            records=records,
-        )
+                self._life.want(tx, updating(entry), _found(InputNews(one, self._references.head(tx, one), records)))
 
     def _forget(self, tx: Transaction, dataset: DatasetID) -> None:
         self._triggers.forget(tx, dataset)
         self._life.forget(tx, self._flows.live_of(tx, dataset), DELETED)
         self._processes.remove(tx, dataset)
         self._configs.forget(tx, dataset)
+
+
+def _found(news: InputNews) -> FlowCause:
+    return FlowCause(
+        CauseKind.INPUT_UPDATED,
+        input=news.input,
+        source=UpdateSource.FOUND,
+        head=news.head,
+        records=news.records,
+        watermark_moved=news.watermark_moved,
+    )

@@ -6,11 +6,12 @@ from typing import Any
 from pydantic import TypeAdapter
 from sqlalchemy import Boolean, Column, Index, Integer, Row, String, Table, Text, insert, select, update
 
-from kamu_assets.database.columns import RowNumber, TimestampColumn
+from kamu_assets.database.columns import DatasetIDColumn, RowNumber, TimestampColumn
 from kamu_assets.database.tables import metadata
 from kamu_assets.database.transaction import Transaction
+from kamu_assets.flows.flow_rows import outcome_of
 from kamu_assets.flows.history import NOTHING, EventKind, FlowEvent, Happening
-from kamu_assets.flows.model import Attempt, Flow, FlowOutcome, OutcomeKind
+from kamu_assets.flows.model import Attempt, Flow, FlowOutcome
 from kamu_assets.odf.timestamp import Timestamp
 
 events = Table(
@@ -35,6 +36,7 @@ attempts = Table(
     Column("finished_at", TimestampColumn),
     Column("outcome", String(16)),
     Column("recoverable", Boolean),
+    Column("rewritten_input", DatasetIDColumn),
     Column("message", Text),
 )
 
@@ -70,6 +72,7 @@ class FlowHistory:
             "outcome": outcome.kind.value,
             "message": outcome.message,
             "recoverable": outcome.recoverable,
+            "rewritten_input": outcome.rewritten_input,
         }
         tx.execute(update(attempts).where(*_current(flow)).values(ended))
 
@@ -89,5 +92,5 @@ def _event(row: Row[Any]) -> FlowEvent:
 
 
 def _attempt(row: Row[Any]) -> Attempt:
-    outcome = FlowOutcome(OutcomeKind(row.outcome), row.message, row.recoverable is not False) if row.outcome else None
+    outcome = outcome_of(row) if row.outcome else None
     return Attempt(row.number, row.run_id, row.queued_at, row.started_at, row.finished_at, outcome)

@@ -7,7 +7,7 @@ from functools import partial, reduce
 import structlog
 
 from kamu_assets.database.transaction import Transaction
-from kamu_assets.flows.causes import FlowCause, merged
+from kamu_assets.flows.causes import FlowCause, merged, rewrite_found
 from kamu_assets.flows.history import EventKind, Happening
 from kamu_assets.flows.messages import FlowFinished, TriggerChanged
 from kamu_assets.flows.model import (
@@ -22,7 +22,8 @@ from kamu_assets.flows.model import (
 from kamu_assets.flows.planning import Facts, Plan, throttled
 from kamu_assets.flows.plans import FlowPlans
 from kamu_assets.flows.process_store import Record
-from kamu_assets.flows.progress import counted, follow_up, next_attempt, reason_to_stop, resumes
+from kamu_assets.flows.progress import counted, follow_up, next_attempt, reason_to_stop, resumes, starts_anew
+from kamu_assets.flows.rules import emptying
 from kamu_assets.monitoring import metrics
 from kamu_assets.odf.timestamp import Timestamp
 
@@ -117,6 +118,8 @@ class FlowLife(FlowPlans):
             record = counted(self._processes.get(tx, flow.binding), outcome, self._clock.now(), active=active)
             self._processes.save(tx, flow.binding, record)
             active = self._judge(tx, flow, outcome, record, active=active)
+        if trigger is not None and outcome.rewritten_input is not None and starts_anew(trigger, outcome):
+            self.want(tx, emptying(trigger.dataset_id), rewrite_found(outcome.rewritten_input))
         for cause in follow_up(flow, outcome, active=active):
             self.want(tx, flow.binding, cause)
         self.plan_next(tx, flow.binding)

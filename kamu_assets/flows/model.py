@@ -43,6 +43,11 @@ class FlowType(StrEnum):
         return self in _COMPUTING
 
     @property
+    def is_maintenance(self) -> bool:
+        """Whether data stays what it is: it can wait until there is nothing else to do."""
+        return self in _MAINTENANCE
+
+    @property
     def rewrites(self) -> bool:
         """Whether another chain takes the place of the dataset's."""
         return self in _REWRITING
@@ -68,6 +73,7 @@ _KINDS = {
     FlowType.SYSTEM_GC: frozenset(),
 }
 _COMPUTING = frozenset({FlowType.EXECUTE_TRANSFORM, FlowType.VERIFY})
+_MAINTENANCE = frozenset({FlowType.HARD_COMPACTION, FlowType.VERIFY, FlowType.SYSTEM_GC})
 _REWRITING = frozenset({FlowType.HARD_COMPACTION, FlowType.RESET, FlowType.RESET_TO_METADATA})
 
 
@@ -110,6 +116,8 @@ class FlowOutcome:
     message: str | None = None
     # Of a failure: whether the same work may succeed another time.
     recoverable: bool = True
+    # Of a failure: the input that was reset or compacted, so that nothing can be computed on from what was read of it.
+    rewritten_input: DatasetID | None = None
 
 
 class WaitKind(StrEnum):
@@ -127,11 +135,15 @@ class StartCondition:
 
     kind: WaitKind
     until: Timestamp | None = None
-    # When it had started without throttling.
+    # Of THROTTLING: how long flows of a binding keep apart, and when this one had started without it.
+    interval_seconds: float | None = None
     shifted_from: Timestamp | None = None
     run_id: str | None = None
-    # How many have come so far.
+    # Of REACTIVE: how many records have come so far, and how many are waited for.
     records: int = 0
+    min_records: int = 0
+    watermark_moved: bool = False
+    breaking: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from enum import Enum, auto
 from typing import Protocol
 
 from kamu_assets.flows.model import Flow
+from kamu_assets.odf.identity import DatasetID
 
 
 class RunState(Enum):
@@ -29,8 +30,9 @@ class RunStatus:
 
     state: RunState
     message: str | None = None
-    # Of a failure: whether the same work may succeed another time.
+    # Of a failure: whether the same work may succeed another time, and the input that was rewritten if that is why.
     recoverable: bool = True
+    rewritten_input: DatasetID | None = None
 
 
 class Orchestrator(Protocol):

@@ -44,9 +44,14 @@ class Facts:
 
 
 def plan(causes: Sequence[FlowCause], facts: Facts, rules: FlowRules) -> Plan:
-    """The earliest time that one of the causes asks for, not too soon after the last attempt."""
-    wanted = min(_times(causes, facts), key=lambda each: each.at, default=Plan(facts.now))
-    return throttled(wanted, facts, rules)
+    """The earliest time that one of the causes asks for, not too soon after the last attempt.
+
+    What came of the inputs is told also when somebody has the flow start sooner.
+    """
+    asked = list(_times(causes, facts))
+    wanted = min(asked, key=lambda each: each.at, default=Plan(facts.now))
+    came = (each.condition for each in asked if each.condition and each.condition.kind is WaitKind.REACTIVE)
+    return throttled(Plan(wanted.at, wanted.condition or next(came, None)), facts, rules)
 
 
 def _times(causes: Sequence[FlowCause], facts: Facts) -> Iterator[Plan]:
@@ -65,15 +70,19 @@ def _times(causes: Sequence[FlowCause], facts: Facts) -> Iterator[Plan]:
 
 def _batched(changes: Sequence[FlowCause], facts: Facts) -> Plan:
     """As soon as there are enough records, or the first change is old enough, whatever it was."""
-    rule = facts.trigger.rule if facts.trigger else None
-    records = sum(cause.records for cause in changes)
-    if not isinstance(rule, Reactive) or records >= rule.min_records:
-        return Plan(facts.now)
-    first = min((cause.at or facts.now for cause in changes), default=facts.now)
+    rule = facts.trigger.rule if facts.trigger and isinstance(facts.trigger.rule, Reactive) else Reactive()
+    first = min(cause.at or facts.now for cause in changes)
     deadline = Timestamp(first.ns + rule.max_interval_seconds * NANOS_PER_SECOND)
-    if deadline <= facts.now:
-        return Plan(facts.now)
-    return Plan(deadline, StartCondition(WaitKind.REACTIVE, until=deadline, records=records))
+    condition = StartCondition(
+        WaitKind.REACTIVE,
+        until=deadline,
+        records=sum(cause.records for cause in changes),
+        min_records=rule.min_records,
+        watermark_moved=any(cause.watermark_moved for cause in changes),
+        breaking=any(cause.breaking for cause in changes),
+    )
+    enough = condition.breaking or condition.records >= rule.min_records or deadline <= facts.now
+    return Plan(facts.now if enough else deadline, condition)
 
 
 def _scheduled(facts: Facts) -> Plan:
@@ -90,4 +99,6 @@ def throttled(wanted: Plan, facts: Facts, rules: FlowRules) -> Plan:
     allowed = Timestamp(facts.last_attempt.ns + int(rules.throttling_seconds * NANOS_PER_SECOND))
     if wanted.at >= allowed:
         return wanted
-    return Plan(allowed, StartCondition(WaitKind.THROTTLING, until=allowed, shifted_from=wanted.at))
+    seconds = rules.throttling_seconds
+    why = StartCondition(WaitKind.THROTTLING, until=allowed, interval_seconds=seconds, shifted_from=wanted.at)
+    return Plan(allowed, why)

@@ -129,6 +129,7 @@ class FlowPlans:
         self._history.note(tx, flow.id, self._clock.now(), kind, what)
 
     def _saved(self, tx: Transaction, flow: Flow) -> Flow:
-        flow = replace(flow, priority=priority(flow.causes, flow.config.priority))
+        urgency = priority(flow.causes, flow.config.priority, is_maintenance=flow.type.is_maintenance)
+        flow = replace(flow, priority=urgency)
         self._flows.save(tx, flow)
         return flow

@@ -7,7 +7,7 @@ from kamu_assets.flows.causes import MANUAL_KINDS, FlowCause, is_manual
 from kamu_assets.flows.model import Flow, FlowOutcome, OutcomeKind
 from kamu_assets.flows.process_store import Record
 from kamu_assets.flows.retrying import delay
-from kamu_assets.flows.rules import StopReason, Trigger
+from kamu_assets.flows.rules import StopReason, Trigger, recovers
 from kamu_assets.odf.timestamp import NANOS_PER_SECOND, Timestamp
 
 
@@ -28,12 +28,17 @@ def counted(record: Record, outcome: FlowOutcome, now: Timestamp, *, active: boo
 
 def reason_to_stop(trigger: Trigger, record: Record, outcome: FlowOutcome) -> StopReason | None:
     """Why an active trigger starts nothing any more after this, if so; `record` counts it already."""
-    if trigger.paused or outcome.kind is not OutcomeKind.FAILED:
+    if trigger.paused or outcome.kind is not OutcomeKind.FAILED or starts_anew(trigger, outcome):
         return None
     if not outcome.recoverable:
         return StopReason.UNRECOVERABLE_FAILURE
     enough = trigger.stop_after is not None and record.consecutive_failures >= trigger.stop_after
     return StopReason.STOP_POLICY if enough else None
+
+
+def starts_anew(trigger: Trigger, outcome: FlowOutcome) -> bool:
+    """Whether an active trigger has all rows dropped and computed again after this."""
+    return not trigger.paused and recovers(trigger.rule) and outcome.rewritten_input is not None
 
 
 def resumes(trigger: Trigger, flow: Flow, outcome: FlowOutcome) -> bool:

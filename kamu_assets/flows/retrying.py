@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from kamu_assets.errors import InvalidError
 from kamu_assets.flows.arguments import CompactionArguments, IngestArguments, ResetArguments
+from kamu_assets.flows.errors import InvalidFlowConfigError
 
 MAX_RETRIES = 100
 LONGEST_DELAY = 7 * 86_400.0
@@ -19,7 +19,7 @@ class Backoff(StrEnum):
     EXPONENTIAL_WITH_JITTER = "EXPONENTIAL_WITH_JITTER"
 
 
-class InvalidRetryPolicyError(InvalidError):
+class InvalidRetryPolicyError(InvalidFlowConfigError):
     """The policy is none that anybody can keep."""
 
 
@@ -50,8 +50,8 @@ PLAIN = FlowConfig()
 
 def check_policy(policy: RetryPolicy) -> None:
     """Raise `InvalidRetryPolicyError` unless the numbers make sense."""
-    if not 1 <= policy.max_attempts <= MAX_RETRIES:
-        raise InvalidRetryPolicyError(f"there are 1 to {MAX_RETRIES} retries, not {policy.max_attempts}")
+    if not 0 <= policy.max_attempts <= MAX_RETRIES:
+        raise InvalidRetryPolicyError(f"there are 0 to {MAX_RETRIES} retries, not {policy.max_attempts}")
     if not 0 <= policy.min_delay_seconds <= LONGEST_DELAY:
         longest = int(LONGEST_DELAY)
         raise InvalidRetryPolicyError(f"a delay has 0 to {longest} s (7 days), not {policy.min_delay_seconds:g}")

@@ -22,12 +22,22 @@ class Cron:
     expression: str
 
 
+class BreakingChange(StrEnum):
+    """What is done when an input is reset or compacted, so that nothing can be computed on from what was read of it."""
+
+    # Whatever is computed next fails, and somebody has to decide.
+    NO_ACTION = "NO_ACTION"
+    # Drop all rows and compute them anew.
+    RECOVER = "RECOVER"
+
+
 @dataclass(frozen=True, slots=True)
 class Reactive:
     """When inputs change: at once, or when so many records have come, or so long after the first of them."""
 
     min_records: int = 0
     max_interval_seconds: int = 0
+    breaking_change: BreakingChange = BreakingChange.NO_ACTION
 
     @property
     def is_immediate(self) -> bool:
@@ -78,6 +88,16 @@ def followed(binding: Binding) -> Trigger | None:
     if binding.type is not FlowType.EXECUTE_TRANSFORM or binding.dataset_id is None:
         return None
     return Trigger(binding.dataset_id, binding.type, Reactive())
+
+
+def recovers(rule: TriggerRule | None) -> bool:
+    """Whether all is computed anew when an input was rewritten."""
+    return isinstance(rule, Reactive) and rule.breaking_change is BreakingChange.RECOVER
+
+
+def emptying(dataset: DatasetID) -> Binding:
+    """What is done to a derivative before it is computed anew."""
+    return Binding(dataset, FlowType.RESET_TO_METADATA)
 
 
 @dataclass(frozen=True, slots=True)

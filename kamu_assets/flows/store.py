@@ -150,7 +150,9 @@ def _turns(now: Timestamp) -> Subquery:
     busy = running.subquery()
     places = select(busy.c.owner_id, func.count().label("taken")).group_by(busy.c.owner_id).subquery()
     due = and_(flows.c.state.in_(_STARTABLE), flows.c.scheduled_at <= now)
-    order = (flows.c.priority.desc(), flows.c.scheduled_at, flows.c.id)
+    # Nothing is computed from what is about to be dropped.
+    emptied = (flows.c.type == FlowType.RESET_TO_METADATA.value).desc()
+    order = (emptied, flows.c.priority.desc(), flows.c.scheduled_at, flows.c.id)
     first = func.row_number().over(partition_by=flows.c.scope, order_by=order)
     free = select(flows.c.id, flows.c.priority, flows.c.scheduled_at, datasets.c.owner_id, first.label("nth"))
     free = free.select_from(_owned()).where(due, flows.c.scope.not_in(select(busy.c.scope)))

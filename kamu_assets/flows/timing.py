@@ -1,6 +1,6 @@
 """Which times a rule of time names. Pure."""
 
-from kamu_assets.errors import InvalidError
+from kamu_assets.flows.errors import FlowTypeNotSupportedError, InvalidStopPolicyError, InvalidTriggerError
 from kamu_assets.flows.model import FlowType
 from kamu_assets.flows.rules import Cron, Interval, Reactive, TimedRule, TriggerRule
 from kamu_assets.odf.timestamp import NANOS_PER_SECOND, Timestamp
@@ -12,17 +12,14 @@ MOST_FAILURES = 10
 _CRON_FIELDS = 5
 
 
-class InvalidTriggerError(InvalidError):
-    """The rule names no times."""
-
-
 def check_rule(rule: TriggerRule) -> None:
     """Raise `InvalidTriggerError` unless the rule starts something."""
     match rule:
         case Reactive():
             _check_batching(rule)
-        case Interval(seconds) if seconds < 1:
-            raise InvalidTriggerError(f"an interval has at least one second, not {seconds}")
+        # An interval of nothing means as often as throttling allows.
+        case Interval(seconds) if seconds < 0:
+            raise InvalidTriggerError(f"an interval is not negative: {seconds} seconds")
         case Interval(seconds) if seconds > LONGEST_INTERVAL:
             raise InvalidTriggerError(f"an interval has at most {LONGEST_INTERVAL} seconds (100 years), not {seconds}")
         case Cron(expression) if not _is_cron(expression):
@@ -42,15 +39,15 @@ def _check_batching(rule: Reactive) -> None:
 
 
 def check_stop_policy(stop_after: int | None) -> None:
-    """Raise `InvalidTriggerError` unless a trigger may be stopped after so many failures."""
+    """Raise `InvalidStopPolicyError` unless a trigger may be stopped after so many failures."""
     if stop_after is not None and not 1 <= stop_after <= MOST_FAILURES:
-        raise InvalidTriggerError(f"a trigger is stopped after 1 to {MOST_FAILURES} failures, not {stop_after}")
+        raise InvalidStopPolicyError(f"a trigger is stopped after 1 to {MOST_FAILURES} failures, not {stop_after}")
 
 
 def check_kind(rule: TriggerRule, type_: FlowType) -> None:
-    """Raise `InvalidTriggerError` unless flows of this type may be started so."""
+    """Raise `FlowTypeNotSupportedError` unless flows of this type may be started so."""
     if isinstance(rule, Reactive) and type_ is not FlowType.EXECUTE_TRANSFORM:
-        raise InvalidTriggerError("a root has no inputs to react to: it takes an interval or a cron expression")
+        raise FlowTypeNotSupportedError("a root has no inputs to react to: it takes an interval or a cron expression")
 
 
 def _is_cron(expression: str) -> bool:

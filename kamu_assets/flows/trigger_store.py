@@ -9,7 +9,7 @@ from kamu_assets.database.tables import metadata
 from kamu_assets.database.transaction import Transaction
 from kamu_assets.flows.flow_rows import flows, is_live
 from kamu_assets.flows.model import Binding, FlowType
-from kamu_assets.flows.rules import Cron, Interval, Reactive, StopReason, Trigger, TriggerRule, followed
+from kamu_assets.flows.rules import BreakingChange, Cron, Interval, Reactive, StopReason, Trigger, TriggerRule, followed
 from kamu_assets.odf.identity import DatasetID
 
 triggers = Table(
@@ -60,6 +60,11 @@ class TriggerStore:
         """What somebody set, or else what holds by itself."""
         return self.find(tx, binding) or followed(binding)
 
+    def reaction(self, tx: Transaction, binding: Binding) -> Reactive | None:
+        """The rule by which changes of inputs start flows of the binding now, if they do."""
+        trigger = self.in_force(tx, binding)
+        return trigger.rule if trigger and not trigger.paused and isinstance(trigger.rule, Reactive) else None
+
     def list(self, tx: Transaction) -> Sequence[Trigger]:
         return [_trigger(row) for row in tx.execute(select(triggers).order_by(triggers.c.dataset_id, triggers.c.type))]
 
@@ -84,8 +89,8 @@ def _rule_text(rule: TriggerRule) -> str:
             return str(seconds)
         case Cron(expression):
             return expression
-        case Reactive(records, seconds):
-            return f"{records} {seconds}"
+        case Reactive(records, seconds, breaking_change):
+            return f"{records} {seconds} {breaking_change}"
 
 
 def _rule(kind: str, text: str) -> TriggerRule:
@@ -95,7 +100,9 @@ def _rule(kind: str, text: str) -> TriggerRule:
         case Cron.__name__:
             return Cron(text)
         case _:
-            return Reactive(*map(int, text.split()))
+            # Older rules say nothing of breaking changes.
+            records, seconds, *breaking_change = text.split()
+            return Reactive(int(records), int(seconds), *map(BreakingChange, breaking_change))
 
 
 def _trigger(row: Row[tuple[object, ...]]) -> Trigger:

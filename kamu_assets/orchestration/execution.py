@@ -172,4 +172,4 @@ def _outcome(status: DagsterRunStatus, seen: _Seen) -> FlowOutcome:
         case DagsterRunStatus.CANCELED:
             return FlowOutcome(OutcomeKind.ABORTED)
         case _:
-            return FlowOutcome(OutcomeKind.FAILED, seen.log.failure, seen.log.recoverable)
+            return FlowOutcome(OutcomeKind.FAILED, seen.log.failure, seen.log.recoverable, seen.log.rewritten_input)

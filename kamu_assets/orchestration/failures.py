@@ -8,9 +8,11 @@ from dagster._core.events import DagsterEvent, DagsterEventType
 from dagster_shared.error import SerializableErrorInfo
 from sqlalchemy.exc import InterfaceError, OperationalError, PendingRollbackError
 
+from kamu_assets.coordinator.errors import InvalidInputIntervalError
 from kamu_assets.coordinator.ingest.errors import BadArchiveError, BadInputError
 from kamu_assets.database.errors import DatabaseUnavailableError
 from kamu_assets.errors import InvalidError, KamuError
+from kamu_assets.odf.identity import DatasetID
 
 _LONGEST = 2000
 # What Dagster's storages raise goes through SQLAlchemy only. The last of them follows one that somebody has caught.
@@ -68,6 +70,14 @@ def is_recoverable(event: DagsterEvent | None) -> bool:
     """Whether the same work may succeed another time."""
     error = _telling(event) if event is not None else None
     return error is None or not _is_a(_LASTING, error) or _is_a(_PASSING, error)
+
+
+def rewritten_input_of(event: DagsterEvent) -> DatasetID | None:
+    """The input that was reset or compacted since it was read, if that is what happened."""
+    error = _telling(event)
+    if error is None or not _is_a((InvalidInputIntervalError,), error):
+        return None
+    return InvalidInputIntervalError.dataset_in(error.message)
 
 
 def is_recoverable_error(error: BaseException) -> bool:

@@ -5,7 +5,8 @@ from dagster import DagsterEvent, DagsterRun
 from dagster._core.events import DagsterEventType
 
 from kamu_assets.flows.model import FlowOutcome, OutcomeKind
-from kamu_assets.orchestration.failures import is_recoverable, message_of, traceback_of
+from kamu_assets.odf.identity import DatasetID
+from kamu_assets.orchestration.failures import is_recoverable, message_of, rewritten_input_of, traceback_of
 
 log = structlog.get_logger(__name__)
 
@@ -19,6 +20,7 @@ class RunLog:
         self._run = run
         self.failure: str | None = None
         self.recoverable = True
+        self.rewritten_input: DatasetID | None = None
         self._traceback: str | None = None
         self._figures: dict[str, object] = {}
 
@@ -29,7 +31,7 @@ class RunLog:
     def blame(self, reason: str) -> None:
         """What ended the run, whatever its events say of it."""
         self.failure, self._traceback = reason, None
-        self.recoverable = True
+        self.recoverable, self.rewritten_input = True, None
 
     def note(self, event: DagsterEvent) -> None:
         if event.event_type is DagsterEventType.ASSET_MATERIALIZATION:
@@ -37,7 +39,7 @@ class RunLog:
             self._figures = {name: told[name].value for name in ("records_added", "late_rows") if name in told}
         elif event.event_type in {DagsterEventType.STEP_FAILURE, DagsterEventType.RUN_FAILURE} and not self.failure:
             self.failure, self._traceback = message_of(event), traceback_of(event)
-            self.recoverable = is_recoverable(event)
+            self.recoverable, self.rewritten_input = is_recoverable(event), rewritten_input_of(event)
 
     def tell(self, outcome: FlowOutcome) -> None:
         """One line; a bug's traceback goes with it."""

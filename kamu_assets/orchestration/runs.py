@@ -15,7 +15,7 @@ from kamu_assets.odf.identity import DatasetID
 from kamu_assets.orchestration.catalog import Catalog
 from kamu_assets.orchestration.catalog_state import CatalogRow
 from kamu_assets.orchestration.config import AdapterConfig
-from kamu_assets.orchestration.failures import failure_of, is_outage, is_recoverable, message_of
+from kamu_assets.orchestration.failures import failure_of, is_outage, is_recoverable, message_of, rewritten_input_of
 from kamu_assets.orchestration.names import (
     ASSET_JOB,
     RUNTIME_WARM,
@@ -161,7 +161,7 @@ def _failed(event: DagsterEvent | None) -> RunStatus:
         return RunStatus(RunState.FAILED)
     # Its worker marks it, unless the outage went on until that, too, had failed.
     state = RunState.LOST if is_outage(event) else RunState.FAILED
-    return RunStatus(state, message_of(event), is_recoverable(event))
+    return RunStatus(state, message_of(event), is_recoverable(event), rewritten_input_of(event))
 
 
 def _tags(flow: Flow, row: CatalogRow) -> dict[str, str]:

@@ -15,7 +15,7 @@ from kamu_assets.coordinator.ingest.slice_request import SliceInput, SliceReques
 from kamu_assets.coordinator.ingest.worker_jobs import write_slice
 from kamu_assets.datasets.chains import Chains
 from kamu_assets.datasets.commit import Committer
-from kamu_assets.datasets.model import CommitResult, DatasetEntry, NewSlice
+from kamu_assets.datasets.model import CommitResult, DatasetEntry, NewSlice, Pushed
 from kamu_assets.engines.job_runner import JobRunner
 from kamu_assets.engines.registry import EngineRegistry
 from kamu_assets.engines.slice_writer import Encodings, SliceStats
@@ -41,6 +41,7 @@ class Work:
     system_time: Timestamp
     source_state: SourceState | None = None
     run_id: str | None = None
+    push: Pushed | None = None
     # Told again and again how many rows are written.
     on_rows: Callable[[int], None] | None = None
     # Called when all is read; what it raises ends the work.
@@ -139,6 +140,7 @@ class Ingestion:
             files=files,
             system_time=work.system_time,
             run_id=work.run_id,
+            push=work.push,
         )
         metrics.INGEST_RECORDS.add(by=commit.records)
         metrics.INGEST_BYTES.add(by=sum(file.size for file in files))

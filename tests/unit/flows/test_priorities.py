@@ -17,8 +17,9 @@ BY_HAND, IN_UI, NEWS, TIME = (
 )
 
 
-def test_who_asks_goes_before_news_and_news_before_times() -> None:
+def test_who_asks_goes_before_news_news_before_times_and_upkeep_last() -> None:
     assert priority([BY_HAND]) == priority([IN_UI]) > priority([NEWS]) > priority([TIME])
+    assert priority([BY_HAND], is_maintenance=True) > priority([TIME]) > priority([TIME], is_maintenance=True)
 
 
 def test_the_most_urgent_cause_counts_and_a_dataset_may_be_put_forward() -> None:

@@ -47,7 +47,7 @@ def test_no_delay_is_longer_than_a_week() -> None:
     assert delay(RetryPolicy(100, 10, Backoff.EXPONENTIAL), failed=100, chance=0) == LONGEST_DELAY
 
 
-@pytest.mark.parametrize("policy", [RetryPolicy(0, 1), RetryPolicy(101, 1), RetryPolicy(1, -1), RetryPolicy(1, 1e9)])
+@pytest.mark.parametrize("policy", [RetryPolicy(-1, 1), RetryPolicy(101, 1), RetryPolicy(1, -1), RetryPolicy(1, 1e9)])
 def test_a_policy_that_nobody_can_keep_is_refused(policy: RetryPolicy) -> None:
     with pytest.raises(InvalidRetryPolicyError):
         check_policy(policy)

@@ -112,7 +112,9 @@ def test_a_second_run_waits_until_the_first_is_long_enough_ago(flows: Flows) -> 
 
     allowed = Timestamp(ended.ns + 1_000_000_000)
     assert flows.scheduler.step() == allowed
-    assert flows.of(root)[1].condition == StartCondition(WaitKind.THROTTLING, until=allowed, shifted_from=ended)
+    assert flows.of(root)[1].condition == StartCondition(
+        WaitKind.THROTTLING, until=allowed, interval_seconds=1.0, shifted_from=ended
+    )
     flows.clock.advance(1)
     flows.scheduler.step()
     assert flows.of(root)[1].state is FlowState.RUNNING

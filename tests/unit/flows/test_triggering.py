@@ -6,9 +6,9 @@ import pytest
 
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.flows.causes import CauseKind, UpdateSource
+from kamu_assets.flows.errors import FlowTypeNotSupportedError, InvalidStopPolicyError
 from kamu_assets.flows.model import FlowOutcome, FlowState, OutcomeKind, StartCondition, WaitKind
 from kamu_assets.flows.rules import Cron, Interval, Reactive, StopReason
-from kamu_assets.flows.timing import InvalidTriggerError
 from kamu_assets.odf.timestamp import Timestamp
 from tests.support.heart import ADMIN
 from tests.unit.flows.conftest import Flows
@@ -31,16 +31,20 @@ def batched(flows: Flows) -> tuple[DatasetEntry, DatasetEntry]:
     return root, reader
 
 
+def waiting(deadline: Timestamp, *, records: int) -> StartCondition:
+    return StartCondition(WaitKind.REACTIVE, until=deadline, records=records, min_records=25, watermark_moved=True)
+
+
 def test_a_batch_waits_for_its_records(flows: Flows) -> None:
     root, reader = batched(flows)
     flows.push(root)
     deadline = after(flows, 60)
     flows.scheduler.step()
-    assert flows.only(reader).condition == StartCondition(WaitKind.REACTIVE, until=deadline, records=10)
+    assert flows.only(reader).condition == waiting(deadline, records=10)
 
     flows.push(root)
     assert flows.scheduler.step() == deadline
-    assert flows.only(reader).condition == StartCondition(WaitKind.REACTIVE, until=deadline, records=20)
+    assert flows.only(reader).condition == waiting(deadline, records=20)
     flows.push(root)
     flows.scheduler.step()
 
@@ -128,13 +132,13 @@ def test_a_derivative_with_a_rule_of_time_keeps_to_it(flows: Flows) -> None:
 
 
 def test_roots_have_nothing_to_react_to(flows: Flows) -> None:
-    with pytest.raises(InvalidTriggerError, match="no inputs"):
+    with pytest.raises(FlowTypeNotSupportedError, match="no inputs"):
         flows.triggers.set(ADMIN, flows.root().id, Reactive())
 
 
 @pytest.mark.parametrize("stop_after", [0, 11])
 def test_a_stop_policy_has_a_few_failures(flows: Flows, stop_after: int) -> None:
-    with pytest.raises(InvalidTriggerError, match="1 to 10 failures"):
+    with pytest.raises(InvalidStopPolicyError, match="1 to 10 failures"):
         flows.triggers.set(ADMIN, flows.root().id, Interval(60), stop_after=stop_after)
 
 

@@ -11,17 +11,21 @@ from dagster._core.execution.plan.objects import StepFailureData
 from dagster._utils.error import serializable_error_info_from_exc_info
 from sqlalchemy.exc import OperationalError, PendingRollbackError
 
+from kamu_assets.coordinator.errors import InvalidInputIntervalError, TransformFailedError
 from kamu_assets.coordinator.ingest.errors import BadInputError, SourceUnreachableError, TemplateError
 from kamu_assets.database.errors import DatabaseUnavailableError, told_plainly
 from kamu_assets.errors import InvalidError
+from kamu_assets.odf.multihash import Multihash
 from kamu_assets.orchestration.failures import (
     is_outage,
     is_outage_error,
     is_recoverable,
     is_recoverable_error,
     message_of,
+    rewritten_input_of,
     traceback_of,
 )
+from tests.support.builders import a_dataset_id
 
 
 def a_failure(error: BaseException) -> DagsterEvent:
@@ -103,3 +107,12 @@ def test_what_is_wrong_with_the_work_itself_stays_wrong(error: Exception, *, rec
 
 def test_a_failure_that_nobody_tells_of_may_pass() -> None:
     assert is_recoverable(None)
+
+
+def test_the_input_that_was_rewritten_is_known_by_its_name() -> None:
+    input_, head = a_dataset_id(), Multihash.sha3_256(b"head")
+    failure = a_failure(caused(RuntimeError("wrapped by Dagster"), InvalidInputIntervalError(input_, head, None)))
+
+    assert rewritten_input_of(failure) == input_
+    assert not is_recoverable(failure)
+    assert rewritten_input_of(a_failure(TransformFailedError(f"in input dataset '{input_}'"))) is None

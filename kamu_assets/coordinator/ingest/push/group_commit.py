@@ -16,7 +16,7 @@ from kamu_assets.coordinator.results import PushResult
 from kamu_assets.database.database import Database
 from kamu_assets.datasets.chains import Chains
 from kamu_assets.datasets.errors import HeadMovedError
-from kamu_assets.datasets.model import DatasetEntry
+from kamu_assets.datasets.model import DatasetEntry, Pushed
 from kamu_assets.datasets.store import DatasetStore
 from kamu_assets.errors import KamuError
 from kamu_assets.odf.chain_state import ChainState
@@ -99,7 +99,8 @@ class GroupCommit:
     def _attempt(self, entry: DatasetEntry, pushes: list[_Resolved]) -> dict[int, Outcome]:
         chain = self._chains.state(entry.id)
         now = next_system_time(self._clock, chain)
-        work = Work(tuple(push.input(now) for push in pushes), pushes[0].source.merge, now)
+        inputs = tuple(push.input(now) for push in pushes)
+        work = Work(inputs, pushes[0].source.merge, now, push=Pushed(pushes[0].push.source_name))
         ingested = self._ingestion.ingest(entry, chain, work)
         head = ingested.commit.new_head if ingested.commit else chain.head
         if head is None:

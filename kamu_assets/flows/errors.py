@@ -1,0 +1,33 @@
+"""What is wrong with what somebody asked of flows: one class per kind, as the contract has them."""
+
+from kamu_assets.errors import InvalidError
+from kamu_assets.odf.identity import DatasetKind
+
+
+class InvalidTriggerError(InvalidError):
+    """The rule names no times, or no batches."""
+
+
+class InvalidStopPolicyError(InvalidError):
+    """No number of failures after which a trigger may be stopped."""
+
+
+class InvalidFlowConfigError(InvalidError):
+    """Flows cannot be done like this."""
+
+
+class FlowTypeNotSupportedError(InvalidError):
+    """Flows of this type are not started like this."""
+
+
+class IncompatibleDatasetKindError(InvalidError):
+    """This is done to roots only, or to derivatives only."""
+
+    def __init__(self, what: str, *, expected: DatasetKind, actual: DatasetKind) -> None:
+        super().__init__(f"{what} takes a {expected.value} dataset, this is a {actual.value} dataset")
+        self.expected = expected
+        self.actual = actual
+
+
+class FlowPreconditionsNotMetError(InvalidError):
+    """The dataset does not have what such a flow works on."""
