@@ -1,5 +1,6 @@
 """One code location of the catalog: the state that it loads, and the server that loads it."""
 
+import json
 import tempfile
 from pathlib import Path
 from uuid import uuid4
@@ -14,6 +15,8 @@ from dagster._serdes import deserialize_value, serialize_value
 from dagster_shared.error import SerializableErrorInfo
 from dagster_shared.serdes.objects.models.defs_state_info import DefsStateInfo
 
+from kamu_assets.errors import InvalidError
+from kamu_assets.odf.identity import DatasetID
 from kamu_assets.orchestration.catalog_state import CatalogRow, dump_rows
 from kamu_assets.orchestration.shards import Shard
 
@@ -44,6 +47,14 @@ class CatalogLocation:
         """Look at what is stored; once, before the first `publish`."""
         self._published = self._stored()
 
+    def published_ids(self) -> list[DatasetID]:
+        """The datasets in the state that is stored."""
+        try:
+            return [DatasetID.parse(row["id"]) for row in json.loads(self._published or b"[]")]
+        except (ValueError, LookupError, TypeError, InvalidError):
+            # It is damaged, and will be replaced.
+            return []
+
     def publish(self, rows: tuple[CatalogRow, ...]) -> None:
         """Store the state as the latest version, unless it is what is stored already."""
         state = dump_rows(rows)
@@ -65,7 +76,7 @@ class CatalogLocation:
             reply = self._client.reload_code_with_state(serialized_defs_state_info=serialize_value(info))
         except DagsterUserCodeUnreachableError:
             return
-        self.is_behind = False
+        self.is_behind = bool(reply.serialized_error)
         self.server_id = reply.serialized_server_id or self.server_id
         if reply.serialized_error:
             error = deserialize_value(reply.serialized_error, SerializableErrorInfo)
