@@ -7,7 +7,8 @@ from typing import TypeVar
 
 from kamu_assets.engines.engine import InternalError, InvalidQuery, RawQueryRequest, TransformRequest
 from kamu_assets.engines.slice_writer import Encodings
-from kamu_assets.engines.sql_guard import StatementNotAllowedError, plain_text, refuse_panic
+from kamu_assets.engines.sql_errors import StatementNotAllowedError
+from kamu_assets.engines.sql_guard import plain_text, refuse_panic
 from kamu_assets.errors import InvalidError
 
 _Job = TypeVar("_Job", bound="TransformJob | RawQueryJob")

@@ -8,6 +8,7 @@ from typing import Final
 import datafusion
 
 from kamu_assets.engines.sql_depth import nesting_depth
+from kamu_assets.engines.sql_errors import InvalidQueryError, StatementNotAllowedError
 from kamu_assets.engines.worker_limits import DiskRefusedError, NoSpaceError
 from kamu_assets.errors import InvalidError, KamuError
 
@@ -39,21 +40,6 @@ _STATEMENT: Final = re.compile(
 )
 _OTHER_STATEMENTS: Final = re.compile(r"Unsupported (SQL statement|logical plan)")
 _AFTER_WITH: Final = re.compile(r"^This feature is not implemented: Query (?P<kind>INSERT|UPDATE|DELETE|MERGE)\b")
-
-
-class InvalidQueryError(InvalidError):
-    """The query cannot be planned: wrong syntax, unknown name, wrong types."""
-
-
-class StatementNotAllowedError(InvalidError):
-    """The text is SQL, but no query."""
-
-    def __init__(self, what: str) -> None:
-        super().__init__(f"statement not allowed: {what}; only queries are")
-
-
-class QueryFailedError(InvalidError):
-    """The query was planned but failed on the data."""
 
 
 def plan_query(context: datafusion.SessionContext, sql: str) -> datafusion.DataFrame:

@@ -12,7 +12,7 @@ from datafusion.expr import Column, Literal
 
 from kamu_assets.datasets.point import Point
 from kamu_assets.engines.session import quoted
-from kamu_assets.engines.sql_guard import InvalidQueryError
+from kamu_assets.engines.sql_errors import InvalidQueryError
 from kamu_assets.errors import InvalidError
 from kamu_assets.odf.data import OperationType
 from kamu_assets.odf.multihash import Multihash

@@ -11,7 +11,8 @@ from datafusion.catalog import Table
 
 from kamu_assets.engines.listing import ipc_schema, may_hide_nan
 from kamu_assets.engines.session import between, quoted
-from kamu_assets.engines.sql_guard import QueryFailedError, plain_text, plan_query, refuse_panic
+from kamu_assets.engines.sql_errors import QueryFailedError
+from kamu_assets.engines.sql_guard import plain_text, plan_query, refuse_panic
 from kamu_assets.errors import InvalidError
 from kamu_assets.query.encode import encode_rows
 from kamu_assets.query.few_rows import few_rows

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from kamu_assets.datasets.damaged_slices import StoredSlice, blamed
 from kamu_assets.engines.slice_errors import LostSliceError
-from kamu_assets.engines.sql_guard import QueryFailedError
+from kamu_assets.engines.sql_errors import QueryFailedError
 from kamu_assets.errors import KamuError
 from kamu_assets.odf.identity import DatasetAlias
 from kamu_assets.odf.multihash import Multihash

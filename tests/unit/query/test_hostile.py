@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from kamu_assets.datasets.past import PastStates
-from kamu_assets.engines.sql_guard import InvalidQueryError, QueryFailedError, StatementNotAllowedError
+from kamu_assets.engines.sql_errors import InvalidQueryError, QueryFailedError, StatementNotAllowedError
 from kamu_assets.engines.worker_limits import AbortedError, MemoryLimitError, TimeLimitError
 from kamu_assets.engines.workers import WorkerLimits, WorkerPool
 from kamu_assets.errors import InvalidError

@@ -13,7 +13,7 @@ import pytest
 
 from kamu_assets.auth.model import ANONYMOUS, Caller
 from kamu_assets.datasets.model import DatasetEntry, NewSlice
-from kamu_assets.engines.sql_guard import QueryFailedError
+from kamu_assets.engines.sql_errors import QueryFailedError
 from kamu_assets.odf.arrow_schema import to_arrow
 from kamu_assets.odf.data import DataField, Float64Type, OffsetInterval, OptionType
 from kamu_assets.odf.data_hash import logical_hash

@@ -7,7 +7,7 @@ import pytest
 
 from kamu_assets.auth.model import ANONYMOUS
 from kamu_assets.datasets.errors import DamagedSliceError, DatasetNotFoundError
-from kamu_assets.engines.sql_guard import InvalidQueryError, QueryFailedError, StatementNotAllowedError
+from kamu_assets.engines.sql_errors import InvalidQueryError, QueryFailedError, StatementNotAllowedError
 from kamu_assets.engines.worker_limits import AbortedError, JobCancelledError, MemoryLimitError
 from kamu_assets.errors import InvalidError
 from kamu_assets.odf.identity import DatasetAlias
