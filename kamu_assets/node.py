@@ -6,7 +6,7 @@ Opening a node loads neither Dagster nor an engine: pools of child processes sta
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -40,7 +40,7 @@ from kamu_assets.flows.service import FlowService
 from kamu_assets.flows.triggering import TriggerService
 from kamu_assets.governance.access import Access
 from kamu_assets.setting_sections import OwnEngine
-from kamu_assets.settings import Settings
+from kamu_assets.settings import Settings, adapter_config, secret_values
 from kamu_assets.storage.local import LocalObjectStore
 from kamu_assets.storage.volumes import Volumes
 from kamu_assets.storage.workplaces import abandoned
@@ -56,8 +56,10 @@ if TYPE_CHECKING:
     from kamu_assets.engines.registry import EngineRegistry
     from kamu_assets.engines.slice_writer import Encodings
     from kamu_assets.engines.workers import WorkerPool
+    from kamu_assets.flows.log_lines import RunLogs
+    from kamu_assets.flows.logs import FlowLogs
     from kamu_assets.odf.engine import TransformSql
-    from kamu_assets.odf.identity import DatasetAlias
+    from kamu_assets.odf.identity import DatasetAlias, DatasetID
     from kamu_assets.query.service import QueryService
     from kamu_assets.webhooks.setup import WebhookParts
 
@@ -282,8 +284,42 @@ class Node:
             ),
         )
 
+    @cached_property
+    def flow_logs(self) -> "FlowLogs":
+        """Tells users what their flows did."""
+        from kamu_assets.flows.log_cleaning import DATA
+        from kamu_assets.flows.logs import FlowLogs
+        from kamu_assets.monitoring.whereabouts import PathNamer
+
+        settings = self.settings
+        return FlowLogs(
+            database=self.database,
+            flows=self.flows,
+            datasets=self.datasets,
+            runs=partial(_run_logs, settings),
+            wakeups=self.wakeups,
+            paths=PathNamer([("<node>", settings.home), (DATA, settings.root_path), (DATA, settings.derivative_path)]),
+            secrets_of=self._secrets_of,
+        )
+
+    def _secrets_of(self, dataset: "DatasetID | None") -> Iterator[str]:
+        """What may turn up in the log of a flow and nobody should read: the node's own, and the dataset's."""
+        from kamu_assets.datasets.store import DatasetStore
+        from kamu_assets.flows.source_secrets import secrets_of_sources
+        from kamu_assets.webhooks.store import SubscriptionStore
+
+        yield from secret_values(self.settings)
+        with self.database.reading() as tx:
+            receivers = SubscriptionStore().all(tx)
+            is_there = dataset is not None and DatasetStore().find(tx, dataset) is not None
+        yield from (each.secret.get_secret_value() for each in receivers)
+        if dataset is not None and is_there:
+            yield from secrets_of_sources(self.chains, dataset)
+
     def close(self) -> None:
         """End the child processes and the connections."""
+        if "flow_logs" in self.__dict__:
+            self.flow_logs.close()
         for pool in ("engine_pool", "verify_pool", "query_pool"):
             if pool in self.__dict__:
                 self.__dict__[pool].close()
@@ -351,6 +387,13 @@ def _engine(kind: str, settings: Settings, pool: "WorkerPool", encodings: "Encod
     mounts = tuple(Mount(node, engine) for node, engine in settings.engine.mounts.items())
     address = kind.removeprefix("grpc://")
     return RemoteEngine(RemoteConfig(address, settings.engine.time_limit_seconds, PathMapping(mounts)), pool)
+
+
+def _run_logs(settings: Settings) -> "RunLogs":
+    # Loads Dagster, which keeps them.
+    from kamu_assets.orchestration.run_history import DagsterRunLogs
+
+    return DagsterRunLogs(adapter_config(settings))
 
 
 def _transport(settings: Settings, database: Database, wakeups: Wakeups) -> Transport:

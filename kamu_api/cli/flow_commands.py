@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kamu_api.cli import flow_log_commands
 from kamu_api.cli.flow_text import attempt_facts, event_facts, event_text, flow_facts, flow_row
 from kamu_api.cli.options import AsJson, Home, Matching, local_node, the_dataset
 from kamu_api.cli.output import print_json, print_rows, remark, say
@@ -22,6 +23,7 @@ def register(app: typer.Typer) -> None:
     flow.command()(show)
     flow.command()(run)
     flow.command()(cancel)
+    flow_log_commands.register(flow)
     app.add_typer(flow, name="flow")
 
 

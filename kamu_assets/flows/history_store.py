@@ -50,9 +50,10 @@ class FlowHistory:
         told = None if what is NOTHING else _HAPPENING.dump_json(what, exclude_defaults=True).decode()
         tx.execute(insert(events).values(flow_id=flow, at=at, kind=kind.value, what=told))
 
-    def events(self, tx: Transaction, flow: int) -> Sequence[FlowEvent]:
-        """Oldest first."""
-        return [_event(row) for row in tx.execute(select(events).where(events.c.flow_id == flow).order_by(events.c.id))]
+    def events(self, tx: Transaction, flow: int, *, after: int = 0) -> Sequence[FlowEvent]:
+        """Those behind one of them, oldest first."""
+        query = select(events).where(events.c.flow_id == flow, events.c.id > after).order_by(events.c.id)
+        return [_event(row) for row in tx.execute(query)]
 
     def queue(self, tx: Transaction, flow: Flow) -> None:
         """The flow's current attempt has a run."""

@@ -1,9 +1,10 @@
 """Secrets in whatever is logged: found by where they stand, or because they are known."""
 
+import contextlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from urllib.parse import quote, quote_plus
+from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
 
 HIDDEN = "•••"
 
@@ -97,3 +98,20 @@ def _forms(secret: str) -> Iterator[str]:
         if len(each) >= _KNOWN_LENGTH:
             yield from (each, quote(each, safe=""), quote(each), quote_plus(each))
             yield from (json.dumps(each)[1:-1], json.dumps(each, ensure_ascii=False)[1:-1], repr(each)[1:-1])
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether what is called so, a header or a variable, is nobody's business."""
+    return (
+        _FIELD.search(name) is not None
+        or re.search(r"cookie|key|signature|credential", name, re.IGNORECASE) is not None
+    )
+
+
+def secrets_in_url(url: str) -> Iterator[str]:
+    """Password or user of a URL and secret parameters, as they are written and as they are meant."""
+    with contextlib.suppress(ValueError):
+        parts = urlsplit(url)
+        given = [value for name, value in parse_qsl(parts.query) if is_secret_name(name)]
+        for text in (parts.password or parts.username or "", *given):
+            yield from (text, unquote(text))

@@ -5,7 +5,7 @@ import site
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
@@ -22,9 +22,9 @@ _SHORTEST = 3
 class PathNamer:
     """Writes a name where the path of a folder stands; what lies in the folder keeps its own."""
 
-    def __init__(self, places: Mapping[str, Path]) -> None:
+    def __init__(self, places: Iterable[tuple[str, Path]]) -> None:
         self._names: dict[str, str] = {}
-        for name, path in (*_of_this_process(), *places.items()):
+        for name, path in (*_of_this_process(), *places):
             for form in _forms(path):
                 self._names[form] = name
         longest_first = sorted(self._names, key=len, reverse=True)

@@ -41,6 +41,8 @@ _TAG_LENGTH = 63
 
 
 def asset_key(account: str, name: str) -> AssetKey:
+# On events whose text an engine has printed: its pool.
+METADATA_ENGINE_OUTPUT = "kamu/engine_output"
     return AssetKey([account, name])
 
 

@@ -82,6 +82,7 @@ USES = (
     Use("trigger list", list, "", "more"),
     Use("trigger pause", dict, "daily", "", "raw"),
     Use("trigger resume", dict, "daily", "", "clean"),
+    Use("flow log", list, "1", "one", "404"),
     Use("trigger remove", dict, "daily", "", "clean"),
     Use(
         "webhook create",

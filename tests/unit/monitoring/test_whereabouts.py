@@ -26,7 +26,7 @@ HOME = Path("/srv/nodes/one of them")
     ],
 )
 def test_paths_become_names(text: str, named: str) -> None:
-    assert PathNamer({"<node>": HOME, "<data>": HOME / "datasets"}).rename(text) == named
+    assert PathNamer([("<node>", HOME), ("<data>", HOME / "datasets")]).rename(text) == named
 
 
 @pytest.mark.parametrize(
@@ -40,9 +40,9 @@ def test_paths_become_names(text: str, named: str) -> None:
     ],
 )
 def test_all_else_stays_as_it_is(text: str) -> None:
-    assert PathNamer({"<node>": HOME}).rename(text) == text
+    assert PathNamer([("<node>", HOME)]).rename(text) == text
 
 
 def test_the_longest_paths_take_no_long_time() -> None:
     # Anything that looks again from each of its parts would take minutes.
-    assert PathNamer({}).rename("/a" * 100_000 + " /tmp/x") == "/a" * 100_000 + " <temp>/x"
+    assert PathNamer([]).rename("/a" * 100_000 + " /tmp/x") == "/a" * 100_000 + " <temp>/x"

@@ -1,0 +1,96 @@
+"""The logs of flows that ran on a real Dagster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+import kamu_assets
+from kamu_assets.flows.log_cleaning import DATA
+from kamu_assets.flows.log_lines import START, Channel, LogLine
+from kamu_assets.flows.logs import FlowLogs
+from kamu_assets.flows.model import Flow
+from kamu_assets.monitoring.whereabouts import PathNamer
+from kamu_assets.orchestration.run_history import DagsterRunLogs
+from tests.support.dagster_adapter import Adapter
+from tests.support.heart import ADMIN
+
+
+@pytest.fixture
+def logs(adapter: Adapter) -> Iterator[FlowLogs]:
+    parts = adapter.parts
+    logs = FlowLogs(
+        database=parts.database,
+        flows=parts.flows,
+        datasets=parts.datasets,
+        runs=lambda: DagsterRunLogs(parts.config),
+        wakeups=parts.wakeups,
+        paths=PathNamer([("<node>", parts.home), (DATA, parts.home / "datasets")]),
+        secrets_of=lambda _: ["unexpected-secret"],
+    )
+    yield logs
+    logs.close()
+
+
+def run_of(adapter: Adapter, name: str) -> Flow:
+    """A flow of a new root that has run."""
+    root = adapter.parts.root(name)
+    adapter.parts.flows.request_run(ADMIN, root.id)
+    adapter.settle()
+    flow = adapter.parts.flow_of(root.id)
+    assert flow is not None
+    return flow
+
+
+def test_a_run_says_what_it_added_between_its_begin_and_its_end(adapter: Adapter, logs: FlowLogs) -> None:
+    flow = run_of(adapter, f"polled-{uuid4().hex[:12]}")
+
+    page = logs.page(ADMIN, flow.id)
+
+    assert page.is_over
+    texts = [line.text for line in page.lines]
+    from_run = [line for line in page.lines if line.channel is Channel.RUN]
+    assert texts.index("attempt 1 queued") < texts.index(from_run[0].text)
+    assert texts.index(from_run[-1].text) < texts.index("attempt 1 finished, success")
+    assert any("records_added: 10" in line.text for line in from_run)
+    assert {line.attempt for line in from_run} == {1}
+    assert not any("ds_f" in text or "ds_0" in text for text in texts)
+
+
+def test_a_bug_is_told_with_its_traceback_and_without_the_paths_in_it(adapter: Adapter, logs: FlowLogs) -> None:
+    flow = run_of(adapter, f"buggy-unexpected-secret-{uuid4().hex[:12]}")
+
+    told = "\n".join(line.text for line in logs.page(ADMIN, flow.id).lines)
+
+    assert "was not expected" in told
+    assert 'File "<python>/' in told
+    assert "unexpected-secret" not in told
+    assert str(Path(kamu_assets.__file__).parents[1]) not in told
+    assert str(adapter.parts.home) not in told
+
+
+def test_pages_of_a_real_log_fit_together(adapter: Adapter, logs: FlowLogs) -> None:
+    flow = run_of(adapter, f"polled-{uuid4().hex[:12]}")
+    whole = logs.page(ADMIN, flow.id).lines
+
+    after = START
+    paged: list[LogLine] = []
+    for _ in whole:
+        page = logs.page(ADMIN, flow.id, after=after, limit=1)
+        paged += page.lines
+        after = page.cursor
+
+    assert paged == whole
+
+
+def test_a_run_that_is_gone_has_said_nothing(adapter: Adapter, logs: FlowLogs) -> None:
+    flow = run_of(adapter, f"polled-{uuid4().hex[:12]}")
+    adapter.instance.delete_run(str(flow.run_id))
+
+    page = logs.page(ADMIN, flow.id)
+
+    assert page.is_over
+    assert {line.channel for line in page.lines} == {Channel.FLOW}
