@@ -60,6 +60,8 @@ if TYPE_CHECKING:
     from kamu_assets.flows.logs import FlowLogs
     from kamu_assets.odf.engine import TransformSql
     from kamu_assets.odf.identity import DatasetAlias, DatasetID
+    from kamu_assets.query.history.recorder import QueryRecorder
+    from kamu_assets.query.history.service import QueryHistory
     from kamu_assets.query.service import QueryService
     from kamu_assets.webhooks.setup import WebhookParts
 
@@ -258,9 +260,24 @@ class Node:
             past=PastStates(database=self.database, volumes=self.volumes),
             volumes=self.volumes,
             pool=self.query_pool,
+            recorder=self.query_recorder,
             memory_bytes=query.memory_limit,
             max_rows=query.max_rows,
         )
+
+    @cached_property
+    def query_history(self) -> "QueryHistory":
+        """Tells what was asked, and is being asked."""
+        from kamu_assets.query.history.service import QueryHistory
+
+        return QueryHistory(self.database, clock=self.clock)
+
+    @cached_property
+    def query_recorder(self) -> "QueryRecorder":
+        """Notes what is asked in this process."""
+        from kamu_assets.query.history.recorder import QueryRecorder
+
+        return QueryRecorder(self.query_history if self.settings.query.keep_days else None, clock=self.clock)
 
     @cached_property
     def webhooks(self) -> "WebhookParts":
@@ -323,6 +340,8 @@ class Node:
         for pool in ("engine_pool", "verify_pool", "query_pool"):
             if pool in self.__dict__:
                 self.__dict__[pool].close()
+        if "query_recorder" in self.__dict__:
+            self.query_recorder.close()
         self.outbox.close()
         self.database.close()
 

@@ -181,6 +181,12 @@ class QuerySettings(Section):
     time_limit_seconds: float = Field(60, gt=0, description="time of one query")
     workers: int = Field(2, ge=1, le=64, description="query processes; queries of more than 2 s have as many more")
     max_rows: int = Field(100_000, ge=1, le=10**12, description="most rows of one answer")
+    keep_days: float = Field(
+        14,
+        ge=0,
+        le=36_500,
+        description="how long the history of queries is kept, texts of queries included; 0: there is none",
+    )
 
 
 class IdentitySettings(Section):
@@ -291,6 +297,12 @@ class FlowAgentSettings(Section):
     )
     account_runs: int | None = Field(
         None, ge=1, description="runs of one account's datasets at once; default: as many as there are places"
+    )
+    garbage_interval_secs: float = Field(
+        86_400, ge=0, le=31_536_000, description="least time between two collections of garbage; 0: none by itself"
+    )
+    garbage_grace_secs: float = Field(
+        86_400, ge=0, le=31_536_000, description="how long files are kept that nothing leads to any more"
     )
     default_retry_policies: dict[FlowTypeName, RetrySettings] = Field(
         {},

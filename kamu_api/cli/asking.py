@@ -14,10 +14,12 @@ from kamu_api.cli.targets import new_file
 from kamu_assets.errors import InvalidError
 from kamu_assets.node import Node
 from kamu_assets.query.exports import ExportFormat, ExportRequest, ExportResult
+from kamu_assets.query.history.model import Door, Origin
 from kamu_assets.query.model import DataFormat, QueryRequest, QueryResponse
 from kamu_assets.storage.workplaces import workplace
 
 _EXPORTED: Final = {"parquet": ExportFormat.PARQUET, "csv": ExportFormat.CSV, "ndjson": ExportFormat.NDJSON}
+_ORIGIN: Final = Origin(Door.CLI_SQL)
 _WAIT_SECONDS: Final = 0.1
 
 T = TypeVar("T")
@@ -56,7 +58,7 @@ class Asking:
         limit = self._node.settings.query.max_rows if self._limit is None else self._limit
         keeps_nan = is_for_people(self._form)
         request = QueryRequest(sql, limit=limit, data_format=DataFormat.JSON_AOA, keeps_nan=keeps_nan)
-        return cancellable(lambda cancel: self._node.query.query(self._caller, request, cancel=cancel))
+        return cancellable(lambda cancel: self._node.query.query(self._caller, request, cancel=cancel, origin=_ORIGIN))
 
     def _pass_on(self, sql: str) -> int:
         """Parquet to standard output: its end is only known when all is written."""
@@ -73,7 +75,9 @@ class Asking:
         folder = path.with_name("parts")
         folder.mkdir()
         request = ExportRequest(sql, _EXPORTED[self._form], folder, limit=self._limit)
-        result: ExportResult = cancellable(lambda cancel: self._node.query.export(self._caller, request, cancel=cancel))
+        result: ExportResult = cancellable(
+            lambda cancel: self._node.query.export(self._caller, request, cancel=cancel, origin=_ORIGIN)
+        )
         (folder / result.files[0].name).rename(path)
         return result.records
 
@@ -90,18 +94,20 @@ def cancellable(work: Callable[[threading.Event], T]) -> T:
 
     thread = threading.Thread(target=run, name="query")
     thread.start()
-    interrupted = _joined(thread, cancel)
-    if interrupted:
+    if _is_interrupted(thread, cancel):
         raise KeyboardInterrupt
     if failure:
         raise failure[0]
     return outcome[0]
 
 
-def _joined(thread: threading.Thread, cancel: threading.Event) -> bool:
+def _is_interrupted(thread: threading.Thread, cancel: threading.Event) -> bool:
+    """Wait for the end, and tell whether it was by Ctrl-C: others may cancel, too."""
+    interrupted = False
     while thread.is_alive():
         try:
             thread.join(_WAIT_SECONDS)
         except KeyboardInterrupt:
             cancel.set()
-    return cancel.is_set()
+            interrupted = True
+    return interrupted

@@ -12,6 +12,7 @@ from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.errors import InvalidError
 from kamu_assets.node import Node
 from kamu_assets.query.exports import ExportFormat, ExportRequest, ExportResult
+from kamu_assets.query.history.model import Door, Origin
 
 # JSON is made of what has an object per line.
 _FORMATS: Final = {**{str(form): form for form in ExportFormat}, "json": ExportFormat.NDJSON}
@@ -59,6 +60,7 @@ class Exporting:
                 self._caller,
                 request,
                 cancel=cancel,
+                origin=Origin(Door.CLI_EXPORT),
                 on_progress=lambda records: self._progress.update(note=f"{records:,} records"),
             )
         )

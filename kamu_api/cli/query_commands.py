@@ -95,6 +95,7 @@ def tail(
     """Print the newest rows of a dataset."""
     from kamu_api.cli.answers import is_for_people, print_answer, printable_format
     from kamu_assets.query.eager_workers import workers_begun
+    from kamu_assets.query.history.model import Door, Origin
     from kamu_assets.query.model import DataFormat
 
     form = printable_format(format_, as_json=as_json)
@@ -106,6 +107,7 @@ def tail(
             limit=count,
             data_format=DataFormat.JSON_AOA,
             keeps_nan=is_for_people(form),
+            origin=Origin(Door.CLI_TAIL),
         )
     print_answer(answer, form)
 

@@ -23,6 +23,7 @@ from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.errors import KamuError
 from kamu_assets.node import Node
 from kamu_assets.odf.identity import parse_dataset_ref
+from kamu_assets.query.history.model import Door, Origin
 from kamu_assets.query.model import QueryRequest
 
 _HISTORY: Final = "sql_history"
@@ -107,7 +108,9 @@ class SqlPrompt:
     def _describe(self, name: str) -> None:
         entry = self._node.datasets.resolve(self._caller, parse_dataset_ref(name))
         alias = str(entry.alias).replace('"', '""')
-        answer = self._node.query.query(self._caller, QueryRequest(f'describe "{alias}"', limit=None))
+        answer = self._node.query.query(
+            self._caller, QueryRequest(f'describe "{alias}"', limit=None), origin=Origin(Door.CLI_SQL)
+        )
         rows = answer.rows()
         if not rows:
             remark("no columns yet")

@@ -71,6 +71,12 @@ class AuthService:
         with self._database.reading() as tx:
             return self._accounts.get(tx, name)
 
+    def known_as(self, account: AccountID) -> AccountName | None:
+        """The name of an account, as long as there is one."""
+        with self._database.reading() as tx:
+            found = self._accounts.find(tx, account)
+        return None if found is None else found.name
+
     def _revoke_admin_tokens(self) -> None:
         with self._database.transaction() as tx:
             self._tokens.revoke(tx, _admin_id(), name=ADMIN_TOKEN, now=self._clock.now())

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeVar
 
+from kamu_assets.engines.job_figures import JobFigures
 from kamu_assets.engines.nursery import lease_nursery, return_nursery
 from kamu_assets.engines.places import JobEvictedError, Place, Places
 from kamu_assets.engines.preload import WORKER_MODULES
@@ -68,13 +69,15 @@ class WorkerPool:
         on_ask: Callable[[Any], Any] | None = None,
         cancel: threading.Event | None = None,
         owner: str | None = None,
+        figures: JobFigures | None = None,
     ) -> Res:
         """Run `job(request)` in a worker and give its result; a `KamuError` it raises is raised here.
 
         Owners with few jobs come before those with many.
         """
+        figures = figures or JobFigures()
         with metrics.JOB.measured(self._name):
-            place = self._places.take(cancel, owner=owner)
+            place = self._take(figures, cancel, owner=owner)
             while True:
                 call = Job(
                     job,
@@ -86,9 +89,9 @@ class WorkerPool:
                     place=place,
                 )
                 try:
-                    result: Res = self._run(call)
+                    result: Res = self._run(call, figures)
                 except JobEvictedError:
-                    place = self._places.take(cancel, slow=True, owner=owner)
+                    place = self._take(figures, cancel, owner=owner, slow=True)
                 else:
                     return result
 
@@ -117,12 +120,23 @@ class WorkerPool:
             worker.end()
         return_nursery(self._nursery)
 
-    def _run(self, call: Job) -> Any:
+    def _take(
+        self, figures: JobFigures, cancel: threading.Event | None, *, owner: str | None, slow: bool = False
+    ) -> Place:
+        start = time.monotonic()
+        try:
+            return self._places.take(cancel, slow=slow, owner=owner)
+        finally:
+            figures.waited_seconds += time.monotonic() - start
+
+    def _run(self, call: Job, figures: JobFigures) -> Any:
         worker = self._worker(call.place)
         try:
             return worker.run(call)
         finally:
-            metrics.JOB_PEAK_BYTES.observe(worker.peak_bytes(), self._name)
+            peak_bytes = worker.peak_bytes()
+            figures.peak_bytes = max(figures.peak_bytes, peak_bytes)
+            metrics.JOB_PEAK_BYTES.observe(peak_bytes, self._name)
             self._give_back(call.place, worker)
 
     def _worker(self, place: Place) -> Worker:

@@ -51,6 +51,9 @@ JOBS_RUNNING = Gauge("jobs_running", "Jobs that have a worker process", "pool")
 JOBS_WAITING = Gauge("jobs_waiting", "Jobs that wait for a worker process", "pool")
 JOB_PEAK_BYTES = Histogram("job_peak_bytes", "Most memory that a job was seen to hold", "pool", bounds=_BYTES)
 QUERY_ROWS = Counter("query_rows", "Rows of answers")
+# By where they come from and how they end, waiting included.
+QUERY_SECONDS = Histogram("query_seconds", "Time of queries", "door", "state", bounds=_SECONDS)
+QUERY_RECORDS_DROPPED = Counter("query_records_dropped", "Queries that are missing in their history")
 
 RUNS_STARTED = Counter("runs_started", "Runs that a worker began")
 RUNS_ENDED = Counter("runs_ended", "Flows that ended", "outcome")

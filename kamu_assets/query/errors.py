@@ -6,6 +6,10 @@ from kamu_assets.errors import InvalidError, NotFoundError
 from kamu_assets.odf.multihash import Multihash
 
 
+class InvalidPageError(InvalidError):
+    """`skip` or `limit` is negative."""
+
+
 class BlockNotFoundError(NotFoundError):
     """A query names a block that is not in the chain of the dataset."""
 

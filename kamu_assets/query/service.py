@@ -18,7 +18,11 @@ from kamu_assets.monitoring import metrics
 from kamu_assets.odf.identity import DatasetRef
 from kamu_assets.query.asked_before import AskedBefore
 from kamu_assets.query.catalog import QueryCatalog
+from kamu_assets.query.errors import InvalidPageError
 from kamu_assets.query.exports import ExportJob, ExportRequest, ExportResult
+from kamu_assets.query.history.model import BY_ITSELF, Origin
+from kamu_assets.query.history.recorder import QueryRecorder
+from kamu_assets.query.history.running import RunningQuery
 from kamu_assets.query.model import DataFormat, PinnedDataset, QueryRequest, QueryResponse
 from kamu_assets.query.requests import AnswerShape, JobAnswer, QueryJob, TailJob
 from kamu_assets.query.table_specs import TableSpecs
@@ -29,10 +33,6 @@ DEFAULT_LIMIT: Final = 100
 # No dataset has more rows.
 _MAX_SKIP: Final = 2**63 - 1
 _EXPORT_SECONDS: Final = 86_400.0
-
-
-class InvalidPageError(InvalidError):
-    """`skip` or `limit` is negative."""
 
 
 class TooManyRowsError(InvalidError):
@@ -57,6 +57,7 @@ class QueryService:
         past: PastStates,
         volumes: Volumes,
         pool: WorkerPool,
+        recorder: QueryRecorder,
         memory_bytes: int = 1 << 30,
         max_rows: int = 100_000,
         max_answer_bytes: int = 64 << 20,
@@ -67,12 +68,24 @@ class QueryService:
         self._tables = TableSpecs(datasets=datasets, chains=chains, volumes=volumes)
         self._asked = AskedBefore()
         self._pool = pool
+        self._recorder = recorder
         self._memory_bytes = memory_bytes
         self._max_rows = max_rows
         self._max_answer_bytes = max_answer_bytes
 
-    def query(self, caller: Caller, request: QueryRequest, *, cancel: threading.Event | None = None) -> QueryResponse:
+    def query(
+        self,
+        caller: Caller,
+        request: QueryRequest,
+        *,
+        cancel: threading.Event | None = None,
+        origin: Origin = BY_ITSELF,
+    ) -> QueryResponse:
         """Run SQL over the datasets the caller may read, as of their heads when it comes or later, or as pinned."""
+        with self._recorder.recording(caller, origin, request.sql, cancel=cancel) as noted:
+            return self._query(caller, request, noted)
+
+    def _query(self, caller: Caller, request: QueryRequest, noted: RunningQuery) -> QueryResponse:
         limit = DEFAULT_LIMIT if request.limit is None else request.limit
         shape = self._shape(request.skip, limit, request.data_format, sort_keys=request.sort_keys)
         shape = replace(shape, keeps_nan=request.keeps_nan)
@@ -84,12 +97,20 @@ class QueryService:
             tables=self._tables,
             pins=request.datasets,
         )
+        noted.datasets = lambda: catalog.pinned
         known = tuple(catalog.in_advance(self._asked.by(request.sql)))
         job = QueryJob(request.sql, shape, self._memory_bytes, 1 if request.is_repeatable else None, known)
         with bad_slices_blamed(lambda: self._slices(catalog.read)):
-            answer = self._pool.run(run_query, job, on_ask=catalog.answer, cancel=cancel, owner=_owner(caller))
+            answer = self._pool.run(
+                run_query,
+                job,
+                on_ask=catalog.answer,
+                cancel=noted.cancel,
+                owner=_owner(caller),
+                figures=noted.figures,
+            )
         self._asked.remember(request.sql, catalog.asked)
-        return self._response(answer, limit, request.data_format, catalog.pinned)
+        return self._response(answer, limit, request.data_format, catalog.pinned, noted)
 
     def export(
         self,
@@ -98,11 +119,25 @@ class QueryService:
         *,
         on_progress: Callable[[int], None] | None = None,
         cancel: threading.Event | None = None,
+        origin: Origin = BY_ITSELF,
     ) -> ExportResult:
         """Write all rows of a query to files; `on_progress` is told how many are written."""
+        with self._recorder.recording(caller, origin, request.sql, cancel=cancel) as noted:
+            result = self._export(caller, request, noted, on_progress or _nobody)
+            noted.rows, noted.bytes = result.records, sum(file.size for file in result.files)
+            return result
+
+    def _export(
+        self, caller: Caller, request: ExportRequest, noted: RunningQuery, on_progress: Callable[[int], None]
+    ) -> ExportResult:
+        def progress(rows: int) -> None:
+            noted.rows = rows
+            on_progress(rows)
+
         catalog = QueryCatalog(
             caller, datasets=self._datasets, chains=self._chains, past=self._past, tables=self._tables
         )
+        noted.datasets = lambda: catalog.pinned
         job = ExportJob(request, self._memory_bytes)
         # Whoever exports waits for all of it, and can cancel.
         limits = WorkerLimits(memory_bytes=self._memory_bytes, time_seconds=_EXPORT_SECONDS)
@@ -111,10 +146,11 @@ class QueryService:
                 run_export,
                 job,
                 limits=limits,
-                on_progress=on_progress,
+                on_progress=progress,
                 on_ask=catalog.answer,
-                cancel=cancel,
+                cancel=noted.cancel,
                 owner=_owner(caller),
+                figures=noted.figures,
             )
 
     def tail(
@@ -127,21 +163,28 @@ class QueryService:
         data_format: DataFormat = DataFormat.JSON_AOS,
         keeps_nan: bool = False,
         cancel: threading.Event | None = None,
+        origin: Origin = BY_ITSELF,
     ) -> QueryResponse:
         """The newest rows but `skip`, in offset order. Reads only the slices that hold them."""
         wanted = DEFAULT_LIMIT if limit is None else limit
-        shape = self._shape(skip, wanted, data_format, sort_keys=False)
+        with self._recorder.recording(caller, origin, None, cancel=cancel) as noted:
+            shape = self._shape(skip, wanted, data_format, sort_keys=False)
+            return self._tail(caller, ref, replace(shape, keeps_nan=keeps_nan), wanted, noted)
+
+    def _tail(
+        self, caller: Caller, ref: DatasetRef, shape: AnswerShape, wanted: int, noted: RunningQuery
+    ) -> QueryResponse:
         entry = self._datasets.resolve(caller, ref)
         state = self._chains.state(entry.id)
         pinned = (PinnedDataset(entry.id, str(entry.alias), state.head),) if state.head is not None else ()
+        noted.datasets = lambda: pinned
         last = state.next_offset - 1 - shape.skip
         first = max(0, last - shape.limit + 1)
         table = self._tables.part(entry, state, first=first, last=last)
-        whole = replace(shape, skip=0, keeps_nan=keeps_nan)
-        job = TailJob(table, first, last, whole, self._memory_bytes)
+        job = TailJob(table, first, last, replace(shape, skip=0), self._memory_bytes)
         with bad_slices_blamed(lambda: self._slices([entry])):
-            answer = self._pool.run(run_tail, job, cancel=cancel, owner=_owner(caller))
-        return self._response(answer, wanted, data_format, pinned)
+            answer = self._pool.run(run_tail, job, cancel=noted.cancel, owner=_owner(caller), figures=noted.figures)
+        return self._response(answer, wanted, shape.data_format, pinned, noted)
 
     def close(self) -> None:
         """End the workers."""
@@ -160,8 +203,14 @@ class QueryService:
         return AnswerShape(min(skip, _MAX_SKIP), rows, data_format, sort_keys, self._max_answer_bytes)
 
     def _response(
-        self, answer: JobAnswer, limit: int, data_format: DataFormat, pinned: tuple[PinnedDataset, ...]
+        self,
+        answer: JobAnswer,
+        limit: int,
+        data_format: DataFormat,
+        pinned: tuple[PinnedDataset, ...],
+        noted: RunningQuery,
     ) -> QueryResponse:
+        noted.rows, noted.bytes = answer.num_records, len(answer.data)
         if answer.num_records > self._max_rows:
             raise TooManyRowsError(self._max_rows)
         metrics.QUERY_ROWS.add(by=answer.num_records)
@@ -179,3 +228,7 @@ class QueryService:
 def _owner(caller: Caller) -> str:
     """Who shares places with whom: all that are not known are one."""
     return "" if caller.account is None else str(caller.account.id)
+
+
+def _nobody(_rows: int) -> None:
+    """Is told."""

@@ -11,8 +11,10 @@ from kamu_assets.auth.node_key import NodeKey
 from kamu_assets.node import Node
 from kamu_assets.odf.commitments import Commitment, hash_json
 from kamu_assets.odf.data import DataSchema
+from kamu_assets.query.history.model import Door
 from kamu_assets.query.model import DatasetPin, QueryRequest, QueryResponse
 from kamu_assets.query.schema_formats import SchemaFormat, describe_schema, odf_schema
+from kamu_gateway.edge.origin import origin_at
 from kamu_gateway.rest.hashing import hash_of_output
 from kamu_gateway.rest.query_form import Include, PinnedDataset, QueryForm
 
@@ -20,7 +22,9 @@ from kamu_gateway.rest.query_form import Include, PinnedDataset, QueryForm
 SUB_QUERIES: Final[list[JsonValue]] = []
 
 
-def run(node: Node, caller: Caller, form: QueryForm, *, is_repeatable: bool, cancel: threading.Event) -> QueryResponse:
+def run(
+    node: Node, caller: Caller, form: QueryForm, *, is_repeatable: bool, cancel: threading.Event, door: Door
+) -> QueryResponse:
     """Ask what the form says."""
     pins = tuple(DatasetPin(pinned.id, pinned.alias, pinned.block_hash) for pinned in form.datasets or ())
     question = QueryRequest(
@@ -31,7 +35,7 @@ def run(node: Node, caller: Caller, form: QueryForm, *, is_repeatable: bool, can
         datasets=pins,
         is_repeatable=is_repeatable,
     )
-    return node.query.query(caller, question, cancel=cancel)
+    return node.query.query(caller, question, cancel=cancel, origin=origin_at(door))
 
 
 def output_of(found: QueryResponse, schema_format: SchemaFormat | None) -> bytes:

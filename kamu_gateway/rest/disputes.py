@@ -9,6 +9,7 @@ from kamu_assets.datasets.errors import DatasetNotFoundError
 from kamu_assets.node import Node
 from kamu_assets.odf.commitments import BadSignatureError, Commitment, Proof, hash_json, verify
 from kamu_assets.query.errors import BlockNotFoundError
+from kamu_assets.query.history.model import Door
 from kamu_gateway.rest.answers import output_of, run
 from kamu_gateway.rest.hashing import hash_of_output
 from kamu_gateway.rest.query_form import QueryForm
@@ -53,7 +54,7 @@ def check_answer(node: Node, caller: Caller, form: VerifyForm, left: threading.E
     asked = form.input.filled()
     _find_datasets(node, caller, asked)
     try:
-        found = run(node, caller, asked, is_repeatable=True, cancel=left)
+        found = run(node, caller, asked, is_repeatable=True, cancel=left, door=Door.REST_VERIFY)
     except BlockNotFoundError as error:
         raise DisputeError(
             "VerificationFailed::DatasetBlockNotFound",

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from kamu_assets.auth.model import Caller
 from kamu_assets.node import Node
+from kamu_assets.query.history.model import Door
 from kamu_assets.query.model import DataFormat
 from kamu_assets.query.schema_formats import SchemaFormat
 from kamu_gateway.edge.caller import LenientCaller
@@ -89,6 +90,7 @@ async def _answer(request: Request, form: QueryForm, caller: Caller, node: Node)
     def answer(left: threading.Event) -> bytes:
         # What is signed has to come out the same when somebody asks again.
         is_signed = Include.PROOF in asked.include
-        return answer_of(asked, run(node, caller, asked, is_repeatable=is_signed, cancel=left), node.key)
+        found = run(node, caller, asked, is_repeatable=is_signed, cancel=left, door=Door.REST_QUERY)
+        return answer_of(asked, found, node.key)
 
     return SentAnswer(request, await query_while_connected(request, answer))

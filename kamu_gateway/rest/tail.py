@@ -5,9 +5,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
+from kamu_assets.query.history.model import Door
 from kamu_assets.query.model import DataFormat
 from kamu_gateway.edge.datasets import DATASET, Admitted, DatasetRoute
 from kamu_gateway.edge.node import CurrentNode
+from kamu_gateway.edge.origin import origin_at
 from kamu_gateway.edge.outgoing import SentAnswer
 from kamu_gateway.edge.threads import query_while_connected
 from kamu_gateway.rest.answers import output_of
@@ -37,7 +39,15 @@ async def tail(
 ) -> Response:
     def answer(left: threading.Event) -> bytes:
         caller, dataset = admitted.caller, admitted.dataset.id
-        found = node.query.tail(caller, dataset, skip=skip, limit=limit, data_format=data_format, cancel=left)
+        found = node.query.tail(
+            caller,
+            dataset,
+            skip=skip,
+            limit=limit,
+            data_format=data_format,
+            cancel=left,
+            origin=origin_at(Door.REST_TAIL),
+        )
         return output_of(found, schema_format)
 
     return SentAnswer(request, await query_while_connected(request, answer))

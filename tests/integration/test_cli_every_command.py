@@ -14,11 +14,14 @@ import typer.main
 
 from kamu_api.cli.app import app
 from kamu_assets.node import open_node
+from kamu_assets.odf.timestamp import Timestamp
+from kamu_assets.query.history.store import QueryStore
 from kamu_assets.settings import load_settings
 from kamu_assets.webhooks.model import SubscriptionStatus
 from kamu_assets.webhooks.store import SubscriptionStore
 from tests.support.cli_lineage import home_with_lineage
 from tests.support.command_line import Home
+from tests.support.query_records import a_running_record
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,8 @@ class Use:
     # Where exit code 1 is the answer.
     code: int = 0
 
+
+QUERY, UNKNOWN = "01a218c0-3e8f-746b-be1f-8c88c2b8cc8b", "01a218c0-87f4-7ad4-8b94-538ea5c3928a"
 
 # In an order in which all of it can be done, one after the other.
 USES = (
@@ -66,6 +71,9 @@ USES = (
     Use("sql", list, "select~1~as~n", "select~1 -o xml", "selec"),
     Use("tail", list, "raw", "%ly", "nope"),
     Use("export", dict, "raw --output-path out.parquet", "", "raw --output-path no/folder"),
+    Use("query list", list, "--running", "--state nonsense", "--account nobody"),
+    Use("query show", dict, QUERY, "1", UNKNOWN),
+    Use("query cancel", dict, QUERY, "1", UNKNOWN),
     Use("verify", list, "raw clean", "", "nope"),
     Use("compact", list, "raw --yes", "raw", "nope --yes"),
     Use("gc", list, "raw --yes", "raw", "nope --yes"),
@@ -129,6 +137,9 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Home:
     with open_node(load_settings(home.path / "home")) as node, node.database.transaction() as tx:
         # As a node does that runs.
         node.outbox.register(tx, "reporter")
+        # Seen an hour from now: it runs as long as the tests do.
+        hour = Timestamp(node.clock.now().ns + 3600 * 10**9)
+        QueryStore().save(tx, [a_running_record(id=QUERY, seen_at=hour)])
         [stopped] = SubscriptionStore().all(tx)
         SubscriptionStore().save(tx, replace(stopped, status=SubscriptionStatus.UNREACHABLE))
     return home

@@ -17,6 +17,7 @@ from kamu_assets.odf.dataset import SetInfo
 from kamu_assets.odf.identity import DatasetKind
 from kamu_assets.odf.multihash import Multihash
 from kamu_assets.odf.timestamp import Timestamp
+from kamu_assets.query.history.recorder import QueryRecorder
 from kamu_assets.query.model import QueryRequest, QueryResponse
 from kamu_assets.query.service import QueryService
 from tests.support.builders import START, a_schema
@@ -105,6 +106,7 @@ def reading(tmp_path: Path, pool: WorkerPool) -> Iterator[Reading]:
         past=PastStates(database=heart.database, volumes=heart.volumes),
         volumes=heart.volumes,
         pool=pool,
+        recorder=QueryRecorder(None, clock=heart.clock),
         max_rows=100_000,
         max_answer_bytes=1 << 20,
     )

@@ -10,6 +10,7 @@ from kamu_assets.engines.sql_errors import InvalidQueryError, QueryFailedError, 
 from kamu_assets.engines.worker_limits import AbortedError, MemoryLimitError, TimeLimitError
 from kamu_assets.engines.workers import WorkerLimits, WorkerPool
 from kamu_assets.errors import InvalidError
+from kamu_assets.query.history.recorder import QueryRecorder
 from kamu_assets.query.service import QueryService
 from tests.unit.query.conftest import Reading
 
@@ -33,6 +34,7 @@ def impatient(reading: Reading, impatient_pool: WorkerPool) -> Reading:
         past=PastStates(database=heart.database, volumes=heart.volumes),
         volumes=heart.volumes,
         pool=impatient_pool,
+        recorder=QueryRecorder(None, clock=heart.clock),
     )
     return Reading(heart, service)
 

@@ -12,8 +12,9 @@ from kamu_assets.engines.worker_limits import AbortedError, JobCancelledError, M
 from kamu_assets.errors import InvalidError
 from kamu_assets.odf.identity import DatasetAlias
 from kamu_assets.query.encode import AnswerTooLargeError
+from kamu_assets.query.errors import InvalidPageError
 from kamu_assets.query.model import DataFormat, QueryRequest
-from kamu_assets.query.service import InvalidPageError, TooManyRowsError
+from kamu_assets.query.service import TooManyRowsError
 from tests.unit.query.conftest import Reading
 
 COLUMNS = ["offset", "op", "system_time", "event_time", "station", "level"]
