@@ -34,6 +34,8 @@ RUNTIME_POD = "pod"
 METADATA_DATASET_ID = "kamu/dataset_id"
 METADATA_HEAD = "kamu/head"
 METADATA_ENGINE = "engine"
+# On events whose text an engine has printed: its pool.
+METADATA_ENGINE_OUTPUT = "kamu/engine_output"
 
 _NOT_IN_GROUPS = re.compile(r"[^A-Za-z0-9_]")
 _NOT_IN_TAGS = re.compile(r"[^A-Za-z0-9_.-]")
@@ -41,8 +43,6 @@ _TAG_LENGTH = 63
 
 
 def asset_key(account: str, name: str) -> AssetKey:
-# On events whose text an engine has printed: its pool.
-METADATA_ENGINE_OUTPUT = "kamu/engine_output"
     return AssetKey([account, name])
 
 
