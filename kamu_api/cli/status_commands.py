@@ -10,7 +10,7 @@ from kamu_api.cli.options import AsJson, Home
 from kamu_api.cli.output import print_json, print_rows, say, short_text, size_text, time_text
 
 if TYPE_CHECKING:
-    from kamu_api.cli.status_model import NodeStatus, WorkStatus
+    from kamu_api.cli.status_model import LeaderStatus, NodeStatus, WorkStatus
 
 
 def register(app: typer.Typer) -> None:
@@ -101,6 +101,8 @@ def _show_work(work: "WorkStatus") -> None:
             f"  webhook {hook.name} of {hook.dataset or 'all datasets'} was given up after {hook.failures} failure(s): "
             f"`kamu-node webhook reactivate {hook.id}` tries again"
         )
+    if work.leader is not None:
+        say(f"\nScheduler: {_leader(work.leader)}")
     if work.transport.fault is not None:
         say(f"\nOutbox: read from the database only, since {short_text(work.transport.fault)}")
     if work.consumers:
@@ -111,6 +113,11 @@ def _show_work(work: "WorkStatus") -> None:
                 for c in work.consumers
             ],
         )
+
+
+def _leader(leader: "LeaderStatus") -> str:
+    told = f"{leader.process} (since {time_text(leader.since)}, term {leader.term})"
+    return f"{told} leads" if leader.leads else f"none leads; the last was {told}"
 
 
 def _table(title: str, rows: list[dict[str, Any]]) -> None:

@@ -67,6 +67,19 @@ class StoppedWebhook:
 
 
 @dataclass(frozen=True, slots=True)
+class LeaderStatus:
+    """The scheduler that leads, or led last."""
+
+    # Its machine, its process and when that began.
+    process: str
+    since: str
+    # How many have led so far, each time counted.
+    term: int
+    # Whether it does so now.
+    leads: bool
+
+
+@dataclass(frozen=True, slots=True)
 class DiskStatus:
     path: str
     free_bytes: int
@@ -83,6 +96,8 @@ class WorkStatus:
     # In the last 24 hours; the latest of them.
     failed: int
     failures: Sequence[FailedFlow]
+    # None before a scheduler has led.
+    leader: LeaderStatus | None
     transport: TransportStatus
     consumers: Sequence[ConsumerStatus]
     stopped_webhooks: Sequence[StoppedWebhook]

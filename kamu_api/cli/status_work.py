@@ -2,12 +2,20 @@
 
 from collections.abc import Mapping
 
-from kamu_api.cli.status_model import ConsumerStatus, FailedFlow, StoppedWebhook, TransportStatus, WorkStatus
+from kamu_api.cli.status_model import (
+    ConsumerStatus,
+    FailedFlow,
+    LeaderStatus,
+    StoppedWebhook,
+    TransportStatus,
+    WorkStatus,
+)
 from kamu_assets.errors import NotFoundError
 from kamu_assets.monitoring.secrets import SecretHider
 from kamu_assets.node import Node
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.odf.timestamp import NANOS_PER_SECOND, Timestamp
+from kamu_assets.orchestration.leader import leader_of
 from kamu_assets.settings import Settings, secret_values
 from kamu_assets.webhooks.model import SubscriptionStatus
 
@@ -52,10 +60,16 @@ def _work(node: Node, hider: SecretHider) -> WorkStatus:
         running=load.running,
         failed=len(failed),
         failures=failures,
+        leader=_leader(node),
         transport=_transport(node, hider),
         consumers=consumers_of(node, hider),
         stopped_webhooks=_stopped_webhooks(node, names, hider),
     )
+
+
+def _leader(node: Node) -> LeaderStatus | None:
+    found = leader_of(node.database)
+    return None if found is None else LeaderStatus(found.process, str(found.since), found.term, found.leads)
 
 
 def _stopped_webhooks(node: Node, names: Mapping[DatasetID, str], hider: SecretHider) -> list[StoppedWebhook]:

@@ -1,12 +1,13 @@
 """Where transactions begin and end."""
 
 import contextlib
+import copy
 import os
 import shutil
 import tempfile
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Self
 
@@ -35,6 +36,7 @@ class Database:
         # Threads queue here instead of polling SQLite's lock.
         self._writing = threading.Lock()
         self._inherited: list[Pool] = []
+        self._fence: Callable[[Transaction], None] | None = None
         _open.add(self)
 
     @classmethod
@@ -58,6 +60,8 @@ class Database:
         self._here.writing = True
         try:
             with self._turn(), self._begun(self._connections.writer, writes=True) as tx:
+                if self._fence is not None:
+                    self._fence(tx)
                 yield tx
                 tx.finish()
         finally:
@@ -70,11 +74,18 @@ class Database:
         with self._begun(self._connections.reader, writes=False) as tx:
             yield tx
 
-    def leadership(self, name: str) -> Leadership:
-        """A role that one at a time has, among all who use this database; not taken yet."""
+    def fenced(self, fence: Callable[[Transaction], None]) -> Self:
+        """The same database for somebody whose every transaction begins with `fence`, which forbids it by raising."""
+        other = copy.copy(self)
+        other._fence = fence  # noqa: SLF001 - our own class
+        _open.add(other)
+        return other
+
+    def leadership(self, name: str, *, lasting: bool = False) -> Leadership:
+        """A role that one at a time has, among all who use this database; not taken yet. `lasting`: for minutes."""
         if self._is_sqlite and self._url.database:
             return FileLeadership(Path(self._url.database).absolute(), name)
-        return ServerLeadership(self._connections.writer, name)
+        return ServerLeadership(self._connections.writer, name, lasting=lasting)
 
     def migrate(self) -> None:
         """Bring the tables to the version of this code; safe from many processes at once."""

@@ -14,14 +14,19 @@ from types import TracebackType
 from typing import Self
 from zlib import crc32
 
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import Connection, Engine, column, func, select, table
 from sqlalchemy.exc import DBAPIError
 
 from kamu_assets.database.errors import told_plainly
+from kamu_assets.database.noticing import notice_soon
 
 _NAME = re.compile(r"[a-z][a-z0-9_.-]{0,99}")
 # Our own among the pairs of numbers by which applications lock.
 _SPACE = 0x6B616D75
+# What PostgreSQL tells of such locks (pg_locks in its manual).
+_TWO_NUMBERS = 2
+_locks = table("pg_locks", *map(column, ("locktype", "database", "classid", "objid", "objsubid", "granted", "pid")))
+_databases = table("pg_database", column("oid"), column("datname"))
 _open: "weakref.WeakSet[Leadership]" = weakref.WeakSet()
 
 
@@ -36,8 +41,16 @@ class Leadership(ABC):
         """Have the role, unless somebody else has it; tells whether it is ours. Repeat it to know that it still is."""
 
     @abstractmethod
+    def holds(self) -> bool:
+        """Whether what was taken is ours still, without a moment in which somebody else could have had it."""
+
+    @abstractmethod
     def resign(self) -> None:
         """Let others have it; harmless where we have it not."""
+
+    @abstractmethod
+    def is_vacant(self) -> bool:
+        """Whether nobody has the role now. Only to tell people of it: a moment later somebody may."""
 
     @abstractmethod
     def _forked(self) -> None:
@@ -61,16 +74,28 @@ class FileLeadership(Leadership):
         self._descriptor: int | None = None
 
     def take(self) -> bool:
-        if self._descriptor is not None:
-            return True
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
+        if self._descriptor is None:
+            self._descriptor = _locked(self._path, fcntl.LOCK_EX)
+        return self.holds()
+
+    def holds(self) -> bool:
+        if self._descriptor is None:
             return False
-        self._descriptor = descriptor
-        return True
+        if _is_at(self._path, self._descriptor):
+            return True
+        # Others find another file there, or none, and lock that.
+        self.resign()
+        return False
+
+    def is_vacant(self) -> bool:
+        if self._descriptor is not None:
+            return False
+        if not self._path.exists():
+            return True
+        descriptor = _locked(self._path, fcntl.LOCK_SH)
+        if descriptor is not None:
+            os.close(descriptor)
+        return descriptor is not None
 
     def resign(self) -> None:
         if self._descriptor is not None:
@@ -84,21 +109,25 @@ class FileLeadership(Leadership):
 class ServerLeadership(Leadership):
     """For all clients of a PostgreSQL database."""
 
-    def __init__(self, engine: Engine, name: str) -> None:
+    def __init__(self, engine: Engine, name: str, *, lasting: bool = False) -> None:
         super().__init__()
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        # Held for so long that it matters how soon a machine that vanished is noticed.
+        self._is_lasting = lasting
         # Numbers of four bytes have a sign.
         self._lock = (_SPACE, crc32(_checked(name).encode()) - 2**31)
         self._connection: Connection | None = None
         self._inherited: Connection | None = None
 
     def take(self) -> bool:
-        if self._connection is not None and self._answers(self._connection):
+        if self.holds():
             return True
         with told_plainly():
             connection = self._engine.connect()
             try:
                 if connection.scalar(select(func.pg_try_advisory_lock(*self._lock))):
+                    if self._is_lasting:
+                        notice_soon(connection)
                     self._connection = connection
                     return True
             finally:
@@ -106,12 +135,26 @@ class ServerLeadership(Leadership):
                     connection.close()
         return False
 
+    def holds(self) -> bool:
+        return self._connection is not None and self._answers(self._connection)
+
+    def is_vacant(self) -> bool:
+        here = select(_databases.c.oid).where(_databases.c.datname == func.current_database()).scalar_subquery()
+        space, number = (each % 2**32 for each in self._lock)
+        held = (_locks.c.locktype == "advisory", _locks.c.database == here, _locks.c.granted)
+        ours = (_locks.c.classid == space, _locks.c.objid == number, _locks.c.objsubid == _TWO_NUMBERS)
+        with told_plainly(), self._engine.connect() as connection:
+            return connection.execute(select(_locks.c.pid).where(*held, *ours)).first() is None
+
     def resign(self) -> None:
         connection, self._connection = self._connection, None
         if connection is None:
             return
         try:
             connection.execute(select(func.pg_advisory_unlock(*self._lock)))
+            if self._is_lasting:
+                # Nobody else should be as impatient.
+                connection.invalidate()
         except DBAPIError:
             # It ended with its connection.
             connection.invalidate()
@@ -138,6 +181,24 @@ class ServerLeadership(Leadership):
             nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
             os.dup2(nothing, driver.fileno(), inheritable=False)
             os.close(nothing)
+
+
+def _locked(path: Path, kind: int) -> int | None:
+    """The file, opened and locked; None while others have it."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 def _checked(name: str) -> str:

@@ -56,7 +56,7 @@ class Relay:
         self._backlog = backlog
         self._make_name = make_name
         self._store = OutboxStore()
-        self._leadership = database.leadership(RELAY)
+        self._leadership = database.leadership(RELAY, lasting=True)
         # None: before the next message a new stream begins.
         self._name: str | None = None
         self._relayed = 0

@@ -4,6 +4,9 @@ import sys
 from collections.abc import Callable
 from functools import partial
 
+from dagster import DagsterInstance
+
+from kamu_assets.database.database import Database
 from kamu_assets.definitions.builder import ListedDefinitions, NodeDefinitions
 from kamu_assets.defs.updater import NodeUpdater
 from kamu_assets.defs.verifier import NodeVerifier
@@ -18,6 +21,7 @@ from kamu_assets.orchestration.catalog import Catalog
 from kamu_assets.orchestration.config import AdapterConfig
 from kamu_assets.orchestration.execution import RunExecutor
 from kamu_assets.orchestration.instance import open_instance
+from kamu_assets.orchestration.led_work import LedWork
 from kamu_assets.orchestration.materialization import Materializations
 from kamu_assets.orchestration.place_waits import PlaceWaits
 from kamu_assets.orchestration.publisher import CatalogPublisher
@@ -39,62 +43,69 @@ RUNNING_PER_WORKER = 4
 
 
 def run_scheduler(node: Node) -> None:
-    """Decide, submit, publish and report until SIGTERM."""
+    """Lead or stand by until SIGTERM: decide, submit, publish and report."""
     config = adapter_config(node.settings)
     catalog = _catalog(node, config)
-    queue = _queue(node)
+    jobs = ScopedJobs(ListedDefinitions())
     with node.database.transaction() as tx:
         node.outbox.register(tx, *CONSUMERS)
     with open_instance(config) as instance, node.outbox.running():
-        runless_reporter = Reporter(
-            instance=instance,
-            database=node.database,
-            outbox=node.outbox,
-            chains=node.chains,
-            materializations=_materializations(node),
-        )
-        orchestrator = DagsterOrchestrator(
-            instance=instance,
-            config=config,
-            catalog=catalog,
-            jobs=ScopedJobs(ListedDefinitions()),
-            queue=queue,
-            tell=runless_reporter.report,
-        )
-        orchestrator.warm_up()
-        flow_scheduler = FlowScheduler(
-            database=node.database,
+        begin = partial(_led_work, node, instance, catalog, jobs)
+        # What takes long is done before: whoever takes over should work at once.
+        _orchestrator(node, instance, catalog, jobs, _reporter(node, instance, node.database)).warm_up()
+        SchedulerProcess(database=node.database, begin=begin, wakeups=node.wakeups, clock=node.clock).main()
+
+
+def _led_work(node: Node, instance: DagsterInstance, catalog: Catalog, jobs: ScopedJobs, database: Database) -> LedWork:
+    """What one term's leader does; `database` lets it change nothing after that."""
+    config, queue = adapter_config(node.settings), _queue(node)
+    reporter = _reporter(node, instance, database)
+    return LedWork(
+        scheduler=FlowScheduler(
+            database=database,
             outbox=node.outbox,
             flows=node.flows,
             chains=node.chains,
-            orchestrator=orchestrator,
+            orchestrator=_orchestrator(node, instance, catalog, jobs, reporter),
             clock=node.clock,
             max_running=RUNNING_PER_WORKER * config.workers,
             places=_places(node),
-        )
-        catalog_publisher = CatalogPublisher(
-            instance=instance, config=config, catalog=catalog, database=node.database, outbox=node.outbox
-        )
-        SchedulerProcess(
-            scheduler=flow_scheduler,
-            reaper=Reaper(instance=instance, queue=queue, clock=node.clock),
-            waits=PlaceWaits(instance=instance, queue=queue, flows=node.flows),
-            catalog=catalog_publisher,
-            reports=RestoringReporter(
-                instance=instance, database=node.database, reporter=runless_reporter, clock=node.clock
-            ),
-            wakeups=node.wakeups,
-            clock=node.clock,
-            chores=partial(_forget_what_is_old, node),
-            more={"webhooks": node.webhooks.courier()},
-        ).main()
+        ),
+        reaper=Reaper(instance=instance, queue=queue, clock=node.clock),
+        waits=PlaceWaits(instance=instance, queue=queue, flows=node.flows),
+        catalog=CatalogPublisher(
+            instance=instance, config=config, catalog=catalog, database=database, outbox=node.outbox
+        ),
+        reports=RestoringReporter(instance=instance, database=database, reporter=reporter, clock=node.clock),
+        chores=partial(_forget_what_is_old, node),
+        # Each attempt of a delivery has one owner, and what came of it may be told whoever leads meanwhile.
+        more={"webhooks": node.webhooks.courier()},
+    )
+
+
+def _orchestrator(
+    node: Node, instance: DagsterInstance, catalog: Catalog, jobs: ScopedJobs, reporter: Reporter
+) -> DagsterOrchestrator:
+    config = adapter_config(node.settings)
+    return DagsterOrchestrator(
+        instance=instance, config=config, catalog=catalog, jobs=jobs, queue=_queue(node), tell=reporter.report
+    )
+
+
+def _reporter(node: Node, instance: DagsterInstance, database: Database) -> Reporter:
+    return Reporter(
+        instance=instance,
+        database=database,
+        outbox=node.outbox,
+        chains=node.chains,
+        materializations=_materializations(node),
+    )
 
 
 def _forget_what_is_old(node: Node) -> None:
     with node.database.transaction() as tx:
         node.outbox.prune(tx, older_than=node.settings.outbox.keep_seconds)
     node.webhooks.service.prune(older_than=node.settings.webhooks.keep_seconds)
-    node.query_history.prune(keep_days=node.settings.query.keep_days)
 
 
 def run_worker(node: Node) -> None:

@@ -68,7 +68,8 @@ class FlowScheduler:
         self._flows = FlowStore()
         self._triggers = TriggerStore()
         self._entries = DatasetStore()
-        self._cancels_wanted = False
+        # Whoever was here before may have heard of them and died.
+        self._cancels_wanted = True
         self._all_planned = False
 
     def step(self) -> Timestamp | None:
@@ -77,8 +78,8 @@ class FlowScheduler:
         while self._hear():
             pass
         if self._cancels_wanted:
-            self._cancels_wanted = False
             self._cancel()
+            self._cancels_wanted = False
         if not self._all_planned:
             self._plan_all()
         now = self._clock.now()

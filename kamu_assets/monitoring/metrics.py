@@ -60,7 +60,9 @@ RUNS_ENDED = Counter("runs_ended", "Flows that ended", "outcome")
 # Each delivery may be tried several times.
 WEBHOOK_ATTEMPTS = Counter("webhook_attempts", "Attempts to tell receivers of webhooks", "outcome")
 WEBHOOKS_STOPPED = Counter("webhooks_stopped", "Receivers of webhooks that were given up")
+# One that stands by looks whether it should lead.
 SCHEDULER_STEP = Gauge("scheduler_last_step_timestamp_seconds", "When the scheduler last looked for work")
+SCHEDULER_LEADS = Gauge("scheduler_leads", "1 for the one scheduler that leads, 0 for those that stand by")
 
 HTTP_REQUESTS = Counter(
     "http_requests", "Answered requests; status 0: the client left before", "method", "route", "status"

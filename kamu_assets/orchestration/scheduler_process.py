@@ -1,143 +1,117 @@
-"""The scheduler process: flows on the main thread, the catalog publisher and the reporter on threads of their own."""
+"""The scheduler process: of all that are started for a node one leads and works, the others stand by."""
 
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from types import FrameType
-from typing import Protocol, TypeVar
 
 import structlog
 
 from kamu_assets.clock import Clock
-from kamu_assets.database.outbox import WAKEUP
-from kamu_assets.database.wakeups import Wakeups
-from kamu_assets.flows.scheduler import FlowScheduler, seconds_until
-from kamu_assets.orchestration import publisher, reporter
-from kamu_assets.orchestration.place_waits import PlaceWaits
-from kamu_assets.orchestration.reaper import Reaper
+from kamu_assets.database.database import Database
+from kamu_assets.database.leadership import Leadership
+from kamu_assets.database.terms import Term, begin_term
+from kamu_assets.database.wakeups import Listener, Wakeups
+from kamu_assets.errors import UnavailableError
+from kamu_assets.monitoring import metrics
+from kamu_assets.orchestration.leader import ROLE
+from kamu_assets.orchestration.led_work import LedWork, Shift
+from kamu_assets.orchestration.liveness import own_identity
 
 log = structlog.get_logger(__name__)
 
-_T = TypeVar("_T")
-
-CHECK_SECONDS = 2.0
-STRANDED_CHECK_SECONDS = 30.0
-# What keeps the node tidy and can wait.
-CHORES_SECONDS = 3600.0
-# Flows go first: what is only shown may come a moment later.
-COURTESY_SECONDS = 0.2
-# Consumers look by themselves this often, should a wake-up be lost.
-IDLE_SECONDS = 5.0
-
-
-class Follower(Protocol):
-    """What follows the outbox on a thread of its own."""
-
-    def step(self) -> bool:
-        """Do what is to be done now; tells whether it pays to come back soon."""
-        ...
+# How often one that stands by looks whether it should lead, and the leader whether it still does.
+STANDBY_SECONDS = 0.5
+WATCH_SECONDS = 1.0
+FAILED_SECONDS = 1.0
 
 
 class SchedulerProcess:
-    """Hosts everything that follows the outbox, until SIGTERM."""
+    """Stands by or leads, until SIGTERM. `begin` makes the work of a term, given the database as its leader has it."""
 
     def __init__(
-        self,
-        *,
-        scheduler: FlowScheduler,
-        reaper: Reaper,
-        waits: PlaceWaits,
-        catalog: publisher.CatalogPublisher,
-        reports: Follower,
-        wakeups: Wakeups,
-        clock: Clock,
-        chores: Callable[[], object] = list,
-        more: Mapping[str, Follower] | None = None,
+        self, *, database: Database, begin: Callable[[Database], LedWork], wakeups: Wakeups, clock: Clock
     ) -> None:
-        self._scheduler = scheduler
-        self._reaper = reaper
-        self._waits = waits
-        self._catalog = catalog
-        self._reports = reports
+        self._database = database
+        self._begin = begin
         self._wakeups = wakeups
         self._clock = clock
-        self._chores = chores
-        # By the names of their threads.
-        self._more = more or {}
+        self._identity = own_identity()
         self._stop = threading.Event()
+        # The last that was said in the log.
+        self._said = ""
 
     def main(self) -> None:
         """Run until SIGTERM or SIGINT; must be called from the main thread."""
-        signal.signal(signal.SIGTERM, self._on_stop)
-        signal.signal(signal.SIGINT, self._on_stop)
-        followers = [
-            threading.Thread(target=self._publish, name="catalog-publisher"),
-            threading.Thread(target=self._follow, args=(self._reports.step, reporter.SECONDS_BETWEEN), name="reporter"),
-            *(
-                threading.Thread(target=self._follow, args=(each.step, 0), name=name)
-                for name, each in self._more.items()
-            ),
-        ]
-        for thread in followers:
-            thread.start()
-        try:
-            self._schedule()
-        finally:
-            self._stop.set()
-            self._wakeups.notify(WAKEUP)
-            for thread in followers:
-                thread.join()
+        signal.signal(signal.SIGTERM, self._on_signal)
+        signal.signal(signal.SIGINT, self._on_signal)
+        self.run()
 
-    def _on_stop(self, _signal: int, _frame: FrameType | None) -> None:
+    def run(self) -> None:
+        """Stand by and lead until `stop`."""
+        metrics.SCHEDULER_LEADS.set(0)
+        with self._wakeups.listen(ROLE) as listener, self._database.leadership(ROLE, lasting=True) as leadership:
+            while not self._stop.is_set():
+                # One that is ready to lead is well.
+                metrics.SCHEDULER_STEP.set(time.time())
+                listener.wait(self._stand(leadership, listener))
+        # Others of this machine need not wait until they look by themselves.
+        self._wakeups.notify(ROLE)
+
+    def stop(self) -> None:
+        """End `run` once every step has ended; safe in a signal handler."""
         self._stop.set()
-        self._wakeups.notify(WAKEUP)
+        self._wakeups.notify(ROLE)
 
-    def _schedule(self) -> None:
-        checked = stranded_checked = chores_done = float("-inf")
-        with self._wakeups.listen(WAKEUP) as listener:
-            while not self._stop.is_set():
-                if time.monotonic() - stranded_checked >= STRANDED_CHECK_SECONDS:
-                    stranded_checked = time.monotonic()
-                    _guarded(self._reaper.requeue_stranded)
-                if time.monotonic() - checked >= CHECK_SECONDS:
-                    checked = time.monotonic()
-                    _guarded(self._reaper.end_silent)
-                    _guarded(self._reaper.bury_lost)
-                    _guarded(self._scheduler.reconcile)
-                    _guarded(self._scheduler.tell_who_waits)
-                    _guarded(self._waits.tell)
-                due = _guarded(self._scheduler.step)
-                if time.monotonic() - chores_done >= CHORES_SECONDS:
-                    chores_done = time.monotonic()
-                    _guarded(self._chores)
-                listener.wait(seconds_until(due, self._clock.now(), at_most=CHECK_SECONDS))
+    def _on_signal(self, _signal: int, _frame: FrameType | None) -> None:
+        self.stop()
 
-    def _publish(self) -> None:
-        while not self._stop.is_set():
-            try:
-                self._catalog.load()
-                break
-            except Exception:
-                log.exception("catalog_load_failed")
-                self._stop.wait(IDLE_SECONDS)
-        self._follow(self._catalog.step, publisher.SECONDS_BETWEEN)
+    def _stand(self, leadership: Leadership, listener: Listener) -> float:
+        """Lead if nobody does, until that is over; tells when to try again."""
+        try:
+            if not leadership.take():
+                self._say("scheduler_stands_by")
+                return STANDBY_SECONDS
+            self._lead(leadership, listener)
+        except UnavailableError as error:
+            self._say("scheduler_cannot_lead", reason=str(error))
+            return FAILED_SECONDS
+        except Exception:
+            log.exception("scheduler_failed_to_lead")
+            return FAILED_SECONDS
+        finally:
+            leadership.resign()
+        return 0
 
-    def _follow(self, step: Callable[[], bool], seconds_between: float) -> None:
-        """Do a step at each wake-up: the first at once, the next not before so many seconds."""
-        with self._wakeups.listen(WAKEUP) as listener:
-            while not self._stop.is_set():
-                if _guarded(step):
-                    self._stop.wait(seconds_between)
-                elif listener.wait(IDLE_SECONDS):
-                    self._stop.wait(COURTESY_SECONDS)
+    def _lead(self, leadership: Leadership, listener: Listener) -> None:
+        with self._database.transaction() as tx:
+            term = begin_term(tx, ROLE, holder=self._identity, now=self._clock.now())
+        work = self._begin(self._database.fenced(term.require))
+        self._say("scheduler_leads", term=term.number)
+        metrics.SCHEDULER_LEADS.set(1)
+        try:
+            with Shift(work, wakeups=self._wakeups, clock=self._clock):
+                while not self._stop.is_set() and self._is_ours(term, leadership):
+                    listener.wait(WATCH_SECONDS)
+        finally:
+            metrics.SCHEDULER_LEADS.set(0)
+        self._say("scheduler_leads_no_more", term=term.number)
 
+    def _is_ours(self, term: Term, leadership: Leadership) -> bool:
+        """Whether we are the leader still; if nobody can tell, we are not."""
+        try:
+            if not leadership.holds():
+                self._say("scheduler_lost_its_lock", term=term.number)
+                return False
+            with self._database.reading() as tx:
+                return term.is_newest(tx)
+        except UnavailableError as error:
+            self._say("scheduler_cannot_tell_whether_it_leads", term=term.number, reason=str(error))
+            return False
 
-def _guarded(step: Callable[[], _T]) -> _T | None:
-    """One failing step must not end the others."""
-    try:
-        return step()
-    except Exception:
-        log.exception("scheduler_step_failed", step=getattr(step, "__qualname__", repr(step)))
-        time.sleep(1)
-        return None
+    def _say(self, what: str, **facts: object) -> None:
+        """Once for each change."""
+        if what != self._said:
+            log.info(what, process=self._identity, **facts)
+        self._said = what

@@ -1,11 +1,13 @@
 """Whether a node can do its work, and if not, everything that is in the way."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from kamu_assets.errors import KamuError
 from kamu_assets.monitoring.exchange import collected
-from kamu_assets.monitoring.metrics import SCHEDULER_STEP
+from kamu_assets.monitoring.families import Family
+from kamu_assets.monitoring.metric import Gauge
+from kamu_assets.monitoring.metrics import SCHEDULER_LEADS, SCHEDULER_STEP
 from kamu_assets.node import Node
 
 _PROBE_BYTES = 1 << 16
@@ -39,19 +41,21 @@ def _queues(node: Node) -> Iterator[str]:
 
 
 def _scheduler(node: Node) -> Iterator[str]:
-    """One that was never started, or has been stopped, is not missed."""
-    found = collected(node.settings.run_path, only=_SCHEDULER)
-    if _SCHEDULER not in found:
-        return
-    families = found[_SCHEDULER]
-    if families is None:
+    """Those that were never started, or have been stopped, are not missed, nor are dead ones beside one that lives."""
+    found = collected(node.settings.run_path, only=f"{_SCHEDULER}*").values()
+    living = [families for families in found if families is not None]
+    if found and not living:
         yield "the scheduler does not answer: no flow starts"
-        return
-    step = next((each.samples[0].value for each in families if each.name == SCHEDULER_STEP.name), 0.0)
-    silence = time.time() - step
+    leading = [families for families in living if _value(families, SCHEDULER_LEADS)]
+    steps = [_value(families, SCHEDULER_STEP) for families in leading or living]
+    silence = time.time() - max(steps, default=0.0)
     # Zero: it is just starting.
-    if step and silence > SCHEDULER_SILENCE_SECONDS:
+    if all(steps) and steps and silence > SCHEDULER_SILENCE_SECONDS:
         yield f"the scheduler has not looked for work for {silence:.0f} s: no flow starts"
+
+
+def _value(families: Sequence[Family], gauge: Gauge) -> float:
+    return next((each.samples[0].value for each in families if each.name == gauge.name and each.samples), 0.0)
 
 
 def _outbox(node: Node) -> Iterator[str]:

@@ -57,6 +57,34 @@ def test_one_at_a_time_has_a_role(database: Database) -> None:
         assert not one.take()
 
 
+def test_people_see_whether_somebody_has_it(database: Database) -> None:
+    with database.leadership(NAME, lasting=True) as one, database.leadership(NAME) as other:
+        assert one.is_vacant()
+        assert other.is_vacant()
+        assert not one.holds()
+        assert one.take()
+        assert one.holds()
+        assert not other.holds()
+        assert not one.is_vacant()
+        assert not other.is_vacant()
+        assert database.leadership("else").is_vacant()
+
+        one.resign()
+
+        assert not one.holds()
+        wait_until(other.is_vacant)
+
+
+def test_a_lock_that_others_do_not_find_is_none(migrated_sqlite: str) -> None:
+    with opened(migrated_sqlite) as database, database.leadership(NAME) as one, database.leadership(NAME) as other:
+        assert one.take()
+        one._path.unlink()  # type: ignore[attr-defined] # of a file
+
+        assert other.take()
+        assert not one.holds()
+        assert not one.take()
+
+
 def test_a_role_ends_with_its_process(migrated_url: str) -> None:
     with (
         opened(migrated_url) as database,
@@ -95,10 +123,12 @@ def test_a_forked_child_has_no_part_in_it(database: Database) -> None:
 def test_a_server_that_forgot_us_is_noticed(migrated_postgres: str) -> None:
     with opened(migrated_postgres) as database, database.leadership(NAME) as ours, database.leadership(NAME) as others:
         assert ours.take()
+        assert ours.holds()
         with database.transaction() as tx:
             tx.execute(text(FORGET_ALL_OTHERS))
 
         wait_until(others.take)
+        assert not ours.holds()
         assert not ours.take()
         others.resign()
         assert ours.take()

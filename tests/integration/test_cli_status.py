@@ -10,9 +10,12 @@ from pathlib import Path
 import pytest
 
 from kamu_api.cli.home_lock import HomeLock
+from kamu_assets.database.terms import begin_term
 from kamu_assets.flows.model import FlowOutcome, OutcomeKind
 from kamu_assets.node import open_node
 from kamu_assets.odf.identity import DatasetAlias
+from kamu_assets.odf.timestamp import Timestamp
+from kamu_assets.orchestration.leader import ROLE
 from kamu_assets.settings import load_settings
 from tests.support.command_line import Home
 from tests.support.manifests import pushed_root, reading
@@ -72,6 +75,24 @@ def test_people_are_told_the_same(home: Home) -> None:
     assert "1 dataset(s); flows: 1 waiting, 0 running, 1 failed in 24 h" in text
     assert "kamu/cities: the source is gone" in text
     assert "reporter" in text
+
+
+def test_the_scheduler_that_leads_is_told(home: Home) -> None:
+    a_used_home(home, reason="!")
+    assert json.loads(home.run("status", "--json").out)["work"]["leader"] is None
+
+    with open_node(load_settings(home.path / "home")) as node, node.database.leadership(ROLE) as leadership:
+        with node.database.transaction() as tx:
+            begin_term(tx, ROLE, holder="here:17:4", now=Timestamp.parse("2026-01-02T03:04:05.6Z"))
+        led = json.loads(home.run("status", "--json").out)["work"]["leader"]
+        assert leadership.take()
+        leads = json.loads(home.run("status", "--json").out)["work"]["leader"]
+        text = home.run("status").out
+
+    assert leads == {"process": "here:17:4", "since": "2026-01-02T03:04:05.600Z", "term": 1, "leads": True}
+    assert led == {**leads, "leads": False}
+    assert "Scheduler: here:17:4 (since 2026-01-02 03:04:05, term 1) leads" in text
+    assert "Scheduler: none leads; the last was here:17:4 (since" in home.run("status").out
 
 
 @pytest.mark.parametrize("arguments", [(), ("--json",)])

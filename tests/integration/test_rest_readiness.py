@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from kamu_assets.monitoring.exchange import offered
 from kamu_assets.monitoring.families import Family, gauge
-from kamu_assets.monitoring.metrics import SCHEDULER_STEP
+from kamu_assets.monitoring.metrics import SCHEDULER_LEADS, SCHEDULER_STEP
 from kamu_gateway.edge.health import PARKED_AFTER_ATTEMPTS
 from tests.support.served_node import ServedNode, serving
 
@@ -43,6 +44,32 @@ def test_a_scheduler_that_works_is_fine_and_one_that_stands_still_is_named(serve
     with offered(run, "scheduler", lambda: a_step(3600)):
         assert "the scheduler has not looked for work for 36" in told(served)
     assert told(served) is None
+
+
+def test_schedulers_are_judged_by_the_one_that_leads(served: ServedNode) -> None:
+    run = served.node.settings.run_path
+
+    def told_of(*seconds_ago: float, leader: int | None) -> Any:
+        with contextlib.ExitStack() as running:
+            for number, seconds in enumerate(seconds_ago):
+                leads = gauge(SCHEDULER_LEADS.name, "Whether", float(number == leader))
+                running.enter_context(offered(run, "scheduler", lambda s=seconds, g=leads: [*a_step(s), g]))  # type: ignore[misc] # bound now
+            return told(served)
+
+    assert told_of(1, 1, leader=1) is None
+    assert told_of(3600, 1, leader=1) is None
+    assert "has not looked for work" in told_of(1, 3600, leader=1)
+    # All stand by: their leader is on another machine, or is just being found.
+    assert told_of(1, 1, leader=None) is None
+    assert "has not looked for work" in told_of(3600, leader=None)
+
+
+def test_a_dead_scheduler_is_not_missed_beside_one_that_lives(served: ServedNode) -> None:
+    run = served.node.settings.run_path
+    run.joinpath("scheduler-7.metrics").touch()
+
+    with offered(run, "scheduler", lambda: a_step(1)):
+        assert told(served) is None
 
 
 def test_a_dead_scheduler_is_named_and_the_node_could_start_still(served: ServedNode) -> None:

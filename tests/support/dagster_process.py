@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
+from dagster import DagsterInstance
+
+from kamu_assets.database.database import Database
 from kamu_assets.definitions.builder import ListedDefinitions
 from kamu_assets.orchestration.instance import open_instance
+from kamu_assets.orchestration.led_work import LedWork
 from kamu_assets.orchestration.place_waits import PlaceWaits
 from kamu_assets.orchestration.publisher import CatalogPublisher
 from kamu_assets.orchestration.reaper import Reaper
@@ -20,24 +25,27 @@ from tests.support.dagster_home import Parts, config_of
 
 def run_scheduler(parts: Parts) -> None:
     with open_instance(parts.config) as instance:
-        reporter = reporter_of(parts, instance)
-        orchestrator = orchestrator_of(parts, instance, reporter, ListedDefinitions())
-        orchestrator.warm_up()
-        SchedulerProcess(
-            scheduler=scheduler_of(parts, orchestrator),
-            reaper=Reaper(instance=instance, queue=parts.queue, clock=parts.clock, silence=_silence()),
-            waits=PlaceWaits(instance=instance, queue=parts.queue, flows=parts.flows),
-            catalog=CatalogPublisher(
-                instance=instance,
-                config=parts.config,
-                catalog=parts.catalog,
-                database=parts.database,
-                outbox=parts.outbox,
-            ),
-            reports=RestoringReporter(instance=instance, database=parts.database, reporter=reporter, clock=parts.clock),
-            wakeups=parts.wakeups,
-            clock=parts.clock,
-        ).main()
+        orchestrator_of(parts, instance, reporter_of(parts, instance), ListedDefinitions()).warm_up()
+        begin = partial(led_work, parts, instance)
+        SchedulerProcess(database=parts.database, begin=begin, wakeups=parts.wakeups, clock=parts.clock).main()
+
+
+def led_work(parts: Parts, instance: DagsterInstance, database: Database) -> LedWork:
+    reporter = reporter_of(parts, instance, database)
+    orchestrator = orchestrator_of(parts, instance, reporter, ListedDefinitions())
+    return LedWork(
+        scheduler=scheduler_of(parts, orchestrator, database),
+        reaper=Reaper(instance=instance, queue=parts.queue, clock=parts.clock, silence=_silence()),
+        waits=PlaceWaits(instance=instance, queue=parts.queue, flows=parts.flows),
+        catalog=CatalogPublisher(
+            instance=instance,
+            config=parts.config,
+            catalog=parts.catalog,
+            database=database,
+            outbox=parts.outbox,
+        ),
+        reports=RestoringReporter(instance=instance, database=database, reporter=reporter, clock=parts.clock),
+    )
 
 
 def _silence() -> Silence:

@@ -1,0 +1,199 @@
+"""Of several schedulers one works; what it knows and does ends with its term."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from kamu_assets.clock import SystemClock
+from kamu_assets.database.database import Database
+from kamu_assets.database.errors import DatabaseBusyError
+from kamu_assets.database.terms import DeposedError, begin_term
+from kamu_assets.database.wakeups import Wakeups
+from kamu_assets.monitoring import metrics
+from kamu_assets.monitoring.families import own_families
+from kamu_assets.orchestration.leader import ROLE, leader_of
+from kamu_assets.orchestration.led_work import LedWork
+from kamu_assets.orchestration.scheduler_process import SchedulerProcess
+from tests.support.heart import Heart
+from tests.support.waiting import wait_until
+
+
+@dataclass
+class Work:
+    """Remembers what was done by whom, and does it only where the database lets it."""
+
+    databases: list[Database] = field(default_factory=list)
+    steps: list[int] = field(default_factory=list)
+    at_step: Callable[[], object] = list
+
+    def begin(self, database: Database) -> LedWork:
+        self.databases.append(database)
+        work = _Steps(self, database, len(self.databases))
+        anything = cast("Any", work)
+        return LedWork(scheduler=anything, reaper=anything, waits=anything, catalog=anything, reports=anything)
+
+
+@dataclass
+class _Steps:
+    """All that a leader does, in one."""
+
+    work: Work
+    database: Database
+    term: int
+
+    def step(self) -> None:
+        self.work.at_step()
+        with self.database.transaction():
+            self.work.steps.append(self.term)
+
+    def nothing(self) -> None:
+        return None
+
+    requeue_stranded = end_silent = bury_lost = reconcile = tell_who_waits = tell = load = nothing
+
+
+@dataclass
+class Schedulers:
+    folder: Path
+    database: Database
+    started: ExitStack
+
+    def start(self, work: Work) -> SchedulerProcess:
+        """On a thread of this process."""
+        process = SchedulerProcess(
+            database=self.database, begin=work.begin, wakeups=Wakeups(self.folder), clock=SystemClock()
+        )
+        self.started.enter_context(running(process))
+        return process
+
+    def term(self) -> int:
+        """Of the leader there is."""
+        leader = leader_of(self.database)
+        return leader.term if leader is not None and leader.leads else 0
+
+
+@contextmanager
+def running(process: SchedulerProcess) -> Iterator[None]:
+    thread = threading.Thread(target=process.run)
+    thread.start()
+    try:
+        yield
+    finally:
+        process.stop()
+        thread.join(120)
+        assert not thread.is_alive()
+
+
+@pytest.fixture
+def schedulers(heart: Heart, tmp_path: Path) -> Iterator[Schedulers]:
+    with ExitStack() as started:
+        yield Schedulers(tmp_path, heart.database, started)
+
+
+def has_worked(work: Work) -> Callable[[], bool]:
+    before = len(work.steps)
+    return lambda: len(work.steps) > before
+
+
+def test_one_works_until_it_stops_and_the_next_begins_anew(schedulers: Schedulers) -> None:
+    one, two = Work(), Work()
+    leader = schedulers.start(one)
+    wait_until(has_worked(one))
+    schedulers.start(two)
+    wait_until(has_worked(one))
+    assert two.databases == []
+    assert schedulers.term() == 1
+
+    leader.stop()
+
+    wait_until(has_worked(two))
+    assert schedulers.term() == 2
+    done = len(one.steps)
+    wait_until(has_worked(two))
+    assert len(one.steps) == done
+
+
+def test_a_leader_whose_lock_is_none_any_more_stops_and_stands_again(schedulers: Schedulers) -> None:
+    work = Work()
+    schedulers.start(work)
+    wait_until(has_worked(work))
+
+    next(schedulers.folder.rglob(f"*.{ROLE}.lock")).unlink()
+
+    wait_until(lambda: 2 in work.steps)
+    assert work.steps == sorted(work.steps)
+    with pytest.raises(DeposedError), work.databases[0].transaction():
+        pass
+
+
+def test_a_leader_finds_that_a_later_term_has_begun(schedulers: Schedulers) -> None:
+    work = Work()
+    schedulers.start(work)
+    wait_until(has_worked(work))
+
+    with schedulers.database.transaction() as tx:
+        begin_term(tx, ROLE, holder="another", now=SystemClock().now())
+
+    wait_until(lambda: 2 in work.steps)
+    assert schedulers.term() == 3
+
+
+def test_the_next_leader_waits_until_the_last_step_has_ended(schedulers: Schedulers) -> None:
+    entered, leave = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        entered.set()
+        leave.wait(120)
+
+    one, two = Work(at_step=hang), Work()
+    leader = schedulers.start(one)
+    assert entered.wait(60)
+    schedulers.start(two)
+
+    leader.stop()
+    threading.Event().wait(1)
+    assert two.databases == []
+    leave.set()
+
+    wait_until(has_worked(two))
+
+
+def test_a_leader_that_cannot_begin_tries_again(schedulers: Schedulers, monkeypatch: pytest.MonkeyPatch) -> None:
+    work = Work()
+    begin = work.begin
+    failures = [DatabaseBusyError(), RuntimeError("a bug")]
+
+    def fail_first(database: Database) -> LedWork:
+        if failures:
+            raise failures.pop()
+        return begin(database)
+
+    monkeypatch.setattr(work, "begin", fail_first)
+    schedulers.start(work)
+
+    wait_until(has_worked(work))
+    assert failures == []
+    # Each attempt counts: what the one before had begun is fenced off, too.
+    assert schedulers.term() == 3
+
+
+def test_the_metric_tells_who_leads(schedulers: Schedulers) -> None:
+    work = Work()
+    own_families()
+    leader = schedulers.start(work)
+    wait_until(has_worked(work))
+    assert leads() == 1
+
+    leader.stop()
+    wait_until(lambda: leads() == 0)
+
+
+def leads() -> float:
+    return next(each.samples[0].value for each in own_families() if each.name == metrics.SCHEDULER_LEADS.name)
