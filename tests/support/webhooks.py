@@ -74,6 +74,17 @@ class Hooks:
             return None
 
 
+def subscribed(hooks: Hooks, url: str) -> tuple[DatasetID, NewSecret]:
+    """A dataset, and who is told of it."""
+    dataset = hooks.heart.dataset().id
+    return dataset, hooks.subscribe(url, dataset)
+
+
+def reason(hooks: Hooks, made: NewSecret) -> str | None:
+    """Why the newest delivery did not get there."""
+    return hooks.deliveries(made)[-1].message
+
+
 def open_hooks(
     home: Path,
     *,
