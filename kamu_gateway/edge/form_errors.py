@@ -65,7 +65,11 @@ def _count(details: Details) -> str:
         return f"invalid value: {_kind(given)}, expected u64"
     if given == "":
         return "cannot parse integer from empty string"
-    return "number too large to fit in target type" if given.isdecimal() else "invalid digit found in string"
+    return "number too large to fit in target type" if _is_number(given) else "invalid digit found in string"
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.removeprefix("+").isdecimal()
 
 
 def _other_type(expected: str) -> Callable[[Details], str]:

@@ -21,7 +21,7 @@ from kamu_gateway.edge.threads import query_while_connected
 from kamu_gateway.rest.answers import answer_of, run
 from kamu_gateway.rest.documents import REFUSED, QueryAnswer
 from kamu_gateway.rest.openapi import body, choices
-from kamu_gateway.rest.query_form import Count, Dialect, Include, QueryForm, includes
+from kamu_gateway.rest.query_form import CountInUrl, Dialect, Include, QueryForm, includes
 
 router = APIRouter()
 
@@ -41,8 +41,8 @@ async def form_in_url(
     format_: Annotated[str | None, Query(alias="format", description="the same as dataFormat")] = None,
     include: Annotated[str | None, Query(description=_INCLUDE)] = None,
     schema_format: Annotated[str | None, Query(alias="schemaFormat", json_schema_extra=choices(SchemaFormat))] = None,
-    skip: Annotated[Count, Query()] = 0,
-    limit: Annotated[Count | None, Query()] = None,
+    skip: Annotated[CountInUrl, Query()] = 0,
+    limit: Annotated[CountInUrl | None, Query()] = None,
 ) -> QueryForm:
     """The question as a query string."""
     given = {"queryDialect": query_dialect, "dataFormat": data_format or format_, "schemaFormat": schema_format}

@@ -6,6 +6,7 @@ from typing import Annotated, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
 
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.odf.multihash import Multihash
@@ -54,6 +55,13 @@ def data_format(text: object) -> DataFormat:
         raise ValueError(str(error)) from error
 
 
+def digits(text: object) -> object:
+    """Refuse numbers that only Python takes for some: with spaces, underscores or digits of other scripts."""
+    if isinstance(text, str) and not (text.isascii() and text.removeprefix("+").isdecimal()):
+        raise PydanticCustomError("int_parsing", "no number")
+    return text
+
+
 def lenient(choices: type[E]) -> BeforeValidator:
     """The validator of a field of this enumeration; absent stays absent."""
     return BeforeValidator(lambda text: None if text is None else leniently(choices, text))
@@ -62,6 +70,7 @@ def lenient(choices: type[E]) -> BeforeValidator:
 LenientFormat = Annotated[DataFormat, BeforeValidator(data_format)]
 LenientSchemaFormat = Annotated[SchemaFormat | None, lenient(SchemaFormat)]
 Count = Annotated[int, Field(ge=0, lt=1 << 64)]
+CountInUrl = Annotated[Count, BeforeValidator(digits)]
 
 
 class PinnedDataset(BaseModel):

@@ -14,7 +14,7 @@ from kamu_gateway.edge.outgoing import SentAnswer
 from kamu_gateway.edge.threads import query_while_connected
 from kamu_gateway.rest.answers import output_of
 from kamu_gateway.rest.documents import REFUSED, Rows
-from kamu_gateway.rest.query_form import Count, LenientFormat, LenientSchemaFormat
+from kamu_gateway.rest.query_form import CountInUrl, LenientFormat, LenientSchemaFormat
 
 router = APIRouter(route_class=DatasetRoute)
 
@@ -32,8 +32,8 @@ async def tail(
     request: Request,
     admitted: Admitted,
     node: CurrentNode,
-    skip: Annotated[Count, Query()] = 0,
-    limit: Annotated[Count | None, Query()] = None,
+    skip: Annotated[CountInUrl, Query()] = 0,
+    limit: Annotated[CountInUrl | None, Query()] = None,
     data_format: Annotated[LenientFormat, Query(alias="dataFormat")] = DataFormat.JSON_AOS,
     schema_format: Annotated[LenientSchemaFormat, Query(alias="schemaFormat")] = None,
 ) -> Response:

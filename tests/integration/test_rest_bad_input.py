@@ -223,6 +223,12 @@ _DATA_FORMATS = (
         ("dataFormat=%00", f"dataFormat: unknown variant `\0`, expected one of {_DATA_FORMATS}"),
         ("schemaFormat=Avro", f"schemaFormat: unknown variant `Avro`, expected one of {_SCHEMA_FORMATS}"),
         ("limit=%ff", "limit: invalid digit found in string"),
+        ("limit=1_0", "limit: invalid digit found in string"),
+        ("skip=%201", "skip: invalid digit found in string"),
+        ("skip=1.0", "skip: invalid digit found in string"),
+        ("limit=%D9%A3", "limit: invalid digit found in string"),
+        ("limit=%2B", "limit: invalid digit found in string"),
+        ("limit=%2B-1", "limit: invalid digit found in string"),
     ],
 )
 def test_bad_parameters_are_refused_as_text(served: ServedNode, query: str, told: str) -> None:
