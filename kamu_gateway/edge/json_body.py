@@ -8,6 +8,7 @@ from pydantic import BaseModel, ValidationError
 from kamu_gateway.edge.bodies import declared_size
 from kamu_gateway.edge.errors import MessageAnswerError, TextAnswerError
 from kamu_gateway.edge.form_errors import reason
+from kamu_gateway.edge.said_twice import said_twice
 
 MAX_BYTES = 2 << 20
 
@@ -29,14 +30,20 @@ async def read_json_body(request: Request) -> bytes:
 def parse_json(body: bytes, model: type[M]) -> M:
     """The same for a body that is read."""
     try:
-        return model.model_validate_json(body)
+        parsed = model.model_validate_json(body)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         if first["type"] == "json_invalid":
             fault = first["msg"].removeprefix("Invalid JSON: ")
             raise TextAnswerError(400, f"Failed to parse the request body as JSON: {fault}") from error
-        text = f"Failed to deserialize the JSON body into the target type: {reason(first, model)}"
-        raise TextAnswerError(422, text) from error
+        raise _other_shape(reason(first, model)) from error
+    if (name := said_twice(body)) is not None:
+        raise _other_shape(f"duplicate field `{name}`")
+    return parsed
+
+
+def _other_shape(fault: str) -> TextAnswerError:
+    return TextAnswerError(422, f"Failed to deserialize the JSON body into the target type: {fault}")
 
 
 def _is_json(content_type: str) -> bool:

@@ -17,6 +17,7 @@ from kamu_gateway.edge.caller import LenientCaller
 from kamu_gateway.edge.errors import TextAnswerError
 from kamu_gateway.edge.json_body import parse_json, read_json_body
 from kamu_gateway.edge.node import CurrentNode
+from kamu_gateway.edge.said_twice import said_twice
 from kamu_gateway.edge.threads import query_while_connected
 from kamu_gateway.rest.disputes import DisputeError, check_answer, check_commitment
 from kamu_gateway.rest.documents import REFUSED, Verdict
@@ -41,6 +42,8 @@ async def sent_in_url(
             document[name] = from_json(text)
         except ValueError as error:
             raise TextAnswerError(400, f"Failed to deserialize query string: {name}: {error}") from error
+        if (twice := said_twice(text)) is not None:
+            raise TextAnswerError(400, f"Failed to deserialize query string: {name}: duplicate field `{twice}`")
     return json.dumps(document).encode()
 
 

@@ -109,6 +109,21 @@ def test_a_statement_can_be_a_query_string(served: ServedNode) -> None:
     assert (none.status_code, "query string: proof" in none.text) == (400, True)
 
 
+def test_what_a_statement_says_twice_is_refused(served: ServedNode) -> None:
+    """One reader would check the one, and people read the other."""
+    kept = statement(ask(served))
+    doubled = '{"query":"select 2",' + json.dumps(kept["input"])[1:]
+    texts = {name: json.dumps(value) for name, value in kept.items()} | {"input": doubled}
+    body = "{" + ",".join(f'"{name}":{text}' for name, text in texts.items()) + "}"
+
+    posted = served.request("POST", "/verify", content=body, headers={"content-type": "application/json"})
+    in_url = served.request("GET", "/verify", params=texts)
+
+    assert (posted.status_code, in_url.status_code) == (422, 400)
+    assert posted.text == "Failed to deserialize the JSON body into the target type: duplicate field `query`"
+    assert in_url.text == "Failed to deserialize query string: input: duplicate field `query`"
+
+
 def test_a_proof_stays_right_when_data_is_added(served: ServedNode) -> None:
     kept = statement(ask(served, skip=1, limit=1))
 
