@@ -10,7 +10,7 @@ from kamu_assets.database.database import Database
 from kamu_assets.definitions.builder import ListedDefinitions, NodeDefinitions
 from kamu_assets.defs.updater import NodeUpdater
 from kamu_assets.defs.verifier import NodeVerifier
-from kamu_assets.flows import scheduler
+from kamu_assets.flows import logs, scheduler
 from kamu_assets.flows.places import EnginePlaces
 from kamu_assets.flows.scheduler import FlowScheduler
 from kamu_assets.monitoring.exchange import offered
@@ -126,6 +126,7 @@ def run_worker(node: Node) -> None:
                 builder=NodeDefinitions(updater=updater, verifier=verifier, examiner=node.doctor),
                 flows=node.flows,
                 time_limit_seconds=config.run_time_limit_seconds,
+                tell=partial(node.wakeups.notify, logs.WAKEUP),
             ),
             max_runs=config.worker_max_runs,
         ).main()

@@ -52,15 +52,18 @@ class Nursery:
             if self._control is None:
                 self._start()
 
-    def fork(self, *, network: bool) -> tuple[int, socket.socket]:
-        """A new worker: its pid and the connection to it. A dead nursery is replaced once."""
+    def fork(self, *, network: bool, output: int | None = None) -> tuple[int, socket.socket]:
+        """A new worker: its pid and the connection to it. A dead nursery is replaced once.
+
+        What it prints goes to the descriptor `output`, or nowhere.
+        """
         with self._lock:
             try:
-                return self._fork(network=network)
+                return self._fork(network=network, output=output)
             except OSError:
                 self._stop()
             try:
-                return self._fork(network=network)
+                return self._fork(network=network, output=output)
             except OSError as error:
                 self._stop()
                 raise NurseryError(f"cannot start a worker: {error}") from error
@@ -81,7 +84,7 @@ class Nursery:
         with self._lock:
             self._stop()
 
-    def _fork(self, *, network: bool) -> tuple[int, socket.socket]:
+    def _fork(self, *, network: bool, output: int | None) -> tuple[int, socket.socket]:
         control = self._control or self._start()
         if not self._answers:
             self.threads = self._reply()
@@ -89,7 +92,8 @@ class Nursery:
         ours, theirs = socket.socketpair()
         with theirs:
             try:
-                socket.send_fds(control, [b"N" if network else b"-"], [theirs.fileno()])
+                descriptors = [theirs.fileno()] if output is None else [theirs.fileno(), output]
+                socket.send_fds(control, [b"N" if network else b"-"], descriptors)
                 return self._reply(), ours
             except OSError:
                 ours.close()

@@ -32,19 +32,19 @@ def main() -> None:
         return
     while True:
         try:
-            command, descriptors, _, _ = socket.recv_fds(control, _COMMAND_BYTES, 1)
+            command, descriptors, _, _ = socket.recv_fds(control, _COMMAND_BYTES, 2)
         except ConnectionResetError:
             # The parent left before it read what we said; nobody is interested in how we end.
             return
         if not command:
             return
         if descriptors:
-            control.send(_PID.pack(_fork(control, descriptors[0], network=command == b"N")))
+            control.send(_PID.pack(_fork(control, *descriptors, network=command == b"N")))
         else:
             control.send(_PID.pack(_bury(*_PID.unpack(command))))
 
 
-def _fork(control: socket.socket, descriptor: int, *, network: bool) -> int:
+def _fork(control: socket.socket, descriptor: int, output: int | None = None, *, network: bool) -> int:
     from kamu_assets.engines import worker_process
 
     parent = os.getpid()
@@ -52,10 +52,12 @@ def _fork(control: socket.socket, descriptor: int, *, network: bool) -> int:
     if pid == 0:
         control.close()
         try:
-            worker_process.serve(socket.socket(fileno=descriptor), parent=parent, network=network)
+            worker_process.serve(socket.socket(fileno=descriptor), output, parent=parent, network=network)
         finally:
             os._exit(1)
     os.close(descriptor)
+    if output is not None:
+        os.close(output)
     return pid
 
 

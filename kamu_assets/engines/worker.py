@@ -29,6 +29,7 @@ from kamu_assets.engines.worker_limits import (
     WorkerDiedError,
     WorkerLimits,
 )
+from kamu_assets.engines.worker_output import WorkerOutput
 from kamu_assets.errors import KamuError
 
 WATCH_SECONDS = 0.1
@@ -65,9 +66,19 @@ class Worker:
     def __init__(self, pool: str, nursery: Nursery, *, network: bool) -> None:
         self._pool = pool
         self._nursery = nursery
-        self.pid, self._connection = nursery.fork(network=network)
+        self._output = WorkerOutput()
+        try:
+            self.pid, self._connection = nursery.fork(network=network, output=self._output.written_by_worker)
+        except BaseException:
+            self._output.close()
+            raise
+        finally:
+            self._output.handed_over()
         self._poll = select.poll()
         self._poll.register(self._connection, select.POLLIN)
+        self._both = select.poll()
+        self._both.register(self._connection, select.POLLIN)
+        self._both.register(self._output, select.POLLIN)
         self._end: str | None = None
         self._memory_bytes = 0
         self._seen_bytes = 0
@@ -95,6 +106,7 @@ class Worker:
                     self._serve(job, kind, value)
                     continue
                 self.usable = kind in (FrameKind.RESULT, FrameKind.FAILURE)
+                self._output.pass_on_rest()
                 return self._outcome(job, kind, value)
 
     def is_alive(self) -> bool:
@@ -119,6 +131,8 @@ class Worker:
         if self._end is None:
             self._connection.close()
             self._end = self._nursery.bury(self.pid)
+            self._output.pass_on_rest()
+            self._output.close()
         return self._end
 
     def _decode(self, body: bytes, packages: frozenset[str]) -> Any:
@@ -147,7 +161,7 @@ class Worker:
         raise WorkerDiedError(self._pool, cause)
 
     def _wait(self, job: Job, deadline: float) -> None:
-        """Until the worker speaks. Nothing is looked at more often than every `WATCH_SECONDS`."""
+        """Until the worker speaks, passing on what it prints."""
         while True:
             if job.cancel is not None and job.cancel.is_set():
                 raise JobCancelledError(self._pool)
@@ -156,7 +170,11 @@ class Worker:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise TimeLimitError(self._pool, job.limits.time_seconds)
-            if self._poll.poll(min(left, WATCH_SECONDS) * 1000):
+            ready = {descriptor for descriptor, _ in self._both.poll(min(left, WATCH_SECONDS) * 1000)}
+            if self._output.fileno() in ready and not self._output.pass_on():
+                # It has closed its end, and need not be dead for that.
+                self._both.unregister(self._output)
+            if self._connection.fileno() in ready:
                 return
             if self.peak_bytes() > job.limits.memory_bytes:
                 raise MemoryLimitError(self._pool, job.limits.memory_bytes)

@@ -80,9 +80,9 @@ def report(progress: object) -> None:
         _CurrentLine.line.report(progress)
 
 
-def serve(connection: socket.socket, *, parent: int, network: bool) -> None:
+def serve(connection: socket.socket, output: int | None, *, parent: int, network: bool) -> None:
     """Run jobs until the parent hangs up; never returns."""
-    _close_in(parent=parent, network=network)
+    _close_in(output, parent=parent, network=network)
     line = _CurrentLine.line = _Line(connection)
     with contextlib.suppress(ParentGoneError, ConnectionError):
         while True:
@@ -105,7 +105,7 @@ def _next_outcome(line: _Line) -> bytes:
         return encode_frame(FrameKind.BUG, traceback.format_exc())
 
 
-def _close_in(*, parent: int, network: bool) -> None:
+def _close_in(output: int | None, *, parent: int, network: bool) -> None:
     os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -119,9 +119,10 @@ def _close_in(*, parent: int, network: bool) -> None:
     if os.getppid() != parent:
         os._exit(0)
     quiet = os.open(os.devnull, os.O_RDWR)
-    # Panics quote SQL and records; they travel as errors, not into the log.
-    for stream in (0, 1, 2):
-        os.dup2(quiet, stream)
+    # Panics quote SQL and records: what is printed is for the log of the run alone, never for the node's.
+    printed = quiet if output is None else output
+    for stream, target in enumerate((quiet, printed, printed)):
+        os.dup2(target, stream)
 
 
 def _leave_network(libc: ctypes.CDLL) -> None:

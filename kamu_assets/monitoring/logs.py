@@ -8,7 +8,7 @@ from typing import TextIO
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from kamu_assets.monitoring.secrets import SecretHider
+from kamu_assets.monitoring.secrets import SecretHider, never_tell
 
 # Libraries that tell more than anybody asked for.
 _QUIET = ("alembic", "sqlalchemy", "urllib3", "botocore", "httpx", "httpcore", "uvicorn.access")
@@ -26,6 +26,8 @@ def configure_logging(
 
     `secrets` are hidden wherever they appear, beside those that are known by where they stand.
     """
+    known = list(secrets)
+    never_tell(known)
     shared = _shared_processors(process)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -36,7 +38,7 @@ def configure_logging(
     handler = logging.StreamHandler(stream or sys.stdout)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared, processors=_rendering(SecretHider(secrets), as_json=as_json)
+            foreign_pre_chain=shared, processors=_rendering(SecretHider(known), as_json=as_json)
         )
     )
     root = logging.getLogger()

@@ -92,6 +92,20 @@ class SecretHider:
                 return self.hide(repr(value) if isinstance(value, bytes) else str(value))
 
 
+class _OfThisProcess:
+    hider = SecretHider()
+
+
+def never_tell(secrets: Iterable[str]) -> None:
+    """From now on `without_secrets` knows these."""
+    _OfThisProcess.hider = SecretHider(secrets)
+
+
+def without_secrets(text: str) -> str:
+    """The text without secrets of the node, for what is written where others read it."""
+    return _OfThisProcess.hider.hide(text)
+
+
 def _forms(secret: str) -> Iterator[str]:
     """A secret as it may be written in URLs, in JSON, in Python; of several lines, each by itself, too."""
     for each in (secret, *secret.splitlines()):

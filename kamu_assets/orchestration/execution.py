@@ -1,6 +1,6 @@
 """One run from its start to what becomes of its flow."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -19,6 +19,7 @@ from kamu_assets.orchestration.catalog_state import CatalogRow
 from kamu_assets.orchestration.failures import is_outage, is_outage_error, is_recoverable_error, message_of
 from kamu_assets.orchestration.names import TAG_FLOW, TAG_LOST, TAG_STOPPED
 from kamu_assets.orchestration.run_log import RunLog
+from kamu_assets.orchestration.run_output import captured
 from kamu_assets.orchestration.scoped import DefinitionsBuilder, ScopedJobs
 from kamu_assets.orchestration.time_limit import Watch, limit_of
 
@@ -60,6 +61,7 @@ class RunExecutor:
         builder: DefinitionsBuilder,
         flows: FlowService,
         time_limit_seconds: float,
+        tell: Callable[[], object] = list,
     ) -> None:
         self._instance = instance
         self._catalog = catalog
@@ -67,6 +69,8 @@ class RunExecutor:
         self._jobs = ScopedJobs(builder)
         self._flows = flows
         self._time_limit_seconds = time_limit_seconds
+        # Whoever reads the logs of runs, that there is more to read.
+        self._tell = tell
 
     def execute(self, run_id: str, *, worker: str) -> None:
         """Until its flow has an outcome, whatever happens; `worker` is who says so in Dagster's UI."""
@@ -109,9 +113,11 @@ class RunExecutor:
         self._instance.report_engine_event(f"Picked up by warm worker {worker}", run)
         seen = _Seen(RunLog(run))
         job = InMemoryJob(self._job(run, rows))
-        with Watch(limit, tell=partial(self._tell_why, run)) as watch:
+        more = captured(self._instance, run, tell=self._tell)
+        with more, Watch(limit, tell=partial(self._tell_why, run)) as watch:
             for event in execute_run_iterator(job, seen.log.quiet_run(), self._instance):
                 seen.note(event)
+                self._tell()
         if watch.expired:
             seen.lost = None
             seen.log.blame(limit.message)
@@ -136,6 +142,7 @@ class RunExecutor:
         outcome = _outcome(self._final_status(run), seen)
         self._flows.run_finished(run.run_id, outcome, datasets=datasets)
         seen.log.tell(outcome)
+        self._tell()
 
     def _final_status(self, run: DagsterRun) -> DagsterRunStatus:
         ended = self._instance.get_run_by_id(run.run_id)

@@ -12,6 +12,7 @@ from kamu_assets.coordinator.errors import InvalidInputIntervalError
 from kamu_assets.coordinator.ingest.errors import BadArchiveError, BadInputError
 from kamu_assets.database.errors import DatabaseUnavailableError
 from kamu_assets.errors import InvalidError, KamuError
+from kamu_assets.monitoring.secrets import without_secrets
 from kamu_assets.odf.identity import DatasetID
 
 _LONGEST = 2000
@@ -36,7 +37,8 @@ def message_of(event: DagsterEvent) -> str:
     """Our own error's words: a user cares for them, not for Dagster's wrapping, nor for what a driver said."""
     error = _telling(event)
     text = _words(error) if error is not None else event.message or "the run failed"
-    return text[:_LONGEST]
+    # Before it is cut: half a secret would not be found.
+    return without_secrets(text)[:_LONGEST]
 
 
 def traceback_of(event: DagsterEvent) -> str | None:

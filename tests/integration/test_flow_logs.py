@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
 import kamu_assets
+from kamu_assets.engines.hearing import JOB_ENDED, hear
 from kamu_assets.flows.log_cleaning import DATA
 from kamu_assets.flows.log_lines import START, Channel, LogLine
 from kamu_assets.flows.logs import FlowLogs
 from kamu_assets.flows.model import Flow
+from kamu_assets.monitoring.secrets import HIDDEN
 from kamu_assets.monitoring.whereabouts import PathNamer
 from kamu_assets.orchestration.run_history import DagsterRunLogs
 from tests.support.dagster_adapter import Adapter
+from tests.support.dagster_home import StandInCoordinator
 from tests.support.heart import ADMIN
 
 
@@ -70,6 +74,26 @@ def test_a_bug_is_told_with_its_traceback_and_without_the_paths_in_it(adapter: A
     assert "unexpected-secret" not in told
     assert str(Path(kamu_assets.__file__).parents[1]) not in told
     assert str(adapter.parts.home) not in told
+
+
+def test_what_engines_print_is_told_as_theirs(
+    adapter: Adapter, logs: FlowLogs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pull = StandInCoordinator.pull
+
+    def printing(self: StandInCoordinator, *asked: Any, **more: Any) -> object:
+        hear(f"took unexpected-secret to {adapter.parts.home}/datasets/x\n".encode() * 2)
+        hear(JOB_ENDED)
+        return pull(self, *asked, **more)
+
+    monkeypatch.setattr(StandInCoordinator, "pull", printing)
+    flow = run_of(adapter, f"broken-{uuid4().hex[:12]}")
+
+    lines = logs.page(ADMIN, flow.id).lines
+
+    (printed,) = [line for line in lines if line.channel is Channel.ENGINE]
+    assert printed.text == "\n".join([f"took {HIDDEN} to <data>/x"] * 2)
+    assert lines.index(printed) < next(at for at, line in enumerate(lines) if "on purpose" in line.text)
 
 
 def test_pages_of_a_real_log_fit_together(adapter: Adapter, logs: FlowLogs) -> None:

@@ -159,3 +159,21 @@ def threads_of_nursery(_: None) -> int:
 def interrupt(_: None) -> str:
     os.kill(os.getpid(), signal.SIGINT)
     return "alive"
+
+
+def print_lines(count: int) -> int:
+    for number in range(count):
+        print(f"line {number} of {count}", flush=True)
+    os.write(2, b"and an error\n")
+    return count
+
+
+def print_and_die(count: int) -> None:
+    print_lines(count)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def print_nothing_more(_: None) -> str:
+    os.close(1)
+    os.close(2)
+    return "done"
