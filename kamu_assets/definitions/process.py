@@ -106,6 +106,7 @@ def _forget_what_is_old(node: Node) -> None:
     with node.database.transaction() as tx:
         node.outbox.prune(tx, older_than=node.settings.outbox.keep_seconds)
     node.webhooks.service.prune(older_than=node.settings.webhooks.keep_seconds)
+    node.query_history.prune(keep_days=node.settings.query.keep_days)
 
 
 def run_worker(node: Node) -> None:
