@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
 
 import pytest
 
@@ -22,41 +21,8 @@ from kamu_assets.orchestration.leader import ROLE, leader_of
 from kamu_assets.orchestration.led_work import LedWork
 from kamu_assets.orchestration.scheduler_process import SchedulerProcess
 from tests.support.heart import Heart
+from tests.support.led import Work, has_worked, running
 from tests.support.waiting import wait_until
-
-
-@dataclass
-class Work:
-    """Remembers what was done by whom, and does it only where the database lets it."""
-
-    databases: list[Database] = field(default_factory=list)
-    steps: list[int] = field(default_factory=list)
-    at_step: Callable[[], object] = list
-
-    def begin(self, database: Database) -> LedWork:
-        self.databases.append(database)
-        work = _Steps(self, database, len(self.databases))
-        anything = cast("Any", work)
-        return LedWork(scheduler=anything, reaper=anything, waits=anything, catalog=anything, reports=anything)
-
-
-@dataclass
-class _Steps:
-    """All that a leader does, in one."""
-
-    work: Work
-    database: Database
-    term: int
-
-    def step(self) -> None:
-        self.work.at_step()
-        with self.database.transaction():
-            self.work.steps.append(self.term)
-
-    def nothing(self) -> None:
-        return None
-
-    requeue_stranded = end_silent = bury_lost = reconcile = tell_who_waits = tell = load = nothing
 
 
 @dataclass
@@ -79,27 +45,10 @@ class Schedulers:
         return leader.term if leader is not None and leader.leads else 0
 
 
-@contextmanager
-def running(process: SchedulerProcess) -> Iterator[None]:
-    thread = threading.Thread(target=process.run)
-    thread.start()
-    try:
-        yield
-    finally:
-        process.stop()
-        thread.join(120)
-        assert not thread.is_alive()
-
-
 @pytest.fixture
 def schedulers(heart: Heart, tmp_path: Path) -> Iterator[Schedulers]:
     with ExitStack() as started:
         yield Schedulers(tmp_path, heart.database, started)
-
-
-def has_worked(work: Work) -> Callable[[], bool]:
-    before = len(work.steps)
-    return lambda: len(work.steps) > before
 
 
 def test_one_works_until_it_stops_and_the_next_begins_anew(schedulers: Schedulers) -> None:
