@@ -31,6 +31,7 @@ from kamu_assets.durability import Durability
 from kamu_assets.egress.policy import EgressPolicy
 from kamu_assets.errors import UnavailableError
 from kamu_assets.flows.configuring import ConfigService
+from kamu_assets.flows.listing import FlowLists
 from kamu_assets.flows.messages import MESSAGES as FLOW_MESSAGES
 from kamu_assets.flows.model import FlowType
 from kamu_assets.flows.planning import FlowRules
@@ -134,6 +135,7 @@ class Node:
             clock=self.clock,
             life=self.flows.life,
         )
+        self.flow_lists = FlowLists(self.database)
         self.processes = Processes(self.database)
         self.flow_configs = ConfigService(database=self.database, datasets=self.datasets, access=self.access)
 

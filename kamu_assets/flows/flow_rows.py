@@ -50,6 +50,9 @@ flows = Table(
     Index("ix_flows_state_scheduled", "state", "scheduled_at"),
     Index("ix_flows_dataset_id", "dataset_id", "id"),
     Index("ix_flows_finished_at", "finished_at"),
+    # For lists of flows.
+    Index("ix_flows_initiator", "initiator", "id"),
+    Index("ix_flows_type", "type", "id"),
 )
 is_live = flows.c.state != FlowState.FINISHED.value
 # At most one per binding, whoever races.

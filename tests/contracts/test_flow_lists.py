@@ -1,0 +1,104 @@
+"""Pages of flows: filters, counts, order, alike on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import count
+
+import pytest
+
+from kamu_assets.auth.model import ANONYMOUS
+from kamu_assets.database.database import Database
+from kamu_assets.datasets.store import DatasetStore
+from kamu_assets.flows.causes import CauseKind, FlowCause
+from kamu_assets.flows.listing import FlowFilter, FlowLists
+from kamu_assets.flows.model import Flow, FlowState, FlowType
+from kamu_assets.flows.scopes import SYSTEM
+from kamu_assets.flows.store import FlowStore
+from kamu_assets.odf.identity import AccountID, DatasetID
+from tests.support.builders import START, a_dataset_id
+from tests.support.heart import an_entry
+
+ALICE, BOB = AccountID.seeded(b"alice"), AccountID.seeded(b"bob")
+ONE, TWO, GONE = (a_dataset_id(name) for name in ("one", "two", "gone"))
+
+
+@pytest.fixture
+def lists(database: Database) -> FlowLists:
+    """Of two accounts' datasets, one that was deleted, and the node itself; the flows have the numbers 1 to 9."""
+    numbers = count()
+    flows = [
+        _flow(ONE, FlowState.FINISHED, account=ALICE),
+        _flow(ONE, FlowState.FINISHED, account=BOB),
+        _flow(ONE, FlowState.WAITING),
+        replace(_flow(ONE, FlowState.RUNNING, type_=FlowType.RESET), attempt=1),
+        replace(_flow(ONE, FlowState.RUNNING, type_=FlowType.VERIFY), attempt=2, started_at=START),
+        replace(_flow(TWO, FlowState.RUNNING, account=BOB), attempt=2),
+        _flow(TWO, FlowState.RETRYING, type_=FlowType.VERIFY),
+        _flow(GONE, FlowState.FINISHED),
+        replace(_flow(ONE, FlowState.WAITING, type_=FlowType.SYSTEM_GC), scope=SYSTEM),
+    ]
+    with database.transaction() as tx:
+        for id_, owner in ((ONE, ALICE), (TWO, BOB)):
+            DatasetStore().add(tx, replace(an_entry(f"dataset{next(numbers)}"), id=id_, owner=owner))
+        kept = [FlowStore().add(tx, flow) for flow in flows]
+    assert [flow.id for flow in kept if flow] == list(range(1, 10))
+    return FlowLists(database)
+
+
+def _flow(
+    dataset: DatasetID, state: FlowState, *, type_: FlowType = FlowType.INGEST, account: AccountID | None = None
+) -> Flow:
+    kind = CauseKind.AUTO_POLLING if account is None else CauseKind.MANUAL
+    return Flow(
+        id=0,
+        scope=dataset,
+        type=type_,
+        causes=(FlowCause(kind, account=account, at=START),),
+        state=state,
+        created_at=START,
+    )
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        (FlowFilter(), [9, 8, 7, 6, 5, 4, 3, 2, 1]),
+        (FlowFilter(datasets=[TWO]), [7, 6]),
+        (FlowFilter(datasets=[]), []),
+        (FlowFilter(owner=ALICE), [5, 4, 3, 2, 1]),
+        (FlowFilter(owner=BOB, types=[FlowType.VERIFY]), [7]),
+        (FlowFilter(types=[FlowType.RESET, FlowType.SYSTEM_GC]), [9, 4]),
+        (FlowFilter(types=[]), []),
+        (FlowFilter(initiators=[BOB]), [6, 2]),
+        (FlowFilter(initiators=[ALICE, None]), [9, 8, 7, 5, 4, 3, 1]),
+        (FlowFilter(initiators=[]), []),
+        (FlowFilter(statuses=[FlowState.FINISHED]), [8, 2, 1]),
+        # What has a run that no executor has taken is shown as waiting, or as retrying after its first attempt.
+        (FlowFilter(statuses=[FlowState.WAITING]), [9, 4, 3]),
+        (FlowFilter(statuses=[FlowState.RUNNING]), [5]),
+        (FlowFilter(statuses=[FlowState.RETRYING, FlowState.RUNNING]), [7, 6, 5]),
+        (FlowFilter(statuses=[]), []),
+        (FlowFilter(datasets=[ONE], statuses=[FlowState.FINISHED], initiators=[BOB]), [2]),
+    ],
+)
+def test_a_filter_lets_those_through_that_have_all_it_names(
+    lists: FlowLists, wanted: FlowFilter, found: list[int]
+) -> None:
+    page = lists.page(ANONYMOUS, wanted)
+
+    assert [flow.id for flow in page.flows] == found
+    assert page.total == len(found)
+    if wanted.statuses is not None:
+        assert {flow.status for flow in page.flows} <= set(wanted.statuses)
+
+
+def test_pages_follow_each_other_and_count_all_pages(lists: FlowLists) -> None:
+    wanted = FlowFilter(owner=ALICE)
+
+    pages = [lists.page(ANONYMOUS, wanted, limit=2, offset=offset) for offset in (0, 2, 4, 6)]
+    next_ = lists.page(ANONYMOUS, wanted, limit=2, before=4)
+
+    assert [[flow.id for flow in page.flows] for page in pages] == [[5, 4], [3, 2], [1], []]
+    assert {page.total for page in (*pages, next_)} == {5}
+    assert [flow.id for flow in next_.flows] == [3, 2]
