@@ -134,10 +134,13 @@ class Node:
             access=self.access,
             clock=self.clock,
             life=self.flows.life,
+            chains=self.chains,
         )
         self.flow_lists = FlowLists(self.database)
         self.processes = Processes(self.database)
-        self.flow_configs = ConfigService(database=self.database, datasets=self.datasets, access=self.access)
+        self.flow_configs = ConfigService(
+            database=self.database, datasets=self.datasets, access=self.access, chains=self.chains
+        )
 
     def __enter__(self) -> Self:
         return self

@@ -11,10 +11,17 @@ from kamu_api.cli.trigger_text import due_text, outcome_text, parse_interval, ru
 from kamu_assets.errors import NotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from kamu_assets.flows.model import Flow, FlowType
     from kamu_assets.flows.rules import PlannedTrigger, TriggerRule
     from kamu_assets.node import Node
+    from kamu_assets.odf.identity import DatasetID
+
+
+Compaction = Annotated[
+    bool, typer.Option("--compaction", help="of putting its small slices together, not of bringing it up to date")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -51,6 +58,7 @@ def set_trigger(
     stop_after: Annotated[
         int | None, typer.Option("--stop-after", help="stop after so many failed flows in a row; default: never")
     ] = None,
+    compaction: Compaction = False,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
@@ -64,7 +72,7 @@ def set_trigger(
     with local_node(home) as node:
         caller = node.auth.admin_caller()
         found = [
-            node.triggers.set(caller, each.id, rule, stop_after=stop_after)
+            node.triggers.set(caller, each.id, rule, stop_after=stop_after, type_=_type(compaction=compaction))
             for each in node.datasets.select(caller, [dataset])
         ]
         _tell(node, dataset, found, as_json=as_json)
@@ -76,7 +84,7 @@ def list_triggers(home: Home = None, as_json: AsJson = False) -> None:
         caller = node.auth.admin_caller()
         triggers = node.triggers.list(caller)
         latest = node.flows.latest(caller, [each.trigger.dataset_id for each in triggers])
-        rows = [{**_facts(node, each), "last": run_facts(latest.get(each.trigger.dataset_id))} for each in triggers]
+        rows = [{**_facts(node, each), "last": run_facts(_last(latest, each))} for each in triggers]
     if as_json:
         print_json(rows)
     elif rows:
@@ -86,23 +94,23 @@ def list_triggers(home: Home = None, as_json: AsJson = False) -> None:
         remark("no triggers; `kamu-node trigger set <dataset> --every 1h` makes one")
 
 
-def pause(dataset: Matching, home: Home = None, as_json: AsJson = False) -> None:
+def pause(dataset: Matching, compaction: Compaction = False, home: Home = None, as_json: AsJson = False) -> None:
     """Keep a trigger, but start nothing."""
-    _set_paused(dataset, home, paused=True, as_json=as_json)
+    _set_paused(dataset, home, paused=True, compaction=compaction, as_json=as_json)
 
 
-def resume(dataset: Matching, home: Home = None, as_json: AsJson = False) -> None:
+def resume(dataset: Matching, compaction: Compaction = False, home: Home = None, as_json: AsJson = False) -> None:
     """Go on with a trigger that was paused, or stopped by failures; the next time is counted from now."""
-    _set_paused(dataset, home, paused=False, as_json=as_json)
+    _set_paused(dataset, home, paused=False, compaction=compaction, as_json=as_json)
 
 
-def remove(dataset: Matching, home: Home = None, as_json: AsJson = False) -> None:
+def remove(dataset: Matching, compaction: Compaction = False, home: Home = None, as_json: AsJson = False) -> None:
     """Forget the trigger of a dataset; a derivative follows its inputs again."""
     with local_node(home) as node:
-        found = _triggers_of(node, dataset)
+        found = _triggers_of(node, dataset, compaction=compaction)
         names = [_name(node, trigger) for trigger in found]
         for trigger in found:
-            node.triggers.remove(node.auth.admin_caller(), trigger.trigger.dataset_id)
+            node.triggers.remove(node.auth.admin_caller(), trigger.trigger.dataset_id, type_=trigger.trigger.type)
     if as_json:
         _print_json(dataset, [{"dataset": name, "result": "removed"} for name in names])
         return
@@ -143,22 +151,34 @@ def _check(rule: "TriggerRule", stop_after: int | None) -> None:
         raise MisuseError(failure_text(error) if timed else str(error)) from error
 
 
-def _set_paused(dataset: str, home: Home, *, paused: bool, as_json: bool) -> None:
+def _set_paused(dataset: str, home: Home, *, paused: bool, compaction: bool, as_json: bool) -> None:
     with local_node(home) as node:
         caller = node.auth.admin_caller()
         change = node.triggers.pause if paused else node.triggers.resume
-        changed = [change(caller, entry.id) for entry in node.datasets.select(caller, [dataset])]
+        type_ = _type(compaction=compaction)
+        changed = [change(caller, entry.id, type_=type_) for entry in node.datasets.select(caller, [dataset])]
         found = [each for each in changed if each is not None]
         if not found:
             raise _no_trigger(node, dataset)
         _tell(node, dataset, found, as_json=as_json)
 
 
-def _triggers_of(node: "Node", dataset: str) -> "Sequence[PlannedTrigger]":
+def _type(*, compaction: bool) -> "FlowType | None":
+    """Without one it is the type of flows that bring a dataset up to date."""
+    from kamu_assets.flows.model import FlowType
+
+    return FlowType.HARD_COMPACTION if compaction else None
+
+
+def _triggers_of(node: "Node", dataset: str, *, compaction: bool) -> "Sequence[PlannedTrigger]":
     """Of the dataset, or of those that match a pattern and have one."""
     caller = node.auth.admin_caller()
     entries = node.datasets.select(caller, [dataset])
-    triggers = {each.trigger.dataset_id: each for each in node.triggers.list(caller)}
+    triggers = {
+        each.trigger.dataset_id: each
+        for each in node.triggers.list(caller)
+        if (each.trigger.type == "HARD_COMPACTION") is compaction
+    }
     found = [triggers[entry.id] for entry in entries if entry.id in triggers]
     if not found:
         raise _no_trigger(node, dataset)
@@ -168,6 +188,11 @@ def _triggers_of(node: "Node", dataset: str) -> "Sequence[PlannedTrigger]":
 def _no_trigger(node: "Node", dataset: str) -> NotFoundError:
     name = node.datasets.select(node.auth.admin_caller(), [dataset])[0].alias
     return NotFoundError(f"{name} has no trigger: `kamu-node trigger set {name} --every 1h` makes one")
+
+
+def _last(latest: "Mapping[DatasetID, Flow]", trigger: "PlannedTrigger") -> "Flow | None":
+    flow = latest.get(trigger.trigger.dataset_id)
+    return flow if flow and flow.type is trigger.trigger.type else None
 
 
 def _facts(node: "Node", trigger: "PlannedTrigger") -> dict[str, Any]:

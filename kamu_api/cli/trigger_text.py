@@ -39,6 +39,8 @@ def trigger_facts(planned: "PlannedTrigger") -> dict[str, Any]:
     trigger = planned.trigger
     due = None if trigger.paused or planned.next_due is None else str(planned.next_due)
     facts: dict[str, Any] = {"rule": rule_text(trigger.rule), "paused": trigger.paused, "nextDue": due}
+    if trigger.type == "HARD_COMPACTION":
+        facts["type"] = trigger.type.value
     if trigger.stop_after is not None:
         facts["stopAfterFailures"] = trigger.stop_after
     if trigger.stop_reason is not None:

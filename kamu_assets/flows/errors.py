@@ -24,7 +24,7 @@ class IncompatibleDatasetKindError(InvalidError):
     """This is done to roots only, or to derivatives only."""
 
     def __init__(self, what: str, *, expected: DatasetKind, actual: DatasetKind) -> None:
-        super().__init__(f"{what} takes a {expected.value} dataset, this is a {actual.value} dataset")
+        super().__init__(f"{what}: that is done to {expected.value} datasets only, not to {actual.value} ones")
         self.expected = expected
         self.actual = actual
 

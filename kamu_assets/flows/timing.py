@@ -10,6 +10,7 @@ LONGEST_BATCHING = 86_400
 MOST_FAILURES = 10
 # Minute to weekday.
 _CRON_FIELDS = 5
+_TIMED = frozenset({FlowType.INGEST, FlowType.EXECUTE_TRANSFORM, FlowType.HARD_COMPACTION})
 
 
 def check_rule(rule: TriggerRule) -> None:
@@ -44,10 +45,15 @@ def check_stop_policy(stop_after: int | None) -> None:
         raise InvalidStopPolicyError(f"a trigger is stopped after 1 to {MOST_FAILURES} failures, not {stop_after}")
 
 
-def check_kind(rule: TriggerRule, type_: FlowType) -> None:
+def check_type(rule: TriggerRule, type_: FlowType) -> None:
     """Raise `FlowTypeNotSupportedError` unless flows of this type may be started so."""
-    if isinstance(rule, Reactive) and type_ is not FlowType.EXECUTE_TRANSFORM:
-        raise FlowTypeNotSupportedError("a root has no inputs to react to: it takes an interval or a cron expression")
+    if isinstance(rule, Reactive):
+        if type_ is not FlowType.EXECUTE_TRANSFORM:
+            raise FlowTypeNotSupportedError(
+                f"{type_} has no inputs to react to: it takes an interval or a cron expression"
+            )
+    elif type_ not in _TIMED:
+        raise FlowTypeNotSupportedError(f"{type_} is not started by a rule of time")
 
 
 def _is_cron(expression: str) -> bool:

@@ -8,15 +8,18 @@ from kamu_assets.clock import Clock
 from kamu_assets.database.database import Database
 from kamu_assets.database.outbox import Outbox
 from kamu_assets.database.transaction import Transaction
+from kamu_assets.datasets.chains import Chains
+from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.datasets.service import Datasets
 from kamu_assets.flows.lifecycle import FlowLife
 from kamu_assets.flows.messages import TriggerChanged
-from kamu_assets.flows.model import Binding, FlowOutcome, FlowState, OutcomeKind
+from kamu_assets.flows.model import Binding, FlowOutcome, FlowState, FlowType, OutcomeKind
+from kamu_assets.flows.preconditions import Preconditions
 from kamu_assets.flows.process_store import ProcessStore
 from kamu_assets.flows.rules import PlannedTrigger, Trigger, TriggerRule
 from kamu_assets.flows.service import updating
 from kamu_assets.flows.store import FlowStore
-from kamu_assets.flows.timing import check_kind, check_rule, check_stop_policy
+from kamu_assets.flows.timing import check_rule, check_stop_policy, check_type
 from kamu_assets.flows.trigger_store import TriggerStore
 from kamu_assets.governance.access import Access, Action
 from kamu_assets.odf.identity import DatasetRef
@@ -37,7 +40,9 @@ class TriggerService:
         access: Access,
         clock: Clock,
         life: FlowLife,
+        chains: Chains,
     ) -> None:
+        self._preconditions = Preconditions(chains)
         self._clock = clock
         self._processes = ProcessStore()
         self._database = database
@@ -49,24 +54,31 @@ class TriggerService:
         self._triggers = TriggerStore()
 
     def set(
-        self, caller: Caller, dataset: DatasetRef, rule: TriggerRule, *, stop_after: int | None = None
+        self,
+        caller: Caller,
+        dataset: DatasetRef,
+        rule: TriggerRule,
+        *,
+        stop_after: int | None = None,
+        type_: FlowType | None = None,
     ) -> PlannedTrigger:
-        """Start flows of the dataset by a rule, from now on; replaces the rule it had, paused or not."""
+        """Start flows of a type (without one: updates) by a rule from now on; replaces the rule there was."""
         check_rule(rule)
         check_stop_policy(stop_after)
         entry = self._datasets.resolve(caller, dataset)
-        binding = updating(entry)
-        check_kind(rule, binding.type)
+        binding = _binding(entry, type_)
+        check_type(rule, binding.type)
         with self._database.transaction() as tx:
             self._access.require(tx, caller, entry, Action.WRITE)
+            self._preconditions.check(entry, binding.type)
             return self._go_on(tx, Trigger(entry.id, binding.type, rule, stop_after))
 
-    def pause(self, caller: Caller, dataset: DatasetRef) -> PlannedTrigger | None:
+    def pause(self, caller: Caller, dataset: DatasetRef, *, type_: FlowType | None = None) -> PlannedTrigger | None:
         """Keep the rule and start nothing; what waits by it is aborted. None where there is no rule."""
         entry = self._datasets.resolve(caller, dataset)
         with self._database.transaction() as tx:
             self._access.require(tx, caller, entry, Action.WRITE)
-            trigger = self._triggers.in_force(tx, updating(entry))
+            trigger = self._triggers.in_force(tx, _binding(entry, type_))
             if trigger is None:
                 return None
             paused = replace(trigger, paused_at=trigger.paused_at or self._clock.now())
@@ -74,21 +86,22 @@ class TriggerService:
             self._drop(tx, paused.binding, PAUSED)
             return PlannedTrigger(paused, None)
 
-    def resume(self, caller: Caller, dataset: DatasetRef) -> PlannedTrigger | None:
+    def resume(self, caller: Caller, dataset: DatasetRef, *, type_: FlowType | None = None) -> PlannedTrigger | None:
         """Go on with a paused or stopped rule. None where there is none."""
         entry = self._datasets.resolve(caller, dataset)
         with self._database.transaction() as tx:
             self._access.require(tx, caller, entry, Action.WRITE)
-            trigger = self._triggers.find(tx, updating(entry))
+            trigger = self._triggers.find(tx, _binding(entry, type_))
             return None if trigger is None else self._go_on(tx, trigger)
 
-    def remove(self, caller: Caller, dataset: DatasetRef) -> None:
+    def remove(self, caller: Caller, dataset: DatasetRef, *, type_: FlowType | None = None) -> None:
         """Forget the rule, and what waits by it."""
         entry = self._datasets.resolve(caller, dataset)
+        binding = _binding(entry, type_)
         with self._database.transaction() as tx:
             self._access.require(tx, caller, entry, Action.WRITE)
-            self._triggers.remove(tx, updating(entry))
-            self._drop(tx, updating(entry), REMOVED)
+            self._triggers.remove(tx, binding)
+            self._drop(tx, binding, REMOVED)
             self._outbox.post(tx, TriggerChanged(dataset_id=entry.id))
 
     def list(self, caller: Caller) -> Sequence[PlannedTrigger]:
@@ -122,3 +135,7 @@ class TriggerService:
         live = self._flows.live(tx, binding)
         if live is not None and live.state is not FlowState.RUNNING:
             self._life.end(tx, live, FlowOutcome(OutcomeKind.ABORTED, reason))
+
+
+def _binding(entry: DatasetEntry, type_: FlowType | None) -> Binding:
+    return Binding(entry.id, type_) if type_ is not None else updating(entry)

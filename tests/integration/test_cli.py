@@ -181,6 +181,11 @@ def test_triggers_are_set_paused_and_removed(cities: Home) -> None:
     )
 
 
+def test_what_takes_pushes_only_is_not_polled(cities: Home) -> None:
+    refusal = cities.refusal("trigger", "set", "cities", "--every", "1h")
+    assert refusal.startswith("kamu/cities has no polling source: there is nothing to poll")
+
+
 def test_triggers_are_told_to_the_second(cities: Home) -> None:
     told = cities.ok("trigger", "set", "polled", "--cron", "0 3 * * *")
     assert told.startswith("kamu/polled: cron 0 3 * * *, next ")
@@ -191,8 +196,10 @@ def test_triggers_are_told_to_the_second(cities: Home) -> None:
 
 
 def test_the_list_of_triggers_tells_how_their_last_runs_ended(cities: Home) -> None:
-    for dataset in ("cities", "polled", "large"):
+    for dataset in ("polled", "large"):
         cities.ok("trigger", "set", dataset, "--every", "1h")
+    rows = {line.split()[0]: line for line in cities.ok("trigger", "list").splitlines()}
+    assert re.search(r"every 1h  \S+ \S+$", rows["kamu/polled"].rstrip())
     with open_node(load_settings(cities.path / "home")) as node:
         told = {entry.name: entry.id for entry in node.datasets.list(node.auth.admin_caller())}
         node.flows.run_finished("a", FlowOutcome(OutcomeKind.UP_TO_DATE), datasets=[told[DatasetName("polled")]])
@@ -203,7 +210,6 @@ def test_the_list_of_triggers_tells_how_their_last_runs_ended(cities: Home) -> N
     rows = {line.split()[0]: line for line in cities.ok("trigger", "list").splitlines()}
     assert rows["kamu/polled"].rstrip().endswith("failed: source not found: file:///nope")
     assert re.search(r"  \d{4}-\d\d-\d\d \d\d:\d\d:\d\d  success", rows["kamu/large"])
-    assert re.search(r"every 1h  \S+ \S+$", rows["kamu/cities"].rstrip())
     (last,) = [row["last"] for row in cities.json("trigger", "list") if row["dataset"] == "kamu/polled"]
     assert (last["outcome"], last["message"]) == ("FAILED", failed.message)
 

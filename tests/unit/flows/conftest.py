@@ -25,11 +25,17 @@ from kamu_assets.flows.service import FlowService
 from kamu_assets.flows.store import FlowStore
 from kamu_assets.flows.triggering import TriggerService
 from kamu_assets.governance.access import Access
-from kamu_assets.odf.dataset import SetTransform
+from kamu_assets.odf.dataset import SetPollingSource, SetTransform
 from kamu_assets.odf.engine import SqlQueryStep, TransformInput, TransformSql
 from kamu_assets.odf.identity import DatasetID, DatasetKind
+from kamu_assets.odf.source import FetchStepUrl, MergeStrategyAppend, ReadStepCsv
 from kamu_assets.orchestration.capacity import engine_of
+from tests.support.builders import a_schema
 from tests.support.heart import Heart, open_heart
+
+POLLING = SetPollingSource(
+    fetch=FetchStepUrl(url="http://x"), read=ReadStepCsv(ddl_schema=("id BIGINT",)), merge=MergeStrategyAppend()
+)
 
 # Schedulers that take over from one another name no run twice.
 _NUMBERS = itertools.count(1)
@@ -77,7 +83,7 @@ class Flows:
     scheduler: FlowScheduler
 
     def root(self, name: str = "root") -> DatasetEntry:
-        return self.heart.dataset(name)
+        return self.heart.dataset(name, POLLING, a_schema())
 
     def derivative(self, name: str, *inputs: DatasetEntry) -> DatasetEntry:
         transform = SetTransform(
@@ -143,9 +149,15 @@ def wired(
         rules=rules,
         chance=lambda: 0.5,
     )
-    configs = ConfigService(database=database, datasets=heart.datasets, access=Access())
+    configs = ConfigService(database=database, datasets=heart.datasets, access=Access(), chains=heart.chains)
     triggers = TriggerService(
-        database=database, outbox=outbox, datasets=heart.datasets, access=Access(), clock=clock, life=service.life
+        database=database,
+        outbox=outbox,
+        datasets=heart.datasets,
+        access=Access(),
+        clock=clock,
+        life=service.life,
+        chains=heart.chains,
     )
     orchestrator = orchestrator or OrchestratorSimulator()
     scheduler = FlowScheduler(
