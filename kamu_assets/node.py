@@ -31,7 +31,6 @@ from kamu_assets.durability import Durability
 from kamu_assets.egress.policy import EgressPolicy
 from kamu_assets.errors import UnavailableError
 from kamu_assets.flows.configuring import ConfigService
-from kamu_assets.flows.listing import FlowLists
 from kamu_assets.flows.messages import MESSAGES as FLOW_MESSAGES
 from kamu_assets.flows.model import FlowType
 from kamu_assets.flows.planning import FlowRules
@@ -61,6 +60,7 @@ if TYPE_CHECKING:
     from kamu_assets.flows.logs import FlowLogs
     from kamu_assets.odf.engine import TransformSql
     from kamu_assets.odf.identity import DatasetAlias, DatasetID
+    from kamu_assets.quality.service import Quality
     from kamu_assets.query.history.recorder import QueryRecorder
     from kamu_assets.query.history.service import QueryHistory
     from kamu_assets.query.service import QueryService
@@ -134,13 +134,9 @@ class Node:
             access=self.access,
             clock=self.clock,
             life=self.flows.life,
-            chains=self.chains,
         )
-        self.flow_lists = FlowLists(self.database)
         self.processes = Processes(self.database)
-        self.flow_configs = ConfigService(
-            database=self.database, datasets=self.datasets, access=self.access, chains=self.chains
-        )
+        self.flow_configs = ConfigService(database=self.database, datasets=self.datasets, access=self.access)
 
     def __enter__(self) -> Self:
         return self
@@ -256,18 +252,29 @@ class Node:
     @cached_property
     def query(self) -> "QueryService":
         """Answers questions."""
+        return self._queries(self.query_pool, self.settings.query.memory_limit)
+
+    @cached_property
+    def quality(self) -> "Quality":
+        """Checks what datasets promise of their rows."""
+        from kamu_assets.quality.service import Quality
+
+        # It reads as much as transforms do, and nobody waits for it as for a query.
+        queries = self._queries(self.engine_pool, self.settings.engine.memory_limit)
+        return Quality(database=self.database, datasets=self.datasets, chains=self.chains, queries=queries)
+
+    def _queries(self, pool: "WorkerPool", memory_bytes: int) -> "QueryService":
         from kamu_assets.query.service import QueryService
 
-        query = self.settings.query
         return QueryService(
             datasets=self.datasets,
             chains=self.chains,
             past=PastStates(database=self.database, volumes=self.volumes),
             volumes=self.volumes,
-            pool=self.query_pool,
+            pool=pool,
             recorder=self.query_recorder,
-            memory_bytes=query.memory_limit,
-            max_rows=query.max_rows,
+            memory_bytes=memory_bytes,
+            max_rows=self.settings.query.max_rows,
         )
 
     @cached_property

@@ -89,10 +89,12 @@ class Adding:
             return {"dataset": name, "result": "skipped", "message": "Already exists"}
         except KamuError as error:
             return _failed(snapshot, failure_text(error))
+        problem = self._node.quality.declared(entry.id).problem
+        warning = {"warning": problem} if problem else {}
         if old is None:
-            return {"dataset": name, "result": "added", "id": str(entry.id)}
+            return {"dataset": name, "result": "added", "id": str(entry.id), **warning}
         gone = {"oldId": str(old.entry.id), "oldRecords": old.statistics.records}
-        return {"dataset": name, "result": "replaced", "id": str(entry.id), **gone}
+        return {"dataset": name, "result": "replaced", "id": str(entry.id), **gone, **warning}
 
 
 def added_line(row: Row) -> str:

@@ -7,6 +7,7 @@ import typer
 
 from kamu_api.cli import (
     change_commands,
+    check_commands,
     completion_commands,
     config_commands,
     data_commands,
@@ -53,6 +54,7 @@ for group in (
     query_commands,
     query_history_commands,
     verify_commands,
+    check_commands,
     flow_commands,
     webhook_commands,
     outbox_commands,

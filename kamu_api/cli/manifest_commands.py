@@ -10,7 +10,7 @@ from kamu_api.cli.completing import dataset_names
 from kamu_api.cli.confirming import Yes, require_consent
 from kamu_api.cli.misuse import MisuseError
 from kamu_api.cli.options import AsJson, Home, local_node
-from kamu_api.cli.output import complain, print_json, say
+from kamu_api.cli.output import complain, print_json, say, warn
 
 if TYPE_CHECKING:
     from kamu_assets.node import Node
@@ -114,6 +114,8 @@ def _tell_added(node: "Node", rows: list[dict[str, Any]]) -> None:
 
     for row in rows:
         (complain if row["result"] == "failed" else say)(added_line(row))
+        if "warning" in row:
+            warn(f"{row['dataset']}: {row['warning']}; until that is corrected its check `quality` fails")
     added = sum(row["result"] in ("added", "replaced") for row in rows)
     say(f"Added {added} dataset(s)" if added else "Nothing was added")
     if all(row["result"] != "failed" for row in rows):

@@ -7,7 +7,7 @@ from dagster import Definitions, JobDefinition, ResourceDefinition
 from kamu_assets.defs.assets import AssetCache
 from kamu_assets.defs.catalog import catalog_definitions
 from kamu_assets.defs.jobs import Examiner, flow_definitions
-from kamu_assets.defs.resources import Updater, Verifier, updater_resource
+from kamu_assets.defs.resources import Checker, Updater, Verifier, updater_resource
 from kamu_assets.orchestration.catalog_state import CatalogRow
 from kamu_assets.orchestration.scoped import CACHED_JOBS
 
@@ -15,15 +15,18 @@ from kamu_assets.orchestration.scoped import CACHED_JOBS
 class NodeDefinitions:
     """What warm workers execute (the `DefinitionsBuilder` of the adapter)."""
 
-    def __init__(self, *, updater: Updater, verifier: Verifier, examiner: Examiner) -> None:
+    def __init__(self, *, updater: Updater, verifier: Verifier, checker: Checker, examiner: Examiner) -> None:
         self._updater = updater_resource(updater)
         self._verifier = ResourceDefinition.hardcoded_resource(verifier)
+        self._checker = ResourceDefinition.hardcoded_resource(checker)
         self._examiner = ResourceDefinition.hardcoded_resource(examiner)
         self._cache = AssetCache(capacity=CACHED_JOBS)
 
     def datasets(self, rows: Sequence[CatalogRow]) -> Definitions:
         """One executable asset per row."""
-        return catalog_definitions(tuple(rows), updater=self._updater, verifier=self._verifier, cache=self._cache)
+        return catalog_definitions(
+            tuple(rows), updater=self._updater, verifier=self._verifier, checker=self._checker, cache=self._cache
+        )
 
     def job(self, name: str) -> JobDefinition:
         """A job of the flows location."""

@@ -8,6 +8,7 @@ from dagster import DagsterInstance
 
 from kamu_assets.database.database import Database
 from kamu_assets.definitions.builder import ListedDefinitions, NodeDefinitions
+from kamu_assets.defs.checker import NodeChecker
 from kamu_assets.defs.updater import NodeUpdater
 from kamu_assets.defs.verifier import NodeVerifier
 from kamu_assets.flows import logs, scheduler
@@ -15,9 +16,10 @@ from kamu_assets.flows.places import EnginePlaces
 from kamu_assets.flows.scheduler import FlowScheduler
 from kamu_assets.monitoring.exchange import offered
 from kamu_assets.node import Node, open_node
-from kamu_assets.orchestration import publisher, reporter
+from kamu_assets.orchestration import check_runs, publisher, reporter
 from kamu_assets.orchestration.capacity import EngineCapacity, engine_of
 from kamu_assets.orchestration.catalog import Catalog
+from kamu_assets.orchestration.check_runs import CheckRuns
 from kamu_assets.orchestration.config import AdapterConfig
 from kamu_assets.orchestration.execution import RunExecutor
 from kamu_assets.orchestration.instance import open_instance
@@ -37,7 +39,7 @@ from kamu_assets.settings import adapter_config, begin_logging, load_settings
 from kamu_assets.webhooks import dispatcher
 
 # Who follows the outbox in the scheduler process.
-CONSUMERS = (scheduler.CONSUMER, publisher.CONSUMER, reporter.CONSUMER, dispatcher.CONSUMER)
+CONSUMERS = (scheduler.CONSUMER, publisher.CONSUMER, reporter.CONSUMER, check_runs.CONSUMER, dispatcher.CONSUMER)
 # Flows that have a run at the same time: some execute, a few wait right behind them.
 RUNNING_PER_WORKER = 4
 
@@ -60,6 +62,15 @@ def _led_work(node: Node, instance: DagsterInstance, catalog: Catalog, jobs: Sco
     """What one term's leader does; `database` lets it change nothing after that."""
     config, queue = adapter_config(node.settings), _queue(node)
     reporter = _reporter(node, instance, database)
+    checks = CheckRuns(
+        instance=instance,
+        config=config,
+        catalog=catalog,
+        jobs=ScopedJobs(ListedDefinitions()),
+        chains=node.chains,
+        database=database,
+        outbox=node.outbox,
+    )
     return LedWork(
         scheduler=FlowScheduler(
             database=database,
@@ -79,7 +90,7 @@ def _led_work(node: Node, instance: DagsterInstance, catalog: Catalog, jobs: Sco
         reports=RestoringReporter(instance=instance, database=database, reporter=reporter, clock=node.clock),
         chores=partial(_forget_what_is_old, node),
         # Each attempt of a delivery has one owner, and what came of it may be told whoever leads meanwhile.
-        more={"webhooks": node.webhooks.courier()},
+        more={"webhooks": node.webhooks.courier(), "checks": checks},
     )
 
 
@@ -117,6 +128,7 @@ def run_worker(node: Node) -> None:
         coordinator=node.coordinator, caller=node.auth.admin_caller(), materializations=_materializations(node)
     )
     verifier = NodeVerifier(coordinator=node.coordinator, caller=node.auth.admin_caller())
+    checker = NodeChecker(quality=node.quality, caller=node.auth.admin_caller())
     with open_instance(config) as instance:
         WarmWorker(
             instance=instance,
@@ -124,7 +136,7 @@ def run_worker(node: Node) -> None:
             runs=RunExecutor(
                 instance=instance,
                 catalog=_catalog(node, config),
-                builder=NodeDefinitions(updater=updater, verifier=verifier, examiner=node.doctor),
+                builder=NodeDefinitions(updater=updater, verifier=verifier, checker=checker, examiner=node.doctor),
                 flows=node.flows,
                 time_limit_seconds=config.run_time_limit_seconds,
                 tell=partial(node.wakeups.notify, logs.WAKEUP),

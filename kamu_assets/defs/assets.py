@@ -1,7 +1,7 @@
-"""One executable asset per dataset and its check, made of a single op."""
+"""One executable asset per dataset and its checks, made of a single op."""
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from dagster import (
     AssetCheckResult,
@@ -13,7 +13,7 @@ from dagster import (
 )
 
 from kamu_assets.defs import translator
-from kamu_assets.defs.resources import UPDATER, VERIFIER, Updater, Verifier
+from kamu_assets.defs.resources import CHECKER, UPDATER, VERIFIER, Checker, Updater, Verifier
 from kamu_assets.errors import KamuError
 from kamu_assets.orchestration.catalog_state import CatalogRow
 from kamu_assets.orchestration.names import CHECK_VERIFY, op_name
@@ -26,19 +26,29 @@ Outcome = MaterializeResult[None] | AssetCheckResult
 def dataset_asset(row: CatalogRow) -> AssetsDefinition:
     """The asset that brings a dataset up to date: a root is polled, a derivative computed.
 
-    Its check verifies the dataset, which reads all of it; so a run does one or the other.
+    What the dataset declares of its rows is checked after them, in the same run. The check that verifies it reads all
+    of it; so a run does one or the other.
     """
-    spec, check = translator.spec(row), translator.check_spec(row)
+    spec, checks = translator.spec(row), translator.check_specs(row)
 
     @multi_asset(
         name=op_name(row.id),
         specs=[spec],
-        check_specs=[check],
+        check_specs=checks,
         can_subset=True,
-        required_resource_keys={UPDATER, VERIFIER},
+        required_resource_keys={UPDATER, VERIFIER, CHECKER},
     )
     def update(context: AssetExecutionContext) -> Iterator[Outcome]:
-        yield from _updated(context, row) if context.selected_asset_keys else _verified(context, row)
+        names = {key.name for key in context.selected_asset_check_keys}
+        if context.selected_asset_keys:
+            updated = list(_updated(context, row))
+            yield from updated
+            # What was right about the rows is, as long as there are no others.
+            names = names if updated else set()
+        elif CHECK_VERIFY in names:
+            yield from _verified(context, row)
+        if names - {CHECK_VERIFY}:
+            yield from _checked(context, row, names)
 
     return update
 
@@ -70,6 +80,21 @@ def _verified(context: AssetExecutionContext, row: CatalogRow) -> Iterator[Outco
         description=verdict.description,
         metadata=verdict.metadata,
     )
+
+
+def _checked(context: AssetExecutionContext, row: CatalogRow, names: Collection[str]) -> Iterator[Outcome]:
+    checker: Checker = context.resources.checker
+    for name, verdict in checker.check(row.id, log=context.log).items():
+        # The dataset may declare other checks by now: Dagster does not know them yet.
+        if name in names:
+            yield AssetCheckResult(
+                asset_key=translator.key(row),
+                check_name=name,
+                passed=verdict.passed,
+                severity=AssetCheckSeverity.ERROR if verdict.is_error else AssetCheckSeverity.WARN,
+                description=verdict.description,
+                metadata=verdict.metadata,
+            )
 
 
 class AssetCache:

@@ -21,7 +21,15 @@ from dagster.components import DefsStateConfig, DefsStateConfigArgs, ResolvedDef
 from dagster_shared.yaml_utils.source_position import SourcePosition
 
 from kamu_assets.defs.assets import AssetCache
-from kamu_assets.defs.resources import UPDATER, VERIFIER, NoNodeError, no_updater, no_verifier
+from kamu_assets.defs.resources import (
+    CHECKER,
+    UPDATER,
+    VERIFIER,
+    NoNodeError,
+    no_checker,
+    no_updater,
+    no_verifier,
+)
 from kamu_assets.orchestration.catalog_state import CatalogRow, load_rows
 from kamu_assets.orchestration.shards import state_key
 
@@ -33,10 +41,11 @@ def catalog_definitions(
     *,
     updater: ResourceDefinition = no_updater,
     verifier: ResourceDefinition = no_verifier,
+    checker: ResourceDefinition = no_checker,
     cache: AssetCache = _cache,
 ) -> Definitions:
     """Assets of datasets, executed one after another in the process that has the run."""
-    resources = {UPDATER: updater, VERIFIER: verifier}
+    resources = {UPDATER: updater, VERIFIER: verifier, CHECKER: checker}
     return Definitions(assets=cache.of(rows), resources=resources, executor=in_process_executor)
 
 

@@ -13,6 +13,7 @@ from kamu_assets.orchestration.materialization import Materialization, Shown
 
 UPDATER = "updater"
 VERIFIER = "verifier"
+CHECKER = "checker"
 
 
 class Updater(Protocol):
@@ -40,6 +41,22 @@ class Verifier(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class CheckVerdict(Verdict):
+    """What came of a declared check."""
+
+    # Whether something is wrong when it fails, rather than worth a look.
+    is_error: bool
+
+
+class Checker(Protocol):
+    """Checks what datasets declare."""
+
+    def check(self, dataset: DatasetID, *, log: logging.Logger) -> Mapping[str, CheckVerdict]:
+        """By the names of the checks. Whatever goes wrong is told in verdicts: data that is there stays there."""
+        ...
+
+
 class NoNodeError(UnavailableError):
     """A code server lists the assets; only the node's workers can execute them."""
 
@@ -56,6 +73,12 @@ def no_updater(_context: InitResourceContext) -> Updater:
 @resource
 def no_verifier(_context: InitResourceContext) -> Verifier:
     """The same for their checks."""
+    raise NoNodeError
+
+
+@resource
+def no_checker(_context: InitResourceContext) -> Checker:
+    """The same for those that they declare."""
     raise NoNodeError
 
 

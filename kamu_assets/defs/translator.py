@@ -40,9 +40,10 @@ def spec(row: CatalogRow) -> AssetSpec:
     )
 
 
-def check_spec(row: CatalogRow) -> AssetCheckSpec:
-    """The check that verifies a dataset; it keeps nobody from reading it."""
-    return AssetCheckSpec(CHECK_VERIFY, asset=key(row), description=_VERIFIES)
+def check_specs(row: CatalogRow) -> list[AssetCheckSpec]:
+    """The check that verifies a dataset, and those that it declares; they keep nobody from reading it."""
+    verify = AssetCheckSpec(CHECK_VERIFY, asset=key(row), description=_VERIFIES)
+    return [verify, *(AssetCheckSpec(each.name, asset=key(row), description=each.text) for each in row.checks)]
 
 
 def failure(row: CatalogRow, error: KamuError) -> Failure:

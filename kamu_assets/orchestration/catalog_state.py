@@ -14,6 +14,8 @@ from kamu_assets.odf.dataset import SetDataSchema, SetTransform
 from kamu_assets.odf.engine import SqlQueryStep
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.orchestration.chain_engine import engine_in
+from kamu_assets.orchestration.names import CHECK_QUALITY
+from kamu_assets.quality.declared import PATH, declared
 
 MAX_COLUMNS = 200
 
@@ -26,6 +28,15 @@ class CatalogColumn(BaseModel):
     name: str
     type: str
     nullable: bool
+
+
+class CatalogCheck(BaseModel):
+    """A declared check as Dagster shows it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    text: str
 
 
 class CatalogRow(BaseModel):
@@ -50,6 +61,8 @@ class CatalogRow(BaseModel):
     # What the node's pages about it have in common.
     page: str | None = None
     columns: tuple[CatalogColumn, ...] = ()
+    # Those that the dataset declares, beside the one that each has.
+    checks: tuple[CatalogCheck, ...] = ()
 
     @cached_property
     def revision(self) -> str:
@@ -86,6 +99,7 @@ def describe(
         uri=uri,
         page=page,
         columns=columns_of(state.schema),
+        checks=_checks(state),
     )
 
 
@@ -143,6 +157,14 @@ def _text(event: SetTransform) -> str | None:
     steps: Sequence[SqlQueryStep] = event.transform.queries or ()
     texts = [step.query if step.alias is None else f"-- {step.alias}\n{step.query}" for step in steps]
     return "\n;\n".join(texts) or event.transform.query
+
+
+def _checks(state: ChainState) -> tuple[CatalogCheck, ...]:
+    found = declared(state.attachments)
+    if found.problem is not None:
+        # As long as nobody knows what else is to be checked.
+        return (CatalogCheck(name=CHECK_QUALITY, text=f"{PATH} says what is to be checked"),)
+    return tuple(CatalogCheck(name=check.name, text=check.text) for check in found.checks)
 
 
 def _source(state: ChainState) -> str | None:

@@ -130,10 +130,11 @@ class RunExecutor:
 
     def _job(self, run: DagsterRun, rows: Sequence[CatalogRow]) -> JobDefinition:
         if rows:
-            # Dagster's UI asks for the checks with every materialization. Ours read all of a dataset: they run alone.
+            # Dagster's UI asks for `verify` with every materialization. It reads all of a dataset: it runs alone.
             return self._jobs.of(rows).job
-        checked = self._catalog.named({key.asset_key for key in run.asset_check_selection or ()})
-        return self._jobs.of(checked, verify=True).job if checked else self._builder.job(run.job_name)
+        checks = run.asset_check_selection or ()
+        checked = self._catalog.named({key.asset_key for key in checks})
+        return self._jobs.of(checked, only=checks).job if checked else self._builder.job(run.job_name)
 
     def _settle(self, run: DagsterRun, seen: _Seen, datasets: Sequence[DatasetID]) -> None:
         if seen.lost is not None:

@@ -9,6 +9,8 @@ from kamu_assets.odf.identity import DatasetAlias, DatasetID
 ASSET_JOB = "__ASSET_JOB"
 # The check that every dataset's asset has.
 CHECK_VERIFY = "verify"
+# The one of a dataset that says in no words we know what else is to be checked.
+CHECK_QUALITY = "quality"
 # Every location holds one `Definitions`, which Dagster puts into a repository of this name.
 REPOSITORY = "__repository__"
 
@@ -30,6 +32,9 @@ TAG_LAUNCHED_BY = "user"
 
 RUNTIME_WARM = "warm"
 RUNTIME_POD = "pod"
+
+# The dataset that a run checks, and does nothing else to.
+TAG_CHECKS = "kamu/checks"
 
 METADATA_DATASET_ID = "kamu/dataset_id"
 METADATA_HEAD = "kamu/head"

@@ -30,7 +30,7 @@ SECONDS_BETWEEN = 2.0
 BURST_SECONDS = 5.0
 _SHOWN_EVENTS = frozenset(
     {"SetInfo", "SetTransform", "SetDataSchema", "SetPollingSource", "DisablePollingSource"}
-    | {"AddPushSource", "DisablePushSource"}
+    | {"AddPushSource", "DisablePushSource", "SetAttachments"}
 )
 
 

@@ -1,12 +1,12 @@
 """Jobs over a run's own datasets only: building one takes milliseconds, whatever the size of the catalog."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
 
-from dagster import AssetCheckKey, Definitions, JobDefinition
+from dagster import AssetCheckKey, AssetKey, Definitions, JobDefinition
 from dagster._core.execution.api import create_execution_plan
 from dagster._core.snap import ExecutionPlanSnapshot, JobSnap, snapshot_from_execution_plan
 
@@ -50,21 +50,31 @@ class ScopedJobs:
     def __init__(self, builder: DefinitionsBuilder, *, cached: int = CACHED_JOBS) -> None:
         self._builder = builder
         self._cached = cached
-        self._jobs: OrderedDict[tuple[bool, tuple[str, ...]], ScopedJob] = OrderedDict()
+        self._jobs: OrderedDict[tuple[frozenset[AssetCheckKey], tuple[str, ...]], ScopedJob] = OrderedDict()
 
-    def of(self, rows: Sequence[CatalogRow], *, verify: bool = False) -> ScopedJob:
-        """The job that brings datasets up to date, or the one that verifies them."""
-        key = (verify, tuple(sorted(row.revision for row in rows)))
-        job = self._jobs.pop(key, None) or ScopedJob(self._job(rows, verify=verify))
+    def of(self, rows: Sequence[CatalogRow], *, only: Collection[AssetCheckKey] = ()) -> ScopedJob:
+        """The job that brings datasets up to date and checks what they declare, or the one that does `only` checks."""
+        key = (frozenset(only), tuple(sorted(row.revision for row in rows)))
+        job = self._jobs.pop(key, None) or ScopedJob(self._job(rows, only))
         self._jobs[key] = job
         if len(self._jobs) > self._cached:
             self._jobs.popitem(last=False)
         return job
 
-    def _job(self, rows: Sequence[CatalogRow], *, verify: bool) -> JobDefinition:
+    def _job(self, rows: Sequence[CatalogRow], only: Collection[AssetCheckKey]) -> JobDefinition:
         job = self._builder.datasets(rows).get_repository_def().get_job(ASSET_JOB)
-        keys = [asset_key(row.account, row.name) for row in rows]
-        if verify:
-            checks = {AssetCheckKey(key, CHECK_VERIFY) for key in keys}
-            return job.get_subset(asset_selection=set(), asset_check_selection=checks)
-        return job.get_subset(asset_selection=set(keys), asset_check_selection=set())
+        declared = {key for row in rows for key in declared_checks(row)}
+        if only:
+            there = declared | {AssetCheckKey(_key(row), CHECK_VERIFY) for row in rows}
+            # Some may be declared no more.
+            return job.get_subset(asset_selection=set(), asset_check_selection=there.intersection(only) or {*only})
+        return job.get_subset(asset_selection={_key(row) for row in rows}, asset_check_selection=declared)
+
+
+def declared_checks(row: CatalogRow) -> Collection[AssetCheckKey]:
+    """The checks that a dataset has beside the one that each has."""
+    return [AssetCheckKey(_key(row), check.name) for check in row.checks]
+
+
+def _key(row: CatalogRow) -> AssetKey:
+    return asset_key(row.account, row.name)

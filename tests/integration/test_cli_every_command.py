@@ -75,6 +75,7 @@ USES = (
     Use("query show", dict, QUERY, "1", UNKNOWN),
     Use("query cancel", dict, QUERY, "1", UNKNOWN),
     Use("verify", list, "raw clean", "", "nope"),
+    Use("check", list, "raw clean", "", "nope"),
     Use("compact", list, "raw --yes", "raw", "nope --yes"),
     Use("gc", list, "raw --yes", "raw", "nope --yes"),
     Use("reset", dict, "weekly --to-seed --yes", "weekly", "nope --to-seed --yes"),

@@ -11,14 +11,17 @@ from uuid import uuid4
 from dagster import DagsterInstance, DagsterRun, DagsterRunStatus
 from dagster._core.events import DagsterEventType
 
+from kamu_assets.auth.model import Caller
 from kamu_assets.database.database import Database
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.definitions.builder import NodeDefinitions
+from kamu_assets.defs.checker import NodeChecker
 from kamu_assets.defs.updater import NodeUpdater
 from kamu_assets.defs.verifier import NodeVerifier
 from kamu_assets.flows.causes import CauseKind, FlowCause
 from kamu_assets.flows.model import Flow, FlowState, FlowType
 from kamu_assets.flows.scheduler import FlowScheduler
+from kamu_assets.odf.identity import DatasetID
 from kamu_assets.orchestration.execution import RunExecutor
 from kamu_assets.orchestration.names import RUNTIME_WARM, TAG_RUNTIME, key_of
 from kamu_assets.orchestration.origins import job_code_origin
@@ -27,6 +30,7 @@ from kamu_assets.orchestration.reporter import Reporter
 from kamu_assets.orchestration.runs import DagsterOrchestrator
 from kamu_assets.orchestration.scoped import DefinitionsBuilder, ScopedJobs
 from kamu_assets.orchestration.worker import WarmWorker
+from kamu_assets.quality.results import QualityReport
 from tests.support.coordination import a_coordinator
 from tests.support.dagster_home import DagsterHome, Parts, StandInCoordinator
 from tests.support.heart import ADMIN
@@ -135,11 +139,19 @@ def _no_flow(parts: Parts, entry: DatasetEntry) -> Flow:
     )
 
 
+class NoQuality:
+    """Nothing that these tests make declares checks."""
+
+    def check(self, caller: Caller, ref: DatasetID) -> QualityReport:
+        raise AssertionError(f"{caller} has {ref} checked")
+
+
 def definitions_of(parts: Parts) -> NodeDefinitions:
     """As a worker has them."""
     updater = NodeUpdater(coordinator=StandInCoordinator(parts), caller=ADMIN, materializations=parts.materializations)
     verifier = NodeVerifier(coordinator=a_coordinator(parts.heart, base=parts.home), caller=ADMIN)
-    return NodeDefinitions(updater=updater, verifier=verifier, examiner=parts.heart.doctor)
+    checker = NodeChecker(quality=NoQuality(), caller=ADMIN)
+    return NodeDefinitions(updater=updater, verifier=verifier, checker=checker, examiner=parts.heart.doctor)
 
 
 @contextmanager

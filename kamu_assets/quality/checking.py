@@ -1,0 +1,64 @@
+"""Goes through the checks of a dataset: one that cannot be judged keeps no other from it."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+
+from kamu_assets.errors import KamuError
+from kamu_assets.quality.counting import Begun, Counting
+from kamu_assets.quality.declared import Check
+from kamu_assets.quality.judging import errored, judged, judged_change
+from kamu_assets.quality.model import NotNull, Range, RowCountChange, Unique
+from kamu_assets.quality.results import CheckResult
+
+_ByRow = tuple[Check, NotNull | Range]
+
+
+class Checking:
+    """Of one dataset at one block; `newest` is where the records of its newest commit with some begin."""
+
+    def __init__(self, counting: Counting, begun: Mapping[str, Begun], *, newest: int) -> None:
+        self._counting = counting
+        self._begun = begun
+        self._newest = newest
+
+    def results(self, checks: Sequence[Check]) -> Sequence[CheckResult]:
+        """In the order of the checks."""
+        found: dict[str, CheckResult] = {}
+        for group in self._passes(checks):
+            found |= {result.check.name: result for result in self._together(group)}
+        for check in checks:
+            if check.name not in found:
+                found[check.name] = self._alone(check)
+        return [found[check.name] for check in checks]
+
+    def _passes(self, checks: Sequence[Check]) -> Iterator[Sequence[_ByRow]]:
+        """Rules about single rows, by the offset from which on they are to be counted."""
+        groups: defaultdict[int, list[_ByRow]] = defaultdict(list)
+        for check in checks:
+            if isinstance(check.rule, NotNull | Range):
+                groups[self._begun[check.name].first].append((check, check.rule))
+        yield from groups.values()
+
+    def _together(self, group: Sequence[_ByRow]) -> Sequence[CheckResult]:
+        begun = [self._begun[check.name] for check, _ in group]
+        try:
+            tallies = self._counting.by_row([rule for _, rule in group], begun)
+        except KamuError as error:
+            if len(group) == 1:
+                return [errored(group[0][0], error)]
+            # One of them does not fit the dataset: the others do.
+            return [result for each in group for result in self._together([each])]
+        return [judged(check, tally) for (check, _), tally in zip(group, tallies, strict=True)]
+
+    def _alone(self, check: Check) -> CheckResult:
+        try:
+            match check.rule:
+                case Unique() as rule:
+                    return judged(check, self._counting.unique(rule, self._begun[check.name]))
+                case RowCountChange() as rule:
+                    change = self._counting.change(first=self._newest)
+                    return judged_change(check, rule, change, first=self._newest)
+                case _:
+                    raise TypeError(f"{check.rule.kind} is a rule about single rows")
+        except KamuError as error:
+            return errored(check, error)

@@ -1,0 +1,64 @@
+"""Counts the rows that break rules: new slices only where the rule permits, one pass for rules about single rows."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from kamu_assets.quality import sql
+from kamu_assets.quality.columns import Table
+from kamu_assets.quality.model import NotNull, Range, Unique
+from kamu_assets.quality.results import Tally
+
+# Runs a query over the rows of the dataset, as of the block that is checked.
+Ask = Callable[[str], Sequence[Mapping[str, Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What is known of a rule already: the tally of the rows before an offset."""
+
+    tally: Tally = field(default_factory=Tally)
+    first: int = 0
+
+
+class Counting:
+    """Over one dataset at one block."""
+
+    def __init__(self, table: Table, ask: Ask) -> None:
+        self._table = table
+        self._ask = ask
+
+    def by_row(self, rules: Sequence[NotNull | Range], begun: Sequence[Begun]) -> Sequence[Tally]:
+        """Tallies of rules that are counted up to the same offset already."""
+        first = begun[0].first
+        conditions = [sql.breaks(rule, self._table) for rule in rules]
+        (row,) = self._ask(sql.counts(conditions, self._table, first=first))
+        found = [Tally(row[f"broken{number}"], row[f"taken{number}"]) for number in range(len(rules))]
+        each = zip(conditions, begun, found, strict=True)
+        return [self._together(condition, before.tally, new, first) for condition, before, new in each]
+
+    def unique(self, rule: Unique, begun: Begun) -> Tally:
+        """Where nothing repeated before, only what is new can; else all is counted again."""
+        first = 0 if begun.tally.broken else begun.first
+        (row,) = self._ask(sql.repeats(rule.columns, self._table, first=first))
+        broken = int(row["broken"])
+        return Tally(broken, offsets=self._places(sql.repeated_offsets(rule.columns, self._table)) if broken else ())
+
+    def change(self, *, first: int) -> int:
+        """How many rows more hold than before an offset."""
+        (row,) = self._ask(sql.counts((), self._table, first=first))
+        return int(row["total"])
+
+    def _together(self, condition: str, before: Tally, new: Tally, first: int) -> Tally:
+        """Old and new, with the places of some rows that break the rule."""
+        both = Tally(before.broken + new.broken, before.taken + new.taken)
+        if both.broken <= 0:
+            return both
+        if both.taken:
+            # Some of those that were known may be right by now.
+            return replace(both, offsets=self._places(sql.offsets_that_hold(condition, self._table)))
+        fresh = self._places(sql.offsets(condition, self._table, first=first)) if new.broken else ()
+        return replace(both, offsets=(*fresh, *before.offsets)[: sql.MAX_OFFSETS])
+
+    def _places(self, query: str) -> tuple[int, ...]:
+        return tuple(row["place"] for row in self._ask(query))

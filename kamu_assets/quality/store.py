@@ -1,0 +1,77 @@
+"""Rows of tallies: how far each check has come, so that it goes on from there."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pydantic import TypeAdapter
+from sqlalchemy import BigInteger, Column, String, Table, Text, delete, select
+
+from kamu_assets.database.columns import DatasetIDColumn, MultihashColumn
+from kamu_assets.database.tables import metadata
+from kamu_assets.database.transaction import Transaction
+from kamu_assets.datasets.references import References
+from kamu_assets.odf.identity import DatasetID
+from kamu_assets.odf.multihash import Multihash
+from kamu_assets.quality.results import Tally
+
+tallies = Table(
+    "quality_tallies",
+    metadata,
+    Column("dataset_id", DatasetIDColumn, primary_key=True),
+    Column("name", String(64), primary_key=True),
+    Column("rule", Text, nullable=False),
+    Column("head", MultihashColumn, nullable=False),
+    Column("next_offset", BigInteger, nullable=False),
+    Column("tally", Text, nullable=False),
+)
+
+_TALLY = TypeAdapter(Tally)
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A tally of the rows before an offset, as of a block of the chain."""
+
+    rule: str
+    head: Multihash
+    next_offset: int
+    tally: Tally
+
+
+class TallyStore:
+    """One tally per check of a dataset."""
+
+    def __init__(self) -> None:
+        self._references = References()
+
+    def of(self, tx: Transaction, dataset: DatasetID) -> dict[str, Counted]:
+        """By the names of the checks."""
+        found = tx.execute(select(tallies).where(tallies.c.dataset_id == dataset))
+        return {
+            row.name: Counted(row.rule, row.head, row.next_offset, _TALLY.validate_json(row.tally)) for row in found
+        }
+
+    def behind(self, tx: Transaction) -> Sequence[DatasetID]:
+        """Datasets that have another head than when they were counted."""
+        known = tx.execute(select(tallies.c.dataset_id, tallies.c.head).distinct())
+        return [row.dataset_id for row in known if self._references.head(tx, row.dataset_id) not in (None, row.head)]
+
+    def replace(self, tx: Transaction, dataset: DatasetID, counted: dict[str, Counted]) -> None:
+        """Keep these and no others: the dataset may declare other checks now, or none."""
+        self.forget(tx, dataset)
+        rows = [
+            {
+                "dataset_id": dataset,
+                "name": name,
+                "rule": each.rule,
+                "head": each.head,
+                "next_offset": each.next_offset,
+                "tally": _TALLY.dump_json(each.tally).decode(),
+            }
+            for name, each in counted.items()
+        ]
+        if rows:
+            tx.execute(tx.insert(tallies).values(rows).on_conflict_do_nothing())
+
+    def forget(self, tx: Transaction, dataset: DatasetID) -> None:
+        tx.execute(delete(tallies).where(tallies.c.dataset_id == dataset))
