@@ -31,6 +31,7 @@ from kamu_assets.durability import Durability
 from kamu_assets.egress.policy import EgressPolicy
 from kamu_assets.errors import UnavailableError
 from kamu_assets.flows.configuring import ConfigService
+from kamu_assets.flows.listing import FlowLists
 from kamu_assets.flows.messages import MESSAGES as FLOW_MESSAGES
 from kamu_assets.flows.model import FlowType
 from kamu_assets.flows.planning import FlowRules
@@ -134,9 +135,13 @@ class Node:
             access=self.access,
             clock=self.clock,
             life=self.flows.life,
+            chains=self.chains,
         )
+        self.flow_lists = FlowLists(self.database)
         self.processes = Processes(self.database)
-        self.flow_configs = ConfigService(database=self.database, datasets=self.datasets, access=self.access)
+        self.flow_configs = ConfigService(
+            database=self.database, datasets=self.datasets, access=self.access, chains=self.chains
+        )
 
     def __enter__(self) -> Self:
         return self
