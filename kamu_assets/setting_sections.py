@@ -88,6 +88,12 @@ class DagsterSettings(Section):
     )
     workers: int = Field(1, ge=1, le=64, description="warm workers: how many runs execute at once")
     worker_max_runs: int = Field(1000, ge=1, description="a warm worker is replaced after so many runs")
+    keep_days: float = Field(
+        30,
+        gt=0,
+        le=36_500,
+        description="how long Dagster's runs and their logs are kept, but for those that tell the latest of a dataset",
+    )
     run_time_limit_seconds: float = Field(
         86_400,
         gt=0,
@@ -292,6 +298,12 @@ class RetrySettings(Section):
 
 
 class FlowAgentSettings(Section):
+    keep_days: float = Field(
+        90, gt=0, le=36_500, description="how long the history of flows is kept; their logs: see dagster.keep_days"
+    )
+    keep_flows: int = Field(
+        10, ge=1, le=1_000_000, description="last flows of each kind of each dataset that are kept for ever"
+    )
     mandatory_throttling_period_secs: float = Field(
         1, ge=0, le=86_400, description="least time between the end of one run of a dataset and its next; kamu's is 60"
     )

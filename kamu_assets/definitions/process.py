@@ -13,6 +13,7 @@ from kamu_assets.defs.updater import NodeUpdater
 from kamu_assets.defs.verifier import NodeVerifier
 from kamu_assets.flows import logs, scheduler
 from kamu_assets.flows.places import EnginePlaces
+from kamu_assets.flows.retention import FlowRetention
 from kamu_assets.flows.scheduler import FlowScheduler
 from kamu_assets.monitoring.exchange import offered
 from kamu_assets.node import Node, open_node
@@ -21,6 +22,7 @@ from kamu_assets.orchestration.capacity import EngineCapacity, engine_of
 from kamu_assets.orchestration.catalog import Catalog
 from kamu_assets.orchestration.check_runs import CheckRuns
 from kamu_assets.orchestration.config import AdapterConfig
+from kamu_assets.orchestration.dagster_retention import DagsterRetention
 from kamu_assets.orchestration.execution import RunExecutor
 from kamu_assets.orchestration.instance import open_instance
 from kamu_assets.orchestration.led_work import LedWork
@@ -30,6 +32,7 @@ from kamu_assets.orchestration.publisher import CatalogPublisher
 from kamu_assets.orchestration.reaper import Reaper
 from kamu_assets.orchestration.reporter import Reporter
 from kamu_assets.orchestration.restoring import RestoringReporter
+from kamu_assets.orchestration.retention import Retention
 from kamu_assets.orchestration.runs import DagsterOrchestrator
 from kamu_assets.orchestration.scheduler_process import SchedulerProcess
 from kamu_assets.orchestration.scoped import ScopedJobs
@@ -90,8 +93,20 @@ def _led_work(node: Node, instance: DagsterInstance, catalog: Catalog, jobs: Sco
         reports=RestoringReporter(instance=instance, database=database, reporter=reporter, clock=node.clock),
         chores=partial(_forget_what_is_old, node),
         # Each attempt of a delivery has one owner, and what came of it may be told whoever leads meanwhile.
-        more={"webhooks": node.webhooks.courier(), "checks": checks},
+        more={"retention": _retention(node, instance, database), "webhooks": node.webhooks.courier(), "checks": checks},
     )
+
+
+def _retention(node: Node, instance: DagsterInstance, database: Database) -> Retention:
+    agent = node.settings.flow_agent
+    flows = FlowRetention(database, clock=node.clock, keep_days=agent.keep_days, keep_flows=agent.keep_flows)
+    runs = DagsterRetention(
+        instance,
+        is_needed=flows.runs_of_live_flows,
+        clock=node.clock,
+        keep_days=node.settings.dagster.keep_days,
+    )
+    return Retention({"flows": flows.batches, "dagster": runs.batches})
 
 
 def _orchestrator(

@@ -39,6 +39,14 @@ class NodeEventLogStorage(SqliteEventLogStorage):
         self._engines.dispose()
         super().dispose()
 
+    def delete_events(self, run_id: str) -> None:
+        """The run's file, too: what is emptied would stay as large as an empty one."""
+        super().delete_events(run_id)
+        self._engines.forget(self.conn_string_for_shard(run_id))
+        path = self.path_for_shard(run_id)
+        for each in (path, f"{path}-wal", f"{path}-shm"):
+            Path(each).unlink(missing_ok=True)
+
     def store_asset_check_event(self, event: EventLogEntry, event_id: int | None) -> None:
         if not is_never_run(self._instance, event):
             super().store_asset_check_event(event, event_id)

@@ -46,6 +46,11 @@ class Engines:
             self._engines.popitem(last=False)[1].dispose()
         return engine
 
+    def forget(self, conn_string: str) -> None:
+        """Close a file that will be removed."""
+        if (engine := self._engines.pop(conn_string, None)) is not None:
+            engine.dispose()
+
     def dispose(self) -> None:
         while self._engines:
             self._engines.popitem()[1].dispose()
