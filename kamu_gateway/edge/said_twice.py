@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from typing import Final
 
 
 class _SaidTwiceError(Exception):
@@ -12,8 +13,7 @@ class _SaidTwiceError(Exception):
 def said_twice(document: bytes | str) -> str | None:
     """The first such member of a document that is known to be JSON, at whatever depth."""
     try:
-        # Nobody looks at the numbers, however long they are.
-        json.loads(document, object_pairs_hook=_names, parse_int=len, parse_float=len)
+        _READER.decode(document if isinstance(document, str) else document.decode())
     except _SaidTwiceError as found:
         return found.name
     return None
@@ -27,3 +27,7 @@ def _names(members: Sequence[tuple[str, object]]) -> None:
         if name in seen:
             raise _SaidTwiceError(name)
         seen.add(name)
+
+
+# Nobody looks at the numbers, however long they are.
+_READER: Final = json.JSONDecoder(object_pairs_hook=_names, parse_int=len, parse_float=len)

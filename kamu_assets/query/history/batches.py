@@ -1,4 +1,4 @@
-"""Records on their way to the database: many at a time, on a thread of their own.
+"""Queries that have ended, on their way to the database: many at a time, on a thread of their own.
 
 A query waits for none of this. What came in the last second before a process is killed is lost; what cannot be written
 for longer than the buffer lasts is dropped and counted.
@@ -13,14 +13,14 @@ import structlog
 
 from kamu_assets.errors import ConflictError, UnavailableError
 from kamu_assets.monitoring import metrics
-from kamu_assets.query.history.model import QueryRecord
+from kamu_assets.query.history.running import RunningQuery
 
 log = structlog.get_logger(__name__)
 
 GATHER_SECONDS: Final = 1.0
 CLOSE_SECONDS: Final = 5.0
-# How much may wait: records, and characters in them.
-MOST_RECORDS: Final = 10_000
+# How much may wait: queries, and characters in their texts.
+MOST_QUERIES: Final = 10_000
 MOST_TEXT: Final = 16 << 20
 _AT_ONCE: Final = 500
 
@@ -30,18 +30,18 @@ class Batches:
 
     def __init__(
         self,
-        write: Callable[[Sequence[QueryRecord]], None],
+        write: Callable[[Sequence[RunningQuery]], None],
         *,
         tend: Callable[[], bool],
         gather_seconds: float = GATHER_SECONDS,
-        most_records: int = MOST_RECORDS,
+        most: int = MOST_QUERIES,
     ) -> None:
         """`tend` is called at each turn; there are further ones as long as it says so."""
         self._write = write
         self._tend = tend
         self._gather_seconds = gather_seconds
-        self._most_records = most_records
-        self._waiting: deque[QueryRecord] = deque()
+        self._most = most
+        self._waiting: deque[RunningQuery] = deque()
         self._text = 0
         self._lock = threading.Lock()
         self._work = threading.Event()
@@ -51,15 +51,15 @@ class Batches:
         self._thread: threading.Thread | None = None
         self._is_troubled = False
 
-    def put(self, record: QueryRecord) -> None:
+    def put(self, query: RunningQuery) -> None:
         """Have it written soon."""
         with self._lock:
-            if len(self._waiting) >= self._most_records or self._text >= MOST_TEXT:
+            if len(self._waiting) >= self._most or self._text >= MOST_TEXT:
                 metrics.QUERY_RECORDS_DROPPED.add()
                 return
-            self._waiting.append(record)
-            self._text += len(record.sql or "")
-            if 2 * len(self._waiting) > self._most_records:
+            self._waiting.append(query)
+            self._text += len(query.sql or "")
+            if 2 * len(self._waiting) > self._most:
                 self._hurry.set()
         self.begin()
 
@@ -122,13 +122,13 @@ class Batches:
                 metrics.QUERY_RECORDS_DROPPED.add(by=len(batch))
                 raise
 
-    def _taken(self) -> Sequence[QueryRecord]:
+    def _taken(self) -> Sequence[RunningQuery]:
         with self._lock:
             batch = [self._waiting.popleft() for _ in range(min(_AT_ONCE, len(self._waiting)))]
             self._text -= _text_of(batch)
         return batch
 
-    def _put_back(self, batch: Sequence[QueryRecord]) -> None:
+    def _put_back(self, batch: Sequence[RunningQuery]) -> None:
         with self._lock:
             self._waiting.extendleft(reversed(batch))
             self._text += _text_of(batch)
@@ -139,5 +139,5 @@ class Batches:
             self._waiting.clear()
 
 
-def _text_of(batch: Iterable[QueryRecord]) -> int:
-    return sum(len(record.sql or "") for record in batch)
+def _text_of(batch: Iterable[RunningQuery]) -> int:
+    return sum(len(query.sql or "") for query in batch)

@@ -1,8 +1,7 @@
 """Notes every query, whichever door it came through: all of them pass the query service, which calls this."""
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
@@ -24,46 +23,46 @@ class QueryRecorder:
     def __init__(self, history: QueryHistory | None, *, clock: Clock, gather_seconds: float = GATHER_SECONDS) -> None:
         """Without a history, queries are counted only."""
         self._clock = clock
-        self._running: dict[str, RunningQuery] = {}
+        self._running: set[RunningQuery] = set()
         self._batches: Batches | None = None
         if history is not None:
-            self._batches = Batches(history.add, tend=partial(self._tend, history), gather_seconds=gather_seconds)
+            write, tend = partial(self._write, history), partial(self._tend, history)
+            self._batches = Batches(write, tend=tend, gather_seconds=gather_seconds)
 
-    @contextmanager
     def recording(
         self, caller: Caller, origin: Origin, sql: str | None, *, cancel: threading.Event | None
-    ) -> Iterator[RunningQuery]:
-        """Around a query, which notes what it learns; its `cancel` is the given event, which others may set, too."""
-        query = RunningQuery(caller, origin, sql, cancel=cancel, now=self._clock.now())
-        self._running[query.id] = query
+    ) -> RunningQuery:
+        """To be put around a query, which notes what it learns; it is cancelled by the given event, or its own."""
+        query = RunningQuery(caller, origin, sql, cancel=cancel, now=self._clock.now(), on_end=self._end)
+        self._running.add(query)
         if self._batches is not None:
             self._batches.begin()
-        try:
-            yield query
-        except BaseException as error:
-            self._end(query, origin, error)
-            raise
-        self._end(query, origin, None)
+        return query
 
     def close(self) -> None:
         """Write what is not written yet."""
         if self._batches is not None:
             self._batches.close()
 
-    def _end(self, query: RunningQuery, origin: Origin, error: BaseException | None) -> None:
-        del self._running[query.id]
-        record = query.ended(self._clock.now(), error)
-        metrics.QUERY_SECONDS.observe(record.seconds, origin.door.value, record.state.value)
+    def _end(self, query: RunningQuery, error: BaseException | None) -> None:
+        now = self._clock.now()
+        query.end(now, error)
+        self._running.discard(query)
+        metrics.QUERY_SECONDS.observe(query.seconds(now), query.origin.door.value, query.state.value)
         if self._batches is not None:
-            self._batches.put(record)
+            self._batches.put(query)
+
+    def _write(self, history: QueryHistory, ended: Sequence[RunningQuery]) -> None:
+        now = self._clock.now()
+        history.add([query.record(now) for query in ended])
 
     def _tend(self, history: QueryHistory) -> bool:
         """Show the queries that take long, and cancel those that somebody wants cancelled."""
         now = self._clock.now()
-        running = list(self._running.values())
-        long = [query for query in running if now.ns - query.started_at.ns >= _LONG_SECONDS * 1e9]
+        running = list(self._running)
+        long = [query for query in running if query.seconds(now) >= _LONG_SECONDS]
         if long:
-            cancelled = history.tend([query.so_far(now) for query in long])
+            cancelled = history.tend([query.record(now) for query in long])
             for query in long:
                 if query.id in cancelled:
                     query.cancel.set()

@@ -1,11 +1,16 @@
-"""A query while it runs: the service notes what it learns, others look."""
+"""A query while it runs: the service notes what it learns, others look.
+
+Little is done here at each query; what can wait is done where nobody waits for it.
+"""
 
 import threading
 from collections.abc import Callable, Sequence
+from functools import cached_property
+from types import TracebackType
+from typing import Final, Self
 
 from kamu_assets.auth.model import Caller
 from kamu_assets.engines.job_figures import JobFigures
-from kamu_assets.odf.identity import AccountID
 from kamu_assets.odf.timestamp import Timestamp
 from kamu_assets.query.history.model import Origin, QueryRecord, QueryState
 from kamu_assets.query.history.outcomes import state_after, told_of
@@ -13,67 +18,91 @@ from kamu_assets.query.history.query_ids import new_id
 from kamu_assets.query.model import PinnedDataset
 
 # What is kept of texts: whoever sends a megabyte need not have it kept.
-SQL_KEPT = 5_000
-MESSAGE_KEPT = 1_000
-DATASETS_KEPT = 100
+SQL_KEPT: Final = 5_000
+MESSAGE_KEPT: Final = 1_000
+DATASETS_KEPT: Final = 100
 
 
 class RunningQuery:
-    """Written by the thread that it runs on."""
+    """Around the work of a query, on its thread."""
 
     def __init__(
-        self, caller: Caller, origin: Origin, sql: str | None, *, cancel: threading.Event | None, now: Timestamp
+        self,
+        caller: Caller,
+        origin: Origin,
+        sql: str | None,
+        *,
+        cancel: threading.Event | None,
+        now: Timestamp,
+        on_end: Callable[["RunningQuery", BaseException | None], None],
     ) -> None:
-        self.id = new_id(now)
+        self.origin = origin
+        self.started_at = now
         self.cancel = cancel or threading.Event()
         self.figures = JobFigures()
         self.rows = 0
         self.bytes = 0
         # What it has read, up to now.
         self.datasets: Callable[[], Sequence[PinnedDataset]] = tuple
-        self._account: AccountID | None = None if caller.account is None else caller.account.id
-        self._origin = origin
-        self._sql = sql
-        self.started_at = now
+        self.state = QueryState.RUNNING
+        self.finished_at: Timestamp | None = None
+        self.sql = sql and sql[:SQL_KEPT]
+        self._sql_length = len(sql or "")
+        self._account = caller.account
+        self._told: tuple[str | None, str | None] = None, None
+        self._on_end = on_end
 
-    def so_far(self, now: Timestamp) -> QueryRecord:
-        """As it is at the moment."""
-        return self._record(now, None, QueryState.RUNNING)
+    def __enter__(self) -> Self:
+        return self
 
-    def ended(self, now: Timestamp, error: BaseException | None) -> QueryRecord:
-        """What became of it."""
-        return self._record(now, now, state_after(error), *told_of(error))
+    def __exit__(
+        self, _kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        self._on_end(self, error)
 
-    def _record(
-        self,
-        now: Timestamp,
-        finished_at: Timestamp | None,
-        state: QueryState,
-        error: str | None = None,
-        message: str | None = None,
-    ) -> QueryRecord:
+    @cached_property
+    def id(self) -> str:
+        """Known to nobody before somebody looks."""
+        return new_id(self.started_at)
+
+    def end(self, now: Timestamp, error: BaseException | None) -> None:
+        """From now on it is as it is, and holds nothing that its work needed."""
+        read = tuple(self.datasets())
+        self.datasets = lambda: read
+        self.finished_at = now
+        self.state = state_after(error)
+        if error is not None:
+            self._told = told_of(error)
+
+    def seconds(self, now: Timestamp) -> float:
+        """How long it took by then."""
+        return max(0, now.ns - self.started_at.ns) / 1e9
+
+    def record(self, now: Timestamp) -> QueryRecord:
+        """As it is, or how it ended."""
+        error, message = self._told
         return QueryRecord(
             id=self.id,
-            account=self._account,
-            origin=self._origin,
-            sql=_kept(self._sql, SQL_KEPT),
-            sql_length=len(self._sql or ""),
+            account=None if self._account is None else self._account.id,
+            origin=self.origin,
+            sql=_storable(self.sql),
+            sql_length=self._sql_length,
             datasets=tuple(self.datasets())[:DATASETS_KEPT],
             started_at=self.started_at,
-            seen_at=now,
-            finished_at=finished_at,
+            seen_at=self.finished_at or now,
+            finished_at=self.finished_at,
             waited_seconds=self.figures.waited_seconds,
             rows=self.rows,
             bytes=self.bytes,
             peak_bytes=self.figures.peak_bytes,
-            state=state,
+            state=self.state,
             error=error,
-            message=_kept(message, MESSAGE_KEPT),
+            message=_storable(message and message[:MESSAGE_KEPT]),
         )
 
 
-def _kept(text: str | None, length: int) -> str | None:
-    """Its beginning, without what no database takes: half characters, and on PostgreSQL U+0000."""
+def _storable(text: str | None) -> str | None:
+    """Without what no database takes: half characters, and on PostgreSQL U+0000."""
     if text is None:
         return None
-    return text[:length].encode(errors="replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
+    return text.encode(errors="replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")

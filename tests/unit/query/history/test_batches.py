@@ -1,4 +1,4 @@
-"""Records reach the database in their order, or are counted as missing; who puts them waits for nothing."""
+"""Queries reach the database in their order, or are counted as missing; who puts them waits for nothing."""
 
 import threading
 from collections.abc import Sequence
@@ -6,27 +6,33 @@ from contextlib import closing
 
 import pytest
 
+from kamu_assets.auth.model import ANONYMOUS
 from kamu_assets.database.errors import DatabaseUnavailableError
 from kamu_assets.monitoring import metrics
 from kamu_assets.query.history.batches import Batches
-from kamu_assets.query.history.model import QueryRecord
-from tests.support.query_records import a_record
+from kamu_assets.query.history.model import BY_ITSELF
+from kamu_assets.query.history.running import RunningQuery
+from tests.support.builders import START
 from tests.support.waiting import wait_until
+
+
+def a_query() -> RunningQuery:
+    return RunningQuery(ANONYMOUS, BY_ITSELF, "select 1", cancel=None, now=START, on_end=lambda *_: None)
 
 
 class Shelf:
     """Takes what it is given, unless something is wrong with it."""
 
     def __init__(self) -> None:
-        self.records: list[QueryRecord] = []
+        self.queries: list[RunningQuery] = []
         self.attempts = 0
         self.wrong: Exception | None = None
 
-    def write(self, records: Sequence[QueryRecord]) -> None:
+    def write(self, queries: Sequence[RunningQuery]) -> None:
         self.attempts += 1
         if self.wrong is not None:
             raise self.wrong
-        self.records += records
+        self.queries += queries
 
 
 @pytest.fixture
@@ -37,52 +43,52 @@ def dropped(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return counts
 
 
-def batches_for(shelf: Shelf, *, gather_seconds: float = 0.01, most_records: int = 1000) -> Batches:
-    return Batches(shelf.write, tend=lambda: False, gather_seconds=gather_seconds, most_records=most_records)
+def batches_for(shelf: Shelf, *, gather_seconds: float = 0.01, most: int = 1000) -> Batches:
+    return Batches(shelf.write, tend=lambda: False, gather_seconds=gather_seconds, most=most)
 
 
-def test_records_are_written_soon_and_in_order() -> None:
-    shelf, records = Shelf(), [a_record() for _ in range(700)]
+def test_queries_are_written_soon_and_in_order() -> None:
+    shelf, queries = Shelf(), [a_query() for _ in range(700)]
 
     with closing(batches_for(shelf)) as batches:
-        for record in records:
-            batches.put(record)
+        for query in queries:
+            batches.put(query)
 
-        wait_until(lambda: shelf.records == records)
+        wait_until(lambda: shelf.queries == queries)
 
 
 def test_closing_writes_what_waits() -> None:
-    shelf, records = Shelf(), [a_record() for _ in range(3)]
+    shelf, queries = Shelf(), [a_query() for _ in range(3)]
     batches = batches_for(shelf, gather_seconds=100)
-    for record in records:
-        batches.put(record)
+    for query in queries:
+        batches.put(query)
 
     batches.close()
 
-    assert shelf.records == records
+    assert shelf.queries == queries
 
 
 def test_a_database_in_trouble_gets_them_later(dropped: list[float]) -> None:
-    shelf, records = Shelf(), [a_record() for _ in range(20)]
+    shelf, queries = Shelf(), [a_query() for _ in range(20)]
     shelf.wrong = DatabaseUnavailableError("not now")
     with closing(batches_for(shelf)) as batches:
-        for record in records[:10]:
-            batches.put(record)
+        for query in queries[:10]:
+            batches.put(query)
         wait_until(lambda: shelf.attempts > 2)
 
         shelf.wrong = None
-        for record in records[10:]:
-            batches.put(record)
-        wait_until(lambda: shelf.records == records)
+        for query in queries[10:]:
+            batches.put(query)
+        wait_until(lambda: shelf.queries == queries)
     assert sum(dropped) == 0
 
 
 def test_what_cannot_be_kept_any_longer_is_dropped_and_counted(dropped: list[float]) -> None:
-    shelf, records = Shelf(), [a_record() for _ in range(8)]
+    shelf, queries = Shelf(), [a_query() for _ in range(8)]
     shelf.wrong = DatabaseUnavailableError("not now")
-    batches = batches_for(shelf, most_records=5)
-    for record in records:
-        batches.put(record)
+    batches = batches_for(shelf, most=5)
+    for query in queries:
+        batches.put(query)
     wait_until(lambda: shelf.attempts > 1)
     # Some may have been on their way to the database when others came.
     missing = sum(dropped)
@@ -91,19 +97,19 @@ def test_what_cannot_be_kept_any_longer_is_dropped_and_counted(dropped: list[flo
     batches.close()
 
     assert sum(dropped) == 8
-    assert shelf.records == []
+    assert shelf.queries == []
 
 
 def test_what_can_never_be_written_stops_nothing(dropped: list[float]) -> None:
-    shelf, record = Shelf(), a_record()
+    shelf, query = Shelf(), a_query()
     shelf.wrong = ZeroDivisionError("a bug")
     with closing(batches_for(shelf)) as batches:
-        batches.put(a_record())
+        batches.put(a_query())
         wait_until(lambda: dropped == [1])
 
         shelf.wrong = None
-        batches.put(record)
-        wait_until(lambda: shelf.records == [record])
+        batches.put(query)
+        wait_until(lambda: shelf.queries == [query])
 
 
 def test_nothing_goes_on_while_nothing_is_asked() -> None:
