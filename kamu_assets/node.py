@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from kamu_assets.engines.workers import WorkerPool
     from kamu_assets.flows.log_lines import RunLogs
     from kamu_assets.flows.logs import FlowLogs
+    from kamu_assets.flows.requests import FlowRequests
     from kamu_assets.odf.engine import TransformSql
     from kamu_assets.odf.identity import DatasetAlias, DatasetID
     from kamu_assets.quality.service import Quality
@@ -230,6 +231,21 @@ class Node:
             pool=self.verify_pool,
             clock=self.clock,
             encodings=Encodings(self.settings.storage.parquet_encoding),
+        )
+
+    @cached_property
+    def flow_requests(self) -> "FlowRequests":
+        """Has things done to datasets that do more than bring them up to date."""
+        from kamu_assets.flows.requests import FlowRequests
+
+        return FlowRequests(
+            database=self.database,
+            datasets=self.datasets,
+            chains=self.chains,
+            access=self.access,
+            clock=self.clock,
+            resets=self.reorganization,
+            life=self.flows.life,
         )
 
     @cached_property

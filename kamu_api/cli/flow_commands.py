@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kamu_api.cli import flow_log_commands
+from kamu_api.cli.flow_run_command import TypeName, run
 from kamu_api.cli.flow_text import attempt_facts, event_facts, event_text, flow_facts, flow_row
-from kamu_api.cli.options import AsJson, Home, Matching, local_node, the_dataset
+from kamu_api.cli.options import AsJson, Home, local_node, the_dataset
 from kamu_api.cli.output import print_json, print_rows, remark, say
 from kamu_assets.errors import NotFoundError
 
@@ -28,7 +29,9 @@ def register(app: typer.Typer) -> None:
 
 
 def list_flows(
+    *,
     dataset: Annotated[str | None, typer.Argument(help="of this dataset only", show_default=False)] = None,
+    type_: Annotated[TypeName | None, typer.Option("--type", help="of this type only", show_default=False)] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="so many")] = 50,
     before: Annotated[int | None, typer.Option("--before", min=1, help="those before this flow: the next page")] = None,
     home: Home = None,
@@ -37,8 +40,9 @@ def list_flows(
     """List flows, newest first."""
     with local_node(home) as node:
         of = None if dataset is None else the_dataset(node, dataset).id
-        found = node.flows.list(node.auth.admin_caller(), dataset=of, limit=limit, before=before)
-        rows = [_facts(node, flow) for flow in found]
+        type_of = None if type_ is None else type_.type
+        found = node.flows.list(node.auth.admin_caller(), dataset=of, type_=type_of, limit=limit, before=before)
+        rows = [facts_of(node, flow) for flow in found]
     if as_json:
         print_json(rows)
     elif rows:
@@ -51,7 +55,7 @@ def show(flow: FlowId, home: Home = None, as_json: AsJson = False) -> None:
     """Tell all of a flow: why, when, its attempts, what happened."""
     with local_node(home) as node:
         caller = node.auth.admin_caller()
-        facts = _facts(node, node.flows.get(caller, flow))
+        facts = facts_of(node, node.flows.get(caller, flow))
         facts["attempts"] = [attempt_facts(each) for each in node.flows.attempts(caller, flow)]
         facts["history"] = [event_facts(each) for each in node.flows.events(caller, flow)]
     if as_json:
@@ -67,24 +71,11 @@ def show(flow: FlowId, home: Home = None, as_json: AsJson = False) -> None:
         say(event_text(event))
 
 
-def run(dataset: Matching, home: Home = None, as_json: AsJson = False) -> None:
-    """Have a running node bring a dataset up to date now; joins the flow that is there already."""
-    with local_node(home) as node:
-        caller = node.auth.admin_caller()
-        asked = [node.flows.request_run(caller, each.id) for each in node.datasets.select(caller, [dataset])]
-        rows = [_facts(node, flow) for flow in asked]
-    if as_json:
-        print_json(rows if "%" in dataset else rows[0])
-        return
-    for row in rows:
-        say(f"{row['dataset']}: flow {row['flowId']}, {row['status'].lower()}")
-
-
 def cancel(flow: FlowId, home: Home = None, as_json: AsJson = False) -> None:
     """Drop a flow that waits, stop one that runs; what has ended stays as it is."""
     with local_node(home) as node:
         canceled = node.flows.cancel(node.auth.admin_caller(), flow)
-        facts = _facts(node, canceled)
+        facts = facts_of(node, canceled)
     if as_json:
         print_json(facts)
     elif canceled.cancel_requested and canceled.outcome is None:
@@ -93,7 +84,8 @@ def cancel(flow: FlowId, home: Home = None, as_json: AsJson = False) -> None:
         say(f"flow {flow} of {facts['dataset']}: {flow_row(facts)['outcome']}")
 
 
-def _facts(node: "Node", flow: "Flow") -> dict[str, Any]:
+def facts_of(node: "Node", flow: "Flow") -> dict[str, Any]:
+    """What a list tells of a flow."""
     if flow.dataset_id is None:
         return flow_facts(flow, dataset="")
     try:

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from kamu_assets.flows.causes import FlowCause
     from kamu_assets.flows.history import FlowEvent
     from kamu_assets.flows.model import Attempt, Flow, FlowOutcome, StartCondition
+    from kamu_assets.flows.retrying import FlowConfig
 
 _WAITS = {"SCHEDULE": "its schedule", "THROTTLING": "throttling", "EXECUTOR": "an executor", "REACTIVE": "more records"}
 
@@ -22,6 +23,7 @@ def flow_facts(flow: "Flow", *, dataset: str) -> dict[str, Any]:
         "outcome": outcome_facts(flow.outcome),
         "causes": [cause_facts(cause) for cause in (*flow.causes, *flow.late_causes)],
         "startCondition": condition_facts(flow.condition),
+        "arguments": arguments_facts(flow.config),
         "waitsFor": flow.waits_for,
         "attempt": flow.attempt,
         "runId": flow.run_id,
@@ -35,6 +37,18 @@ def flow_facts(flow: "Flow", *, dataset: str) -> dict[str, Any]:
             "completedAt": _text(flow.finished_at),
         },
     }
+
+
+def arguments_facts(config: "FlowConfig") -> dict[str, Any] | None:
+    """What it was told beside what it is done to."""
+    facts: dict[str, Any] = {}
+    if config.compaction is not None:
+        facts["maxSliceSize"] = config.compaction.max_slice_size
+        facts["maxSliceRecords"] = config.compaction.max_slice_records
+    if config.reset is not None:
+        facts["newHead"] = _text(config.reset.new_head)
+        facts["oldHead"] = _text(config.reset.old_head)
+    return facts or None
 
 
 def cause_facts(cause: "FlowCause") -> dict[str, Any]:
@@ -104,6 +118,7 @@ def event_facts(event: "FlowEvent") -> dict[str, Any]:
         "attempt": what.attempt,
         "runId": what.run_id,
         "outcome": outcome_facts(what.outcome),
+        "arguments": arguments_facts(what.config) if what.config else None,
     }
     return {name: value for name, value in facts.items() if value is not None}
 

@@ -7,6 +7,7 @@ from dagster import Definitions, JobDefinition, ResourceDefinition
 from kamu_assets.defs.assets import AssetCache
 from kamu_assets.defs.catalog import catalog_definitions
 from kamu_assets.defs.jobs import Examiner, flow_definitions
+from kamu_assets.defs.operations import Operator
 from kamu_assets.defs.resources import Checker, Updater, Verifier, updater_resource
 from kamu_assets.orchestration.catalog_state import CatalogRow
 from kamu_assets.orchestration.scoped import CACHED_JOBS
@@ -15,11 +16,14 @@ from kamu_assets.orchestration.scoped import CACHED_JOBS
 class NodeDefinitions:
     """What warm workers execute (the `DefinitionsBuilder` of the adapter)."""
 
-    def __init__(self, *, updater: Updater, verifier: Verifier, checker: Checker, examiner: Examiner) -> None:
+    def __init__(
+        self, *, updater: Updater, verifier: Verifier, checker: Checker, examiner: Examiner, operator: Operator
+    ) -> None:
         self._updater = updater_resource(updater)
         self._verifier = ResourceDefinition.hardcoded_resource(verifier)
         self._checker = ResourceDefinition.hardcoded_resource(checker)
         self._examiner = ResourceDefinition.hardcoded_resource(examiner)
+        self._operator = ResourceDefinition.hardcoded_resource(operator)
         self._cache = AssetCache(capacity=CACHED_JOBS)
 
     def datasets(self, rows: Sequence[CatalogRow]) -> Definitions:
@@ -30,7 +34,7 @@ class NodeDefinitions:
 
     def job(self, name: str) -> JobDefinition:
         """A job of the flows location."""
-        return flow_definitions(self._examiner).get_repository_def().get_job(name)
+        return flow_definitions(self._examiner, self._operator).get_repository_def().get_job(name)
 
 
 class ListedDefinitions:

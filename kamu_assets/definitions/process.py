@@ -9,6 +9,7 @@ from dagster import DagsterInstance
 from kamu_assets.database.database import Database
 from kamu_assets.definitions.builder import ListedDefinitions, NodeDefinitions
 from kamu_assets.defs.checker import NodeChecker
+from kamu_assets.defs.operator import NodeOperator
 from kamu_assets.defs.updater import NodeUpdater
 from kamu_assets.defs.verifier import NodeVerifier
 from kamu_assets.flows import logs, scheduler
@@ -131,6 +132,7 @@ def _reporter(node: Node, instance: DagsterInstance, database: Database) -> Repo
 def _forget_what_is_old(node: Node) -> None:
     with node.database.transaction() as tx:
         node.outbox.prune(tx, older_than=node.settings.outbox.keep_seconds)
+    node.flow_requests.collect_if_due(every=node.settings.flow_agent.garbage_interval_secs)
     node.webhooks.service.prune(older_than=node.settings.webhooks.keep_seconds)
     node.query_history.prune(keep_days=node.settings.query.keep_days)
 
@@ -144,6 +146,13 @@ def run_worker(node: Node) -> None:
     )
     verifier = NodeVerifier(coordinator=node.coordinator, caller=node.auth.admin_caller())
     checker = NodeChecker(quality=node.quality, caller=node.auth.admin_caller())
+    operator = NodeOperator(
+        reorganization=node.reorganization,
+        garbage=node.garbage,
+        datasets=node.datasets,
+        caller=node.auth.admin_caller(),
+        grace_seconds=node.settings.flow_agent.garbage_grace_secs,
+    )
     with open_instance(config) as instance:
         WarmWorker(
             instance=instance,
@@ -151,7 +160,9 @@ def run_worker(node: Node) -> None:
             runs=RunExecutor(
                 instance=instance,
                 catalog=_catalog(node, config),
-                builder=NodeDefinitions(updater=updater, verifier=verifier, checker=checker, examiner=node.doctor),
+                builder=NodeDefinitions(
+                    updater=updater, verifier=verifier, checker=checker, examiner=node.doctor, operator=operator
+                ),
                 flows=node.flows,
                 time_limit_seconds=config.run_time_limit_seconds,
                 tell=partial(node.wakeups.notify, logs.WAKEUP),

@@ -16,6 +16,7 @@ from dagster import (
 )
 
 from kamu_assets.datasets.findings import Finding, FindingKind
+from kamu_assets.defs.operations import JOBS, OPERATOR, no_operator
 from kamu_assets.defs.resources import NoNodeError
 
 EXAMINER = "examiner"
@@ -55,6 +56,9 @@ def check_node() -> None:
     examine()
 
 
-def flow_definitions(examiner: ResourceDefinition = no_examiner) -> Definitions:
-    """Jobs that work on the node as a whole."""
-    return Definitions(jobs=[check_node], resources={EXAMINER: examiner}, executor=in_process_executor)
+def flow_definitions(
+    examiner: ResourceDefinition = no_examiner, operator: ResourceDefinition = no_operator
+) -> Definitions:
+    """Jobs that work on the node as a whole, or on a dataset otherwise than by bringing it up to date."""
+    resources = {EXAMINER: examiner, OPERATOR: operator}
+    return Definitions(jobs=[check_node, *JOBS], resources=resources, executor=in_process_executor)

@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from kamu_assets.flows.causes import FlowCause
 from kamu_assets.flows.model import FlowOutcome, StartCondition
+from kamu_assets.flows.retrying import FlowConfig
 from kamu_assets.odf.timestamp import Timestamp
 
 
@@ -13,6 +14,7 @@ class EventKind(StrEnum):
 
     INITIATED = "INITIATED"
     CAUSE_ADDED = "CAUSE_ADDED"
+    CONFIG_MODIFIED = "CONFIG_MODIFIED"
     CONDITION_UPDATED = "CONDITION_UPDATED"
     SCHEDULED = "SCHEDULED"
     ATTEMPT_QUEUED = "ATTEMPT_QUEUED"
@@ -33,6 +35,7 @@ class Happening:
     attempt: int | None = None
     run_id: str | None = None
     outcome: FlowOutcome | None = None
+    config: FlowConfig | None = None
 
 
 NOTHING = Happening()

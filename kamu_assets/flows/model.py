@@ -40,7 +40,7 @@ class FlowType(StrEnum):
     @property
     def computes(self) -> bool:
         """Whether it takes the engine of a dataset that is computed."""
-        return self in _COMPUTING
+        return self is FlowType.EXECUTE_TRANSFORM
 
     @property
     def is_maintenance(self) -> bool:
@@ -72,7 +72,6 @@ _KINDS = {
     FlowType.WEBHOOK_DELIVER: frozenset(),
     FlowType.SYSTEM_GC: frozenset(),
 }
-_COMPUTING = frozenset({FlowType.EXECUTE_TRANSFORM, FlowType.VERIFY})
 _MAINTENANCE = frozenset({FlowType.HARD_COMPACTION, FlowType.VERIFY, FlowType.SYSTEM_GC})
 _REWRITING = frozenset({FlowType.HARD_COMPACTION, FlowType.RESET, FlowType.RESET_TO_METADATA})
 

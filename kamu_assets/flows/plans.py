@@ -18,7 +18,7 @@ from kamu_assets.flows.model import Binding, Flow, FlowState
 from kamu_assets.flows.planning import Facts, FlowRules, plan
 from kamu_assets.flows.priorities import priority
 from kamu_assets.flows.process_store import ProcessStore
-from kamu_assets.flows.retrying import FlowConfig
+from kamu_assets.flows.retrying import ARGUMENTS, FlowConfig
 from kamu_assets.flows.store import FlowStore
 from kamu_assets.flows.trigger_store import TriggerStore
 
@@ -91,6 +91,15 @@ class FlowPlans:
         # Who waits for a retry has its time.
         waits = flow.state is FlowState.RETRYING and not hurried
         return self._saved(tx, flow) if waits else self.replan(tx, flow)
+
+    def configure(self, tx: Transaction, flow: Flow, config: FlowConfig) -> Flow:
+        """Replace the arguments that the flow began to wait with, where there are others."""
+        given = {name: value for name in ARGUMENTS if (value := getattr(config, name)) is not None}
+        changed = replace(flow.config, **given)
+        if changed == flow.config:
+            return flow
+        self._note(tx, flow, EventKind.CONFIG_MODIFIED, Happening(config=changed))
+        return self._saved(tx, replace(flow, config=changed))
 
     def replan(self, tx: Transaction, flow: Flow) -> Flow:
         """Decide anew when a waiting flow starts."""

@@ -46,6 +46,8 @@ class FlowConfig:
 
 
 PLAIN = FlowConfig()
+# Its members that are arguments.
+ARGUMENTS = ("ingest", "compaction", "reset")
 
 
 def check_policy(policy: RetryPolicy) -> None:

@@ -28,6 +28,7 @@ from kamu_assets.flows.model import (
 )
 from kamu_assets.flows.planning import FlowRules
 from kamu_assets.flows.plans import some_chance
+from kamu_assets.flows.retrying import FlowConfig
 from kamu_assets.flows.store import FlowStore
 from kamu_assets.governance.access import Access, Action
 from kamu_assets.monitoring import metrics
@@ -112,12 +113,18 @@ class FlowService:
             self._access.require(tx, caller, self._entries.get(tx, flow.dataset_id), Action.WRITE)
 
     def list(
-        self, caller: Caller, *, dataset: DatasetRef | None = None, limit: int = 50, before: int | None = None
+        self,
+        caller: Caller,
+        *,
+        dataset: DatasetRef | None = None,
+        type_: FlowType | None = None,
+        limit: int = 50,
+        before: int | None = None,
     ) -> Sequence[Flow]:
         """Flows, newest first; `before` is the id of the last flow of the page before."""
         of = self._datasets.resolve(caller, dataset).id if dataset is not None else None
         with self._database.reading() as tx:
-            return self._flows.list(tx, dataset=of, limit=limit, before=before)
+            return self._flows.list(tx, dataset=of, type_=type_, limit=limit, before=before)
 
     def latest(self, caller: Caller, datasets: Sequence[DatasetID]) -> Mapping[DatasetID, Flow]:
         """How the latest flow of each dataset ended, of those that had one."""
@@ -137,14 +144,17 @@ class FlowService:
             return self._flows.failed_since(tx, moment, limit)
 
     def run_started(self, flow_id: str | None, run_id: str, dataset: DatasetID | None) -> None:
-        """A worker begins the run. Without a flow it came from Dagster's UI and becomes one, unless one runs."""
+        """A worker begins the run of a flow, or of those of one of its datasets.
+
+        Without a flow it came from Dagster's UI and becomes one, unless one runs.
+        """
         metrics.RUNS_STARTED.add()
         with self._database.transaction() as tx:
             if flow_id is None and dataset is not None:
                 self._adopt(tx, run_id, dataset)
                 return
             for flow in self._flows.by_run(tx, run_id, lock=True):
-                if flow.state is FlowState.RUNNING and flow.dataset_id == dataset:
+                if flow.state is FlowState.RUNNING and dataset in (None, flow.dataset_id):
                     self.life.started(tx, flow)
 
     def _adopt(self, tx: Transaction, run_id: str, dataset: DatasetID) -> None:
@@ -153,13 +163,27 @@ class FlowService:
         if flow is not None:
             self.life.started(tx, flow)
 
+    def run_adopted(self, run_id: str, binding: Binding, config: FlowConfig) -> None:
+        """A worker begins a run that somebody started in Dagster's UI: it becomes a flow, unless one runs."""
+        with self._database.transaction() as tx:
+            flow = self.life.adopt(tx, binding, FlowCause(CauseKind.DAGSTER_UI), run_id)
+            if flow is not None:
+                self.life.started(tx, self.life.configure(tx, flow, config))
+
     def run_waits(self, run_id: str, text: str) -> None:
         """Say what a run waits for that no worker has begun."""
         with self._database.transaction() as tx:
             self._flows.note_wait(tx, text, run=run_id)
 
-    def run_finished(self, run_id: str, outcome: FlowOutcome, *, datasets: Sequence[DatasetID] = ()) -> None:
-        """A run ended. `datasets` it worked on without a flow of their own are recorded as finished flows."""
+    def run_finished(
+        self,
+        run_id: str,
+        outcome: FlowOutcome,
+        *,
+        datasets: Sequence[DatasetID] = (),
+        bindings: Sequence[Binding] = (),
+    ) -> None:
+        """A run ended. What it worked on, or for, without a flow of their own is recorded as finished flows."""
         with self._database.transaction() as tx:
             known = self._flows.by_run(tx, run_id, lock=True)
             for flow in known:
@@ -169,6 +193,8 @@ class FlowService:
                 entry = self._entries.find(tx, dataset)
                 if entry is not None:
                     self.life.record(tx, updating(entry), FlowCause(CauseKind.DAGSTER_UI), run_id, outcome)
+            for binding in {*bindings} - {flow.binding for flow in known}:
+                self.life.record(tx, binding, FlowCause(CauseKind.DAGSTER_UI), run_id, outcome)
 
 
 def updating(entry: DatasetEntry) -> Binding:

@@ -9,11 +9,15 @@ from sqlalchemy import (
     FromClause,
     Select,
     Subquery,
+    Text,
     and_,
+    case,
     func,
+    literal,
     not_,
     or_,
     select,
+    type_coerce,
 )
 from sqlalchemy import update as sql_update
 
@@ -32,6 +36,11 @@ from kamu_assets.flows.model import (
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.odf.timestamp import Timestamp
 
+# There is one run at a time in each. Who verifies a dataset only reads it, which disturbs nobody.
+_LANE = case(
+    (flows.c.type == FlowType.VERIFY.value, literal("verify ") + type_coerce(flows.c.scope, Text)),
+    else_=type_coerce(flows.c.scope, Text),
+)
 _STARTABLE = (FlowState.WAITING.value, FlowState.RETRYING.value)
 
 
@@ -133,12 +142,20 @@ class FlowStore:
         return _all(tx, select(flows).where(failed).order_by(flows.c.finished_at.desc()).limit(limit))
 
     def list(
-        self, tx: Transaction, *, dataset: DatasetID | None = None, limit: int = 50, before: int | None = None
+        self,
+        tx: Transaction,
+        *,
+        dataset: DatasetID | None = None,
+        type_: FlowType | None = None,
+        limit: int = 50,
+        before: int | None = None,
     ) -> Sequence[Flow]:
         """Newest first; `before` is the last id of the page before."""
         query = select(flows).order_by(flows.c.id.desc()).limit(limit)
         if dataset is not None:
             query = query.where(flows.c.dataset_id == dataset)
+        if type_ is not None:
+            query = query.where(flows.c.type == type_.value)
         if before is not None:
             query = query.where(flows.c.id < before)
         return _all(tx, query)
@@ -146,16 +163,16 @@ class FlowStore:
 
 def _turns(now: Timestamp) -> Subquery:
     """For every flow that could begin: the how-manieth of its scope it is, and which turn of its account."""
-    running = select(flows.c.scope, datasets.c.owner_id).select_from(_owned()).where(_in(FlowState.RUNNING))
+    running = select(_LANE.label("lane"), datasets.c.owner_id).select_from(_owned()).where(_in(FlowState.RUNNING))
     busy = running.subquery()
     places = select(busy.c.owner_id, func.count().label("taken")).group_by(busy.c.owner_id).subquery()
     due = and_(flows.c.state.in_(_STARTABLE), flows.c.scheduled_at <= now)
     # Nothing is computed from what is about to be dropped.
     emptied = (flows.c.type == FlowType.RESET_TO_METADATA.value).desc()
     order = (emptied, flows.c.priority.desc(), flows.c.scheduled_at, flows.c.id)
-    first = func.row_number().over(partition_by=flows.c.scope, order_by=order)
+    first = func.row_number().over(partition_by=_LANE, order_by=order)
     free = select(flows.c.id, flows.c.priority, flows.c.scheduled_at, datasets.c.owner_id, first.label("nth"))
-    free = free.select_from(_owned()).where(due, flows.c.scope.not_in(select(busy.c.scope)))
+    free = free.select_from(_owned()).where(due, _LANE.not_in(select(busy.c.lane)))
     each = free.subquery()
     within = (each.c.nth, each.c.priority.desc(), each.c.scheduled_at, each.c.id)
     turn = func.row_number().over(partition_by=each.c.owner_id, order_by=within) + func.coalesce(places.c.taken, 0)

@@ -14,9 +14,10 @@ from kamu_assets.datasets.lineage import Lineage
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.datasets.store import DatasetStore
 from kamu_assets.errors import KamuError
-from kamu_assets.odf.identity import DatasetAlias, DatasetID
+from kamu_assets.odf.identity import DatasetAlias, DatasetID, parse_dataset_ref
 from kamu_assets.odf.names import AccountName, DatasetName
 from kamu_assets.orchestration.catalog_state import CatalogRow, describe, undescribed
+from kamu_assets.orchestration.names import key_of
 from kamu_assets.storage.layout import dataset_folder, head_key
 from kamu_assets.storage.volumes import Volumes
 
@@ -61,6 +62,15 @@ class Catalog:
     def entry(self, dataset: DatasetID) -> DatasetEntry:
         with self._database.reading() as tx:
             return self._entries.get(tx, dataset)
+
+    def referred(self, text: str) -> DatasetEntry:
+        """The dataset that somebody calls so: by its DID, or `account/name`."""
+        ref = parse_dataset_ref(text)
+        if isinstance(ref, DatasetID):
+            return self.entry(ref)
+        if ref.account is None:
+            raise DatasetNotFoundError(ref)
+        return self.entry(self._find(key_of(ref)))
 
     def named(self, keys: Collection[AssetKey]) -> Sequence[CatalogRow]:
         """The datasets behind asset keys; DatasetNotFoundError for a key without one."""

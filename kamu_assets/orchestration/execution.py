@@ -1,6 +1,6 @@
 """One run from its start to what becomes of its flow."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,13 +11,16 @@ from dagster._core.events import DagsterEventType, RunFailureReason
 from dagster._core.execution.api import execute_run_iterator
 
 from kamu_assets.errors import KamuError
-from kamu_assets.flows.model import FlowOutcome, OutcomeKind
+from kamu_assets.flows.model import Binding, FlowOutcome, FlowType, OutcomeKind
+from kamu_assets.flows.retrying import PLAIN, FlowConfig
+from kamu_assets.flows.scopes import SYSTEM
 from kamu_assets.flows.service import FlowService
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.orchestration.catalog import Catalog
 from kamu_assets.orchestration.catalog_state import CatalogRow
-from kamu_assets.orchestration.failures import is_outage, is_outage_error, is_recoverable_error, message_of
-from kamu_assets.orchestration.names import TAG_FLOW, TAG_LOST, TAG_STOPPED
+from kamu_assets.orchestration.failures import fault_in, is_outage, is_outage_error, is_recoverable_error, message_of
+from kamu_assets.orchestration.names import CHECK_VERIFY, TAG_DATASET, TAG_FLOW, TAG_LOST, TAG_STOPPED
+from kamu_assets.orchestration.operations import asked_by, did_nothing
 from kamu_assets.orchestration.run_log import RunLog
 from kamu_assets.orchestration.run_output import captured
 from kamu_assets.orchestration.scoped import DefinitionsBuilder, ScopedJobs
@@ -34,6 +37,8 @@ class _Seen:
 
     log: RunLog
     materialized: bool = False
+    # What a verification found.
+    fault: str | None = None
     # Why the run deserves another attempt, if it does.
     lost: str | None = None
 
@@ -41,6 +46,7 @@ class _Seen:
         self.log.note(event)
         if event.event_type is DagsterEventType.ASSET_MATERIALIZATION:
             self.materialized = True
+        self.fault = self.fault or fault_in(event)
         if event.event_type is DagsterEventType.RUN_FAILURE and event.event_specific_data is not None:
             reason = event.job_failure_data.failure_reason
             if reason is RunFailureReason.UNEXPECTED_TERMINATION:
@@ -110,6 +116,7 @@ class RunExecutor:
         datasets = [row.id for row in rows]
         for dataset in datasets:
             self._flows.run_started(run.tags.get(TAG_FLOW), run.run_id, dataset)
+        bindings = () if rows else self._begin_other(run)
         self._instance.report_engine_event(f"Picked up by warm worker {worker}", run)
         seen = _Seen(RunLog(run))
         job = InMemoryJob(self._job(run, rows))
@@ -121,7 +128,24 @@ class RunExecutor:
         if watch.expired:
             seen.lost = None
             seen.log.blame(limit.message)
-        self._settle(run, seen, datasets)
+        self._settle(run, seen, datasets, bindings)
+
+    def _begin_other(self, run: DagsterRun) -> Sequence[Binding]:
+        """Begin what is no update of datasets; tells what a run is for that somebody started by hand."""
+        if TAG_FLOW in run.tags:
+            self._flows.run_started(run.tags[TAG_FLOW], run.run_id, None)
+            return ()
+        found = self._asked(run)
+        for binding, config in found.items():
+            self._flows.run_adopted(run.run_id, binding, config)
+        return tuple(found)
+
+    def _asked(self, run: DagsterRun) -> Mapping[Binding, FlowConfig]:
+        if asked := asked_by(run):
+            scope = SYSTEM if asked.dataset is None else self._catalog.referred(asked.dataset).id
+            return {Binding(scope, asked.type): asked.config}
+        verified = {key.asset_key for key in run.asset_check_selection or () if key.name == CHECK_VERIFY}
+        return {Binding(row.id, FlowType.VERIFY): PLAIN for row in self._catalog.named(verified)}
 
     def _tell_why(self, run: DagsterRun, reason: str) -> None:
         """Before the run is stopped, so that whoever sees it stopped knows why."""
@@ -136,14 +160,20 @@ class RunExecutor:
         checked = self._catalog.named({key.asset_key for key in checks})
         return self._jobs.of(checked, only=checks).job if checked else self._builder.job(run.job_name)
 
-    def _settle(self, run: DagsterRun, seen: _Seen, datasets: Sequence[DatasetID]) -> None:
+    def _settle(self, run: DagsterRun, seen: _Seen, datasets: Sequence[DatasetID], bindings: Sequence[Binding]) -> None:
         if seen.lost is not None:
             self._instance.add_run_tags(run.run_id, {TAG_LOST: seen.lost})
             return
-        outcome = _outcome(self._final_status(run), seen)
-        self._flows.run_finished(run.run_id, outcome, datasets=datasets)
+        status = self._final_status(run)
+        did = seen.materialized if run.asset_selection else not self._did_nothing(run.run_id)
+        outcome = _outcome(status, seen, did=did)
+        self._flows.run_finished(run.run_id, outcome, datasets=datasets, bindings=bindings)
         seen.log.tell(outcome)
         self._tell()
+
+    def _did_nothing(self, run_id: str) -> bool:
+        ended = self._instance.get_run_by_id(run_id)
+        return ended is not None and did_nothing(ended)
 
     def _final_status(self, run: DagsterRun) -> DagsterRunStatus:
         ended = self._instance.get_run_by_id(run.run_id)
@@ -170,13 +200,15 @@ class RunExecutor:
 def _names(run: DagsterRun) -> list[str]:
     """What a run is about, for the log."""
     keys = {*(run.asset_selection or ()), *(check.asset_key for check in run.asset_check_selection or ())}
-    return sorted(key.to_user_string() for key in keys)
+    return sorted(key.to_user_string() for key in keys) or [run.tags.get(TAG_DATASET, run.job_name)]
 
 
-def _outcome(status: DagsterRunStatus, seen: _Seen) -> FlowOutcome:
+def _outcome(status: DagsterRunStatus, seen: _Seen, *, did: bool) -> FlowOutcome:
     match status:
+        case DagsterRunStatus.SUCCESS if seen.fault is not None:
+            return FlowOutcome(OutcomeKind.FAILED, seen.fault, recoverable=False)
         case DagsterRunStatus.SUCCESS:
-            return FlowOutcome(OutcomeKind.SUCCESS if seen.materialized else OutcomeKind.UP_TO_DATE)
+            return FlowOutcome(OutcomeKind.SUCCESS if did else OutcomeKind.UP_TO_DATE)
         case DagsterRunStatus.CANCELED:
             return FlowOutcome(OutcomeKind.ABORTED)
         case _:

@@ -11,16 +11,18 @@ from sqlalchemy.exc import InterfaceError, OperationalError, PendingRollbackErro
 from kamu_assets.coordinator.errors import InvalidInputIntervalError
 from kamu_assets.coordinator.ingest.errors import BadArchiveError, BadInputError
 from kamu_assets.database.errors import DatabaseUnavailableError
+from kamu_assets.datasets.errors import AlreadyHeadError, NewHeadNotFoundError
 from kamu_assets.errors import InvalidError, KamuError
 from kamu_assets.monitoring.secrets import without_secrets
 from kamu_assets.odf.identity import DatasetID
+from kamu_assets.orchestration.names import CHECK_VERIFY
 
 _LONGEST = 2000
 # What Dagster's storages raise goes through SQLAlchemy only. The last of them follows one that somebody has caught.
 _OUTAGES = (DatabaseUnavailableError, OperationalError, InterfaceError, PendingRollbackError)
 
 # What is wrong with the work itself stays wrong; a file that cannot be read may be replaced by one that can.
-_LASTING = (InvalidError,)
+_LASTING = (InvalidError, NewHeadNotFoundError, AlreadyHeadError)
 _PASSING = (BadInputError, BadArchiveError)
 
 
@@ -47,6 +49,14 @@ def traceback_of(event: DagsterEvent) -> str | None:
     if error is None or _is_a((KamuError,), error):
         return None
     return "".join(error.stack) + error.message.strip()
+
+
+def fault_in(event: DagsterEvent) -> str | None:
+    """What is wrong with a dataset, if the event tells that it was verified and something is."""
+    if event.event_type is not DagsterEventType.ASSET_CHECK_EVALUATION:
+        return None
+    found = event.asset_check_evaluation_data
+    return None if found.passed or found.check_name != CHECK_VERIFY else found.description or "it is not valid"
 
 
 def _telling(event: DagsterEvent) -> SerializableErrorInfo | None:

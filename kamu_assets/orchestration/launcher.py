@@ -18,7 +18,8 @@ from kamu_assets.database.database import Database
 from kamu_assets.database.errors import DatabaseUnavailableError
 from kamu_assets.database.wakeups import Wakeups
 from kamu_assets.durability import Durability
-from kamu_assets.orchestration.names import TAG_DATASET, TAG_ENGINES
+from kamu_assets.flows.model import FlowType
+from kamu_assets.orchestration.names import TAG_DATASET, TAG_ENGINES, TAG_FLOW_TYPE
 from kamu_assets.orchestration.runtimes import require_runtime
 from kamu_assets.orchestration.warm_queue import Cancellation, WarmQueue
 
@@ -59,7 +60,7 @@ class HybridRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass):
         require_runtime(run)
         self.queue.put(
             run.run_id,
-            subject=run.tags.get(TAG_DATASET),
+            subject=subject_of(run),
             engines=run.tags.get(TAG_ENGINES),
             priority=priority_of(run),
         )
@@ -87,6 +88,11 @@ class HybridRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass):
         if run.run_id in {lost for lost, _ in self.queue.lost()}:
             return CheckRunHealthResult(WorkerStatus.FAILED, "the worker process died")
         return CheckRunHealthResult(WorkerStatus.RUNNING)
+
+
+def subject_of(run: DagsterRun) -> str | None:
+    """The dataset, of whose runs there is one at a time; who only reads it disturbs nobody."""
+    return None if run.tags.get(TAG_FLOW_TYPE) == FlowType.VERIFY else run.tags.get(TAG_DATASET)
 
 
 def priority_of(run: DagsterRun) -> int:

@@ -25,6 +25,8 @@ TAG_ENGINES = "kamu/engines"
 # Set on a run that ended through no fault of its own, so that its flow gets another attempt: why, or just `true` when
 # its worker died.
 TAG_LOST = "kamu/lost"
+# Set on a run that succeeds and found nothing to do, where no materialization would tell.
+TAG_IDLE = "kamu/idle"
 # Why the node stopped a run, for who asks before its flow has an outcome.
 TAG_STOPPED = "kamu/stopped"
 # What Dagster's list of runs shows as `Launched by`; without it, that somebody launched them by hand.

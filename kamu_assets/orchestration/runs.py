@@ -5,35 +5,28 @@ from typing import cast
 
 from dagster import DagsterInstance, DagsterRun, DagsterRunStatus
 from dagster._core.events import DagsterEvent, DagsterEventType
-from dagster._core.storage.tags import PARENT_RUN_ID_TAG, PRIORITY_TAG, ROOT_RUN_ID_TAG
 from dagster._core.workspace.context import BaseWorkspaceRequestContext
 
-from kamu_assets.flows.causes import CauseKind
 from kamu_assets.flows.model import Flow
 from kamu_assets.flows.orchestrator import RunState, RunStatus
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.orchestration.catalog import Catalog
-from kamu_assets.orchestration.catalog_state import CatalogRow
 from kamu_assets.orchestration.config import AdapterConfig
-from kamu_assets.orchestration.failures import failure_of, is_outage, is_recoverable, message_of, rewritten_input_of
-from kamu_assets.orchestration.names import (
-    ASSET_JOB,
-    RUNTIME_WARM,
-    TAG_ACCOUNT,
-    TAG_ATTEMPT,
-    TAG_DATASET,
-    TAG_ENGINES,
-    TAG_FLOW,
-    TAG_FLOW_TYPE,
-    TAG_LAUNCHED_BY,
-    TAG_LOST,
-    TAG_RUNTIME,
-    TAG_STOPPED,
-    asset_key,
+from kamu_assets.orchestration.failures import (
+    failure_of,
+    fault_in,
+    is_outage,
+    is_recoverable,
+    message_of,
+    rewritten_input_of,
 )
-from kamu_assets.orchestration.origins import job_code_origin, remote_job_origin
+from kamu_assets.orchestration.names import (
+    TAG_LOST,
+    TAG_STOPPED,
+)
+from kamu_assets.orchestration.operations import did_nothing
+from kamu_assets.orchestration.run_making import RunMaker
 from kamu_assets.orchestration.scoped import ScopedJobs
-from kamu_assets.orchestration.shards import Shard, shard_count, shard_of
 from kamu_assets.orchestration.warm_queue import WarmQueue
 from kamu_assets.orchestration.warm_up import warm_up
 
@@ -46,13 +39,7 @@ _STATES = {
     DagsterRunStatus.CANCELED: RunState.CANCELED,
 }
 
-_LAUNCHED_BY = {
-    CauseKind.MANUAL: "request",
-    CauseKind.AUTO_POLLING: "trigger",
-    CauseKind.INPUT_UPDATED: "new data",
-    CauseKind.DAGSTER_UI: "Dagster",
-}
-
+_EVALUATION = DagsterEventType.ASSET_CHECK_EVALUATION
 WORKER_DIED = "the worker process died"
 
 
@@ -70,11 +57,11 @@ class DagsterOrchestrator:
         tell: Callable[[DatasetID], object],
     ) -> None:
         self._instance = instance
-        self._config = config
         self._catalog = catalog
         self._jobs = jobs
         self._queue = queue
         self._tell = tell
+        self._runs = RunMaker(instance=instance, config=config, catalog=catalog, jobs=jobs)
 
     def warm_up(self) -> None:
         """Make the first flow's run as quickly as later ones."""
@@ -103,7 +90,7 @@ class DagsterOrchestrator:
         state = _STATES.get(run.status, RunState.RUNNING)
         match state:
             case RunState.SUCCEEDED:
-                return RunStatus(RunState.SUCCEEDED if self._materialized(run_id) else RunState.IDLE)
+                return self._succeeded(run)
             case RunState.FAILED if reason := run.tags.get(TAG_STOPPED):
                 return RunStatus(state, reason)
             case RunState.FAILED if run.tags.get(TAG_LOST):
@@ -123,33 +110,17 @@ class DagsterOrchestrator:
             self._instance.run_coordinator.cancel_run(run_id)
 
     def _create(self, flow: Flow) -> DagsterRun:
-        if flow.dataset_id is None:
-            raise ValueError("the flow has no dataset")
-        row = self._catalog.row(flow.dataset_id)
-        scoped = self._jobs.of([row])
-        return self._instance.create_run(
-            job_name=ASSET_JOB,
-            run_id=flow.run_id,
-            run_config={},
-            status=DagsterRunStatus.NOT_STARTED,
-            tags=_tags(flow, row),
-            root_run_id=flow.root_run_id,
-            parent_run_id=flow.parent_run_id,
-            step_keys_to_execute=None,
-            execution_plan_snapshot=scoped.plan_snapshot,
-            job_snapshot=scoped.job_snapshot,
-            parent_job_snapshot=None,
-            asset_selection=frozenset([asset_key(row.account, row.name)]),
-            asset_check_selection=None,
-            resolved_op_selection=None,
-            op_selection=None,
-            remote_job_origin=remote_job_origin(self._config, self._shard(row)),
-            job_code_origin=job_code_origin(),
-            asset_graph=scoped.job.asset_layer.asset_graph,
-        )
+        return self._runs.make(flow)
 
-    def _shard(self, row: CatalogRow) -> Shard:
-        return shard_of(self._config, row.id, row.account, count=shard_count(self._config))
+    def _succeeded(self, run: DagsterRun) -> RunStatus:
+        """What came of it: nothing, perhaps, or a verdict that something is wrong."""
+        for record in self._instance.get_records_for_run(run.run_id, of_type=_EVALUATION, limit=100).records:
+            event = record.event_log_entry.dagster_event
+            if event is not None and (fault := fault_in(event)):
+                return RunStatus(RunState.FAILED, fault, recoverable=False)
+        if run.asset_selection:
+            return RunStatus(RunState.SUCCEEDED if self._materialized(run.run_id) else RunState.IDLE)
+        return RunStatus(RunState.IDLE if did_nothing(run) else RunState.SUCCEEDED)
 
     def _materialized(self, run_id: str) -> bool:
         found = self._instance.get_records_for_run(run_id, of_type=DagsterEventType.ASSET_MATERIALIZATION, limit=1)
@@ -162,21 +133,3 @@ def _failed(event: DagsterEvent | None) -> RunStatus:
     # Its worker marks it, unless the outage went on until that, too, had failed.
     state = RunState.LOST if is_outage(event) else RunState.FAILED
     return RunStatus(state, message_of(event), is_recoverable(event), rewritten_input_of(event))
-
-
-def _tags(flow: Flow, row: CatalogRow) -> dict[str, str]:
-    tags = {
-        TAG_FLOW: str(flow.id),
-        TAG_DATASET: str(flow.dataset_id),
-        TAG_ACCOUNT: row.account,
-        TAG_FLOW_TYPE: flow.type.value,
-        TAG_ATTEMPT: str(flow.attempt),
-        TAG_RUNTIME: RUNTIME_WARM,
-        TAG_LAUNCHED_BY: _LAUNCHED_BY[flow.cause.kind],
-        PRIORITY_TAG: str(flow.priority),
-    }
-    if row.engine is not None:
-        tags[TAG_ENGINES] = row.engine
-    if flow.root_run_id and flow.parent_run_id:
-        tags |= {ROOT_RUN_ID_TAG: flow.root_run_id, PARENT_RUN_ID_TAG: flow.parent_run_id}
-    return tags

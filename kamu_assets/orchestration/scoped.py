@@ -1,7 +1,7 @@
 """Jobs over a run's own datasets only: building one takes milliseconds, whatever the size of the catalog."""
 
 from collections import OrderedDict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
@@ -41,7 +41,12 @@ class ScopedJob:
 
     @cached_property
     def plan_snapshot(self) -> ExecutionPlanSnapshot:
-        return snapshot_from_execution_plan(create_execution_plan(self.job), self.job.get_job_snapshot_id())
+        return self.plan_with({})
+
+    def plan_with(self, run_config: Mapping[str, object]) -> ExecutionPlanSnapshot:
+        """Of a job that is told something."""
+        plan = create_execution_plan(self.job, run_config)
+        return snapshot_from_execution_plan(plan, self.job.get_job_snapshot_id())
 
 
 class ScopedJobs:
@@ -50,7 +55,12 @@ class ScopedJobs:
     def __init__(self, builder: DefinitionsBuilder, *, cached: int = CACHED_JOBS) -> None:
         self._builder = builder
         self._cached = cached
+        self._named: dict[str, ScopedJob] = {}
         self._jobs: OrderedDict[tuple[frozenset[AssetCheckKey], tuple[str, ...]], ScopedJob] = OrderedDict()
+
+    def named(self, name: str) -> ScopedJob:
+        """A job of the flows location."""
+        return self._named.setdefault(name, ScopedJob(self._builder.job(name)))
 
     def of(self, rows: Sequence[CatalogRow], *, only: Collection[AssetCheckKey] = ()) -> ScopedJob:
         """The job that brings datasets up to date and checks what they declare, or the one that does `only` checks."""

@@ -12,10 +12,12 @@ from dagster import DagsterInstance, DagsterRun, DagsterRunStatus
 from dagster._core.events import DagsterEventType
 
 from kamu_assets.auth.model import Caller
+from kamu_assets.coordinator.garbage import GarbageCollection
 from kamu_assets.database.database import Database
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.definitions.builder import NodeDefinitions
 from kamu_assets.defs.checker import NodeChecker
+from kamu_assets.defs.operator import NodeOperator
 from kamu_assets.defs.updater import NodeUpdater
 from kamu_assets.defs.verifier import NodeVerifier
 from kamu_assets.flows.causes import CauseKind, FlowCause
@@ -24,14 +26,14 @@ from kamu_assets.flows.scheduler import FlowScheduler
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.orchestration.execution import RunExecutor
 from kamu_assets.orchestration.names import RUNTIME_WARM, TAG_RUNTIME, key_of
-from kamu_assets.orchestration.origins import job_code_origin
+from kamu_assets.orchestration.origins import flows_job_code_origin, job_code_origin
 from kamu_assets.orchestration.reaper import Reaper
 from kamu_assets.orchestration.reporter import Reporter
 from kamu_assets.orchestration.runs import DagsterOrchestrator
 from kamu_assets.orchestration.scoped import DefinitionsBuilder, ScopedJobs
 from kamu_assets.orchestration.worker import WarmWorker
 from kamu_assets.quality.results import QualityReport
-from tests.support.coordination import a_coordinator
+from tests.support.coordination import a_coordinator, a_reorganization
 from tests.support.dagster_home import DagsterHome, Parts, StandInCoordinator
 from tests.support.heart import ADMIN
 
@@ -98,6 +100,14 @@ class Adapter:
         run = self.ui_run_to_submit(*entries, tags={TAG_RUNTIME: RUNTIME_WARM})
         return self.instance.launch_run(run.run_id, workspace=None)  # type: ignore[arg-type] # only the UI has one
 
+    def job_run(self, name: str, run_config: Mapping[str, object]) -> DagsterRun:
+        """A run of a job of the `flows` location as Dagster's UI starts it."""
+        job = definitions_of(self.parts).job(name)
+        run = self.instance.create_run_for_job(
+            job, run_config=run_config, tags={TAG_RUNTIME: RUNTIME_WARM}, job_code_origin=flows_job_code_origin(name)
+        )
+        return self.instance.launch_run(run.run_id, workspace=None)  # type: ignore[arg-type] # as above
+
     def ui_run_to_submit(self, *entries: DatasetEntry, tags: Mapping[str, str]) -> DagsterRun:
         """A run as Dagster's UI creates it, before it is handed on."""
         rows = [self.parts.catalog.row(entry.id) for entry in entries]
@@ -151,7 +161,16 @@ def definitions_of(parts: Parts) -> NodeDefinitions:
     updater = NodeUpdater(coordinator=StandInCoordinator(parts), caller=ADMIN, materializations=parts.materializations)
     verifier = NodeVerifier(coordinator=a_coordinator(parts.heart, base=parts.home), caller=ADMIN)
     checker = NodeChecker(quality=NoQuality(), caller=ADMIN)
-    return NodeDefinitions(updater=updater, verifier=verifier, checker=checker, examiner=parts.heart.doctor)
+    operator = NodeOperator(
+        reorganization=a_reorganization(parts.heart),
+        garbage=GarbageCollection(parts.datasets, parts.database, parts.heart.volumes, parts.clock),
+        datasets=parts.datasets,
+        caller=ADMIN,
+        grace_seconds=0,
+    )
+    return NodeDefinitions(
+        updater=updater, verifier=verifier, checker=checker, examiner=parts.heart.doctor, operator=operator
+    )
 
 
 @contextmanager

@@ -1,0 +1,125 @@
+"""How the node compacts and resets datasets, and removes garbage, inside a Dagster run."""
+
+import logging
+import threading
+import time
+from typing import Protocol
+
+from kamu_assets.auth.model import Caller
+from kamu_assets.coordinator.compacting import CompactOptions
+from kamu_assets.coordinator.compaction_plan import CompactionLimits
+from kamu_assets.coordinator.garbage import Collected, CollectOptions
+from kamu_assets.coordinator.resetting import ResetOptions
+from kamu_assets.coordinator.results import NothingToDo, ReorganizationResult
+from kamu_assets.datasets.model import DatasetEntry
+from kamu_assets.datasets.service import Datasets
+from kamu_assets.errors import KamuError, UnavailableError
+from kamu_assets.odf.identity import DatasetRef
+
+_SECONDS_BETWEEN_LOGS = 10.0
+
+
+class Reorganizes(Protocol):
+    """The coordinator, as far as these runs need it."""
+
+    def compact(
+        self, caller: Caller, dataset: DatasetRef, options: CompactOptions | None = None
+    ) -> ReorganizationResult: ...
+
+    def reset(
+        self, caller: Caller, dataset: DatasetRef, options: ResetOptions | None = None
+    ) -> ReorganizationResult: ...
+
+    def reset_to_metadata(
+        self, caller: Caller, dataset: DatasetRef, *, run_id: str | None = None
+    ) -> ReorganizationResult: ...
+
+
+class Collects(Protocol):
+    """Removes what nothing leads to."""
+
+    def collect(self, caller: Caller, dataset: DatasetRef, options: CollectOptions | None = None) -> Collected: ...
+
+
+class GarbageLeftError(UnavailableError):
+    """Some datasets could not be looked at; the others were."""
+
+    def __init__(self, failed: int, of: int) -> None:
+        super().__init__(f"garbage of {failed} of {of} datasets was not collected: the run's log says why")
+
+
+class NodeOperator:
+    """Does it as the node's administrator: who may start flows was decided before."""
+
+    def __init__(
+        self,
+        *,
+        reorganization: Reorganizes,
+        garbage: Collects,
+        datasets: Datasets,
+        caller: Caller,
+        grace_seconds: float,
+    ) -> None:
+        self._reorganization = reorganization
+        self._garbage = garbage
+        self._datasets = datasets
+        self._caller = caller
+        self._grace_seconds = grace_seconds
+
+    def compact(self, dataset: DatasetRef, limits: CompactionLimits, *, run_id: str, log: logging.Logger) -> bool:
+        """Told of as it goes."""
+        options = CompactOptions(limits=limits, run_id=run_id, on_rows=_Teller(log, "records"))
+        return _told(self._reorganization.compact(self._caller, dataset, options), log)
+
+    def reset(self, dataset: DatasetRef, options: ResetOptions, *, log: logging.Logger) -> bool:
+        return _told(self._reorganization.reset(self._caller, dataset, options), log)
+
+    def reset_to_metadata(self, dataset: DatasetRef, *, run_id: str, log: logging.Logger) -> bool:
+        return _told(self._reorganization.reset_to_metadata(self._caller, dataset, run_id=run_id), log)
+
+    def collect_garbage(self, *, log: logging.Logger) -> bool:
+        """Of all datasets; one that cannot be read keeps nobody from the others."""
+        entries = self._datasets.list(self._caller)
+        found = [self._collect(entry, log) for entry in entries]
+        if failed := found.count(None):
+            raise GarbageLeftError(failed, len(found))
+        removed = sum(each.removed for each in found if each)
+        log.info("removed %s files of %s datasets", removed, len(found))
+        return removed > 0
+
+    def _collect(self, entry: DatasetEntry, log: logging.Logger) -> Collected | None:
+        options = CollectOptions(grace_seconds=self._grace_seconds, on_files=_Teller(log, f"files of {entry.alias}"))
+        try:
+            found = self._garbage.collect(self._caller, entry.id, options)
+        except KamuError as error:
+            log.warning("%s: %s", entry.alias, error)
+            return None
+        if found.is_busy:
+            log.info("%s is being written all the time: the rest goes next time", entry.alias)
+        if found.removed:
+            log.info("%s: removed %s files, %s bytes", entry.alias, found.removed, found.removed_bytes)
+        return found
+
+
+class _Teller:
+    """Logs how far it is, from the thread of the run only: Dagster's log is not for others."""
+
+    def __init__(self, log: logging.Logger, what: str) -> None:
+        self._log = log
+        self._what = what
+        self._thread = threading.current_thread()
+        self._next = time.monotonic() + _SECONDS_BETWEEN_LOGS
+
+    def __call__(self, done: int, total: int) -> None:
+        if threading.current_thread() is not self._thread or time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + _SECONDS_BETWEEN_LOGS
+        self._log.info("%s of %s %s", done, total, self._what)
+
+
+def _told(result: ReorganizationResult, log: logging.Logger) -> bool:
+    if isinstance(result, NothingToDo):
+        log.info("nothing to do")
+        return False
+    log.info("%s blocks are %s now, head %s", result.original_blocks, result.resulting_blocks, result.new_head)
+    return True

@@ -1,0 +1,152 @@
+"""Use cases of flows of a certain type: what somebody wants done to a dataset, or to the node."""
+
+from typing import Protocol
+
+from kamu_assets.auth.model import Caller
+from kamu_assets.clock import Clock
+from kamu_assets.database.database import Database
+from kamu_assets.database.transaction import Transaction
+from kamu_assets.datasets.chains import Chains
+from kamu_assets.datasets.model import DatasetEntry
+from kamu_assets.datasets.service import Datasets
+from kamu_assets.errors import ConflictError, InvalidError
+from kamu_assets.flows.causes import CauseKind, FlowCause
+from kamu_assets.flows.lifecycle import FlowLife
+from kamu_assets.flows.model import Binding, Flow, FlowState, FlowType
+from kamu_assets.flows.process_store import ProcessStore, Record
+from kamu_assets.flows.retrying import ARGUMENTS, PLAIN, FlowConfig
+from kamu_assets.flows.scopes import SYSTEM
+from kamu_assets.flows.store import FlowStore
+from kamu_assets.governance.access import Access, Action
+from kamu_assets.odf.identity import DatasetKind, DatasetRef
+from kamu_assets.odf.multihash import Multihash
+from kamu_assets.odf.timestamp import NANOS_PER_SECOND
+
+_GARBAGE = Binding(SYSTEM, FlowType.SYSTEM_GC)
+# Which arguments a flow takes.
+_TAKES = {FlowType.HARD_COMPACTION: "compaction", FlowType.RESET: "reset"}
+
+
+class IncompatibleDatasetKindError(InvalidError):
+    """Flows of this type are for datasets of the other kind."""
+
+    def __init__(self, expected: DatasetKind, actual: DatasetKind) -> None:
+        super().__init__(f"Expected a {expected.value} dataset, but a {actual.value} dataset was provided")
+        self.expected = expected
+        self.actual = actual
+
+
+class PreconditionsNotMetError(InvalidError):
+    """The dataset lacks what the flow works with."""
+
+    def __init__(self, lacking: str) -> None:
+        super().__init__(f"Flow didn't met preconditions: '{lacking}'")
+        self.lacking = lacking
+
+
+class InvalidArgumentsError(InvalidError):
+    """The flow does not take them, or needs others."""
+
+
+class FlowRunsError(ConflictError):
+    """What runs was told something else, and what is late for it would not be told this."""
+
+    def __init__(self, flow: Flow) -> None:
+        super().__init__(f"flow {flow.id} of this type is running: wait for its end, or cancel it")
+        self.flow_id = flow.id
+
+
+class ChecksResets(Protocol):
+    """The coordinator, as far as plans need it."""
+
+    def check_reset(self, caller: Caller, dataset: DatasetRef, new_head: Multihash | None) -> None:
+        """Raise what is plainly wrong: NewHeadNotFoundError, AlreadyHeadError."""
+        ...
+
+
+class FlowRequests:
+    """Makes flows that somebody asks for by their type, and those that keep the node tidy."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        datasets: Datasets,
+        chains: Chains,
+        access: Access,
+        clock: Clock,
+        resets: ChecksResets,
+        life: FlowLife,
+    ) -> None:
+        self._database = database
+        self._datasets = datasets
+        self._chains = chains
+        self._access = access
+        self._clock = clock
+        self._resets = resets
+        self._life = life
+        self._flows = FlowStore()
+        self._processes = ProcessStore()
+
+    def run(self, caller: Caller, dataset: DatasetRef, type_: FlowType, config: FlowConfig = PLAIN) -> Flow:
+        """Have it done soon, with the arguments of `config`; joins the flow that waits for it already."""
+        entry = self._datasets.resolve(caller, dataset)
+        _check_kind(entry, type_)
+        _check_arguments(type_, config)
+        self._check_chain(entry, type_)
+        if config.reset is not None:
+            self._resets.check_reset(caller, entry.id, config.reset.new_head)
+        with self._database.transaction() as tx:
+            self._access.require(tx, caller, entry, Action.MAINTAIN)
+            return self._want(tx, caller, Binding(entry.id, type_), config)
+
+    def collect(self, caller: Caller) -> Flow:
+        """Have garbage of all datasets collected soon."""
+        self._access.require_admin(caller, "collect the garbage of the node")
+        with self._database.transaction() as tx:
+            return self._want(tx, caller, _GARBAGE, PLAIN)
+
+    def collect_if_due(self, *, every: float) -> None:
+        """Have garbage collected when the last time, or the first look, was so many seconds ago; never for 0."""
+        if not every:
+            return
+        now = self._clock.now()
+        with self._database.transaction() as tx:
+            last = self._processes.get(tx, _GARBAGE).last_attempt_at
+            if last is None:
+                self._processes.save(tx, _GARBAGE, Record(last_attempt_at=now))
+            elif now.ns - last.ns >= every * NANOS_PER_SECOND:
+                self._life.want(tx, _GARBAGE, FlowCause(CauseKind.AUTO_POLLING))
+
+    def _want(self, tx: Transaction, caller: Caller, binding: Binding, config: FlowConfig) -> Flow:
+        live = self._flows.live(tx, binding)
+        if live is not None and live.state is FlowState.RUNNING and binding.type in _TAKES:
+            raise FlowRunsError(live)
+        account = caller.account.id if caller.account else None
+        flow = self._life.want(tx, binding, FlowCause(CauseKind.MANUAL, account=account))
+        return self._life.configure(tx, flow, config)
+
+    def _check_chain(self, entry: DatasetEntry, type_: FlowType) -> None:
+        chain = self._chains.state(entry.id)
+        if type_ is FlowType.INGEST and chain.polling_source is None:
+            raise PreconditionsNotMetError("No SetPollingSource event defined")
+        if type_ is FlowType.EXECUTE_TRANSFORM and chain.transform is None:
+            raise PreconditionsNotMetError("No SetTransform event defined")
+
+
+def _check_kind(entry: DatasetEntry, type_: FlowType) -> None:
+    if not type_.kinds:
+        raise InvalidArgumentsError(f"flows of type {type_} are not about one dataset")
+    if entry.kind not in type_.kinds:
+        raise IncompatibleDatasetKindError(next(iter(type_.kinds)), entry.kind)
+
+
+def _check_arguments(type_: FlowType, config: FlowConfig) -> None:
+    """Raise InvalidArgumentsError, and InvalidLimitError of compactions."""
+    given = {name for name in ARGUMENTS if getattr(config, name) is not None}
+    if unknown := sorted(given - {_TAKES.get(type_)}):
+        raise InvalidArgumentsError(f"flows of type {type_} take no arguments of {', '.join(unknown)}")
+    if type_ is FlowType.RESET and config.reset is None:
+        raise InvalidArgumentsError("a reset needs the block to go back to, or that it is the Seed")
+    if config.compaction is not None:
+        _ = config.compaction.limits

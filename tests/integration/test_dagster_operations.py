@@ -1,0 +1,197 @@
+"""Flows that do more than bring datasets up to date, as Dagster runs, with scheduler and worker in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from dagster import DagsterRunStatus
+
+from kamu_assets.datasets.model import DatasetEntry
+from kamu_assets.flows.arguments import CompactionArguments, ResetArguments
+from kamu_assets.flows.causes import CauseKind
+from kamu_assets.flows.model import Flow, FlowState, FlowType, OutcomeKind
+from kamu_assets.flows.requests import FlowRequests
+from kamu_assets.flows.retrying import PLAIN, FlowConfig
+from kamu_assets.governance.access import Access
+from kamu_assets.odf.multihash import Multihash
+from kamu_assets.orchestration.names import TAG_ACCOUNT, TAG_ATTEMPT, TAG_DATASET, TAG_FLOW, TAG_FLOW_TYPE
+from kamu_assets.storage.layout import data_key
+from tests.support.coordination import a_reorganization
+from tests.support.dagster_adapter import Adapter
+from tests.support.heart import ADMIN
+
+
+def requests_of(adapter: Adapter) -> FlowRequests:
+    parts = adapter.parts
+    return FlowRequests(
+        database=parts.database,
+        datasets=parts.datasets,
+        chains=parts.chains,
+        access=Access(),
+        clock=parts.clock,
+        resets=a_reorganization(parts.heart),
+        life=parts.flows.life,
+    )
+
+
+def done(adapter: Adapter, entry: DatasetEntry, type_: FlowType, config: FlowConfig = PLAIN) -> Flow:
+    """The flow after all that was to be done."""
+    asked = requests_of(adapter).run(ADMIN, entry.id, type_, config)
+    adapter.settle()
+    return adapter.parts.flows.get(ADMIN, asked.id)
+
+
+def blocks_of(adapter: Adapter, entry: DatasetEntry) -> Sequence[Multihash]:
+    return [each.block_hash for each in adapter.parts.chains.blocks(entry.id, newest_first=False)]
+
+
+def a_root(adapter: Adapter, *, slices: int = 3) -> DatasetEntry:
+    root = adapter.pushed_root()
+    for _ in range(slices):
+        adapter.parts.push(root.id)
+    return root
+
+
+def test_a_root_is_compacted_in_a_run_that_says_so(adapter: Adapter) -> None:
+    root = a_root(adapter)
+    before = len(blocks_of(adapter, root))
+
+    flow = done(adapter, root, FlowType.HARD_COMPACTION)
+
+    run = adapter.instance.get_run_by_id(str(flow.run_id))
+    assert run is not None
+    assert flow.outcome is not None
+    assert (run.status, run.job_name, flow.outcome.kind) == (
+        DagsterRunStatus.SUCCESS,
+        "compact_dataset",
+        OutcomeKind.SUCCESS,
+    )
+    assert len(blocks_of(adapter, root)) == before - 2
+    tags = (TAG_FLOW, TAG_FLOW_TYPE, TAG_DATASET, TAG_ACCOUNT, TAG_ATTEMPT)
+    assert [run.tags[tag] for tag in tags] == [str(flow.id), "HARD_COMPACTION", str(root.id), "kamu", "1"]
+    assert run.remote_job_origin is not None
+    assert run.remote_job_origin.location_name == "flows"
+    lines = [entry.user_message for entry in adapter.instance.all_logs(run.run_id)]
+    assert any(f"blocks are {before - 2} now" in line for line in lines)
+    assert (adapter.orchestrator.status(run.run_id).state.name) == "SUCCEEDED"
+
+
+def test_what_is_compacted_already_is_up_to_date(adapter: Adapter) -> None:
+    root = a_root(adapter, slices=1)
+
+    flow = done(adapter, root, FlowType.HARD_COMPACTION)
+
+    assert flow.outcome is not None
+    assert flow.outcome.kind is OutcomeKind.UP_TO_DATE
+    assert adapter.orchestrator.status(str(flow.run_id)).state.name == "IDLE"
+
+
+def test_a_compaction_keeps_to_its_arguments(adapter: Adapter) -> None:
+    root = a_root(adapter, slices=4)
+    before = len(blocks_of(adapter, root))
+
+    flow = done(
+        adapter, root, FlowType.HARD_COMPACTION, FlowConfig(compaction=CompactionArguments(max_slice_records=20))
+    )
+
+    assert len(blocks_of(adapter, root)) == before - 2
+    assert flow.config.compaction == CompactionArguments(max_slice_records=20)
+
+
+def test_a_reset_goes_back_to_its_block(adapter: Adapter) -> None:
+    root = a_root(adapter)
+    blocks = blocks_of(adapter, root)
+
+    flow = done(adapter, root, FlowType.RESET, FlowConfig(reset=ResetArguments(new_head=blocks[-2])))
+
+    assert flow.outcome is not None
+    assert flow.outcome.kind is OutcomeKind.SUCCESS
+    assert blocks_of(adapter, root) == blocks[:-1]
+
+
+def test_a_reset_whose_head_has_moved_fails_and_changes_nothing(adapter: Adapter) -> None:
+    root = a_root(adapter)
+    blocks = blocks_of(adapter, root)
+
+    flow = done(adapter, root, FlowType.RESET, FlowConfig(reset=ResetArguments(old_head=blocks[-2])))
+
+    assert flow.outcome is not None
+    assert (flow.outcome.kind, flow.outcome.recoverable) == (OutcomeKind.FAILED, True)
+    assert "another commit was first" in str(flow.outcome.message)
+    assert blocks_of(adapter, root) == blocks
+
+
+def test_a_reset_to_metadata_drops_the_rows(adapter: Adapter) -> None:
+    root = a_root(adapter)
+
+    first = done(adapter, root, FlowType.RESET_TO_METADATA)
+    again = done(adapter, root, FlowType.RESET_TO_METADATA)
+
+    assert [flow.outcome and flow.outcome.kind for flow in (first, again)] == [
+        OutcomeKind.SUCCESS,
+        OutcomeKind.UP_TO_DATE,
+    ]
+    assert adapter.parts.chains.state(root.id).next_offset == 0
+
+
+def test_a_verification_is_a_run_of_the_check(adapter: Adapter) -> None:
+    root = a_root(adapter)
+
+    flow = done(adapter, root, FlowType.VERIFY)
+
+    run = adapter.instance.get_run_by_id(str(flow.run_id))
+    assert run is not None
+    assert flow.outcome is not None
+    assert (run.status, flow.outcome.kind) == (DagsterRunStatus.SUCCESS, OutcomeKind.SUCCESS)
+    assert [key.name for key in run.asset_check_selection or ()] == ["verify"]
+
+
+def test_a_damaged_dataset_fails_its_verification_for_good(adapter: Adapter) -> None:
+    root = a_root(adapter)
+    newest = adapter.parts.chains.head(root.id)
+    assert newest is not None
+    volume = adapter.parts.heart.volumes.for_kind(root.kind)
+    found = adapter.parts.chains.slices(root.id, after=None, until=newest)
+    volume.delete(data_key(root.id, found[0].physical_hash))
+
+    flow = done(adapter, root, FlowType.VERIFY)
+
+    assert flow.outcome is not None
+    assert (flow.outcome.kind, flow.outcome.recoverable) == (OutcomeKind.FAILED, False)
+    assert str(found[0].physical_hash) in str(flow.outcome.message)
+    assert adapter.orchestrator.status(str(flow.run_id)).state.name == "FAILED"
+
+
+def test_garbage_of_the_node_is_collected(adapter: Adapter) -> None:
+    root = a_root(adapter)
+    done(adapter, root, FlowType.RESET, FlowConfig(reset=ResetArguments()))
+
+    asked = requests_of(adapter).collect(ADMIN)
+    adapter.settle()
+
+    flow = adapter.parts.flows.get(ADMIN, asked.id)
+    run = adapter.instance.get_run_by_id(str(flow.run_id))
+    assert run is not None
+    assert flow.outcome is not None
+    assert (flow.state, flow.outcome.kind) == (FlowState.FINISHED, OutcomeKind.SUCCESS)
+    assert TAG_DATASET not in run.tags
+
+
+@pytest.mark.parametrize("by", ["id", "name"])
+def test_a_run_by_hand_becomes_a_manual_flow_of_its_type(adapter: Adapter, by: str) -> None:
+    root = a_root(adapter)
+    named = str(root.id) if by == "id" else str(root.alias)
+
+    run = adapter.job_run("compact_dataset", {"ops": {"compact": {"config": {"dataset": named}}}})
+    adapter.work()
+
+    flow = adapter.parts.flow_of(root.id)
+    assert flow is not None
+    assert flow.outcome is not None
+    assert (flow.type, flow.run_id, flow.cause.kind) == (
+        FlowType.HARD_COMPACTION,
+        run.run_id,
+        CauseKind.DAGSTER_UI,
+    )
+    assert flow.outcome.kind is OutcomeKind.SUCCESS
