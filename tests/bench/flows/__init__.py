@@ -1,0 +1,1 @@
+"""The parts of the group `flows`: thousands of pipelines at once, and years of history."""
