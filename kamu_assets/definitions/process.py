@@ -25,6 +25,7 @@ from kamu_assets.orchestration.check_runs import CheckRuns
 from kamu_assets.orchestration.config import AdapterConfig
 from kamu_assets.orchestration.dagster_retention import DagsterRetention
 from kamu_assets.orchestration.execution import RunExecutor
+from kamu_assets.orchestration.freshness_reports import FreshnessReports
 from kamu_assets.orchestration.instance import open_instance
 from kamu_assets.orchestration.led_work import LedWork
 from kamu_assets.orchestration.materialization import Materializations
@@ -66,6 +67,7 @@ def _led_work(node: Node, instance: DagsterInstance, catalog: Catalog, jobs: Sco
     """What one term's leader does; `database` lets it change nothing after that."""
     config, queue = adapter_config(node.settings), _queue(node)
     reporter = _reporter(node, instance, database)
+    freshness = FreshnessReports(instance=instance, database=database, clock=node.clock)
     checks = CheckRuns(
         instance=instance,
         config=config,
@@ -94,7 +96,12 @@ def _led_work(node: Node, instance: DagsterInstance, catalog: Catalog, jobs: Sco
         reports=RestoringReporter(instance=instance, database=database, reporter=reporter, clock=node.clock),
         chores=partial(_forget_what_is_old, node),
         # Each attempt of a delivery has one owner, and what came of it may be told whoever leads meanwhile.
-        more={"retention": _retention(node, instance, database), "webhooks": node.webhooks.courier(), "checks": checks},
+        more={
+            "retention": _retention(node, instance, database),
+            "webhooks": node.webhooks.courier(),
+            "checks": checks,
+            "freshness": freshness,
+        },
     )
 
 

@@ -1,9 +1,10 @@
 """A dataset in Dagster's words."""
 
 import hashlib
+from datetime import timedelta
 from urllib.parse import quote
 
-from dagster import AssetCheckSpec, AssetDep, AssetKey, AssetSpec, Failure, MetadataValue
+from dagster import AssetCheckSpec, AssetDep, AssetKey, AssetSpec, Failure, FreshnessPolicy, MetadataValue
 
 from kamu_assets.errors import KamuError, UnavailableError
 from kamu_assets.orchestration.catalog_state import CatalogRow
@@ -36,6 +37,7 @@ def spec(row: CatalogRow) -> AssetSpec:
         kinds=_kinds(row),
         tags={"kamu/kind": row.kind, "kamu/account": tag_value(row.account)},
         code_version=_code_version(row),
+        freshness_policy=_freshness_policy(row),
         metadata=_metadata(row),
     )
 
@@ -85,6 +87,14 @@ def _kinds(row: CatalogRow) -> set[str]:
 def _code_version(row: CatalogRow) -> str | None:
     """Dagster marks derivatives whose query changed since their last run."""
     return hashlib.sha256(row.sql.encode()).hexdigest()[:16] if row.sql is not None else None
+
+
+def _freshness_policy(row: CatalogRow) -> FreshnessPolicy | None:
+    """What the dataset's trigger promises."""
+    if row.fresh_within is None:
+        return None
+    late, too_late = row.fresh_within.warn_seconds, row.fresh_within.fail_seconds
+    return FreshnessPolicy.time_window(fail_window=timedelta(seconds=too_late), warn_window=timedelta(seconds=late))
 
 
 def _metadata(row: CatalogRow) -> dict[str, Shown]:

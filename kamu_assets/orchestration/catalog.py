@@ -14,10 +14,13 @@ from kamu_assets.datasets.lineage import Lineage
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.datasets.store import DatasetStore
 from kamu_assets.errors import KamuError
+from kamu_assets.flows.service import updating
+from kamu_assets.flows.trigger_store import TriggerStore
 from kamu_assets.odf.identity import DatasetAlias, DatasetID, parse_dataset_ref
 from kamu_assets.odf.names import AccountName, DatasetName
 from kamu_assets.orchestration.catalog_state import CatalogRow, describe, undescribed
 from kamu_assets.orchestration.names import key_of
+from kamu_assets.orchestration.promises import promised
 from kamu_assets.storage.layout import dataset_folder, head_key
 from kamu_assets.storage.volumes import Volumes
 
@@ -34,6 +37,7 @@ class Catalog:
         self._node_url = node_url
         self._entries = DatasetStore()
         self._lineage = Lineage()
+        self._triggers = TriggerStore()
 
     def ids(self) -> Sequence[DatasetID]:
         with self._database.reading() as tx:
@@ -46,8 +50,11 @@ class Catalog:
             ids = self._lineage.inputs(tx, dataset)
             inputs = {each.id: each for each in self._entries.get_many(tx, ids)} if ids else {}
             state = self._chains.state(dataset, tx=tx)
+            trigger = self._triggers.find(tx, updating(entry))
         known = tuple(inputs[id_] for id_ in ids if id_ in inputs)
-        return describe(entry, state, known, uri=self._uri(entry), page=self._page(entry))
+        return describe(
+            entry, state, known, uri=self._uri(entry), page=self._page(entry), fresh_within=promised(trigger)
+        )
 
     def rows(self, datasets: Collection[DatasetID]) -> dict[DatasetID, CatalogRow]:
         """Those of the datasets that exist."""

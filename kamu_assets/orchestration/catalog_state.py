@@ -15,6 +15,7 @@ from kamu_assets.odf.engine import SqlQueryStep
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.orchestration.chain_engine import engine_in
 from kamu_assets.orchestration.names import CHECK_QUALITY
+from kamu_assets.orchestration.promises import FreshWithin
 from kamu_assets.quality.declared import PATH, declared
 
 MAX_COLUMNS = 200
@@ -63,6 +64,8 @@ class CatalogRow(BaseModel):
     columns: tuple[CatalogColumn, ...] = ()
     # Those that the dataset declares, beside the one that each has.
     checks: tuple[CatalogCheck, ...] = ()
+    # What its trigger promises, if it promises something.
+    fresh_within: FreshWithin | None = None
 
     @cached_property
     def revision(self) -> str:
@@ -82,7 +85,13 @@ def load_rows(path: Path) -> tuple[CatalogRow, ...]:
 
 
 def describe(
-    entry: DatasetEntry, state: ChainState, inputs: tuple[DatasetEntry, ...], *, uri: str, page: str
+    entry: DatasetEntry,
+    state: ChainState,
+    inputs: tuple[DatasetEntry, ...],
+    *,
+    uri: str,
+    page: str,
+    fresh_within: FreshWithin | None = None,
 ) -> CatalogRow:
     """The row of a dataset."""
     return CatalogRow(
@@ -100,6 +109,7 @@ def describe(
         page=page,
         columns=columns_of(state.schema),
         checks=_checks(state),
+        fresh_within=fresh_within,
     )
 
 

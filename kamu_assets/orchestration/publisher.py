@@ -16,6 +16,7 @@ from kamu_assets.datasets.messages import (
     DatasetRewritten,
     DatasetUpdated,
 )
+from kamu_assets.flows.messages import TriggerChanged
 from kamu_assets.odf.identity import DatasetAlias, DatasetID
 from kamu_assets.orchestration.catalog import Catalog
 from kamu_assets.orchestration.catalog_locations import CatalogLocations
@@ -94,8 +95,7 @@ class CatalogPublisher:
 
     def _hear(self, messages: Sequence[Message]) -> None:
         stale = {dataset for message in messages for dataset in self._affected(message)}
-        self._refresh(stale)
-        self._is_stale = self._is_stale or bool(stale)
+        self._is_stale = self._refresh(stale) or self._is_stale
         self._wipe(list(_vanished(messages)))
 
     def _affected(self, message: Message) -> Collection[DatasetID]:
@@ -106,15 +106,18 @@ class CatalogPublisher:
                 with self._database.reading() as tx:
                     # Derivatives name their inputs.
                     return [message.dataset_id, *self._lineage.dependents(tx, message.dataset_id)]
+            case TriggerChanged():
+                return [message.dataset_id]
             case DatasetUpdated() if not _SHOWN_EVENTS.isdisjoint(message.event_kinds):
                 return [message.dataset_id]
             case _:
                 return []
 
-    def _refresh(self, stale: Collection[DatasetID]) -> None:
-        for dataset in stale:
-            self._rows.pop(dataset, None)
+    def _refresh(self, stale: Collection[DatasetID]) -> bool:
+        """Look at datasets again; tells whether anything that is shown of them has changed."""
+        before = {dataset: self._rows.pop(dataset, None) for dataset in stale}
         self._rows |= self._catalog.rows(stale)
+        return any(self._rows.get(dataset) != row for dataset, row in before.items())
 
     def _wipe(self, gone: Collection[DatasetAlias]) -> None:
         """Let names without a dataset vanish from the UI, and what others than today's dataset did under a name."""

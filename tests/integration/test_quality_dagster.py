@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from kamu_assets.flows.model import Flow, FlowOutcome, FlowState, OutcomeKind
+from kamu_assets.flows.rules import Interval
 from kamu_assets.node import Node
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.odf.serde.yaml import parse_snapshot
@@ -80,3 +81,28 @@ def test_a_run_checks_what_it_has_brought_and_does_not_fail_of_it(node: RunningN
 def _finished(opened: Node, flow: int) -> Flow | None:
     found = opened.flows.get(opened.auth.admin_caller(), flow)
     return found if found.state is FlowState.FINISHED else None
+
+
+_FRESHNESS = """query ($key: AssetKeyInput!) { assetNodeOrError(assetKey: $key) { ... on AssetNode {
+  internalFreshnessPolicy { ... on TimeWindowFreshnessPolicy { failWindowSeconds warnWindowSeconds } }
+  freshnessStatusInfo { freshnessStatus } } } }"""
+
+
+def test_a_trigger_promises_freshness_until_it_is_paused(node: RunningNode) -> None:
+    source = node.home / "fresh.ndjson"
+    source.write_text(json.dumps({"id": 1, "name": "a"}) + "\n", encoding="utf-8")
+    fetch = polling_source(f"{{kind: FilesGlob, path: {source}}}", COLUMNS)
+    polled = add(node, a_manifest("fresh", "Root", fetch))
+
+    def shown(policy: dict[str, int] | None, status: str | None) -> bool:
+        found = node.ui.ask(_FRESHNESS, key={"path": ["kamu", "fresh"]})["assetNodeOrError"]
+        info = found.get("freshnessStatusInfo") or {"freshnessStatus": None}
+        return (found.get("internalFreshnessPolicy"), info["freshnessStatus"]) == (policy, status)
+
+    with node.opened() as opened:
+        admin = opened.auth.admin_caller()
+        opened.triggers.set(admin, polled, Interval(3600))
+        promise = {"failWindowSeconds": 7200, "warnWindowSeconds": 5400}
+        wait_until(lambda: shown(promise, "HEALTHY"), every=0.5, patience=120)
+        opened.triggers.pause(admin, polled)
+        wait_until(lambda: shown(None, None), every=0.5)
