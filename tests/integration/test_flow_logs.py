@@ -13,7 +13,7 @@ import kamu_assets
 from kamu_assets.engines.hearing import JOB_ENDED, hear
 from kamu_assets.flows.log_cleaning import DATA
 from kamu_assets.flows.log_lines import START, Channel, LogLine
-from kamu_assets.flows.logs import FlowLogs
+from kamu_assets.flows.logs import WAKEUP, FlowLogs
 from kamu_assets.flows.model import Flow
 from kamu_assets.monitoring.secrets import HIDDEN
 from kamu_assets.monitoring.whereabouts import PathNamer
@@ -62,6 +62,16 @@ def test_a_run_says_what_it_added_between_its_begin_and_its_end(adapter: Adapter
     assert any("records_added: 10" in line.text for line in from_run)
     assert {line.attempt for line in from_run} == {1}
     assert not any("ds_f" in text or "ds_0" in text for text in texts)
+
+
+def test_followers_are_tapped_when_a_run_says_something(adapter: Adapter) -> None:
+    with adapter.parts.wakeups.listen(WAKEUP) as listener:
+        adapter.parts.push(adapter.pushed_root().id)
+        assert not listener.wait(0)
+
+        run_of(adapter, f"polled-{uuid4().hex[:12]}")
+
+        assert listener.wait(0)
 
 
 def test_a_bug_is_told_with_its_traceback_and_without_the_paths_in_it(adapter: Adapter, logs: FlowLogs) -> None:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from uuid import uuid4
 
 from dagster import DagsterInstance, DagsterRun, DagsterRunStatus
@@ -20,6 +21,7 @@ from kamu_assets.defs.checker import NodeChecker
 from kamu_assets.defs.operator import NodeOperator
 from kamu_assets.defs.updater import NodeUpdater
 from kamu_assets.defs.verifier import NodeVerifier
+from kamu_assets.flows import logs
 from kamu_assets.flows.causes import CauseKind, FlowCause
 from kamu_assets.flows.model import Flow, FlowState, FlowType
 from kamu_assets.flows.scheduler import FlowScheduler
@@ -241,6 +243,7 @@ def worker_of(parts: Parts, instance: DagsterInstance, *, time_limit_seconds: fl
             builder=definitions_of(parts),
             flows=parts.flows,
             time_limit_seconds=time_limit_seconds,
+            tell=partial(parts.wakeups.notify, logs.WAKEUP),
         ),
         max_runs=1000,
         # A process that has run other tests before is none to replace.
