@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import Column, String, Table, Text, delete, select
+from sqlalchemy import Column, String, Table, Text, bindparam, delete, select
 
 from kamu_assets.database.columns import DatasetIDColumn
+from kamu_assets.database.frequent import Frequent
 from kamu_assets.database.tables import metadata
 from kamu_assets.database.transaction import Transaction
 from kamu_assets.flows.model import Binding, FlowType
@@ -21,6 +22,10 @@ configs = Table(
     Column("config", Text, nullable=False),
 )
 
+# Made once: every flow that begins to wait looks.
+_FIND = Frequent(
+    select(configs.c.config).where(configs.c.dataset_id == bindparam("dataset"), configs.c.type == bindparam("type"))
+)
 _CONFIG = TypeAdapter(FlowConfig)
 
 
@@ -28,8 +33,8 @@ class ConfigStore:
     """At most one per binding."""
 
     def find(self, tx: Transaction, binding: Binding) -> FlowConfig | None:
-        text = tx.execute(select(configs.c.config).where(*_of(binding))).scalar_one_or_none()
-        return None if text is None else _CONFIG.validate_json(text)
+        found = tx.find(_FIND, {"dataset": binding.dataset_id, "type": binding.type.value})
+        return next((_CONFIG.validate_json(row.config) for row in found), None)
 
     def set(self, tx: Transaction, binding: Binding, config: FlowConfig) -> None:
         self.remove(tx, binding)

@@ -54,6 +54,8 @@ flows = Table(
     Index("ix_flows_initiator", "initiator", "id"),
     Index("ix_flows_type", "type", "id"),
 )
+# All columns but the id.
+CHANGING = tuple(column.name for column in flows.columns if not column.primary_key)
 is_live = flows.c.state != FlowState.FINISHED.value
 # At most one per binding, whoever races.
 Index("uq_flows_live", flows.c.scope, flows.c.type, unique=True, sqlite_where=is_live)

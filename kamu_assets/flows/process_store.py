@@ -1,11 +1,11 @@
 """Rows of bindings: how what is done to a dataset has gone so far."""
 
 from dataclasses import dataclass, fields
-from typing import Any
 
-from sqlalchemy import Column, Integer, String, Table, delete, select
+from sqlalchemy import Column, Integer, String, Table, bindparam, delete, select
 
 from kamu_assets.database.columns import TimestampColumn
+from kamu_assets.database.frequent import Frequent
 from kamu_assets.database.tables import metadata
 from kamu_assets.database.transaction import Transaction
 from kamu_assets.flows.model import Binding
@@ -36,14 +36,19 @@ class Record:
 
 
 _FIELDS = tuple(field.name for field in fields(Record))
+# Made once: every plan looks.
+_SELECT = Frequent(
+    select(processes).where(processes.c.scope == bindparam("scope"), processes.c.type == bindparam("type"))
+)
 
 
 class ProcessStore:
     """One row per binding that ever had an attempt."""
 
     def get(self, tx: Transaction, binding: Binding) -> Record:
-        row = tx.execute(select(processes).where(*_of(binding))).one_or_none()
-        return Record() if row is None else Record(**{name: getattr(row, name) for name in _FIELDS})
+        for row in tx.find(_SELECT, {"scope": binding.scope, "type": binding.type.value}):
+            return Record(**{name: getattr(row, name) for name in _FIELDS})
+        return Record()
 
     def save(self, tx: Transaction, binding: Binding, record: Record) -> None:
         values = {name: getattr(record, name) for name in _FIELDS}
@@ -53,7 +58,3 @@ class ProcessStore:
 
     def remove(self, tx: Transaction, dataset: DatasetID) -> None:
         tx.execute(delete(processes).where(processes.c.scope == dataset))
-
-
-def _of(binding: Binding) -> tuple[Any, ...]:
-    return (processes.c.scope == binding.scope, processes.c.type == binding.type.value)

@@ -11,6 +11,7 @@ from sqlalchemy import (
     Subquery,
     Text,
     and_,
+    bindparam,
     case,
     func,
     literal,
@@ -21,10 +22,11 @@ from sqlalchemy import (
 )
 from sqlalchemy import update as sql_update
 
+from kamu_assets.database.frequent import Frequent
 from kamu_assets.database.transaction import Transaction
 from kamu_assets.datasets.store import datasets
 from kamu_assets.errors import NotFoundError
-from kamu_assets.flows.flow_rows import flow_of, flows, is_live, values_of
+from kamu_assets.flows.flow_rows import CHANGING, flow_of, flows, is_live, values_of
 from kamu_assets.flows.model import (
     Binding,
     Flow,
@@ -40,6 +42,13 @@ from kamu_assets.odf.timestamp import Timestamp
 _LANE = case(
     (flows.c.type == FlowType.VERIFY.value, literal("verify ") + type_coerce(flows.c.scope, Text)),
     else_=type_coerce(flows.c.scope, Text),
+)
+# Made once: every step of every flow executes these.
+_SAVE = Frequent(sql_update(flows).where(flows.c.id == bindparam("flow")), columns=CHANGING)
+_LIVE = Frequent(
+    select(flows)
+    .where(flows.c.scope == bindparam("scope"), flows.c.type == bindparam("type"), is_live)
+    .with_for_update()
 )
 _STARTABLE = (FlowState.WAITING.value, FlowState.RETRYING.value)
 
@@ -62,7 +71,7 @@ class FlowStore:
         return None if number is None else replace(flow, id=number)
 
     def save(self, tx: Transaction, flow: Flow) -> None:
-        tx.execute(sql_update(flows).where(flows.c.id == flow.id).values(**values_of(flow)))
+        tx.change(_SAVE, {"flow": flow.id, **values_of(flow)})
 
     def note_wait(self, tx: Transaction, text: str, *, flow: int | None = None, run: str | None = None) -> None:
         """Say what a flow waits for, by its id or its run's, unless it has begun meanwhile."""
@@ -80,8 +89,8 @@ class FlowStore:
 
     def live(self, tx: Transaction, binding: Binding) -> Flow | None:
         """The binding's flow that has not ended; nobody else changes it before this transaction ends."""
-        mine = and_(flows.c.scope == binding.scope, flows.c.type == binding.type.value)
-        return _first(tx, select(flows).where(mine, is_live).with_for_update())
+        found = tx.find(_LIVE, {"scope": binding.scope, "type": binding.type.value})
+        return next(map(flow_of, found), None)
 
     def live_of(self, tx: Transaction, dataset: DatasetID) -> Sequence[Flow]:
         """All that is to be done to a dataset, or is being done."""

@@ -2,9 +2,23 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Column, ColumnElement, Integer, Row, String, Table, and_, delete, exists, insert, select
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Integer,
+    Row,
+    String,
+    Table,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    insert,
+    select,
+)
 
 from kamu_assets.database.columns import DatasetIDColumn, TimestampColumn
+from kamu_assets.database.frequent import Frequent
 from kamu_assets.database.tables import metadata
 from kamu_assets.database.transaction import Transaction
 from kamu_assets.flows.flow_rows import flows, is_live
@@ -25,6 +39,10 @@ triggers = Table(
     Column("stop_reason", String(32)),
 )
 
+# Made once: every plan looks.
+_FIND = Frequent(
+    select(triggers).where(triggers.c.dataset_id == bindparam("dataset"), triggers.c.type == bindparam("type"))
+)
 is_active = and_(triggers.c.paused_at.is_(None), triggers.c.stopped_at.is_(None))
 
 
@@ -53,8 +71,8 @@ class TriggerStore:
         tx.execute(delete(triggers).where(triggers.c.dataset_id == dataset))
 
     def find(self, tx: Transaction, binding: Binding) -> Trigger | None:
-        row = tx.execute(select(triggers).where(_of(binding))).one_or_none()
-        return _trigger(row) if row else None
+        found = tx.find(_FIND, {"dataset": binding.dataset_id, "type": binding.type.value})
+        return next(map(_trigger, found), None)
 
     def in_force(self, tx: Transaction, binding: Binding) -> Trigger | None:
         """What somebody set, or else what holds by itself."""
