@@ -1,7 +1,7 @@
 """What is wrong with what somebody asked of flows: one class per kind, as the contract has them."""
 
 from kamu_assets.errors import InvalidError
-from kamu_assets.odf.identity import DatasetKind
+from kamu_assets.odf.identity import DatasetAlias, DatasetKind
 
 
 class InvalidTriggerError(InvalidError):
@@ -31,3 +31,7 @@ class IncompatibleDatasetKindError(InvalidError):
 
 class FlowPreconditionsNotMetError(InvalidError):
     """The dataset does not have what such a flow works on."""
+
+    def __init__(self, dataset: DatasetAlias, *, lacking: str, so: str) -> None:
+        super().__init__(f"{dataset} has no {lacking}: {so}")
+        self.lacking = lacking

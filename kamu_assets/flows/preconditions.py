@@ -16,12 +16,16 @@ class Preconditions:
     def check(self, entry: DatasetEntry, type_: FlowType) -> None:
         """IncompatibleDatasetKindError, FlowPreconditionsNotMetError."""
         check_dataset_kind(entry, type_)
-        chain = self._chains.state(entry.id)
+        chain, alias = self._chains.state(entry.id), entry.alias
         match type_:
             case FlowType.INGEST if chain.polling_source is None:
-                raise FlowPreconditionsNotMetError(f"{entry.alias} has no polling source: there is nothing to poll")
+                raise FlowPreconditionsNotMetError(
+                    entry.alias, lacking="SetPollingSource", so="there is nothing to poll"
+                )
             case FlowType.EXECUTE_TRANSFORM if chain.transform is None:
-                raise FlowPreconditionsNotMetError(f"{entry.alias} has no transform: there is nothing to compute")
+                raise FlowPreconditionsNotMetError(
+                    entry.alias, lacking="SetTransform", so="there is nothing to compute"
+                )
 
 
 def check_dataset_kind(entry: DatasetEntry, type_: FlowType) -> None:

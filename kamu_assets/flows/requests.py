@@ -7,41 +7,24 @@ from kamu_assets.clock import Clock
 from kamu_assets.database.database import Database
 from kamu_assets.database.transaction import Transaction
 from kamu_assets.datasets.chains import Chains
-from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.datasets.service import Datasets
 from kamu_assets.errors import ConflictError, InvalidError
 from kamu_assets.flows.causes import CauseKind, FlowCause
 from kamu_assets.flows.lifecycle import FlowLife
 from kamu_assets.flows.model import Binding, Flow, FlowState, FlowType
+from kamu_assets.flows.preconditions import Preconditions, check_dataset_kind
 from kamu_assets.flows.process_store import ProcessStore, Record
 from kamu_assets.flows.retrying import ARGUMENTS, PLAIN, FlowConfig
 from kamu_assets.flows.scopes import SYSTEM
 from kamu_assets.flows.store import FlowStore
 from kamu_assets.governance.access import Access, Action
-from kamu_assets.odf.identity import DatasetKind, DatasetRef
+from kamu_assets.odf.identity import DatasetRef
 from kamu_assets.odf.multihash import Multihash
 from kamu_assets.odf.timestamp import NANOS_PER_SECOND
 
 _GARBAGE = Binding(SYSTEM, FlowType.SYSTEM_GC)
 # Which arguments a flow takes.
 _TAKES = {FlowType.HARD_COMPACTION: "compaction", FlowType.RESET: "reset"}
-
-
-class IncompatibleDatasetKindError(InvalidError):
-    """Flows of this type are for datasets of the other kind."""
-
-    def __init__(self, expected: DatasetKind, actual: DatasetKind) -> None:
-        super().__init__(f"Expected a {expected.value} dataset, but a {actual.value} dataset was provided")
-        self.expected = expected
-        self.actual = actual
-
-
-class PreconditionsNotMetError(InvalidError):
-    """The dataset lacks what the flow works with."""
-
-    def __init__(self, lacking: str) -> None:
-        super().__init__(f"Flow didn't met preconditions: '{lacking}'")
-        self.lacking = lacking
 
 
 class InvalidArgumentsError(InvalidError):
@@ -80,7 +63,7 @@ class FlowRequests:
     ) -> None:
         self._database = database
         self._datasets = datasets
-        self._chains = chains
+        self._preconditions = Preconditions(chains)
         self._access = access
         self._clock = clock
         self._resets = resets
@@ -91,9 +74,10 @@ class FlowRequests:
     def run(self, caller: Caller, dataset: DatasetRef, type_: FlowType, config: FlowConfig = PLAIN) -> Flow:
         """Have it done soon, with the arguments of `config`; joins the flow that waits for it already."""
         entry = self._datasets.resolve(caller, dataset)
-        _check_kind(entry, type_)
+        _check_about(type_)
+        check_dataset_kind(entry, type_)
         _check_arguments(type_, config)
-        self._check_chain(entry, type_)
+        self._preconditions.check(entry, type_)
         if config.reset is not None:
             self._resets.check_reset(caller, entry.id, config.reset.new_head)
         with self._database.transaction() as tx:
@@ -126,19 +110,10 @@ class FlowRequests:
         flow = self._life.want(tx, binding, FlowCause(CauseKind.MANUAL, account=account))
         return self._life.configure(tx, flow, config)
 
-    def _check_chain(self, entry: DatasetEntry, type_: FlowType) -> None:
-        chain = self._chains.state(entry.id)
-        if type_ is FlowType.INGEST and chain.polling_source is None:
-            raise PreconditionsNotMetError("No SetPollingSource event defined")
-        if type_ is FlowType.EXECUTE_TRANSFORM and chain.transform is None:
-            raise PreconditionsNotMetError("No SetTransform event defined")
 
-
-def _check_kind(entry: DatasetEntry, type_: FlowType) -> None:
+def _check_about(type_: FlowType) -> None:
     if not type_.kinds:
         raise InvalidArgumentsError(f"flows of type {type_} are not about one dataset")
-    if entry.kind not in type_.kinds:
-        raise IncompatibleDatasetKindError(next(iter(type_.kinds)), entry.kind)
 
 
 def _check_arguments(type_: FlowType, config: FlowConfig) -> None:

@@ -183,7 +183,7 @@ def test_triggers_are_set_paused_and_removed(cities: Home) -> None:
 
 def test_what_takes_pushes_only_is_not_polled(cities: Home) -> None:
     refusal = cities.refusal("trigger", "set", "cities", "--every", "1h")
-    assert refusal.startswith("kamu/cities has no polling source: there is nothing to poll")
+    assert refusal.startswith("kamu/cities has no SetPollingSource: there is nothing to poll")
 
 
 def test_triggers_are_told_to_the_second(cities: Home) -> None:

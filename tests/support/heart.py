@@ -20,7 +20,7 @@ from kamu_assets.datasets.chains import Chains
 from kamu_assets.datasets.commit import CommitStep, Committer
 from kamu_assets.datasets.doctor import Doctor
 from kamu_assets.datasets.messages import MESSAGES
-from kamu_assets.datasets.model import DatasetEntry, NewCheckpoint, NewSlice
+from kamu_assets.datasets.model import DatasetEntry, NewCheckpoint, NewSlice, Pushed
 from kamu_assets.datasets.service import Datasets
 from kamu_assets.durability import Durability
 from kamu_assets.governance.access import Access
@@ -68,7 +68,9 @@ class Heart:
         self.committer.create(entry, events or (a_schema(),), system_time=START)
         return entry
 
-    def add_data(self, dataset: DatasetID, *, records: int = 10, on: Multihash | None = None) -> Multihash:
+    def add_data(
+        self, dataset: DatasetID, *, records: int = 10, on: Multihash | None = None, push: Pushed | None = None
+    ) -> Multihash:
         """One more slice; tells the new head."""
         state = self.chains.state(dataset)
         new = self.a_slice(start=state.next_offset, records=records)
@@ -78,6 +80,7 @@ class Heart:
             events=[that_adds(new, state)],
             files=[new],
             system_time=self.now(state.system_time),
+            push=push,
         )
         return result.new_head
 

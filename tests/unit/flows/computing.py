@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from kamu_assets.auth.model import Caller
 from kamu_assets.coordinator.chain_making import ChainMaking
 from kamu_assets.coordinator.metadata_only import MetadataOnly
 from kamu_assets.coordinator.resetting import ResetOptions, Resets
@@ -14,7 +15,7 @@ from kamu_assets.datasets.past import PastStates
 from kamu_assets.datasets.rewriting import Rewriting
 from kamu_assets.flows.model import Flow, FlowOutcome, FlowType, OutcomeKind
 from kamu_assets.odf.dataset import ExecuteTransform, ExecuteTransformInput
-from kamu_assets.odf.identity import DatasetID
+from kamu_assets.odf.identity import DatasetID, DatasetRef
 from kamu_assets.odf.multihash import Multihash
 from tests.support.builders import a_schema
 from tests.support.heart import ADMIN, Heart
@@ -62,6 +63,9 @@ class Computing:
             dataset, expected_head=state.head, events=events, files=[rows], system_time=now, run_id=run_id
         )
         return DONE
+
+    def check_reset(self, caller: Caller, dataset: DatasetRef, new_head: Multihash | None) -> None:
+        """Nobody asks for resets that cannot be."""
 
     def reset(self, dataset: DatasetEntry, new_head: Multihash) -> None:
         resets = Resets(
