@@ -90,6 +90,7 @@ def test_a_cron_expression_polls_at_its_minute(node: RunningNode, name: str, pag
 
 
 def test_pushes_in_a_burst_all_arrive_at_the_end_of_the_chain(node: RunningNode, name: str) -> None:
+    """DS-04"""
     more, most = f"{name}.more", f"{name}.most"
     add(node, pushed_root(name), derivative(more, of=name), derivative(most, of=more))
 

@@ -120,6 +120,7 @@ def test_nobody_waits_for_a_batch_of_what_was_dropped(pipeline: Pipeline) -> Non
 
 
 def test_nothing_is_done_about_it_where_nobody_said_so(pipeline: Pipeline) -> None:
+    """KF-10"""
     pipeline.trigger(pipeline.reader, Reactive())
 
     pipeline.reset()
