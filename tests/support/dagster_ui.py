@@ -14,6 +14,8 @@ _ORIGIN = """query ($id: ID!) { runOrError(runId: $id) { ... on Run {
   repositoryOrigin { repositoryLocationName } } } }"""
 _RUNS = """query ($tags: [ExecutionTag!], $limit: Int) {
   runsOrError(filter: {tags: $tags}, limit: $limit) { __typename ... on Runs { results { runId status } } } }"""
+_TOLD = """{ runsOrError(filter: {}, limit: 10000) { ... on Runs { results {
+  runId status parentRunId rootRunId tags { key value } } } } }"""
 _RUN = "query ($id: ID!) { runOrError(runId: $id) { __typename ... on Run { runId status } } }"
 _EVENTS = """query ($id: ID!) { runOrError(runId: $id) { __typename ... on Run { eventConnection(limit: 1000) {
   events { ... on MessageEvent { eventType timestamp message } } } } } }"""
@@ -48,6 +50,16 @@ class RunSeen:
     @property
     def has_ended(self) -> bool:
         return self.status in {"SUCCESS", "FAILURE", "CANCELED"}
+
+
+@dataclass(frozen=True, slots=True)
+class RunTold(RunSeen):
+    """With all that the list tells of it."""
+
+    tags: dict[str, str]
+    # The attempt before it, and the first one.
+    parent: str | None
+    root: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +144,19 @@ class DagsterUi:
         given = [{"key": key, "value": value} for key, value in tags.items()]
         found = self.ask(_RUNS, tags=given, limit=limit)["runsOrError"]["results"]
         return [RunSeen(run["runId"], run["status"]) for run in found]
+
+    def told_runs(self) -> Sequence[RunTold]:
+        """All runs there are, newest first."""
+        return [
+            RunTold(
+                run["runId"],
+                run["status"],
+                {tag["key"]: tag["value"] for tag in run["tags"]},
+                run["parentRunId"],
+                run["rootRunId"],
+            )
+            for run in self.ask(_TOLD)["runsOrError"]["results"]
+        ]
 
     def run(self, run_id: str) -> RunSeen | None:
         found = self.ask(_RUN, id=run_id)["runOrError"]

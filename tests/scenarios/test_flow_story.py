@@ -1,0 +1,259 @@
+"""A node that operates by itself, as its command line, its web doors and Dagster's API tell the story."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import pytest
+
+from kamu_assets.odf.timestamp import Timestamp
+from tests.support.dagster_ui import RunTold
+from tests.support.running_node import RunningNode, running_node
+from tests.support.stories import add, derivative, numbers_so_far, polled_root, pushed_root, records
+from tests.support.waiting import wait_until
+from tests.support.web_source import Route, WebSource, web_source
+from tests.support.webhook_receiver import Receiver, webhook_receiver
+from tests.support.webhook_signatures import verify_kamu, verify_standard
+
+PATIENCE = 100.0
+SETTINGS: dict[str, Any] = {
+    "storage": {"durability": "fast"},
+    "egress": {"allow": ["127.0.0.1"]},
+    "webhooks": {"allow_http": True, "retry_seconds": 1},
+    "flow_agent": {"mandatory_throttling_period_secs": 0},
+}
+# How Dagster shows the end of an attempt.
+STATUSES = {"SUCCESS": "SUCCESS", "UP_TO_DATE": "SUCCESS", "FAILED": "FAILURE", "ABORTED": "CANCELED"}
+LAUNCHED_BY = {"MANUAL": "request", "AUTO_POLLING": "trigger", "INPUT_UPDATED": "new data", "DAGSTER_UI": "Dagster"}
+
+Facts = dict[str, Any]
+
+pytestmark = pytest.mark.timeout(290)
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
+    with running_node(tmp_path_factory.mktemp("node"), **SETTINGS) as node:
+        yield node
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with webhook_receiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def source() -> Iterator[WebSource]:
+    with web_source() as source:
+        yield source
+
+
+@pytest.fixture
+def polled(node: RunningNode, source: WebSource) -> Iterator[str]:
+    """A root that reads a page, which fails at first; nothing runs by itself afterwards."""
+    source.routes["/page"] = Route(status=500)
+    add(node, polled_root("polled", f"{source.url}/page"))
+    yield "polled"
+    node.kamu_node("trigger", "remove", "polled", check=False)
+
+
+def page(numbers: Iterable[int], *, silence_seconds: float = 0) -> Route:
+    """What is fetched again whenever it has changed."""
+    body = records(numbers).encode()
+    return Route(body, etag=f'"{hash(body)}"', silence_seconds=silence_seconds)
+
+
+def ask(node: RunningNode, *arguments: str) -> Any:
+    """What the command line tells scripts."""
+    return json.loads(node.kamu_node(*arguments, "--json").stdout)
+
+
+def told(node: RunningNode, dataset: str) -> list[Facts]:
+    """The flows of a dataset, oldest first, each with its attempts and its history."""
+    listed = reversed(ask(node, "flow", "list", dataset))
+    return [ask(node, "flow", "show", str(flow["flowId"])) for flow in listed]
+
+
+def conditions(flow: Facts, kind: str) -> list[Facts]:
+    """What the flow waited for, in the order of its history."""
+    found = [event["startCondition"] for event in flow["history"] if "startCondition" in event]
+    return [each for each in found if each["kind"] == kind]
+
+
+def test_a_push_waits_for_its_batch_and_reaches_the_end_of_the_chain(node: RunningNode, receiver: Receiver) -> None:
+    add(node, pushed_root("counted"), derivative("more", of="counted"), derivative("most", of="more"))
+    batch = ("--reactive", "--min-records", "5", "--max-interval")
+    node.kamu_node("trigger", "set", "more", *batch, "4s")
+    made = ask(node, "webhook", "create", receiver.url, "--dataset", "most")
+
+    node.push("kamu/counted", records([1, 2]))
+    wait_until(lambda: numbers_so_far(node, "most") == [3, 4], patience=PATIENCE, every=0.5)
+
+    (late,) = told(node, "more")
+    (waited,) = conditions(late, "REACTIVE")
+    assert (waited["accumulatedRecords"], waited["minRecords"]) == (2, 5)
+    (attempt,) = late["attempts"]
+    # Too few came, and the deadline passed.
+    assert Timestamp.parse(attempt["queuedAt"]) >= Timestamp.parse(waited["wakeUpAt"])
+
+    node.kamu_node("trigger", "set", "more", *batch, "1h")
+    node.push("kamu/counted", records([3, 4, 5]))
+    (held,) = [flow for flow in ask(node, "flow", "list", "more") if flow["flowId"] != late["flowId"]]
+    assert held["status"] == "WAITING"
+    assert (held["startCondition"]["accumulatedRecords"], held["attempt"]) == (3, 0)
+    node.push("kamu/counted", records([6, 7]))
+    wait_until(lambda: numbers_so_far(node, "most") == [3, 4, 5, 6, 7, 8, 9], patience=PATIENCE, every=0.5)
+
+    full = ask(node, "flow", "show", str(held["flowId"]))
+    assert full["outcome"]["kind"] == "SUCCESS"
+    assert sum(cause["records"] for cause in full["causes"]) == 5
+    followed = [flow["causes"][0]["upstreamFlowId"] for flow in ask(node, "flow", "list", "most")]
+    assert followed == [full["flowId"], late["flowId"]]
+    _check_webhook(node, receiver, made)
+
+
+def _check_webhook(node: RunningNode, receiver: Receiver, made: Facts) -> None:
+    """The receiver was told of all that became of the dataset, and can be sure of it."""
+    heads = [block["blockHash"] for block in ask(node, "log", "most")]
+    wait_until(lambda: receiver.received and receiver.received[-1].json["new_hash"] == heads[0], patience=PATIENCE)
+    hashes = [request.json["new_hash"] for request in receiver.received]
+    assert hashes == sorted(hashes, key=heads.index, reverse=True)
+    for request in receiver.received:
+        assert verify_kamu(request, made["secret"])
+        assert verify_standard(request, made["secret"])
+    written = wait_until(partial(_delivered, node, made["id"], len(hashes)), patience=PATIENCE, every=0.5)
+    assert [each["newHash"] for each in written] == hashes[::-1]
+
+
+def _delivered(node: RunningNode, webhook: str, count: int) -> list[Facts]:
+    found = ask(node, "webhook", "deliveries", webhook)
+    return found if [each["state"] for each in found] == ["DELIVERED"] * count else []
+
+
+def test_failures_are_tried_again_stop_the_trigger_and_one_success_resumes_it(
+    node: RunningNode, source: WebSource, polled: str
+) -> None:
+    node.kamu_node("flow-config", "set", polled, "--retries", "1", "--delay", "1s")
+    node.kamu_node("trigger", "set", polled, "--every", "1s", "--stop-after", "2")
+
+    (stopped,) = wait_until(lambda: ask(node, "process", "list", "--state", "stopped-auto"), patience=PATIENCE, every=1)
+
+    assert (stopped["dataset"], stopped["consecutiveFailures"]) == (f"kamu/{polled}", 2)
+    failed = told(node, polled)
+    assert [flow["outcome"]["kind"] for flow in failed] == ["FAILED", "FAILED"]
+    runs = {run.id: run for run in node.ui.told_runs()}
+    for flow in failed:
+        first, second = (runs[attempt["runId"]] for attempt in flow["attempts"])
+        assert (first.status, second.status) == ("FAILURE", "FAILURE")
+        assert (second.parent, second.root) == (first.id, first.id)
+        assert first.tags["kamu/flow_id"] == second.tags["kamu/flow_id"] == str(flow["flowId"])
+    (trigger,) = [each for each in ask(node, "trigger", "list") if each["dataset"] == f"kamu/{polled}"]
+    assert (trigger["stopped"], trigger["nextDue"]) == ("STOP_POLICY", None)
+
+    source.routes["/page"] = page([1])
+    asked = ask(node, "flow", "run", polled)
+    wait_until(lambda: numbers_so_far(node, polled) == [1], patience=PATIENCE, every=0.5)
+    source.routes["/page"] = page([1, 2])
+    # The trigger goes on by itself.
+    wait_until(lambda: numbers_so_far(node, polled) == [1, 2], patience=PATIENCE, every=0.5)
+
+    succeeded = [flow for flow in ask(node, "flow", "list", polled) if flow["flowId"] >= asked["flowId"]]
+    assert succeeded[-1]["causes"][0]["kind"] == "MANUAL"
+    assert {flow["causes"][0]["kind"] for flow in succeeded[:-1]} == {"AUTO_POLLING"}
+
+
+@dataclass
+class Chances:
+    """Somebody who does this and that at Dagster's pages and at the command line."""
+
+    node: RunningNode
+    source: WebSource
+    random: random.Random
+    pushed: int = 0
+
+    def push(self) -> None:
+        self.pushed += 1
+        self.node.push("kamu/some", records([self.pushed]))
+
+    def change_page(self) -> None:
+        """It answers, fails, or takes its time."""
+        numbers = range(self.random.randrange(100))
+        pages = [page(numbers), Route(status=500), page(numbers, silence_seconds=2)]
+        self.source.routes["/any"] = self.random.choice(pages)
+
+    def run_by_command(self) -> None:
+        self.node.kamu_node("flow", "run", self.random.choice(["any", "some.more"]))
+
+    def run_by_page(self) -> None:
+        self.node.ui.materialize(("kamu", self.random.choice(["any", "some.more"])))
+
+    def cancel_by_command(self) -> None:
+        live = [flow for flow in ask(self.node, "flow", "list", "any") if flow["outcome"] is None]
+        for flow in live:
+            self.node.kamu_node("flow", "cancel", str(flow["flowId"]))
+
+    def cancel_by_page(self) -> None:
+        for run in self.node.ui.live_runs():
+            self.node.ui.terminate(run.id)
+
+
+def test_dagster_and_the_command_line_tell_the_same_history(node: RunningNode, source: WebSource) -> None:
+    seed = random.randrange(1_000_000)
+    chances = Chances(node, source, random.Random(seed))
+    chances.change_page()
+    add(node, pushed_root("some"), derivative("some.more", of="some"), polled_root("any", f"{source.url}/any"))
+    node.kamu_node("flow-config", "set", "any", "--retries", "1", "--delay", "1s")
+    wait_until(lambda: ("kamu", "any") in node.ui.assets(), patience=PATIENCE, every=0.2)
+
+    steps = [
+        *[chances.push, chances.run_by_page, chances.change_page] * 3,
+        *[chances.run_by_command, chances.cancel_by_command, chances.cancel_by_page] * 2,
+    ]
+    chances.random.shuffle(steps)
+    for step in steps:
+        step()
+    source.routes["/any"] = Route()
+    # What was stopped is made up for.
+    chances.push()
+    wait_until(lambda: not node.ui.live_runs() and not _live(node), patience=PATIENCE, every=1)
+
+    flows = ask(node, "flow", "list", "--limit", "10000")
+    attempts = [(flow, attempt) for flow in flows for attempt in _attempts(node, flow)]
+    runs = {run.id: run for run in node.ui.told_runs()}
+    names = f"seed {seed}: {[step.__name__ for step in steps]}"
+    assert {attempt["runId"] for _, attempt in attempts} == runs.keys(), names
+    for flow, attempt in attempts:
+        _check_told_alike(flow, attempt, runs[attempt["runId"]], names)
+    pushed = list(range(1, chances.pushed + 1))
+    assert numbers_so_far(node, "some.more") == [number + 1 for number in pushed], names
+
+
+def _live(node: RunningNode) -> list[Facts]:
+    return [flow for flow in ask(node, "flow", "list") if flow["outcome"] is None]
+
+
+def _attempts(node: RunningNode, flow: Facts) -> list[Facts]:
+    if flow["attempt"] <= 1:
+        only = {"number": 1, "runId": flow["runId"], "outcome": flow["outcome"]}
+        return [only] if flow["attempt"] else []
+    found: list[Facts] = ask(node, "flow", "show", str(flow["flowId"]))["attempts"]
+    return found
+
+
+def _check_told_alike(flow: Facts, attempt: Facts, run: RunTold, names: str) -> None:
+    where = f"{names}: {flow} {attempt} {run}"
+    assert run.status == STATUSES[attempt["outcome"]["kind"]], where
+    cause = flow["causes"][0]["kind"]
+    if "kamu/flow_id" not in run.tags:
+        # Whoever started it in Dagster knew of no flow.
+        assert "DAGSTER_UI" in {each["kind"] for each in flow["causes"]}, where
+        return
+    assert run.tags["kamu/flow_id"] == str(flow["flowId"]), where
+    assert run.tags["kamu/attempt"] == str(attempt["number"]), where
+    assert run.tags["user"] == LAUNCHED_BY[cause], where
