@@ -157,6 +157,11 @@ class FlowService:
                 if flow.state is FlowState.RUNNING and dataset in (None, flow.dataset_id):
                     self.life.started(tx, flow)
 
+    def is_over(self, run_id: str) -> bool:
+        """Whether what the run was made for has come to an end without it, or before it began once more."""
+        with self._database.reading() as tx:
+            return self._history.is_over(tx, run_id)
+
     def _adopt(self, tx: Transaction, run_id: str, dataset: DatasetID) -> None:
         binding = updating(self._entries.get(tx, dataset))
         flow = self.life.adopt(tx, binding, FlowCause(CauseKind.DAGSTER_UI), run_id)

@@ -29,6 +29,7 @@ from kamu_assets.orchestration.time_limit import Watch, limit_of
 log = structlog.get_logger(__name__)
 
 INTERRUPTED = "the database went away while the run was executed"
+TOO_LATE = "Its flow has come to an end without it, or in it before."
 
 
 @dataclass
@@ -91,6 +92,10 @@ class RunExecutor:
         if run.status is DagsterRunStatus.STARTED:
             # Begun by this worker, and left when the database went away: only another run can begin anew.
             self._lose(run_id, INTERRUPTED)
+            return
+        if self._flows.is_over(run_id):
+            # Submitted by a scheduler that did not know yet that another one leads.
+            self._instance.report_run_canceled(run, TOO_LATE)
             return
         try:
             with structlog.contextvars.bound_contextvars(run=run_id, datasets=_names(run)):
