@@ -14,9 +14,12 @@ from dagster import DagsterInstance, DagsterRunStatus
 
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.flows.causes import CauseKind
-from kamu_assets.flows.model import OutcomeKind
+from kamu_assets.flows.model import FlowType, OutcomeKind
+from kamu_assets.flows.requests import FlowRequests
+from kamu_assets.governance.access import Access
 from kamu_assets.orchestration.names import TAG_DATASET
 from kamu_assets.orchestration.processes import catalog_command, flows_command, webserver_command
+from tests.support.coordination import a_reorganization
 from tests.support.dagster_home import DagsterHome, dagster_home
 from tests.support.heart import ADMIN
 from tests.support.waiting import wait_until
@@ -120,6 +123,40 @@ def materialize(home: DagsterHome, *entries: DatasetEntry) -> str:
     return str(answer["run"]["runId"])
 
 
+def start(home: DagsterHome, job: str, op: str, **config: object) -> str:
+    """Launch a job of the node from its launchpad; tells the run."""
+    selector = {"repositoryLocationName": "flows", "repositoryName": "__repository__", "jobName": job}
+    told = json.dumps({"ops": {op: {"config": config}}})
+    answer = ask(home, LAUNCH, params={"selector": selector, "mode": "default", "runConfigData": told})["launchRun"]
+    assert answer["__typename"] == "LaunchRunSuccess", answer
+    return str(answer["run"]["runId"])
+
+
+def requests_of(home: DagsterHome) -> FlowRequests:
+    parts = home.parts
+    return FlowRequests(
+        database=parts.database,
+        datasets=parts.datasets,
+        chains=parts.chains,
+        access=Access(),
+        clock=parts.clock,
+        resets=a_reorganization(parts.heart),
+        life=parts.flows.life,
+    )
+
+
+def a_root(home: DagsterHome, name: str) -> DatasetEntry:
+    """With slices to put together."""
+    root = home.parts.root(f"{name}-{uuid4().hex[:8]}")
+    for _ in range(2):
+        home.parts.push(root.id)
+    return root
+
+
+def begun(instance: DagsterInstance, run_id: str) -> None:
+    wait_until(lambda: (r := instance.get_run_by_id(run_id)) and r.status is DagsterRunStatus.STARTED)
+
+
 def _path(entry: DatasetEntry) -> list[str]:
     return [str(entry.account), str(entry.name)]
 
@@ -206,3 +243,75 @@ def test_terminate_stops_a_run(home: DagsterHome, instance: DagsterInstance) -> 
     (flow,) = home.parts.finished(slow.id)
     assert flow.outcome is not None
     assert flow.outcome.kind is OutcomeKind.ABORTED
+
+
+def test_a_compaction_started_by_hand_is_a_manual_flow(home: DagsterHome, instance: DagsterInstance) -> None:
+    root = a_root(home, "compacted")
+    before = home.parts.chains.state(root.id).sequence_number
+    shown(home, root)
+
+    run_id = start(home, "compact_dataset", "compact", dataset=str(root.alias))
+
+    (flow,) = home.parts.finished(root.id)
+    assert flow.outcome is not None
+    assert (flow.type, flow.cause.kind, flow.run_id) == (FlowType.HARD_COMPACTION, CauseKind.DAGSTER_UI, run_id)
+    assert flow.outcome.kind is OutcomeKind.SUCCESS
+    assert home.parts.chains.state(root.id).sequence_number == before - 1
+    run = instance.get_run_by_id(run_id)
+    assert run is not None
+    # It waits for whatever else is done to the dataset.
+    assert run.tags[TAG_DATASET] == str(root.id)
+
+
+def test_a_job_without_its_arguments_is_refused_by_the_ui(home: DagsterHome) -> None:
+    selector = {"repositoryLocationName": "flows", "repositoryName": "__repository__", "jobName": "reset_dataset"}
+
+    answer = ask(home, LAUNCH, params={"selector": selector, "mode": "default"})["launchRun"]
+
+    assert answer["__typename"] == "RunConfigValidationInvalid"
+
+
+@pytest.mark.parametrize("by", ["flow", "ui"])
+@pytest.mark.parametrize("type_", [FlowType.HARD_COMPACTION, FlowType.VERIFY], ids=str)
+def test_what_is_stopped_leaves_the_dataset_as_it_was(
+    home: DagsterHome, instance: DagsterInstance, type_: FlowType, by: str
+) -> None:
+    slow = a_root(home, "slow")
+    head = home.parts.chains.head(slow.id)
+    asked = requests_of(home).run(ADMIN, slow.id, type_)
+    run_id = wait_until(lambda: home.parts.flows.get(ADMIN, asked.id).run_id)
+    begun(instance, run_id)
+
+    if by == "ui":
+        ask(home, TERMINATE, run=run_id)
+    else:
+        home.parts.flows.cancel(ADMIN, asked.id)
+
+    # Long before it would have ended by itself.
+    (flow,) = home.parts.finished(slow.id)
+    assert flow.outcome is not None
+    assert flow.outcome.kind is OutcomeKind.ABORTED
+    assert home.parts.chains.head(slow.id) == head
+    run = instance.get_run_by_id(run_id)
+    assert run is not None
+    assert run.status is DagsterRunStatus.CANCELED
+
+
+def test_what_is_done_to_a_dataset_is_done_in_turn(home: DagsterHome, instance: DagsterInstance) -> None:
+    slow = a_root(home, "slow")
+    shown(home, slow)
+    asked = requests_of(home).run(ADMIN, slow.id, FlowType.HARD_COMPACTION)
+    running = wait_until(lambda: home.parts.flows.get(ADMIN, asked.id).run_id)
+    begun(instance, running)
+
+    other = start(home, "reset_dataset", "reset", dataset=str(slow.id), to_seed=True)
+    waiting = requests_of(home).run(ADMIN, slow.id, FlowType.RESET_TO_METADATA)
+
+    run = instance.get_run_by_id(other)
+    assert run is not None
+    assert run.status in {DagsterRunStatus.QUEUED, DagsterRunStatus.STARTING}
+    assert home.parts.flows.get(ADMIN, waiting.id).run_id is None
+    ask(home, TERMINATE, run=other)
+    home.parts.flows.cancel(ADMIN, waiting.id)
+    home.parts.flows.cancel(ADMIN, asked.id)
+    home.parts.finished(slow.id, count=2)

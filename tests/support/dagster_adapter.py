@@ -38,6 +38,7 @@ from kamu_assets.quality.results import QualityReport
 from tests.support.coordination import a_coordinator, a_reorganization
 from tests.support.dagster_home import DagsterHome, Parts, StandInCoordinator
 from tests.support.heart import ADMIN
+from tests.support.slow_services import SlowServices
 
 
 @dataclass
@@ -161,10 +162,12 @@ class NoQuality:
 def definitions_of(parts: Parts) -> NodeDefinitions:
     """As a worker has them."""
     updater = NodeUpdater(coordinator=StandInCoordinator(parts), caller=ADMIN, materializations=parts.materializations)
-    verifier = NodeVerifier(coordinator=a_coordinator(parts.heart, base=parts.home), caller=ADMIN)
+    coordinator = a_coordinator(parts.heart, base=parts.home)
+    slow = SlowServices(parts.datasets, a_reorganization(parts.heart), coordinator)
+    verifier = NodeVerifier(coordinator=slow, caller=ADMIN)
     checker = NodeChecker(quality=NoQuality(), caller=ADMIN)
     operator = NodeOperator(
-        reorganization=a_reorganization(parts.heart),
+        reorganization=slow,
         garbage=GarbageCollection(parts.datasets, parts.database, parts.heart.volumes, parts.clock),
         datasets=parts.datasets,
         caller=ADMIN,
