@@ -32,10 +32,9 @@ class LogCleaner:
 
     def clean(self, text: str) -> str:
         """The text as a user may read it."""
-        named = self._paths.rename(_CONTROL.sub("", text))
+        named = _DATASET.sub(self._named, self._paths.rename(_CONTROL.sub("", text)))
         # Once more: a secret right before a path may have hidden where the path begins.
-        hidden = self._paths.rename(self._hider.hide(named))
-        shown = _DATASET.sub(self._named, hidden)
+        shown = self._paths.rename(self._hider.hide(named))
         return shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}… ({len(shown) - _LONGEST} more characters)"
 
     def _named(self, found: re.Match[str]) -> str:

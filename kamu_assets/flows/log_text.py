@@ -42,7 +42,7 @@ def _parts(event: FlowEvent) -> Iterator[str]:
         yield _cause(what.cause)
     if what.scheduled_at is not None:
         again = "again at" if event.kind is EventKind.ATTEMPT_FINISHED else "for"
-        yield f"{again} {what.scheduled_at}"
+        yield f"{again} {what.scheduled_at.truncate_to_millis()}"
     if what.outcome is not None and event.kind is not EventKind.ABORTED:
         yield _outcome(what.outcome)
     elif what.outcome is not None and what.outcome.message:
@@ -56,7 +56,7 @@ def _cause(cause: FlowCause) -> str:
 
 def _waiting(condition: StartCondition) -> str:
     records = f", {condition.records} so far" if condition.records else ""
-    until = f" until {condition.until}" if condition.until is not None else ""
+    until = f" until {condition.until.truncate_to_millis()}" if condition.until is not None else ""
     return f"waits for {_WAITS[condition.kind]}{records}{until}"
 
 

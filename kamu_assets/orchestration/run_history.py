@@ -5,9 +5,9 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 
-from dagster import DagsterEvent, DagsterInstance, EventLogRecord
+from dagster import DagsterEvent, DagsterInstance, EventLogEntry, EventLogRecord
 from dagster._core.event_api import EventLogCursor
-from dagster._core.events import DagsterEventType
+from dagster._core.events import DagsterEventType, RunFailureReason
 
 from kamu_assets.flows.log_lines import Channel, RunLine
 from kamu_assets.odf.timestamp import NANOS_PER_SECOND, Timestamp
@@ -38,6 +38,8 @@ _QUIET = frozenset(
         DagsterEventType.STEP_WORKER_STARTING,
     }
 )
+# Dagster's own remark on every run: no check is made while a dataset is updated.
+_CHECK_LEFT_OUT = "did not yield or return expected outputs"
 _FAILURES = (DagsterEventType.STEP_FAILURE, DagsterEventType.RUN_FAILURE)
 _FIGURES = ("records_added", "late_rows")
 
@@ -99,7 +101,7 @@ def line_of(record: EventLogRecord) -> RunLine | None:
     """What a record tells users, if it does."""
     entry = record.event_log_entry
     event = entry.dagster_event
-    if event is not None and event.event_type in _QUIET:
+    if _is_quiet(entry):
         return None
     at = Timestamp(round(entry.timestamp * NANOS_PER_SECOND))
     text = _event_text(event) if event is not None else entry.user_message
@@ -110,12 +112,17 @@ def line_of(record: EventLogRecord) -> RunLine | None:
     return RunLine(record.storage_id, at, level.lower(), text.rstrip(), channel)
 
 
+def _is_quiet(entry: EventLogEntry) -> bool:
+    event = entry.dagster_event
+    return _CHECK_LEFT_OUT in entry.user_message if event is None else event.event_type in _QUIET
+
+
 def _event_text(event: DagsterEvent) -> str:
     return "\n".join(_event_parts(event))
 
 
 def _event_parts(event: DagsterEvent) -> Iterator[str]:
-    if event.event_type in _FAILURES:
+    if event.event_type in _FAILURES and not _is_told_by_step(event):
         yield message_of(event)
         if trace := traceback_of(event):
             yield trace
@@ -126,6 +133,13 @@ def _event_parts(event: DagsterEvent) -> Iterator[str]:
         yield from (f"{name}: {told[name].value}" for name in _FIGURES if name in told)
     if event.event_type is DagsterEventType.ENGINE_EVENT and (error := event.engine_event_data.error) is not None:
         yield error.to_string()
+
+
+def _is_told_by_step(event: DagsterEvent) -> bool:
+    """Whether it only repeats how a step failed."""
+    if event.event_type is not DagsterEventType.RUN_FAILURE or event.event_specific_data is None:
+        return False
+    return event.job_failure_data.failure_reason is RunFailureReason.STEP_FAILURE
 
 
 def _is_output(event: DagsterEvent) -> bool:
