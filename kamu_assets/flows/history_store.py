@@ -7,6 +7,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import Boolean, Column, Index, Integer, Row, String, Table, Text, insert, select, update
 
 from kamu_assets.database.columns import DatasetIDColumn, RowNumber, TimestampColumn
+from kamu_assets.database.frequent import Frequent
 from kamu_assets.database.tables import metadata
 from kamu_assets.database.transaction import Transaction
 from kamu_assets.flows.flow_rows import outcome_of
@@ -40,6 +41,8 @@ attempts = Table(
     Column("message", Text),
 )
 
+# Made once: flows have many events.
+_NOTE = Frequent(insert(events), columns=("flow_id", "at", "kind", "what"))
 _HAPPENING = TypeAdapter(Happening)
 
 
@@ -48,7 +51,7 @@ class FlowHistory:
 
     def note(self, tx: Transaction, flow: int, at: Timestamp, kind: EventKind, what: Happening = NOTHING) -> None:
         told = None if what is NOTHING else _HAPPENING.dump_json(what, exclude_defaults=True).decode()
-        tx.execute(insert(events).values(flow_id=flow, at=at, kind=kind.value, what=told))
+        tx.change(_NOTE, {"flow_id": flow, "at": at, "kind": kind.value, "what": told})
 
     def events(self, tx: Transaction, flow: int, *, after: int = 0) -> Sequence[FlowEvent]:
         """Those behind one of them, oldest first."""
