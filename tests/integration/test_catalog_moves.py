@@ -197,6 +197,24 @@ def test_a_webserver_that_starts_anew_meanwhile_is_waited_for(story: Story) -> N
     story.assert_all_is_where_it_belongs()
 
 
+def test_nobody_leaves_for_a_place_that_cannot_load_them(story: Story) -> None:
+    story.have(MANY)
+    story.around.supervise()
+    story.step()
+    for name in NAMES[1:]:
+        story.around.servers[name].failures = 3
+    for _ in range(6):
+        story.step()
+        story.around.supervise()
+        for name in NAMES:
+            story.look(name)
+            story.check()
+
+    story.come_to_rest()
+
+    story.assert_all_is_where_it_belongs()
+
+
 def test_a_scheduler_that_starts_anew_finds_who_is_still_waiting(story: Story) -> None:
     story.around.webserver.is_slow = True
     for datasets in (MANY, 1):

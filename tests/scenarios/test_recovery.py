@@ -152,6 +152,7 @@ def server() -> Iterator[RestartableServer]:
 
 
 def test_the_database_is_restarted_while_data_flows(tmp_path: Path, server: RestartableServer) -> None:
+    """DS-11"""
     with started(tmp_path, database={"url": server.url}) as node:
         add(node, pushed_root(ROOT), derivative(DERIVATIVE, of=ROOT))
         with SteadyPushes(node, ROOT) as pushes:
@@ -166,6 +167,7 @@ def test_the_database_is_restarted_while_data_flows(tmp_path: Path, server: Rest
 
 
 def test_connections_to_the_database_are_cut_while_data_flows(tmp_path: Path, server: RestartableServer) -> None:
+    """DS-11"""
     with started(tmp_path, database={"url": server.url}) as node:
         add(node, pushed_root(ROOT), derivative(DERIVATIVE, of=ROOT))
         with SteadyPushes(node, ROOT) as pushes:

@@ -27,6 +27,8 @@ from dagster._core.storage.root import LocalArtifactStorage
 from dagster._core.storage.runs import InMemoryRunStorage
 from dagster._grpc.__generated__ import dagster_api_pb2 as api
 from dagster._grpc.__generated__.dagster_api_pb2_grpc import DagsterApiServicer, add_DagsterApiServicer_to_server
+from dagster._serdes import serialize_value
+from dagster_shared.error import SerializableErrorInfo
 from upath import UPath
 
 from kamu_assets.odf.identity import DatasetID
@@ -57,6 +59,8 @@ class CodeServer(DagsterApiServicer):
     instance: DagsterInstance
     state_key: str
     is_up: bool = False
+    # How often it cannot load what it should.
+    failures: int = 0
     server_id: str = ""
     datasets: frozenset[DatasetID] = frozenset()
 
@@ -69,12 +73,21 @@ class CodeServer(DagsterApiServicer):
 
     def ReloadCodeWithState(self, _request: object, context: grpc.ServicerContext) -> api.ReloadCodeWithStateReply:  # noqa: N802 - Dagster's name
         self._require_up(context)
+        if self.failures:
+            self.failures -= 1
+            error = SerializableErrorInfo("MemoryError: no room", [], "MemoryError")
+            return api.ReloadCodeWithStateReply(serialized_error=serialize_value(error))
         self._load()
         return api.ReloadCodeWithStateReply(serialized_server_id=self.server_id)
 
     def GetServerId(self, _request: object, context: grpc.ServicerContext) -> api.GetServerIdReply:  # noqa: N802 - Dagster's name
         self._require_up(context)
         return api.GetServerIdReply(server_id=self.server_id)
+
+    def ShutdownServer(self, _request: object, context: grpc.ServicerContext) -> api.ShutdownServerReply:  # noqa: N802 - Dagster's name
+        self._require_up(context)
+        self.stop()
+        return api.ShutdownServerReply()
 
     def _require_up(self, context: grpc.ServicerContext) -> None:
         if not self.is_up:
