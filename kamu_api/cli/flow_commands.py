@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kamu_api.cli import flow_log_commands
-from kamu_api.cli.flow_run_command import TypeName, run
+from kamu_api.cli.flow_list_command import list_flows
+from kamu_api.cli.flow_run_command import run
 from kamu_api.cli.flow_text import attempt_facts, event_facts, event_text, flow_facts, flow_row
-from kamu_api.cli.options import AsJson, Home, local_node, the_dataset
-from kamu_api.cli.output import print_json, print_rows, remark, say
+from kamu_api.cli.options import AsJson, Home, local_node
+from kamu_api.cli.output import print_json, say
 from kamu_assets.errors import NotFoundError
 
 if TYPE_CHECKING:
@@ -26,29 +27,6 @@ def register(app: typer.Typer) -> None:
     flow.command()(cancel)
     flow_log_commands.register(flow)
     app.add_typer(flow, name="flow")
-
-
-def list_flows(
-    *,
-    dataset: Annotated[str | None, typer.Argument(help="of this dataset only", show_default=False)] = None,
-    type_: Annotated[TypeName | None, typer.Option("--type", help="of this type only", show_default=False)] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="so many")] = 50,
-    before: Annotated[int | None, typer.Option("--before", min=1, help="those before this flow: the next page")] = None,
-    home: Home = None,
-    as_json: AsJson = False,
-) -> None:
-    """List flows, newest first."""
-    with local_node(home) as node:
-        of = None if dataset is None else the_dataset(node, dataset).id
-        type_of = None if type_ is None else type_.type
-        found = node.flows.list(node.auth.admin_caller(), dataset=of, type_=type_of, limit=limit, before=before)
-        rows = [facts_of(node, flow) for flow in found]
-    if as_json:
-        print_json(rows)
-    elif rows:
-        print_rows([flow_row(row) for row in rows])
-    else:
-        remark("no flows; `kamu-node flow run <dataset>` makes one")
 
 
 def show(flow: FlowId, home: Home = None, as_json: AsJson = False) -> None:

@@ -113,18 +113,12 @@ class FlowService:
             self._access.require(tx, caller, self._entries.get(tx, flow.dataset_id), Action.WRITE)
 
     def list(
-        self,
-        caller: Caller,
-        *,
-        dataset: DatasetRef | None = None,
-        type_: FlowType | None = None,
-        limit: int = 50,
-        before: int | None = None,
+        self, caller: Caller, *, dataset: DatasetRef | None = None, limit: int = 50, before: int | None = None
     ) -> Sequence[Flow]:
         """Flows, newest first; `before` is the id of the last flow of the page before."""
         of = self._datasets.resolve(caller, dataset).id if dataset is not None else None
         with self._database.reading() as tx:
-            return self._flows.list(tx, dataset=of, type_=type_, limit=limit, before=before)
+            return self._flows.list(tx, dataset=of, limit=limit, before=before)
 
     def latest(self, caller: Caller, datasets: Sequence[DatasetID]) -> Mapping[DatasetID, Flow]:
         """How the latest flow of each dataset ended, of those that had one."""

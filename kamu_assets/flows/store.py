@@ -151,20 +151,12 @@ class FlowStore:
         return _all(tx, select(flows).where(failed).order_by(flows.c.finished_at.desc()).limit(limit))
 
     def list(
-        self,
-        tx: Transaction,
-        *,
-        dataset: DatasetID | None = None,
-        type_: FlowType | None = None,
-        limit: int = 50,
-        before: int | None = None,
+        self, tx: Transaction, *, dataset: DatasetID | None = None, limit: int = 50, before: int | None = None
     ) -> Sequence[Flow]:
         """Newest first; `before` is the last id of the page before."""
         query = select(flows).order_by(flows.c.id.desc()).limit(limit)
         if dataset is not None:
             query = query.where(flows.c.dataset_id == dataset)
-        if type_ is not None:
-            query = query.where(flows.c.type == type_.value)
         if before is not None:
             query = query.where(flows.c.id < before)
         return _all(tx, query)

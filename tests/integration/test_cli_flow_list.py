@@ -1,0 +1,53 @@
+"""`kamu-node flow list`: which flows it shows, and how to see the others."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.cli_lineage import home_with_lineage
+from tests.support.command_line import Home
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """Of its three flows the second was cancelled; no node runs them."""
+    home = home_with_lineage(tmp_path_factory.mktemp("listed"))
+    flows = [home.json("flow", "run", name)["flowId"] for name in ("raw", "clean", "daily")]
+    assert flows == [1, 2, 3]
+    home.json("flow", "cancel", "2")
+    return home
+
+
+def shown(home: Home, *arguments: str) -> list[int]:
+    return [row["flowId"] for row in home.json("flow", "list", *arguments)]
+
+
+def test_flows_are_listed_by_state_type_and_who_asked(home: Home) -> None:
+    assert shown(home) == [3, 2, 1]
+    assert shown(home, "--status", "finished") == [2]
+    assert shown(home, "--status", "waiting", "--status", "retrying") == [3, 1]
+    assert shown(home, "--type", "transform") == [3, 2]
+    assert shown(home, "daily", "--type", "transform", "--type", "ingest") == [3]
+    assert shown(home, "--by", "kamu") == [3, 2, 1]
+    assert shown(home, "--by-itself") == []
+    assert shown(home, "--by-itself", "--by", "kamu", "--status", "running") == []
+
+
+def test_a_page_says_how_many_there_are_and_how_to_see_more(home: Home) -> None:
+    first = home.run("flow", "list", "--limit", "2")
+    second = home.run("flow", "list", "--limit", "2", "--before", "2")
+    behind = home.run("flow", "list", "--before", "1")
+
+    assert "3 flows; further ones: --before 2" in first.told
+    assert (second.code, "further" in second.told) == (0, False)
+    assert "3 flows, none before 1" in behind.told
+    assert shown(home, "--limit", "2", "--before", "2") == [1]
+
+
+def test_who_asks_for_what_is_not_there_is_told(home: Home) -> None:
+    stranger = home.run("flow", "list", "--by", "nobody-of-this-name")
+    state = home.run("flow", "list", "--status", "sleeping")
+
+    assert stranger.code == 1
+    assert "nobody-of-this-name" in stranger.told
+    assert state.code == 2
