@@ -4,7 +4,7 @@ import typer
 
 _EXIT_CODES = (
     "Exit codes: 0 all was done; 1 something failed, if only one of many; 2 the command makes no sense; "
-    "130 Ctrl-C ended it"
+    "130 Ctrl-C ended it; 141 nobody read what it printed"
 )
 
 

@@ -5,17 +5,25 @@ import io
 import os
 import sys
 
+from kamu_api.cli.unread import quiet_when_unread
+
 _STDERR = 2
 
 
 def main() -> None:
-    """Run the command line; the version is answered without loading anything."""
+    """Run the command line."""
+    _prepare_streams()
+    with quiet_when_unread():
+        _run()
+
+
+def _run() -> None:
+    """The version is answered without loading anything."""
     if sys.argv[1:] in (["--version"], ["-V"]):
         from importlib.metadata import version
 
         print(f"kamu-node {version('kamu-node')}")
         return
-    _prepare_streams()
     from kamu_api.cli.app import run
 
     run()

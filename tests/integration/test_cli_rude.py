@@ -50,6 +50,27 @@ def test_streams_and_homes_of_any_kind_are_no_reason_for_a_traceback(
     assert done.returncode == code, done
 
 
+@pytest.mark.parametrize("arguments", [("--version",), ("--help",), ("settings", "--json"), ("settings",)])
+def test_what_nobody_reads_ends_quietly(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    """As `| head` does it to a command that has more to say."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run(
+            [*PROGRAM, *arguments],
+            env={**os.environ, "KAMU_NODE_HOME": str(tmp_path)},
+            stdin=subprocess.DEVNULL,
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    finally:
+        os.close(writer)
+
+    assert (done.returncode, done.stderr) == (141, "")
+
+
 @pytest.mark.parametrize(("more", "escape"), [((), "\\xe9"), (("--json",), "\\u00e9")])
 def test_a_terminal_without_unicode_gets_escapes(tmp_path: Path, more: tuple[str, ...], escape: str) -> None:
     done = run(tmp_path / "é", "", "settings", *more, PYTHONIOENCODING="ascii")
