@@ -3,14 +3,13 @@
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Row, and_, delete, or_, select
+from sqlalchemy import Row, and_, delete, func, or_, select
 
 from kamu_assets.clock import Clock
 from kamu_assets.database.database import Database
 from kamu_assets.database.transaction import Transaction
 from kamu_assets.flows.flow_rows import flows, is_live
 from kamu_assets.flows.history_store import attempts, events
-from kamu_assets.flows.model import FlowState
 from kamu_assets.odf.timestamp import NANOS_PER_SECOND, Timestamp
 
 # Flows of one transaction: nobody who wants to write waits long for it.
@@ -55,18 +54,21 @@ class FlowRetention:
         """The next flows that are old enough."""
         place = (flows.c.finished_at, flows.c.id)
         query = select(*place, flows.c.scope, flows.c.dataset_id, flows.c.type)
-        query = query.where(flows.c.state == FlowState.FINISHED.value, flows.c.finished_at < until)
+        query = query.where(flows.c.finished_at < until)
         if after is not None:
             same_time = and_(flows.c.finished_at == after.finished_at, flows.c.id > after.id)
-            query = query.where(or_(flows.c.finished_at > after.finished_at, same_time))
+            # The first condition alone says from where on the index is read.
+            later = or_(flows.c.finished_at > after.finished_at, same_time)
+            query = query.where(flows.c.finished_at >= after.finished_at, later)
         with self._database.reading() as tx:
             return tx.execute(query.order_by(*place).limit(BATCH)).all()
 
     def _oldest_kept(self, tx: Transaction, row: Row[Any]) -> int:
         """Of the last flows that do the same to the same."""
-        # By dataset, too: there is an index for that.
-        same = (flows.c.dataset_id == row.dataset_id, flows.c.scope == row.scope)
-        query = select(flows.c.id).where(*same, flows.c.type == row.type).order_by(flows.c.id.desc())
+        # The index by datasets is the one to use: there are far more flows of a type, so SQLite must not use that one.
+        same_type = func.coalesce(flows.c.type, "") == row.type
+        same = (flows.c.dataset_id == row.dataset_id, flows.c.scope == row.scope, same_type)
+        query = select(flows.c.id).where(*same).order_by(flows.c.id.desc())
         found: int | None = tx.execute(query.limit(1).offset(self._keep_flows - 1)).scalar_one_or_none()
         return 0 if found is None else found
 

@@ -7,7 +7,7 @@ import structlog
 
 log = structlog.get_logger(__name__)
 
-SECONDS_BETWEEN = 3600.0
+SECONDS_BETWEEN = 6 * 3600.0
 # As long as a batch took, so that others have at least every second turn; within limits, so that the process can end.
 LEAST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
 
@@ -16,7 +16,7 @@ Batches = Callable[[], Iterator[int]]
 
 
 class Retention:
-    """Does a batch at each step (a `Follower`), and passes through all that is kept once an hour."""
+    """Does a batch at each step (a `Follower`), and passes through all that is kept a few times a day."""
 
     def __init__(self, kinds: Mapping[str, Batches], *, first_after: float = 60.0) -> None:
         self._kinds = kinds
