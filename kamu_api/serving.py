@@ -19,7 +19,7 @@ def serve(settings: Settings) -> None:
     """Answer requests until SIGTERM."""
     begin_logging(settings, "api")
     LEDGER.open()
-    with open_node(settings) as node:
+    with open_node(settings) as node, node.hearing_others():
         app = create_app(node)
         # Whoever asks for data before workers are warm waits for them; all others need not.
         threading.Thread(target=_warm_up, args=(node,), name="warm-up", daemon=True).start()

@@ -18,7 +18,7 @@ from kamu_assets.auth.store import AccountStore
 from kamu_assets.clock import Clock, SystemClock
 from kamu_assets.database.database import Database
 from kamu_assets.database.messages import MessageTypes
-from kamu_assets.database.outbox import Outbox
+from kamu_assets.database.outbox import WAKEUP, Outbox
 from kamu_assets.database.outbox_transport import EmbeddedTransport, Transport
 from kamu_assets.database.wakeups import Wakeups
 from kamu_assets.datasets.chains import Chains
@@ -365,6 +365,17 @@ class Node:
         yield from (each.secret.get_secret_value() for each in receivers)
         if dataset is not None and is_there:
             yield from secrets_of_sources(self.chains, dataset)
+
+    @contextmanager
+    def hearing_others(self) -> "Iterator[None]":
+        """Hear of what other machines do as soon as those there; for processes that live long, until the end."""
+        from kamu_assets.database.wakeups_afar import Carrier
+        from kamu_assets.orchestration.leader import ROLE
+        from kamu_assets.orchestration.warm_queue import CANCELS_TOPIC, RUNS_TOPIC
+
+        topics = (WAKEUP, RUNS_TOPIC, CANCELS_TOPIC, ROLE)
+        with Carrier(database=self.database, wakeups=self.wakeups, topics=topics).running():
+            yield
 
     def close(self) -> None:
         """End the child processes and the connections."""

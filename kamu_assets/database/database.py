@@ -16,6 +16,7 @@ from sqlalchemy import Engine, Pool
 from kamu_assets.database.connections import BUSY_SECONDS, connect, parse_url
 from kamu_assets.database.errors import DatabaseBusyError, told_plainly
 from kamu_assets.database.leadership import FileLeadership, Leadership, ServerLeadership
+from kamu_assets.database.notices import Notices
 from kamu_assets.database.sessions import begin
 from kamu_assets.database.transaction import Transaction
 from kamu_assets.durability import Durability
@@ -86,6 +87,15 @@ class Database:
         if self._is_sqlite and self._url.database:
             return FileLeadership(Path(self._url.database).absolute(), name)
         return ServerLeadership(self._connections.writer, name, lasting=lasting)
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether processes of other machines may use it."""
+        return not self._is_sqlite
+
+    def notices(self, channel: str) -> Notices:
+        """What all who use a shared database say to each other, from now on."""
+        return Notices(self._connections.writer, channel)
 
     def migrate(self) -> None:
         """Bring the tables to the version of this code; safe from many processes at once."""

@@ -31,7 +31,7 @@ class Listener:
     """Is tapped on the shoulder until it is closed."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         self._owner = os.getpid()
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         try:
@@ -63,7 +63,7 @@ class Listener:
         self._socket.close()
         # A forked child closes its copy only.
         if self._owner == os.getpid():
-            self._path.unlink(missing_ok=True)
+            self.path.unlink(missing_ok=True)
 
     def __enter__(self) -> Self:
         return self
@@ -80,6 +80,11 @@ class Wakeups:
     def __init__(self, directory: Path) -> None:
         self._directory = _short(directory.absolute())
 
+    @property
+    def folder(self) -> Path:
+        """Where the listeners of this machine are."""
+        return self._directory
+
     def listen(self, topic: str) -> Listener:
         """Be tapped from now on. Look for news once more after this, then wait."""
         _check(topic)
@@ -87,10 +92,10 @@ class Wakeups:
         # Random too: process numbers repeat between containers that share the folder.
         return Listener(self._directory / f"{topic}-{os.getpid()}-{secrets.token_hex(4)}{_SUFFIX}")
 
-    def notify(self, topic: str) -> None:
-        """Tap everybody who listens; never waits, never fails because of a listener."""
+    def notify(self, topic: str, *, besides: Listener | None = None) -> None:
+        """Tap everybody who listens, but for one; never waits, never fails because of a listener."""
         _check(topic)
-        if listeners := self._listeners(topic):
+        if listeners := [path for path in self._listeners(topic) if besides is None or path != besides.path]:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
                 sender.setblocking(False)
                 for path in listeners:

@@ -185,7 +185,7 @@ def main(arguments: list[str]) -> int:
         return 2
     settings = load_settings()
     begin_logging(settings, arguments[0])
-    with open_node(settings) as node, offered(settings.run_path, arguments[0]):
+    with open_node(settings) as node, offered(settings.run_path, arguments[0]), node.hearing_others():
         roles[arguments[0]](node)
     return 0
 
