@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 
 from kamu_assets.errors import UnavailableError
 
@@ -57,7 +58,7 @@ class Nursery:
 
         What it prints goes to the descriptor `output`, or nowhere.
         """
-        with self._lock:
+        with self._exchange():
             try:
                 return self._fork(network=network, output=output)
             except OSError:
@@ -70,7 +71,7 @@ class Nursery:
 
     def bury(self, pid: int) -> str:
         """Make sure that the worker is gone; say in words how it ended."""
-        with self._lock:
+        with self._exchange():
             if self._control is None:
                 return "its parent process ended"
             try:
@@ -83,6 +84,17 @@ class Nursery:
     def close(self) -> None:
         with self._lock:
             self._stop()
+
+    @contextlib.contextmanager
+    def _exchange(self) -> Iterator[None]:
+        """One question and its answer at a time."""
+        with self._lock:
+            try:
+                yield
+            except BaseException:
+                # Interrupted half way: the next one would take the answer for its own, and a status for a pid.
+                self._stop()
+                raise
 
     def _fork(self, *, network: bool, output: int | None) -> tuple[int, socket.socket]:
         control = self._control or self._start()

@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,8 @@ log = structlog.get_logger(__name__)
 
 # Looks by itself this often, should a wake-up be lost.
 IDLE_SECONDS = 5.0
+# For a run to end that was interrupted, before it is interrupted once more.
+PATIENCE_SECONDS = 15.0
 MAX_MEMORY_BYTES = 1 << 30
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
@@ -47,6 +50,8 @@ class WarmWorker:
         self._stop = threading.Event()
         self._signals = _Signals()
         self._current: str | None = None
+        # The run that was interrupted last, and when.
+        self._interrupted: tuple[str | None, float] = (None, 0.0)
         # Whether the database went away before it said what became of a claim, or of the end of a run.
         self._uncertain = False
         # Held while the current run changes, so that a cancellation never hits the next run.
@@ -131,8 +136,14 @@ class WarmWorker:
     def _cancel_current(self) -> None:
         wanted = self._queue.cancels(self._identity)
         with self._switching:
-            if self._current in wanted:
+            if self._current in wanted and not self._is_ending():
+                self._interrupted = (self._current, time.monotonic())
                 os.kill(os.getpid(), signal.SIGINT)
+
+    def _is_ending(self) -> bool:
+        """Whether the run was interrupted already: what it does about that should not be interrupted as well."""
+        run_id, at = self._interrupted
+        return run_id == self._current and time.monotonic() - at < PATIENCE_SECONDS
 
 
 class _Signals:
