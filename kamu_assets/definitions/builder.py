@@ -9,6 +9,7 @@ from kamu_assets.defs.catalog import catalog_definitions
 from kamu_assets.defs.jobs import Examiner, flow_definitions
 from kamu_assets.defs.operations import Operator
 from kamu_assets.defs.resources import Checker, Updater, Verifier, updater_resource
+from kamu_assets.defs.sensors import Keeper
 from kamu_assets.orchestration.catalog_state import CatalogRow
 from kamu_assets.orchestration.scoped import CACHED_JOBS
 
@@ -17,13 +18,21 @@ class NodeDefinitions:
     """What warm workers execute (the `DefinitionsBuilder` of the adapter)."""
 
     def __init__(
-        self, *, updater: Updater, verifier: Verifier, checker: Checker, examiner: Examiner, operator: Operator
+        self,
+        *,
+        updater: Updater,
+        verifier: Verifier,
+        checker: Checker,
+        examiner: Examiner,
+        operator: Operator,
+        keeper: Keeper,
     ) -> None:
         self._updater = updater_resource(updater)
         self._verifier = ResourceDefinition.hardcoded_resource(verifier)
         self._checker = ResourceDefinition.hardcoded_resource(checker)
         self._examiner = ResourceDefinition.hardcoded_resource(examiner)
         self._operator = ResourceDefinition.hardcoded_resource(operator)
+        self._keeper = ResourceDefinition.hardcoded_resource(keeper)
         self._cache = AssetCache(capacity=CACHED_JOBS)
 
     def datasets(self, rows: Sequence[CatalogRow]) -> Definitions:
@@ -34,7 +43,7 @@ class NodeDefinitions:
 
     def job(self, name: str) -> JobDefinition:
         """A job of the flows location."""
-        return flow_definitions(self._examiner, self._operator).get_repository_def().get_job(name)
+        return flow_definitions(self._examiner, self._operator, self._keeper).get_repository_def().get_job(name)
 
 
 class ListedDefinitions:

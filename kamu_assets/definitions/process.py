@@ -8,6 +8,7 @@ from dagster import DagsterInstance
 
 from kamu_assets.database.database import Database
 from kamu_assets.definitions.builder import ListedDefinitions, NodeDefinitions
+from kamu_assets.definitions.keeping import node_keeper
 from kamu_assets.defs.checker import NodeChecker
 from kamu_assets.defs.operator import NodeOperator
 from kamu_assets.defs.updater import NodeUpdater
@@ -161,14 +162,22 @@ def run_worker(node: Node) -> None:
         grace_seconds=node.settings.flow_agent.garbage_grace_secs,
     )
     with open_instance(config) as instance:
+        catalog = _catalog(node, config)
+        reporter = _reporter(node, instance, node.database)
+        orchestrator = _orchestrator(node, instance, catalog, ScopedJobs(ListedDefinitions()), reporter)
         WarmWorker(
             instance=instance,
             queue=_queue(node),
             runs=RunExecutor(
                 instance=instance,
-                catalog=_catalog(node, config),
+                catalog=catalog,
                 builder=NodeDefinitions(
-                    updater=updater, verifier=verifier, checker=checker, examiner=node.doctor, operator=operator
+                    updater=updater,
+                    verifier=verifier,
+                    checker=checker,
+                    examiner=node.doctor,
+                    operator=operator,
+                    keeper=node_keeper(node, reporter=reporter, orchestrator=orchestrator),
                 ),
                 flows=node.flows,
                 time_limit_seconds=config.run_time_limit_seconds,

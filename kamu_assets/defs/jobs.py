@@ -18,6 +18,8 @@ from dagster import (
 from kamu_assets.datasets.findings import Finding, FindingKind
 from kamu_assets.defs.operations import JOBS, OPERATOR, no_operator
 from kamu_assets.defs.resources import NoNodeError
+from kamu_assets.defs.sensors import JOBS as KEEPER_JOBS
+from kamu_assets.defs.sensors import KEEPER, Watch, no_keeper, sensors
 
 EXAMINER = "examiner"
 # Interrupted writers leave files that nothing names: no harm.
@@ -57,8 +59,19 @@ def check_node() -> None:
 
 
 def flow_definitions(
-    examiner: ResourceDefinition = no_examiner, operator: ResourceDefinition = no_operator
+    examiner: ResourceDefinition = no_examiner,
+    operator: ResourceDefinition = no_operator,
+    keeper: ResourceDefinition = no_keeper,
+    *,
+    watch: Watch | None = None,
 ) -> Definitions:
-    """Jobs that work on the node as a whole, or on a dataset otherwise than by bringing it up to date."""
-    resources = {EXAMINER: examiner, OPERATOR: operator}
-    return Definitions(jobs=[check_node, *JOBS], resources=resources, executor=in_process_executor)
+    """Jobs that work on the node as a whole, or on a dataset otherwise than by bringing it up to date.
+
+    Sensors look at the node that `watch` finds.
+    """
+    return Definitions(
+        jobs=[check_node, *JOBS, *KEEPER_JOBS],
+        sensors=sensors(watch) if watch is not None else (),
+        resources={EXAMINER: examiner, OPERATOR: operator, KEEPER: keeper},
+        executor=in_process_executor,
+    )

@@ -6,7 +6,7 @@ from pathlib import Path
 from string import Template
 
 from kamu_assets.orchestration.config import AdapterConfig
-from kamu_assets.orchestration.processes import TEMPLATES, WORKSPACE_FILE
+from kamu_assets.orchestration.processes import DAEMON_WORKSPACE_FILE, TEMPLATES, WORKSPACE_FILE
 from kamu_assets.orchestration.shards import COUNT_FILE, Shard, shards
 
 INSTANCE_FILE = "dagster.yaml"
@@ -57,6 +57,7 @@ def _files(config: AdapterConfig) -> dict[Path, str]:
     texts = {
         INSTANCE_FILE: _rendered(INSTANCE_FILE, config) + _rendered(storages, config),
         WORKSPACE_FILE: _rendered(WORKSPACE_FILE, config),
+        DAEMON_WORKSPACE_FILE: _rendered(DAEMON_WORKSPACE_FILE, config),
     }
     if config.postgres_url:
         texts[POSTGRES_FILE] = config.postgres_url

@@ -12,6 +12,7 @@ from dagster import DagsterInstance
 from dagster._config import Field
 from dagster._core.execution.backfill import PartitionBackfill
 from dagster._core.instance.ref import InstanceRef
+from dagster._daemon.daemon import SensorDaemon
 from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import QueuedRunCoordinatorDaemon
 
 from kamu_assets.errors import InvalidError
@@ -33,7 +34,10 @@ class BackfillsUnavailableError(InvalidError):
 
 
 class NodeInstance(DagsterInstance):
-    """An instance that asks for the daemons this node has work for: its scheduler decides, Dagster's only dequeues."""
+    """An instance that asks for the daemons this node has work for: its scheduler decides, Dagster's dequeues.
+
+    Sensors look after what the scheduler may have left undone.
+    """
 
     @classmethod
     def config_schema(cls) -> Mapping[str, Field]:
@@ -44,7 +48,7 @@ class NodeInstance(DagsterInstance):
         return InstanceRef.config_defaults(base_dir)
 
     def get_required_daemon_types(self) -> Sequence[str]:
-        return [QueuedRunCoordinatorDaemon.daemon_type()]
+        return [QueuedRunCoordinatorDaemon.daemon_type(), SensorDaemon.daemon_type()]
 
     def add_backfill(self, partition_backfill: PartitionBackfill) -> None:
         """Refused while somebody is there to be told: no daemon would ever begin with it."""

@@ -9,6 +9,7 @@ from kamu_assets.orchestration.config import AdapterConfig
 from kamu_assets.orchestration.shards import SHARD_VARIABLE, shard_at, shards
 
 WORKSPACE_FILE = "workspace.yaml"
+DAEMON_WORKSPACE_FILE = "daemon.yaml"
 _PACKAGED = Path(__file__).parent / "templates"
 # In a checkout the templates lie with the other things to deploy; a wheel carries a copy of them.
 TEMPLATES = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parents[2] / "deployment" / "dagster"
@@ -47,9 +48,10 @@ def webserver_command(config: AdapterConfig) -> ProcessCommand:
 
 
 def daemon_command(config: AdapterConfig) -> ProcessCommand:
-    # It launches queued runs, which needs no code location: an empty workspace spares it their definitions.
-    empty = ("--empty-workspace", "--log-level", "warning")
-    return _python("daemon", config, "-m", "dagster._daemon", "run", *empty)
+    # It launches queued runs, which needs no code location, and lets the sensors of one look: all others, the catalog
+    # above all, would only cost it memory.
+    workspace = ("--workspace", str(config.dagster_home / DAEMON_WORKSPACE_FILE))
+    return _python("daemon", config, "-m", "dagster._daemon", "run", *workspace, "--log-level", "warning")
 
 
 def catalog_command(config: AdapterConfig, number: int = 1) -> ProcessCommand:

@@ -106,3 +106,17 @@ def test_a_trigger_promises_freshness_until_it_is_paused(node: RunningNode) -> N
         wait_until(lambda: shown(promise, "HEALTHY"), every=0.5, patience=120)
         opened.triggers.pause(admin, polled)
         wait_until(lambda: shown(None, None), every=0.5)
+
+
+_TICKS = """{ sensorsOrError(repositorySelector: {repositoryLocationName: "flows", repositoryName: "__repository__"}) {
+  ... on Sensors { results { name sensorState { ticks(limit: 1) { status error { message } } } } } } }"""
+
+
+def test_sensors_look_at_the_node(node: RunningNode) -> None:
+    def ticks() -> dict[str, list[dict[str, object]]]:
+        found = node.ui.ask(_TICKS)["sensorsOrError"]["results"]
+        return {each["name"]: each["sensorState"]["ticks"] for each in found}
+
+    seen = wait_until(lambda: found if all((found := ticks()).values()) else None, every=1, patience=150)
+
+    assert seen == {name: [{"status": "SKIPPED", "error": None}] for name in ("push_backlog", "stuck_flows")}

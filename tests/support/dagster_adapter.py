@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -18,11 +18,14 @@ from kamu_assets.database.database import Database
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.definitions.builder import NodeDefinitions
 from kamu_assets.defs.checker import NodeChecker
+from kamu_assets.defs.keeper import NodeKeeper
 from kamu_assets.defs.operator import NodeOperator
 from kamu_assets.defs.updater import NodeUpdater
 from kamu_assets.defs.verifier import NodeVerifier
 from kamu_assets.flows import logs
+from kamu_assets.flows.backlog import Backlog
 from kamu_assets.flows.causes import CauseKind, FlowCause
+from kamu_assets.flows.hearing import Hearing
 from kamu_assets.flows.model import Flow, FlowState, FlowType
 from kamu_assets.flows.scheduler import FlowScheduler
 from kamu_assets.odf.identity import DatasetID
@@ -174,8 +177,25 @@ def definitions_of(parts: Parts) -> NodeDefinitions:
         grace_seconds=0,
     )
     return NodeDefinitions(
-        updater=updater, verifier=verifier, checker=checker, examiner=parts.heart.doctor, operator=operator
+        updater=updater,
+        verifier=verifier,
+        checker=checker,
+        examiner=parts.heart.doctor,
+        operator=operator,
+        keeper=keeper_of(parts, report=_nobody),
     )
+
+
+def keeper_of(
+    parts: Parts, *, report: Callable[[DatasetID], bool], settle: Callable[[], object] = list
+) -> NodeKeeper:
+    """What the jobs of the sensors need; `settle` compares flows with their runs."""
+    hearing = Hearing(parts.flows.life, Backlog(parts.chains))
+    return NodeKeeper(database=parts.database, hearing=hearing, report=report, settle=settle)
+
+
+def _nobody(_dataset: DatasetID) -> bool:
+    return False
 
 
 @contextmanager

@@ -35,6 +35,6 @@ def test_asking_for_commands_loads_nothing_heavy() -> None:
     assert output.strip() == "[]"
 
 
-@pytest.mark.parametrize("name", ["dagster.yaml", "storages.postgres.yaml", "storages.sqlite.yaml", "workspace.yaml"])
+@pytest.mark.parametrize("name", sorted(path.name for path in TEMPLATES.glob("*.yaml")))
 def test_templates_are_yaml(name: str) -> None:
     assert isinstance(yaml.safe_load((TEMPLATES / name).read_text()), dict)
