@@ -186,9 +186,7 @@ def definitions_of(parts: Parts) -> NodeDefinitions:
     )
 
 
-def keeper_of(
-    parts: Parts, *, report: Callable[[DatasetID], bool], settle: Callable[[], object] = list
-) -> NodeKeeper:
+def keeper_of(parts: Parts, *, report: Callable[[DatasetID], bool], settle: Callable[[], object] = list) -> NodeKeeper:
     """What the jobs of the sensors need; `settle` compares flows with their runs."""
     hearing = Hearing(parts.flows.life, Backlog(parts.chains))
     return NodeKeeper(database=parts.database, hearing=hearing, report=report, settle=settle)
