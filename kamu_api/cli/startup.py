@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -23,6 +24,7 @@ from kamu_assets.settings import Settings, secret_values
 
 # Nothing is gained by giving up on a machine that is merely busy: what cannot start ends, and that is told at once.
 READY_PATIENCE = 600.0
+_LEAST_ROOM = 64 << 10
 
 
 class PortTakenError(UnavailableError):
@@ -81,7 +83,7 @@ def start_detached(settings: Settings) -> None:
     deadline = time.monotonic() + READY_PATIENCE
     while not _ready_file(settings).exists():
         if node.poll() is not None or time.monotonic() > deadline:
-            raise ProcessFailedError(f"the node did not start:\n{_last_lines(log)}")
+            raise ProcessFailedError(f"the node did not start:\n{_last_words(log)}")
         time.sleep(0.1)
     for line in (*address_lines(settings), "The node runs in the background; `kamu-node down` stops it."):
         _write_line(line)
@@ -172,8 +174,12 @@ def _ready_file(settings: Settings) -> Path:
     return settings.run_path / "ready"
 
 
-def _last_lines(path: Path, count: int = 15) -> str:
-    return "\n".join(path.read_text(errors="replace").splitlines()[-count:])
+def _last_words(log: Path, count: int = 15) -> str:
+    """What it said before it ended; on a full disk there is no room even for that."""
+    lines = log.read_text(errors="replace").splitlines()[-count:]
+    if lines or shutil.disk_usage(log.parent).free > _LEAST_ROOM:
+        return "\n".join(lines)
+    return f"no space left on the disk of {log.parent}: free some and repeat"
 
 
 def _write_line(line: str) -> None:

@@ -10,6 +10,8 @@ from kamu_assets.errors import ConflictError, InvalidError, UnavailableError
 
 _BUSY = ("SQLITE_BUSY", "SQLITE_LOCKED")
 _BROKEN = ("SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_PERM")
+# The second when it begins: the file that processes share gets no room.
+_FULL = ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE")
 _DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 # PostgreSQL: connection failure, insufficient resources, operator intervention, system error.
 _POSTGRES_UNAVAILABLE = ("08", "53", "57P", "58")
@@ -110,7 +112,7 @@ def _sqlite_error(error: DBAPIError) -> Exception | None:
     name = getattr(error.orig, "sqlite_errorname", "")
     if name.startswith(_BUSY):
         return DatabaseBusyError()
-    if name.startswith("SQLITE_FULL"):
+    if name.startswith(_FULL):
         return DatabaseFullError()
     if name.startswith(_DAMAGED):
         return DatabaseDamagedError(error.orig)

@@ -1,5 +1,6 @@
 """What goes wrong around a database is told in our words, and does not last longer than its cause."""
 
+import resource
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -141,6 +142,25 @@ def test_a_full_disk_is_told_and_rolls_back(tmp_path: Path) -> None:
 
         with pytest.raises(DatabaseFullError, match="no space left"):
             fill()
+
+        with database.reading() as tx:
+            assert tx.execute(select(notes)).all() == []
+
+
+def test_a_disk_that_is_full_already_is_told(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'node.db'}"
+    with opened(url) as database:
+        create_notes(database)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    with opened(url) as database:
+        # No file may grow.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (16, hard))
+        try:
+            with pytest.raises(DatabaseFullError, match="no space left"), database.reading():
+                pass
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
         with database.reading() as tx:
             assert tx.execute(select(notes)).all() == []
