@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -11,6 +12,7 @@ import pytest
 
 import kamu_assets
 from kamu_assets.engines.hearing import JOB_ENDED, hear
+from kamu_assets.engines.worker_limits import WorkerDiedError
 from kamu_assets.flows.log_cleaning import DATA
 from kamu_assets.flows.log_lines import START, Channel, LogLine
 from kamu_assets.flows.logs import WAKEUP, FlowLogs
@@ -21,6 +23,8 @@ from kamu_assets.orchestration.run_history import DagsterRunLogs
 from tests.support.dagster_adapter import Adapter
 from tests.support.dagster_home import StandInCoordinator
 from tests.support.heart import ADMIN
+from tests.unit.engines import jobs
+from tests.unit.engines.pools import a_pool
 
 
 @pytest.fixture
@@ -106,6 +110,31 @@ def test_what_engines_print_is_told_as_theirs(
     (printed,) = [line for line in lines if line.channel is Channel.ENGINE]
     assert printed.text == "\n".join([f"took {HIDDEN} to <data>/x"] * 2)
     assert lines.index(printed) < next(at for at, line in enumerate(lines) if "on purpose" in line.text)
+
+
+def test_the_last_lines_of_engines_that_die_stay(
+    adapter: Adapter, logs: FlowLogs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DG-08: 200 lines, and then an exit code or a signal."""
+    with closing(a_pool()) as pool:
+
+        def dying(_coordinator: StandInCoordinator, *_asked: Any, **_more: Any) -> object:
+            with pytest.raises(WorkerDiedError):
+                pool.run(jobs.print_and_exit, 200)
+            return pool.run(jobs.print_and_die, 200)
+
+        monkeypatch.setattr(StandInCoordinator, "pull", dying)
+        flow = run_of(adapter, uuid4().hex)
+
+    lines = logs.page(ADMIN, flow.id).lines
+
+    printed = [line.text for line in lines if line.channel is Channel.ENGINE]
+    assert "\n".join(printed).splitlines()[-1] == "and an error"
+    assert "\n".join(printed).count("line 199 of 200") == 2
+    assert "SIGKILL" in lines[-1].text
+    # Dagster's UI shows them as well.
+    stored = [entry.message for entry in adapter.instance.all_logs(str(flow.run_id))]
+    assert all(text in stored for text in printed)
 
 
 def test_pages_of_a_real_log_fit_together(adapter: Adapter, logs: FlowLogs) -> None:

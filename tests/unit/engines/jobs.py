@@ -173,6 +173,11 @@ def print_and_die(count: int) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def print_and_exit(count: int) -> None:
+    print_lines(count)
+    os._exit(1)
+
+
 def print_nothing_more(_: None) -> str:
     os.close(1)
     os.close(2)
