@@ -4,12 +4,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kamu_api.cli.flow_text import arguments_facts
 from kamu_api.cli.misuse import MisuseError
 from kamu_api.cli.options import AsJson, Home, Matching, local_node
 from kamu_api.cli.output import print_json, print_rows, remark, say
+from kamu_api.cli.trigger_commands import trigger_type
 from kamu_api.cli.trigger_text import interval_text, parse_interval
 
 if TYPE_CHECKING:
+    from kamu_assets.flows.arguments import CompactionArguments, IngestArguments
     from kamu_assets.flows.retrying import FlowConfig, RetryPolicy
 
 _BACKOFFS = ("fixed", "linear", "exponential", "exponential-with-jitter")
@@ -36,23 +39,37 @@ def set_config(
     priority: Annotated[
         int, typer.Option("--priority", help="before (100) or behind (-100) what has the same cause: -1000 to 1000")
     ] = 0,
+    fetch_uncacheable: Annotated[
+        bool, typer.Option("--fetch-uncacheable", help="poll sources again that cannot tell whether they changed")
+    ] = False,
+    fetch_next_iteration: Annotated[
+        bool, typer.Option("--fetch-next-iteration", help="one slice per run, and another run while there is more")
+    ] = False,
+    max_slice_size: Annotated[
+        int | None, typer.Option("--max-slice-size", metavar="BYTES", help="of compactions: slices grow no further")
+    ] = None,
+    max_slice_records: Annotated[
+        int | None, typer.Option("--max-slice-records", metavar="ROWS", help="of compactions: nor beyond so many rows")
+    ] = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Try again what fails for a passing reason, put runs forward or back; holds for what is planned after it.
+    """Say how runs are done: tried again, put forward or back, what they take; holds for what is planned after it.
 
-    Replaces what was set before.
+    Replaces what was set before. With --max-slice-size or --max-slice-records all of it is said of compactions.
     """
     from kamu_assets.flows.priorities import InvalidPriorityError, check_priority
     from kamu_assets.flows.retrying import FlowConfig
 
-    if not retries and not priority:
+    ingest = _ingest(fetch_uncacheable=fetch_uncacheable, fetch_next_iteration=fetch_next_iteration)
+    compaction = _compaction(max_slice_size, max_slice_records)
+    if not (retries or priority or ingest or compaction):
         raise MisuseError("say what: --retries 3, --priority 100")
     try:
         check_priority(priority)
     except InvalidPriorityError as error:
         raise MisuseError(str(error)) from error
-    config = FlowConfig(_policy(retries, delay, backoff) if retries else None, priority)
+    config = FlowConfig(_policy(retries, delay, backoff) if retries else None, priority, ingest, compaction)
     with local_node(home) as node:
         caller = node.auth.admin_caller()
         found = node.datasets.select(caller, [dataset])
@@ -63,7 +80,7 @@ def set_config(
         print_json(rows if "%" in dataset else rows[0])
         return
     for row in rows:
-        say(f"{row['dataset']}: {_text(row)}, priority {row['priority']:+}")
+        say(f"{row['dataset']}: {_text(row)}, priority {row['priority']:+}{_more_text(row)}")
 
 
 def list_configs(home: Home = None, as_json: AsJson = False) -> None:
@@ -72,27 +89,33 @@ def list_configs(home: Home = None, as_json: AsJson = False) -> None:
         caller = node.auth.admin_caller()
         names = {str(entry.id): str(entry.alias) for entry in node.datasets.list(caller)}
         found = node.flow_configs.all(caller)
-        rows = [_facts(names.get(str(binding.scope), str(binding.scope)), each) for binding, each in found.items()]
+        rows = [
+            {**_facts(names.get(str(binding.scope), str(binding.scope)), each), "type": binding.type.value}
+            for binding, each in found.items()
+        ]
     if as_json:
         print_json(rows)
     elif rows:
-        print_rows([{"dataset": row["dataset"], "retries": _text(row), "priority": row["priority"]} for row in rows])
+        print_rows([_row(row) for row in rows])
     else:
         remark("nothing is set; `kamu-node flow-config set <dataset> --retries 3` does")
 
 
-def remove(dataset: Matching, home: Home = None, as_json: AsJson = False) -> None:
+def remove(
+    dataset: Matching,
+    compaction: Annotated[bool, typer.Option("--compaction", help="what is set for compactions")] = False,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
     """Go back to what the settings say."""
     with local_node(home) as node:
         caller = node.auth.admin_caller()
-        found = node.datasets.select(caller, [dataset])
-        rows = [
-            {
-                "dataset": str(entry.alias),
-                "result": "removed" if node.flow_configs.remove(caller, entry.id) else "none was set",
-            }
-            for entry in found
-        ]
+        type_ = trigger_type(compaction=compaction)
+        removed = {
+            str(entry.alias): node.flow_configs.remove(caller, entry.id, type_=type_)
+            for entry in node.datasets.select(caller, [dataset])
+        }
+    rows = [{"dataset": name, "result": "removed" if was_set else "none was set"} for name, was_set in removed.items()]
     if as_json:
         print_json(rows if "%" in dataset else rows[0])
         return
@@ -113,6 +136,22 @@ def _policy(retries: int, delay: str, backoff: str) -> "RetryPolicy":
     return policy
 
 
+def _ingest(*, fetch_uncacheable: bool, fetch_next_iteration: bool) -> "IngestArguments | None":
+    from kamu_assets.flows.arguments import IngestArguments
+
+    if not (fetch_uncacheable or fetch_next_iteration):
+        return None
+    return IngestArguments(fetch_uncacheable, fetch_next_iteration)
+
+
+def _compaction(max_slice_size: int | None, max_slice_records: int | None) -> "CompactionArguments | None":
+    from kamu_assets.flows.arguments import CompactionArguments
+
+    given = {"max_slice_size": max_slice_size, "max_slice_records": max_slice_records}
+    said = {name: value for name, value in given.items() if value is not None}
+    return CompactionArguments(**said) if said else None
+
+
 def _facts(dataset: str, config: "FlowConfig") -> dict[str, Any]:
     retry = config.retry
     policy = retry and {
@@ -120,7 +159,23 @@ def _facts(dataset: str, config: "FlowConfig") -> dict[str, Any]:
         "minDelaySeconds": retry.min_delay_seconds,
         "backoffType": retry.backoff.value,
     }
-    return {"dataset": dataset, "retryPolicy": policy, "priority": config.priority}
+    return {"dataset": dataset, "retryPolicy": policy, "priority": config.priority, **(arguments_facts(config) or {})}
+
+
+def _row(facts: dict[str, Any]) -> dict[str, Any]:
+    row = {"dataset": facts["dataset"], "type": facts["type"].lower().replace("_", " ")}
+    return {**row, "retries": _text(facts), "priority": facts["priority"], "more": _more_text(facts).lstrip(", ")}
+
+
+def _more_text(facts: dict[str, Any]) -> str:
+    told = []
+    if facts.get("fetchUncacheable"):
+        told.append("fetches what is uncacheable")
+    if facts.get("fetchNextIteration"):
+        told.append("one slice per run")
+    if "maxSliceSize" in facts:
+        told.append(f"slices of at most {facts['maxSliceSize']} bytes and {facts['maxSliceRecords']} rows")
+    return "".join(f", {each}" for each in told)
 
 
 def _text(facts: dict[str, Any]) -> str:

@@ -42,6 +42,9 @@ def flow_facts(flow: "Flow", *, dataset: str) -> dict[str, Any]:
 def arguments_facts(config: "FlowConfig") -> dict[str, Any] | None:
     """What it was told beside what it is done to."""
     facts: dict[str, Any] = {}
+    if config.ingest is not None:
+        facts["fetchUncacheable"] = config.ingest.fetch_uncacheable
+        facts["fetchNextIteration"] = config.ingest.fetch_next_iteration
     if config.compaction is not None:
         facts["maxSliceSize"] = config.compaction.max_slice_size
         facts["maxSliceRecords"] = config.compaction.max_slice_records

@@ -7,7 +7,15 @@ import typer
 from kamu_api.cli.misuse import MisuseError
 from kamu_api.cli.options import AsJson, Home, Matching, local_node
 from kamu_api.cli.output import print_json, print_rows, remark, say, time_text
-from kamu_api.cli.trigger_text import due_text, outcome_text, parse_interval, run_facts, trigger_facts, trigger_text
+from kamu_api.cli.trigger_text import (
+    does_text,
+    due_text,
+    outcome_text,
+    parse_interval,
+    run_facts,
+    trigger_facts,
+    trigger_text,
+)
 from kamu_assets.errors import NotFoundError
 
 if TYPE_CHECKING:
@@ -72,7 +80,7 @@ def set_trigger(
     with local_node(home) as node:
         caller = node.auth.admin_caller()
         found = [
-            node.triggers.set(caller, each.id, rule, stop_after=stop_after, type_=_type(compaction=compaction))
+            node.triggers.set(caller, each.id, rule, stop_after=stop_after, type_=trigger_type(compaction=compaction))
             for each in node.datasets.select(caller, [dataset])
         ]
         _tell(node, dataset, found, as_json=as_json)
@@ -155,7 +163,7 @@ def _set_paused(dataset: str, home: Home, *, paused: bool, compaction: bool, as_
     with local_node(home) as node:
         caller = node.auth.admin_caller()
         change = node.triggers.pause if paused else node.triggers.resume
-        type_ = _type(compaction=compaction)
+        type_ = trigger_type(compaction=compaction)
         changed = [change(caller, entry.id, type_=type_) for entry in node.datasets.select(caller, [dataset])]
         found = [each for each in changed if each is not None]
         if not found:
@@ -163,7 +171,7 @@ def _set_paused(dataset: str, home: Home, *, paused: bool, compaction: bool, as_
         _tell(node, dataset, found, as_json=as_json)
 
 
-def _type(*, compaction: bool) -> "FlowType | None":
+def trigger_type(*, compaction: bool) -> "FlowType | None":
     """Without one it is the type of flows that bring a dataset up to date."""
     from kamu_assets.flows.model import FlowType
 
@@ -200,7 +208,7 @@ def _facts(node: "Node", trigger: "PlannedTrigger") -> dict[str, Any]:
 
 
 def _shown(facts: dict[str, Any]) -> dict[str, Any]:
-    shown = {"dataset": facts["dataset"], "rule": facts["rule"], "next run (UTC)": due_text(facts)}
+    shown = {"dataset": facts["dataset"], "rule": does_text(facts), "next run (UTC)": due_text(facts)}
     last = facts["last"]
     if last is None:
         return shown

@@ -106,9 +106,16 @@ def live_text(facts: dict[str, Any]) -> str:
 
 def trigger_text(facts: dict[str, Any]) -> str:
     """The rule, and when it acts next."""
+    rule = does_text(facts)
     if facts["paused"]:
-        return f"{facts['rule']}, {due_text(facts)}"
-    return f"{facts['rule']}, next {time_text(facts['nextDue'])} UTC" if facts["nextDue"] else facts["rule"]
+        return f"{rule}, {due_text(facts)}"
+    return f"{rule}, next {time_text(facts['nextDue'])} UTC" if facts["nextDue"] else rule
+
+
+def does_text(facts: dict[str, Any]) -> str:
+    """The rule, and what is done by it unless that is bringing a dataset up to date."""
+    rule: str = facts["rule"]
+    return f"compacted {rule}" if "type" in facts else rule
 
 
 def outcome_text(facts: dict[str, Any]) -> str:

@@ -150,7 +150,10 @@ def run_worker(node: Node) -> None:
     config = adapter_config(node.settings)
     node.engine_pool.warm_up()
     updater = NodeUpdater(
-        coordinator=node.coordinator, caller=node.auth.admin_caller(), materializations=_materializations(node)
+        coordinator=node.coordinator,
+        caller=node.auth.admin_caller(),
+        materializations=_materializations(node),
+        asked_of=node.flows.asked_of,
     )
     verifier = NodeVerifier(coordinator=node.coordinator, caller=node.auth.admin_caller())
     checker = NodeChecker(quality=node.quality, caller=node.auth.admin_caller())

@@ -2,15 +2,20 @@
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
 from kamu_assets.auth.model import Caller
 from kamu_assets.coordinator.results import NothingToPoll, PullResult, Updated, UpToDate
 from kamu_assets.errors import ConflictError
+from kamu_assets.flows.arguments import IngestArguments
+from kamu_assets.flows.retrying import PLAIN, FlowConfig
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.odf.multihash import Multihash
 from kamu_assets.orchestration.materialization import Materialization, Materializations
+from kamu_assets.orchestration.run_log import HAS_MORE
 
 # A push or a command may commit between our plan and our commit; the next plan starts from its head.
 MAX_CONFLICTS = 5
@@ -19,27 +24,49 @@ MAX_CONFLICTS = 5
 class Puller(Protocol):
     """The coordinator, as far as runs need it."""
 
-    def pull(self, caller: Caller, dataset: DatasetID, *, run_id: str | None = None) -> PullResult:
+    def pull(
+        self,
+        caller: Caller,
+        dataset: DatasetID,
+        *,
+        run_id: str | None = None,
+        fetch_uncacheable: bool = False,
+        max_slices: int | None = None,
+    ) -> PullResult:
         """Poll a root, compute a derivative."""
         ...
+
+
+def _nothing(_run_id: str, _dataset: DatasetID) -> FlowConfig:
+    """Nobody asked for anything special."""
+    return PLAIN
 
 
 class NodeUpdater:
     """Pulls through the coordinator, as the node's administrator: who may start flows was decided before."""
 
-    def __init__(self, *, coordinator: Puller, caller: Caller, materializations: Materializations) -> None:
+    def __init__(
+        self,
+        *,
+        coordinator: Puller,
+        caller: Caller,
+        materializations: Materializations,
+        asked_of: Callable[[str, DatasetID], FlowConfig] = _nothing,
+    ) -> None:
+        self._asked_of = asked_of
         self._coordinator = coordinator
         self._caller = caller
         self._materializations = materializations
 
     def update(self, dataset: DatasetID, *, run_id: str, log: logging.Logger) -> Materialization | None:
-        """Pull until nothing is left to do; None when nothing came of it."""
+        """Pull until nothing is left to do, or as far as was asked; None when nothing came of it."""
+        asked = self._asked_of(run_id, dataset).ingest or IngestArguments()
         began = time.monotonic()
         before: Multihash | None = None
         newest: Updated | None = None
         late_rows = 0
         while True:
-            result = self._pull(dataset, run_id, log)
+            result = self._pull(dataset, run_id, asked, log)
             if not isinstance(result, Updated):
                 _explain(result, log, first=newest is None)
                 break
@@ -49,21 +76,30 @@ class NodeUpdater:
             log.info("%s new records, head %s", result.records, result.new_head)
             if result.late_rows:
                 log.warning("%s records of its inputs came too late and were left out", result.late_rows)
-            if not result.has_more:
+            if not result.has_more or asked.fetch_next_iteration:
                 break
         if newest is None:
             return None
         seconds = time.monotonic() - began
         found = self._materializations.describe(dataset, after=before, until=newest.new_head, seconds=seconds)
-        return replace(found, metadata={**found.metadata, "late_rows": late_rows}) if late_rows else found
+        told = {"late_rows": late_rows, HAS_MORE: newest.has_more}
+        return replace(found, metadata={**found.metadata, **{name: value for name, value in told.items() if value}})
 
-    def _pull(self, dataset: DatasetID, run_id: str, log: logging.Logger) -> PullResult:
+    def _pull(self, dataset: DatasetID, run_id: str, asked: IngestArguments, log: logging.Logger) -> PullResult:
+        pull = partial(
+            self._coordinator.pull,
+            self._caller,
+            dataset,
+            run_id=run_id,
+            fetch_uncacheable=asked.fetch_uncacheable,
+            max_slices=1 if asked.fetch_next_iteration else None,
+        )
         for _ in range(MAX_CONFLICTS):
             try:
-                return self._coordinator.pull(self._caller, dataset, run_id=run_id)
+                return pull()
             except ConflictError as error:
                 log.info("%s; planning again", error)
-        return self._coordinator.pull(self._caller, dataset, run_id=run_id)
+        return pull()
 
 
 def _explain(result: UpToDate | NothingToPoll, log: logging.Logger, *, first: bool) -> None:

@@ -48,8 +48,11 @@ def judge(flow: Flow, status: RunStatus) -> Verdict:
         case RunState.LOST:
             return _finish(OutcomeKind.FAILED, f"{status.message}, in each of {flow.attempt} attempts")
         case ended:
-            how = FlowOutcome(_OUTCOMES[ended], status.message, status.recoverable, status.rewritten_input)
-            return Verdict(Step.FINISH, how)
+            return Verdict(Step.FINISH, _outcome(_OUTCOMES[ended], status))
+
+
+def _outcome(kind: OutcomeKind, status: RunStatus) -> FlowOutcome:
+    return FlowOutcome(kind, status.message, status.recoverable, status.rewritten_input, status.has_more)
 
 
 def _finish(kind: OutcomeKind, message: str | None) -> Verdict:

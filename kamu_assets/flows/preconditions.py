@@ -16,7 +16,7 @@ class Preconditions:
     def check(self, entry: DatasetEntry, type_: FlowType) -> None:
         """IncompatibleDatasetKindError, FlowPreconditionsNotMetError."""
         check_dataset_kind(entry, type_)
-        chain, alias = self._chains.state(entry.id), entry.alias
+        chain = self._chains.state(entry.id)
         match type_:
             case FlowType.INGEST if chain.polling_source is None:
                 raise FlowPreconditionsNotMetError(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from kamu_assets.flows.causes import MANUAL_KINDS, FlowCause, is_manual
+from kamu_assets.flows.causes import MANUAL_KINDS, CauseKind, FlowCause, is_manual
 from kamu_assets.flows.model import Flow, FlowOutcome, OutcomeKind
 from kamu_assets.flows.process_store import Record
 from kamu_assets.flows.retrying import delay
@@ -59,6 +59,8 @@ def follow_up(flow: Flow, outcome: FlowOutcome, *, active: bool) -> Sequence[Flo
             return ()
         case OutcomeKind.FAILED if not active:
             return [cause for cause in flow.late_causes if cause.kind in MANUAL_KINDS]
+        case _ if outcome.has_more and flow.config.ingest and flow.config.ingest.fetch_next_iteration:
+            return (*flow.late_causes, FlowCause(CauseKind.ITERATION_FINISHED))
         case _:
             return flow.late_causes
 

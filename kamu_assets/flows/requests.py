@@ -24,7 +24,7 @@ from kamu_assets.odf.timestamp import NANOS_PER_SECOND
 
 _GARBAGE = Binding(SYSTEM, FlowType.SYSTEM_GC)
 # Which arguments a flow takes.
-_TAKES = {FlowType.HARD_COMPACTION: "compaction", FlowType.RESET: "reset"}
+_TAKES = {FlowType.INGEST: "ingest", FlowType.HARD_COMPACTION: "compaction", FlowType.RESET: "reset"}
 
 
 class InvalidArgumentsError(InvalidError):
@@ -104,7 +104,8 @@ class FlowRequests:
 
     def _want(self, tx: Transaction, caller: Caller, binding: Binding, config: FlowConfig) -> Flow:
         live = self._flows.live(tx, binding)
-        if live is not None and live.state is FlowState.RUNNING and binding.type in _TAKES:
+        asked = any(getattr(config, name) is not None for name in ARGUMENTS)
+        if live is not None and live.state is FlowState.RUNNING and asked:
             raise FlowRunsError(live)
         account = caller.account.id if caller.account else None
         flow = self._life.want(tx, binding, FlowCause(CauseKind.MANUAL, account=account))

@@ -28,7 +28,7 @@ from kamu_assets.flows.model import (
 )
 from kamu_assets.flows.planning import FlowRules
 from kamu_assets.flows.plans import some_chance
-from kamu_assets.flows.retrying import FlowConfig
+from kamu_assets.flows.retrying import PLAIN, FlowConfig
 from kamu_assets.flows.store import FlowStore
 from kamu_assets.governance.access import Access, Action
 from kamu_assets.monitoring import metrics
@@ -168,6 +168,12 @@ class FlowService:
             flow = self.life.adopt(tx, binding, FlowCause(CauseKind.DAGSTER_UI), run_id)
             if flow is not None:
                 self.life.started(tx, self.life.configure(tx, flow, config))
+
+    def asked_of(self, run_id: str, dataset: DatasetID) -> FlowConfig:
+        """How what a run does to a dataset is to be done."""
+        with self._database.reading() as tx:
+            mine = (flow.config for flow in self._flows.by_run(tx, run_id) if flow.dataset_id == dataset)
+            return next(mine, PLAIN)
 
     def run_waits(self, run_id: str, text: str) -> None:
         """Say what a run waits for that no worker has begun."""

@@ -37,6 +37,7 @@ _LAUNCHED_BY = {
     CauseKind.MANUAL: "request",
     CauseKind.AUTO_POLLING: "trigger",
     CauseKind.INPUT_UPDATED: "new data",
+    CauseKind.ITERATION_FINISHED: "the run before it",
     CauseKind.DAGSTER_UI: "Dagster",
 }
 

@@ -25,6 +25,7 @@ from kamu_assets.orchestration.names import (
     TAG_STOPPED,
 )
 from kamu_assets.orchestration.operations import did_nothing
+from kamu_assets.orchestration.run_log import tells_more
 from kamu_assets.orchestration.run_making import RunMaker
 from kamu_assets.orchestration.scoped import ScopedJobs
 from kamu_assets.orchestration.warm_queue import WarmQueue
@@ -119,12 +120,14 @@ class DagsterOrchestrator:
             if event is not None and (fault := fault_in(event)):
                 return RunStatus(RunState.FAILED, fault, recoverable=False)
         if run.asset_selection:
-            return RunStatus(RunState.SUCCEEDED if self._materialized(run.run_id) else RunState.IDLE)
+            event = self._materialization(run.run_id)
+            more = event is not None and tells_more(event)
+            return RunStatus(RunState.IDLE if event is None else RunState.SUCCEEDED, has_more=more)
         return RunStatus(RunState.IDLE if did_nothing(run) else RunState.SUCCEEDED)
 
-    def _materialized(self, run_id: str) -> bool:
+    def _materialization(self, run_id: str) -> DagsterEvent | None:
         found = self._instance.get_records_for_run(run_id, of_type=DagsterEventType.ASSET_MATERIALIZATION, limit=1)
-        return bool(found.records)
+        return found.records[0].event_log_entry.dagster_event if found.records else None
 
 
 def _failed(event: DagsterEvent | None) -> RunStatus:

@@ -144,7 +144,15 @@ class StandInCoordinator:
         self._parts = parts
         self._refused: set[DatasetID] = set()
 
-    def pull(self, _caller: object, dataset: DatasetID, *, run_id: str | None = None) -> PullResult:
+    def pull(
+        self,
+        _caller: object,
+        dataset: DatasetID,
+        *,
+        run_id: str | None = None,
+        fetch_uncacheable: bool = False,  # noqa: ARG002 - as the coordinator has it
+        max_slices: int | None = None,  # noqa: ARG002 - as above
+    ) -> PullResult:
         entry = self._parts.catalog.entry(dataset)
         name = str(entry.name)
         if "broken" in name:

@@ -9,6 +9,8 @@ from dagster import DataVersion
 
 from kamu_assets.coordinator.results import PullResult, Updated, UpToDate
 from kamu_assets.defs.updater import NodeUpdater
+from kamu_assets.flows.arguments import IngestArguments
+from kamu_assets.flows.retrying import FlowConfig
 from kamu_assets.odf.multihash import Multihash
 from kamu_assets.orchestration.materialization import Materialization, Materializations
 from tests.support.builders import a_dataset_id
@@ -20,8 +22,10 @@ class Told:
 
     def __init__(self, results: Sequence[PullResult]) -> None:
         self._results = list(results)
+        self.asked: dict[str, object] = {}
 
-    def pull(self, *_: object, **__: object) -> PullResult:
+    def pull(self, *_: object, **asked: object) -> PullResult:
+        self.asked = asked
         return self._results.pop(0)
 
     def describe(self, *_: object, **__: object) -> Materialization:
@@ -48,3 +52,19 @@ def test_late_rows_of_all_steps_are_shown(caplog: pytest.LogCaptureFixture) -> N
 
 def test_none_are_not_mentioned() -> None:
     assert "late_rows" not in metadata(updated(0))
+
+
+def test_what_the_source_has_more_is_left_to_the_next_run_where_that_was_asked() -> None:
+    told = Told([updated(0, has_more=True), updated(0)])
+    updater = NodeUpdater(
+        coordinator=told,
+        caller=ADMIN,
+        materializations=cast("Materializations", told),
+        asked_of=lambda _run_id, _dataset: FlowConfig(ingest=IngestArguments(True, True)),
+    )
+
+    found = updater.update(a_dataset_id(), run_id="run", log=logging.getLogger("test"))
+
+    assert found is not None
+    assert found.metadata["has_more"] is True
+    assert (told.asked["max_slices"], told.asked["fetch_uncacheable"]) == (1, True)

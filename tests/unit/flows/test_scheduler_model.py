@@ -13,18 +13,21 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from kamu_assets.datasets.model import DatasetEntry
+from kamu_assets.flows.backlog import Backlog
 from kamu_assets.flows.causes import CauseKind
 from kamu_assets.flows.decide import MAX_ATTEMPTS
 from kamu_assets.flows.history import EventKind
-from kamu_assets.flows.model import Flow, FlowOutcome, FlowState, OutcomeKind
+from kamu_assets.flows.model import Binding, Flow, FlowOutcome, FlowState, FlowType, OutcomeKind
 from kamu_assets.flows.orchestrator import RunState
 from kamu_assets.flows.process_store import ProcessStore
 from kamu_assets.flows.retrying import Backoff, FlowConfig, RetryPolicy
-from kamu_assets.flows.rules import Cron, Interval, Reactive, Trigger, TriggerRule
+from kamu_assets.flows.rules import BreakingChange, Cron, Interval, Reactive, Trigger, TriggerRule, recovers
 from kamu_assets.flows.store import FlowStore
+from kamu_assets.odf.multihash import Multihash
 from kamu_assets.odf.timestamp import NANOS_PER_SECOND, Timestamp
 from tests.faults.stage import memory_folder
 from tests.support.heart import ADMIN, open_heart
+from tests.unit.flows.computing import Computing
 from tests.unit.flows.conftest import Flows, wired
 
 MAX_RUNNING = 3
@@ -39,7 +42,10 @@ OUTCOMES = (
 DATASETS = ("one", "two", "reader", "last")
 datasets = st.sampled_from(DATASETS)
 timed = st.sampled_from([Interval(1), Interval(30), Cron("* * * * *"), Cron("0 0 * * *")])
-reactive = st.sampled_from([Reactive(), Reactive(15, 20), Reactive(1000, 40)])
+RECOVER = BreakingChange.RECOVER
+reactive = st.sampled_from(
+    [Reactive(), Reactive(15, 20), Reactive(1000, 40), Reactive(0, 0, RECOVER), Reactive(1000, 40, RECOVER)]
+)
 policies = st.builds(RetryPolicy, st.integers(1, 2), st.sampled_from([0.0, 5.0, 20.0]), st.sampled_from(Backoff))
 
 
@@ -51,6 +57,10 @@ class SchedulerMachine(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp(dir=memory_folder()))
         self.flows: Flows = wired(open_heart(self.folder))
         self.entries: dict[str, DatasetEntry] = {}
+        self.computing = Computing(self.flows.heart)
+        # Where roots can be reset to.
+        self.heads: dict[str, list[Multihash]] = {}
+        self.deleted = 0
 
     @initialize()
     def make(self) -> None:
@@ -58,6 +68,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         reader = self.flows.derivative("reader", one, two)
         last = self.flows.derivative("last", reader)
         self.entries = dict(zip(DATASETS, (one, two, reader, last), strict=True))
+        self.heads = {name: [self.head(name)] for name in ("one", "two")}
         self.step()
 
     def teardown(self) -> None:
@@ -68,6 +79,7 @@ class SchedulerMachine(RuleBasedStateMachine):
     def push(self, name: str) -> None:
         reacts = self.reacts("reader")
         self.flows.push(self.entries[name])
+        self.heads[name].append(self.head(name))
         self.step()
         live = self.live("reader")
         if reacts:
@@ -82,6 +94,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         if flow is None or flow.state is not FlowState.RUNNING or not self.reacts("reader"):
             return
         self.flows.push(self.entries[name])
+        self.heads[name].append(self.head(name))
         self.step()
         self.flows.service.run_finished(str(flow.run_id), outcome)
         following = self.live("reader")
@@ -119,6 +132,68 @@ class SchedulerMachine(RuleBasedStateMachine):
                 assert self.live_of(flow) is not None
         if not outcome.recoverable:
             assert after.outcome == outcome
+        self.step()
+
+    @rule(number=st.integers(0, 5))
+    def do(self, number: int) -> None:
+        """A run does what it is for, and comes to what comes of that."""
+        flow = self.running(number)
+        if flow is None:
+            return
+        outcome = self.computing.run(flow)
+        self.flows.service.run_finished(str(flow.run_id), outcome)
+        for dataset in self.entries:
+            if self.is_of(flow, dataset) and flow.type is FlowType.EXECUTE_TRANSFORM and outcome.rewritten_input:
+                # Nothing is computed on from what is gone: all starts anew, or nothing does.
+                emptied = self.live(dataset, FlowType.RESET_TO_METADATA)
+                assert (emptied is not None) or not self.recovers(dataset)
+                assert self.trigger(dataset) is None or self.recovers(dataset) or self.is_paused(dataset)
+        self.step()
+
+    @rule(name=st.sampled_from(["one", "two"]), number=st.integers(0, 3))
+    def reset(self, name: str, number: int) -> None:
+        """A root goes back: whoever read what came after that, and says so, drops its rows first."""
+        heads = self.heads[name]
+        if len(heads) < 2:
+            return
+        del heads[number % (len(heads) - 1) + 1 :]
+        self.computing.reset(self.entries[name], heads[-1])
+        must = self.recovers("reader") and self.was_read("reader", name)
+        self.step()
+        if must:
+            emptied = self.live("reader", FlowType.RESET_TO_METADATA)
+            assert emptied is not None
+            causes = (*emptied.causes, *emptied.late_causes)
+            assert (self.entries[name].id, True) in {(cause.input, cause.breaking) for cause in causes}
+
+    @rule()
+    def calm_down(self) -> None:
+        """When everything has run, derivatives that recover are computed from what there is."""
+        for _ in range(12):
+            running = self.all(FlowState.RUNNING)
+            for flow in running:
+                self.flows.service.run_finished(str(flow.run_id), self.computing.run(flow))
+            self.flows.clock.advance(1)
+            self.step()
+        for name in ("reader", "last"):
+            kinds = (FlowType.EXECUTE_TRANSFORM, FlowType.RESET_TO_METADATA)
+            if self.recovers(name) and all(self.live(name, kind) is None for kind in kinds):
+                with self.flows.heart.database.reading() as tx:
+                    left = Backlog(self.flows.heart.chains).of(tx, self.entries[name].id)
+                assert left == []
+
+    @rule()
+    def delete(self) -> None:
+        """Nothing is left of it but what runs; another one takes its place."""
+        gone = self.entries["last"]
+        self.flows.heart.datasets.delete(ADMIN, gone.id)
+        self.step()
+        assert all(
+            flow.state is FlowState.RUNNING for flow in self.all() if self.is_live(flow) and self.is_of(flow, "last")
+        )
+        assert gone.id not in {planned.trigger.dataset_id for planned in self.flows.triggers.list(ADMIN)}
+        self.deleted += 1
+        self.entries["last"] = self.flows.derivative(f"last{self.deleted}", self.entries["reader"])
         self.step()
 
     @rule(number=st.integers(0, 5))
@@ -253,14 +328,19 @@ class SchedulerMachine(RuleBasedStateMachine):
         found = self.all(FlowState.RUNNING)
         return found[number % len(found)] if found else None
 
-    def live(self, name: str) -> Flow | None:
-        return next((flow for flow in self.all() if self.is_live(flow) and self.is_of(flow, name)), None)
+    def live(self, name: str, type_: FlowType | None = None) -> Flow | None:
+        """Of updates, where no type is named."""
+        type_ = type_ or FlowType.updating(self.entries[name].kind)
+        return self.live_at(Binding(self.entries[name].id, type_))
+
+    def live_at(self, binding: Binding) -> Flow | None:
+        return next((flow for flow in self.all() if self.is_live(flow) and flow.binding == binding), None)
 
     def live_of(self, flow: Flow) -> Flow | None:
-        return next((each for each in self.all() if self.is_live(each) and each.binding == flow.binding), None)
+        return self.live_at(flow.binding)
 
     def live_by(self, trigger: Trigger) -> Flow | None:
-        return next((each for each in self.all() if self.is_live(each) and each.binding == trigger.binding), None)
+        return self.live_at(trigger.binding)
 
     def is_live(self, flow: Flow) -> bool:
         return flow.state is not FlowState.FINISHED
@@ -269,9 +349,27 @@ class SchedulerMachine(RuleBasedStateMachine):
         return flow.dataset_id == self.entries[name].id
 
     def reacts(self, name: str) -> bool:
-        triggers = {each.trigger.dataset_id: each.trigger for each in self.flows.triggers.list(ADMIN)}
-        trigger = triggers.get(self.entries[name].id)
+        trigger = self.trigger(name)
         return trigger is None or (not trigger.paused and not trigger.is_timed)
+
+    def recovers(self, name: str) -> bool:
+        trigger = self.trigger(name)
+        return trigger is not None and not trigger.paused and recovers(trigger.rule)
+
+    def is_paused(self, name: str) -> bool:
+        trigger = self.trigger(name)
+        return trigger is not None and trigger.paused
+
+    def trigger(self, name: str) -> Trigger | None:
+        triggers = {each.trigger.dataset_id: each.trigger for each in self.flows.triggers.list(ADMIN)}
+        return triggers.get(self.entries[name].id)
+
+    def was_read(self, name: str, input_: str) -> bool:
+        with self.flows.heart.database.reading() as tx:
+            return Backlog(self.flows.heart.chains).has_read(tx, self.entries[name].id, self.entries[input_].id)
+
+    def head(self, name: str) -> Multihash:
+        return self.flows.heart.chains.head(self.entries[name].id)
 
 
 TestScheduler = SchedulerMachine.TestCase
