@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,21 @@ def test_blocks_come_in_pages_from_either_end(heart: Heart) -> None:
 
     assert newest == list(range(451, -1, -1))
     assert oldest == list(range(2, 452))
+
+
+def test_who_looks_at_the_newest_blocks_reads_no_others(tmp_path: Path) -> None:
+    """DS-19"""
+    heart = open_heart(tmp_path, store_class=CountingStore)
+    heart.dataset()
+    grown(heart, 450)
+    store = heart.volumes.root
+    assert isinstance(store, CountingStore)
+    store.reads = 0
+
+    newest = [found.block.sequence_number for found in islice(heart.chains.blocks(DATASET), 5)]
+
+    assert newest == [451, 450, 449, 448, 447]
+    assert store.reads <= len(newest)
 
 
 def test_an_interval_tells_slices_and_watermarks_without_reading_blocks(tmp_path: Path) -> None:
