@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from uuid import uuid4
 
 import pytest
 from dagster import DagsterRunStatus
@@ -18,7 +19,8 @@ from kamu_assets.odf.multihash import Multihash
 from kamu_assets.orchestration.names import TAG_ACCOUNT, TAG_ATTEMPT, TAG_DATASET, TAG_FLOW, TAG_FLOW_TYPE
 from kamu_assets.storage.layout import data_key
 from tests.support.coordination import a_reorganization
-from tests.support.dagster_adapter import Adapter
+from tests.support.dagster_adapter import Adapter, worker_of
+from tests.support.dagster_home import DagsterHome
 from tests.support.heart import ADMIN
 
 
@@ -195,3 +197,38 @@ def test_a_run_by_hand_becomes_a_manual_flow_of_its_type(adapter: Adapter, by: s
         CauseKind.DAGSTER_UI,
     )
     assert flow.outcome.kind is OutcomeKind.SUCCESS
+
+
+def test_what_its_worker_died_of_is_done_by_another(adapter: Adapter) -> None:
+    root = a_root(adapter)
+    before = len(blocks_of(adapter, root))
+    asked = requests_of(adapter).run(ADMIN, root.id, FlowType.HARD_COMPACTION)
+    adapter.scheduler.step()
+    first = adapter.run_of(root)
+    adapter.parts.queue.claim("dead-host:1:1")
+
+    assert adapter.reaper.bury_lost() == 1
+    adapter.scheduler.reconcile()
+    adapter.work()
+
+    flow = adapter.parts.flows.get(ADMIN, asked.id)
+    assert flow.outcome is not None
+    assert (flow.outcome.kind, flow.attempt, flow.parent_run_id) == (OutcomeKind.SUCCESS, 2, first.run_id)
+    assert len(blocks_of(adapter, root)) == before - 2
+
+
+def test_time_limits_hold_for_all_types(dagster: DagsterHome, adapter: Adapter) -> None:
+    slow = dagster.parts.root(f"slow-{uuid4().hex[:8]}")
+    head = dagster.parts.chains.head(slow.id)
+    asked = requests_of(adapter).run(ADMIN, slow.id, FlowType.HARD_COMPACTION)
+    adapter.scheduler.step()
+    hasty = worker_of(adapter.parts, adapter.instance, time_limit_seconds=0.5)
+    adapter.parts.queue.beat(hasty._identity)
+
+    hasty._drain()
+
+    flow = adapter.parts.flows.get(ADMIN, asked.id)
+    assert flow.outcome is not None
+    assert flow.outcome.kind is OutcomeKind.FAILED
+    assert "the time limit of setting" in str(flow.outcome.message)
+    assert dagster.parts.chains.head(slow.id) == head
