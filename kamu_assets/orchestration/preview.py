@@ -1,7 +1,9 @@
 """The last few records of a slice as a small Markdown table."""
 
+import re
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -12,6 +14,7 @@ COLUMNS = 12
 # Reading a bigger row group would take longer than a preview is worth.
 MAX_BYTES = 32 << 20
 _LONGEST_CELL = 60
+_NO_FRACTION = re.compile(r"\.0+(?=Z?$)")
 
 
 def preview(location: str) -> str | None:
@@ -36,8 +39,24 @@ def _read(location: str) -> str | None:
             return None
         columns = file.schema_arrow.names[:COLUMNS]
         table = file.read_row_group(last, columns=columns, use_threads=False)
-    rows = table.slice(max(0, table.num_rows - ROWS)).to_pylist()
-    return _table(columns, [[_cell(row[name]) for name in columns] for row in rows])
+    newest = table.slice(max(0, table.num_rows - ROWS)).combine_chunks()
+    cells = [[_cell(value) for value in _values(column)] for column in newest.columns]
+    return _table(columns, [list(row) for row in zip(*cells, strict=True)])
+
+
+def _values(column: Any) -> list[object]:
+    """Python's calendar ends before that of the data does; such times come as texts."""
+    try:
+        return list(column.to_pylist())
+    except (ValueError, OverflowError):
+        return [_value(column.slice(row, 1)) for row in range(len(column))]
+
+
+def _value(single: Any) -> object:
+    try:
+        return single[0].as_py()
+    except (ValueError, OverflowError):
+        return _NO_FRACTION.sub("", str(single.chunk(0)).strip("[ ]\n"))
 
 
 def _table(header: list[str], rows: list[list[str]]) -> str:

@@ -50,3 +50,18 @@ def test_a_file_that_cannot_be_read_has_no_preview(tmp_path: Path) -> None:
     assert preview(str(tmp_path / "slice")) is None
     assert preview(str(tmp_path / "missing")) is None
     assert preview("s3://bucket/elsewhere") is None
+
+
+def test_times_beyond_those_of_python_are_shown(tmp_path: Path) -> None:
+    day = 86_400_000
+    times = pa.array([0, 6_585_441 * day + 500, -2_000_000 * day], pa.timestamp("ms", "UTC"))
+    days = pa.array([0, 10_000_000, None], pa.date32())
+    pq.write_table(pa.table({"at": times, "day": days, "deep": pa.array([[each] for each in times])}), tmp_path / "f")
+
+    shown = preview(str(tmp_path / "f"))
+
+    assert shown is not None
+    first, second, third = shown.splitlines()[2:]
+    assert first.startswith("| 1970-01-01 00:00:00Z | 1970-01-01 | ")
+    assert second == "| 20000-04-29 00:00:00.500Z | 29349-01-26 | 20000-04-29 00:00:00.500Z |"
+    assert third.startswith("| -3506-")
