@@ -31,6 +31,7 @@ from kamu_assets.clock import ManualClock, SystemClock
 from kamu_assets.odf.timestamp import Timestamp
 from kamu_assets.orchestration import dagster_retention
 from kamu_assets.orchestration.dagster_retention import DagsterRetention
+from kamu_assets.orchestration.event_log import NodeEventLogStorage
 from tests.support.dagster_home import DagsterHome
 
 YEAR = 365 * 86_400 * 10**9
@@ -132,6 +133,9 @@ def test_of_reports_without_runs_the_last_of_each_asset_stays(instance: DagsterI
         AssetCheckKey(assets[0], "verify"), limit=10
     )
     assert result.event is not None
+    if isinstance(instance.event_log_storage, NodeEventLogStorage):
+        with instance.event_log_storage.run_connection("") as connection:
+            assert connection.execute(select(dagster_retention._events.id)).all() == []
 
 
 def test_what_is_young_stays(instance: DagsterInstance) -> None:

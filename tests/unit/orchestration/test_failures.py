@@ -15,6 +15,7 @@ from kamu_assets.coordinator.errors import InvalidInputIntervalError, TransformF
 from kamu_assets.coordinator.ingest.errors import BadInputError, SourceUnreachableError, TemplateError
 from kamu_assets.database.errors import DatabaseUnavailableError, told_plainly
 from kamu_assets.errors import InvalidError
+from kamu_assets.monitoring.secrets import HIDDEN, never_tell
 from kamu_assets.odf.multihash import Multihash
 from kamu_assets.orchestration.failures import (
     is_outage,
@@ -60,6 +61,16 @@ def test_an_outage_is_one_whatever_the_driver_said_of_it() -> None:
     assert is_outage(failure)
     assert message_of(failure) == "database unavailable: its server does not answer (setting database.url)"
     assert traceback_of(failure) is None
+
+
+def test_no_half_of_a_secret_stands_where_a_message_was_cut() -> None:
+    never_tell(["correct-horse-battery"])
+    try:
+        message = message_of(a_failure(InvalidError("x" * 1990 + "correct-horse-battery")))
+    finally:
+        never_tell([])
+
+    assert message == "x" * 1990 + HIDDEN
 
 
 @pytest.mark.parametrize(
