@@ -11,6 +11,8 @@ import httpx
 import pytest
 
 from kamu_assets.datasets.model import DatasetEntry
+from kamu_assets.flows.causes import CauseKind
+from kamu_assets.flows.model import FlowType, OutcomeKind
 from kamu_assets.orchestration.names import CHECK_VERIFY
 from kamu_assets.orchestration.processes import catalog_command, flows_command, webserver_command
 from kamu_assets.storage.layout import dataset_folder
@@ -134,7 +136,7 @@ def test_materializing_verifies_nothing(checked: Checked) -> None:
     assert checked.ui.checks(key_of(root), CHECK_VERIFY) == []
 
 
-def test_flows_verify_nothing_and_checks_are_no_flows(checked: Checked) -> None:
+def test_updates_verify_nothing_and_verifications_are_flows_of_their_own(checked: Checked) -> None:
     root = checked.root()
     checked.home.parts.flows.request_run(ADMIN, root.id)
     (flow,) = checked.home.parts.finished(root.id)
@@ -144,7 +146,15 @@ def test_flows_verify_nothing_and_checks_are_no_flows(checked: Checked) -> None:
 
     assert executed == []
     assert found.status == "SUCCEEDED"
-    assert [each.id for each in checked.home.parts.flows_of(root.id)] == [flow.id]
+    verified, before = checked.home.parts.finished(root.id, count=2)
+    assert before.id == flow.id
+    assert verified.outcome is not None
+    assert (verified.type, verified.cause.kind, verified.run_id, verified.outcome.kind) == (
+        FlowType.VERIFY,
+        CauseKind.DAGSTER_UI,
+        found.run_id,
+        OutcomeKind.SUCCESS,
+    )
 
 
 def test_a_lost_folder_is_told_like_a_lost_file(checked: Checked) -> None:
