@@ -22,6 +22,7 @@ class Route:
     length: int | None = None
     chunked_without_end: bool = False
     redirect: str | None = None
+    encoding: str | None = None
     silence_seconds: float = 0
     # The body comes byte by byte, with such pauses.
     drip_seconds: float = 0
@@ -99,6 +100,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, route: Route) -> None:
         self.send_response(302 if route.redirect else route.status)
         headers = {"Location": route.redirect, "ETag": route.etag, "Last-Modified": route.last_modified}
+        headers["Content-Encoding"] = route.encoding
         for name, value in headers.items():
             if value is not None:
                 self.send_header(name, value)

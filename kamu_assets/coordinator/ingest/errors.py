@@ -105,6 +105,10 @@ class UnsupportedMediaTypeError(IngestError):
     kind = "unsupported-media-type"
 
 
+class UnsupportedEncodingError(IngestError):
+    """A server sends something in a content coding that nobody asked for."""
+
+
 class BadArchiveError(IngestError):
     """A file to unpack is no archive, is cut off or contradicts itself."""
 

@@ -22,6 +22,7 @@ from kamu_assets.egress.policy import EgressPolicy
 from kamu_assets.engines.job_runner import JobRunner
 from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.dataset import SetPollingSource
+from kamu_assets.odf.source import CompressionFormat, PrepStepDecompress
 from kamu_assets.odf.timestamp import Timestamp
 from kamu_assets.storage.files import told_plainly
 from kamu_assets.storage.layout import savepoint_folder
@@ -157,8 +158,14 @@ class Poller:
             limits=self._rules.fetch,
             variables=self._variables,
             egress=self._rules.egress,
+            unpacks_gzip=_unpacks_gzip(chain.polling_source),
             file_roots=self._rules.file_roots,
         )
+
+
+def _unpacks_gzip(source: SetPollingSource | None) -> bool:
+    first = next(iter(source.prepare or ()), None) if source is not None else None
+    return isinstance(first, PrepStepDecompress) and first.format is CompressionFormat.GZIP
 
 
 def _work(

@@ -40,6 +40,8 @@ class FetchRequest:
     # What `${{ env.NAME }}` stands for; never the environment of this process.
     variables: Mapping[str, str] = field(default_factory=dict)
     egress: EgressPolicy = field(default_factory=EgressPolicy)
+    # Whether the source itself unpacks gzip: then what servers call gzip is not unpacked before.
+    unpacks_gzip: bool = False
     # Folders that files may come from; None: any.
     file_roots: tuple[Path, ...] | None = None
     # Where a download that could not be ingested is kept; None: use nothing that was kept, keep nothing.

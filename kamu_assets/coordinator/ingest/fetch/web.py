@@ -3,13 +3,14 @@
 import hashlib
 import json
 import os
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
 
-from kamu_assets.coordinator.ingest.errors import TooLargeError
+from kamu_assets.coordinator.ingest.errors import TooLargeError, UnsupportedEncodingError
 from kamu_assets.coordinator.ingest.fetch.addresses import name_of, public_url
 from kamu_assets.coordinator.ingest.fetch.event_times import event_time_of_url
 from kamu_assets.coordinator.ingest.fetch.headers import source_headers, split_user
@@ -19,12 +20,14 @@ from kamu_assets.coordinator.ingest.fetch.templates import Filled
 from kamu_assets.coordinator.ingest.fetch.validators import Validators
 from kamu_assets.coordinator.ingest.fetch.web_errors import check_status, told_of
 from kamu_assets.coordinator.ingest.limits import FetchLimits
+from kamu_assets.coordinator.ingest.prepare.gzip_members import gunzip
 from kamu_assets.egress.http import Get, TransferLimits, open_get
 from kamu_assets.odf.source import FetchStepUrl
 
 # Stored bytes must be the ones that Content-Length counts: no compression on the way.
 _OURS = {"user-agent": "kamu-node", "accept": "*/*", "accept-encoding": "identity"}
 _CHUNK = 1 << 20
+_GZIP = {"gzip", "x-gzip"}
 
 
 def fetch_http(step: FetchStepUrl, url: Filled, request: FetchRequest) -> Fetched | None:
@@ -71,6 +74,7 @@ class _Fetch:
             self.step.model_dump_json(),
             self.url,
             sorted(self.private.items()),
+            *(["unpacks gzip"] if self.request.unpacks_gzip else []),
             state.model_dump_json() if state else None,
         ]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
@@ -81,10 +85,22 @@ class _Fetch:
             # The question was about what is kept, but the source is back at what was ingested.
             return None
         path = self.request.folder / "download"
-        _store(answer, path, self.shown, self.request.limits)
+        self._store(answer, path)
         if self.request.savepoint and validators.state not in (None, self.request.previous):
             self.request.savepoint.keep(self._key, Savepoint(path, validators))
         return self._fetched(path, validators)
+
+    def _store(self, answer: httpx.Response, path: Path) -> None:
+        """Without the coding of the transfer (RFC 9110, 8.4), unless it is what the source expects."""
+        is_gzipped = _is_gzipped(answer, self.shown) and not self.request.unpacks_gzip
+        limits = self.request.limits
+        _check_size(int(answer.headers.get("content-length") or 0), self.shown, limits)
+        received = path.with_name("received") if is_gzipped else path
+        _write(answer.iter_raw(_CHUNK), received, self.shown, limits)
+        if is_gzipped:
+            with received.open("rb") as file:
+                _write(gunzip(file, name=self.shown), path, self.shown, limits)
+            received.unlink()
 
     def _same_as(self, kept: Savepoint) -> Fetched | None:
         path = self.request.folder / "download"
@@ -109,14 +125,24 @@ def _patience(limits: FetchLimits) -> TransferLimits:
     )
 
 
-def _store(answer: httpx.Response, path: Path, shown: str, limits: FetchLimits) -> None:
+def _is_gzipped(answer: httpx.Response, shown: str) -> bool:
+    codings = [each.strip().lower() for each in answer.headers.get_list("content-encoding", split_commas=True)]
+    found = [each for each in codings if each not in ("", "identity")]
+    if len(found) > 1 or not set(found) <= _GZIP:
+        raise UnsupportedEncodingError(
+            f"{shown}: the server sends it with Content-Encoding {', '.join(found)}, which the node did not ask for:"
+            " only gzip is understood"
+        )
+    return bool(found)
+
+
+def _write(pieces: Iterator[bytes], path: Path, shown: str, limits: FetchLimits) -> None:
     size = 0
-    _check_size(int(answer.headers.get("content-length") or 0), shown, limits)
     with path.open("wb") as file:
-        for chunk in answer.iter_raw(_CHUNK):
-            size += len(chunk)
+        for piece in pieces:
+            size += len(piece)
             _check_size(size, shown, limits)
-            file.write(chunk)
+            file.write(piece)
 
 
 def _check_size(size: int, shown: str, limits: FetchLimits) -> None:
