@@ -25,19 +25,20 @@ def check(
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check the rules that datasets declare about their rows, and say which rows break them.
+    r"""Check the rules that datasets declare about their rows, and say which rows break them.
 
     Rules stand in an attachment of the dataset called [bold]quality.yaml[/bold], as in
 
       version: 1
       checks:
-      - {kind: NotNull, columns: [id, name]}
-      - {kind: Unique, columns: [id], severity: warn}
+      - {kind: NotNull, columns: \[id, name]}
+      - {kind: Unique, columns: \[id], severity: warn}
       - {kind: Range, column: population, min: 0, max: 50000000}
       - {kind: RowCountChange, min: 1}
 
-    They hold for the rows that are there now: what was retracted or corrected counts no more. Offsets of rows are
-    told, never values. Exit code 1 if a rule is broken or cannot be checked, unless its severity is Warn.
+    They hold for the rows that are there now: what was retracted or corrected counts no more.
+
+    Offsets of rows are told, never values. What is broken or cannot be checked ends in exit code 1, unless it is Warn.
     """
     if schema:
         from kamu_assets.quality.model import document_schema

@@ -109,3 +109,4 @@ def test_who_declares_nothing_is_told_how(home: Home) -> None:
     assert "kamu/plain declares no checks" in home.run("check", "plain").told
     assert set(home.json("check", "--schema")["$defs"]) >= {"NotNull", "Unique", "Range", "RowCountChange"}
     assert "name a dataset" in home.misuse("check")
+    assert "- {kind: NotNull, columns: [id, name]}" in home.ok("check", "--help")
