@@ -1,0 +1,72 @@
+"""What Dagster is told of how fresh datasets are: changes, each once, whoever tells them."""
+
+from __future__ import annotations
+
+from dagster._core.definitions.freshness import FreshnessState
+
+from kamu_assets.clock import ManualClock
+from kamu_assets.datasets.model import DatasetEntry
+from kamu_assets.flows.process_store import ProcessStore, Record
+from kamu_assets.flows.rules import Interval, Trigger
+from kamu_assets.flows.service import updating
+from kamu_assets.flows.trigger_store import TriggerStore
+from kamu_assets.odf.timestamp import NANOS_PER_SECOND, Timestamp
+from kamu_assets.orchestration.freshness_reports import FreshnessReports
+from kamu_assets.orchestration.names import key_of
+from tests.support.builders import START
+from tests.support.dagster_adapter import Adapter
+
+
+def reports(adapter: Adapter, *, age: int) -> FreshnessReports:
+    """By a process that has just begun, so many seconds after what was done last."""
+    clock = ManualClock(Timestamp(START.ns + age * NANOS_PER_SECOND))
+    return FreshnessReports(instance=adapter.instance, database=adapter.parts.database, clock=clock)
+
+
+def told(adapter: Adapter, entry: DatasetEntry) -> FreshnessState | None:
+    key = key_of(entry.alias)
+    known = adapter.instance.get_freshness_state_records([key])
+    return known[key].freshness_state if key in known else None
+
+
+def promise(adapter: Adapter, entry: DatasetEntry, *, paused: bool = False) -> None:
+    """To be up to date once an hour, as it was at the start."""
+    trigger = Trigger(entry.id, updating(entry).type, Interval(3600), paused_at=START if paused else None)
+    with adapter.parts.database.transaction() as tx:
+        TriggerStore().set(tx, trigger)
+        ProcessStore().save(tx, updating(entry), Record(last_success_at=START))
+
+
+def test_datasets_grow_late_and_then_too_late(adapter: Adapter) -> None:
+    root = adapter.polled_root()
+    promise(adapter, root)
+
+    for age, state in ((0, FreshnessState.PASS), (5400, FreshnessState.WARN), (7200, FreshnessState.FAIL)):
+        assert reports(adapter, age=age).report() == 1
+        assert told(adapter, root) is state
+        # A leader that takes over tells nothing again.
+        assert reports(adapter, age=age).report() == 0
+    with adapter.parts.database.transaction() as tx:
+        TriggerStore().forget(tx, root.id)
+
+
+def test_nothing_is_expected_of_what_is_paused(adapter: Adapter) -> None:
+    root = adapter.polled_root()
+    promise(adapter, root)
+    telling = reports(adapter, age=0)
+    telling.report()
+
+    promise(adapter, root, paused=True)
+
+    assert (telling.report(), telling.report()) == (1, 0)
+    assert told(adapter, root) is FreshnessState.NOT_APPLICABLE
+
+
+def test_what_was_never_done_is_not_told_of(adapter: Adapter) -> None:
+    root = adapter.polled_root()
+    trigger = Trigger(root.id, updating(root).type, Interval(3600))
+    with adapter.parts.database.transaction() as tx:
+        TriggerStore().set(tx, trigger)
+
+    assert reports(adapter, age=0).report() == 0
+    assert told(adapter, root) is None
