@@ -1,0 +1,56 @@
+"""`kamu-node flow run --type`: what somebody may have done, and how what makes no sense is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.cli_lineage import home_with_lineage
+from tests.support.command_line import Home
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """Its flows wait for a node to run them."""
+    return home_with_lineage(tmp_path_factory.mktemp("asking"))
+
+
+def test_a_flow_has_its_type_and_its_arguments(home: Home) -> None:
+    asked = home.json("flow", "run", "raw", "--type", "compaction", "--max-slice-records", "7", "--yes")
+    home.ok("flow", "run", "raw", "--type", "verify")
+
+    assert (asked["type"], asked["arguments"]["maxSliceRecords"]) == ("HARD_COMPACTION", 7)
+    listed = home.json("flow", "list", "raw", "--type", "compaction")
+    assert [row["flowId"] for row in listed] == [asked["flowId"]]
+
+
+def test_garbage_is_of_the_whole_node(home: Home) -> None:
+    asked = home.json("flow", "run", "--type", "gc")
+
+    assert (asked["type"], asked["dataset"]) == ("SYSTEM_GC", "")
+    assert "name no dataset" in home.misuse("flow", "run", "raw", "--type", "gc")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ("raw --type transform", "Derivative"),
+        ("daily --type compaction --yes", "Root"),
+        ("raw --type compaction --max-slice-size 0 --yes", "must be a positive number"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_before_it_waits(home: Home, arguments: str, told: str) -> None:
+    assert told in home.refusal("flow", "run", *arguments.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ("raw --type compaction", "needs a yes"),
+        ("raw --max-slice-size 7", "for --type compaction"),
+        ("raw --type reset --yes", "--to-seed"),
+        ("raw --type verify --to-seed", "for --type reset"),
+        ("raw --type reset --block nonsense --yes", "--block"),
+    ],
+)
+def test_what_makes_no_sense_is_misuse(home: Home, arguments: str, told: str) -> None:
+    assert told in home.misuse("flow", "run", *arguments.split())
