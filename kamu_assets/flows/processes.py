@@ -76,30 +76,32 @@ class Processes:
     ) -> Sequence[Process]:
         """What deserves attention first, by name; of some states only."""
         del caller  # Everybody may read.
-        query = _rows().order_by(_SEVERITY, datasets.c.folded_account, datasets.c.folded_name)
+        order = (_SEVERITY, datasets.c.folded_account, datasets.c.folded_name)
+        # Of all of them only what decides is read.
+        chosen = select(datasets.c.id).select_from(_judged()).order_by(*order).limit(limit).offset(offset)
         if states:
-            query = query.where(_STATE.in_([state.value for state in states]))
+            chosen = chosen.where(_STATE.in_([state.value for state in states]))
+        query = _rows().where(datasets.c.id.in_(chosen)).order_by(*order)
         with self._database.reading() as tx:
-            return [_process(row) for row in tx.execute(query.limit(limit).offset(offset))]
+            return [_process(row) for row in tx.execute(query)]
 
     def rollup(self, caller: Caller) -> Mapping[ProcessState, int]:
         """How many there are in each state."""
         del caller  # Everybody may read.
-        rows = _rows().subquery()
+        rows = select(_STATE.label("state")).select_from(_judged()).subquery()
         query = select(rows.c.state, func.count().label("members")).group_by(rows.c.state)
         with self._database.reading() as tx:
             counts = {ProcessState(row.state): row.members for row in tx.execute(query)}
         return {state: counts.get(state, 0) for state in ProcessState}
 
 
+def _judged() -> FromClause:
+    """Datasets with what their states follow from."""
+    triggered = datasets.outerjoin(triggers, _belongs(triggers.c.dataset_id, triggers.c.type))
+    return triggered.outerjoin(processes, _belongs(processes.c.scope, processes.c.type))
+
+
 def _rows() -> Select[Any]:
-    source: FromClause = datasets
-    for table, condition in (
-        (triggers, _belongs(triggers.c.dataset_id, triggers.c.type)),
-        (processes, _belongs(processes.c.scope, processes.c.type)),
-        (flows, and_(_belongs(flows.c.scope, flows.c.type), is_live)),
-    ):
-        source = source.outerjoin(table, condition)
     return select(
         datasets.c.id.label("dataset_id"),
         datasets.c.account,
@@ -117,7 +119,7 @@ def _rows() -> Select[Any]:
         flows.c.state.label("flow_state"),
         flows.c.scheduled_at,
         flows.c.started_at,
-    ).select_from(source)
+    ).select_from(_judged().outerjoin(flows, and_(_belongs(flows.c.scope, flows.c.type), is_live)))
 
 
 def _belongs(dataset: ColumnElement[Any], type_: ColumnElement[Any]) -> ColumnElement[bool]:

@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from sqlalchemy import and_, select
 
 from kamu_assets.database.transaction import Transaction
-from kamu_assets.datasets.store import DatasetStore
+from kamu_assets.datasets.store import datasets
 from kamu_assets.flows.model import FlowType
 from kamu_assets.flows.process_store import processes
 from kamu_assets.flows.rules import Trigger
-from kamu_assets.flows.trigger_store import TriggerStore
-from kamu_assets.odf.identity import DatasetAlias, DatasetID
+from kamu_assets.flows.trigger_store import is_active, is_timed, trigger_of, triggers
+from kamu_assets.odf.identity import DatasetAlias
 from kamu_assets.odf.timestamp import Timestamp
+
+_UPDATING = (FlowType.INGEST, FlowType.EXECUTE_TRANSFORM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,26 +27,15 @@ class Promise:
 
 
 class Promises:
-    """Reads them together: there may be ten thousand."""
-
-    def __init__(self) -> None:
-        self._entries = DatasetStore()
-        self._triggers = TriggerStore()
+    """Reads them together, and nothing else: there may be ten thousand."""
 
     def all(self, tx: Transaction) -> Sequence[Promise]:
         """Of datasets that exist."""
-        updating = [FlowType.INGEST, FlowType.EXECUTE_TRANSFORM]
-        kept = [each for each in self._triggers.list(tx) if each.is_timed and not each.paused and each.type in updating]
-        found = tx.execute(
-            select(processes.c.scope, processes.c.last_success_at).where(
-                and_(processes.c.type.in_([kind.value for kind in updating]), processes.c.last_success_at.is_not(None))
-            )
-        )
-        successes: dict[object, Timestamp] = {row.scope: row.last_success_at for row in found} if kept else {}
-        entries = self._entries.get_many(tx, [each.dataset_id for each in kept]) if kept else ()
-        aliases: dict[DatasetID, DatasetAlias] = {entry.id: entry.alias for entry in entries}
+        succeeded = and_(processes.c.scope == triggers.c.dataset_id, processes.c.type == triggers.c.type)
+        source = triggers.join(datasets, datasets.c.id == triggers.c.dataset_id).outerjoin(processes, succeeded)
+        query = select(triggers, datasets.c.account, datasets.c.name, processes.c.last_success_at).select_from(source)
+        query = query.where(is_active, is_timed, triggers.c.type.in_([type_.value for type_ in _UPDATING]))
         return [
-            Promise(aliases[each.dataset_id], each, successes.get(each.dataset_id))
-            for each in kept
-            if each.dataset_id in aliases
+            Promise(DatasetAlias(row.account, row.name), trigger_of(row), row.last_success_at)
+            for row in tx.execute(query.order_by(triggers.c.dataset_id, triggers.c.type))
         ]

@@ -44,6 +44,7 @@ _FIND = Frequent(
     select(triggers).where(triggers.c.dataset_id == bindparam("dataset"), triggers.c.type == bindparam("type"))
 )
 is_active = and_(triggers.c.paused_at.is_(None), triggers.c.stopped_at.is_(None))
+is_timed = triggers.c.rule_kind.in_((Interval.__name__, Cron.__name__))
 
 
 class TriggerStore:
@@ -72,7 +73,7 @@ class TriggerStore:
 
     def find(self, tx: Transaction, binding: Binding) -> Trigger | None:
         found = tx.find(_FIND, {"dataset": binding.dataset_id, "type": binding.type.value})
-        return next(map(_trigger, found), None)
+        return next(map(trigger_of, found), None)
 
     def in_force(self, tx: Transaction, binding: Binding) -> Trigger | None:
         """What somebody set, or else what holds by itself."""
@@ -84,7 +85,9 @@ class TriggerStore:
         return trigger.rule if trigger and not trigger.paused and isinstance(trigger.rule, Reactive) else None
 
     def list(self, tx: Transaction) -> Sequence[Trigger]:
-        return [_trigger(row) for row in tx.execute(select(triggers).order_by(triggers.c.dataset_id, triggers.c.type))]
+        return [
+            trigger_of(row) for row in tx.execute(select(triggers).order_by(triggers.c.dataset_id, triggers.c.type))
+        ]
 
     def unplanned(self, tx: Transaction) -> Sequence[Trigger]:
         """Active rules of time whose binding has no live flow."""
@@ -93,8 +96,7 @@ class TriggerStore:
             flows.c.type == triggers.c.type,
             is_live,
         )
-        timed = triggers.c.rule_kind.in_((Interval.__name__, Cron.__name__))
-        return [_trigger(row) for row in tx.execute(select(triggers).where(is_active, timed, ~live))]
+        return [trigger_of(row) for row in tx.execute(select(triggers).where(is_active, is_timed, ~live))]
 
 
 def _of(binding: Binding) -> ColumnElement[bool]:
@@ -123,7 +125,8 @@ def _rule(kind: str, text: str) -> TriggerRule:
             return Reactive(int(records), int(seconds), *map(BreakingChange, breaking_change))
 
 
-def _trigger(row: Row[tuple[object, ...]]) -> Trigger:
+def trigger_of(row: Row[tuple[object, ...]]) -> Trigger:
+    """The trigger that a row tells of."""
     return Trigger(
         row.dataset_id,
         FlowType(row.type),
