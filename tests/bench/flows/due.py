@@ -1,8 +1,8 @@
 """1,000 flows that become due at the same moment: one push gives 1,000 derivatives something to do.
 
 *Decided and queued* is a flow when its row says that it starts at once: it waits in our tables for an executor, and a
-crash loses it no more. The time runs from the answer to the push, which the commit is behind, to the moment when all
-1,000 rows can be read. Executors starve while flows wait and one of them finds no run that it could take.
+crash loses it no more. The time runs from the first byte of the push to the moment when all 1,000 rows can be read.
+Executors starve while flows wait and one of them finds no run that it could take.
 """
 
 from __future__ import annotations
@@ -75,8 +75,8 @@ def due_at_once(running: RunningNode) -> Iterator[Measurement]:
         followers = _followers(node)
         since = node.clock.now()
         with executors.watched(node):
-            running.push(f"kamu/{SOURCE}", rows(RECORDS, RECORDS))
             pushed = time.monotonic()
+            running.push(f"kamu/{SOURCE}", rows(RECORDS, RECORDS))
             wait_until(lambda: _queued(node, since) == FOLLOWERS, patience=PATIENCE_SECONDS, every=QUEUE_LOOK_SECONDS)
             queued = time.monotonic() - pushed
             wait_until(lambda: _ended(node, since) == FOLLOWERS, patience=PATIENCE_SECONDS, every=LOOK_SECONDS)
