@@ -26,7 +26,6 @@ FlowTypeName = Literal[
     "dev.kamu.flow.dataset.reset",
     "dev.kamu.flow.dataset.reset_to_metadata",
     "dev.kamu.flow.dataset.verify",
-    "dev.kamu.flow.webhook.deliver",
     "dev.kamu.flow.system.gc",
 ]
 RemoteEngineUrl = Annotated[str, Field(pattern=r"^grpc://[^/\s]+:[0-9]{1,5}$")]
