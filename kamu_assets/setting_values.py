@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from pydantic import BaseModel, ByteSize
 
@@ -22,6 +22,8 @@ _SHOWN: Final = 60
 _URL: Final = re.compile("://")
 _OWN_WORDS: Final = "value_error"
 _UNKNOWN: Final = "extra_forbidden"
+# Section, key, and a name in the map that the setting is.
+_IN_MAP: Final = 3
 
 
 def allowed_values(section: type[BaseModel], key: str) -> str:
@@ -45,9 +47,31 @@ def mistake_text(settings: type[BaseModel], mistake: Mistake) -> str:
     if len(place) == 1:
         return f"{place[0]}: must be a map with some of {', '.join(keys)}, not {_shown(mistake['input'])}"
     key = f"{place[0]}.{place[1]}"
+    inner = _model_within(section, place[1])
+    if inner is not None and len(place) > _IN_MAP:
+        return f"{key}: {_mistake_within(inner, place, mistake)}"
     if mistake["type"] == _UNKNOWN:
         return f"{key}: {_no_such(place[1], keys, f'{place[0]}.')}"
     return f"{key}: must be {allowed_values(section, place[1])}{_found(section, place, mistake)}"
+
+
+def _model_within(section: type[BaseModel], key: str) -> type[BaseModel] | None:
+    """What the values of a map are, where they have settings of their own."""
+    field = section.model_fields.get(key)
+    kinds = () if field is None else get_args(field.annotation)
+    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
+
+
+def _mistake_within(inner: type[BaseModel], place: Sequence[str], mistake: Mistake) -> str:
+    name, key = place[_IN_MAP - 1 : _IN_MAP + 1]
+    if key == "[key]":
+        return f"{name!r} is not one of {mistake.get('ctx', {}).get('expected', 'the names it takes')}"
+    if mistake["type"] == _UNKNOWN:
+        return f"{name}: {key}: {_no_such(key, list(inner.model_fields), '')}"
+    allowed = allowed_values(inner, key)
+    if mistake["type"] == "missing":
+        return f"{name}: {key} is missing: {allowed}"
+    return f"{name}: {key}: must be {allowed}, not {_shown(mistake['input'])}"
 
 
 def no_such_variable(name: str, prefix: str, sections: Sequence[str]) -> str:
@@ -57,9 +81,13 @@ def no_such_variable(name: str, prefix: str, sections: Sequence[str]) -> str:
 
 
 def _no_such(name: str, known: Sequence[str], prefix: str) -> str:
-    close = get_close_matches(name, known, n=1)
+    # Kamu spells its settings in another way: maxRows.
+    alike = {each.replace("_", ""): each for each in known}
+    close = get_close_matches(name.replace("_", "").lower(), alike, n=1)
     there = f"there are {', '.join(known)}"
-    return f"no such setting; did you mean {prefix}{close[0]}? ({there})" if close else f"no such setting; {there}"
+    if not close:
+        return f"no such setting; {there}"
+    return f"no such setting; did you mean {prefix}{alike[close[0]]}? ({there})"
 
 
 def _found(section: type[BaseModel], place: Sequence[str], mistake: Mistake) -> str:

@@ -5,6 +5,7 @@ import pytest
 from kamu_assets.setting_origins import default_settings, describe_settings
 from kamu_assets.settings import SettingsError, load_settings, secret_values
 
+INGEST, POLICIES = "dev.kamu.flow.dataset.ingest", "flow_agent.default_retry_policies"
 ENGINE_NAMES = "a map of lower-case names to datafusion or incremental or grpc://host:port"
 
 
@@ -54,6 +55,16 @@ def test_a_mistake_is_named_by_its_key(tmp_path: Path, text: str, said: str) -> 
     [
         ("http: {port: abc}", "http.port: must be a whole number from 1 to 65535, not 'abc'"),
         ("http: {prot: 1}", "http.prot: no such setting; did you mean http.port? (there are host, port)"),
+        ("http: {PORT: 1}", "http.PORT: no such setting; did you mean http.port? (there are host, port)"),
+        (
+            f"flow_agent: {{default_retry_policies: {{{INGEST}: {{maxAttempts: 3, min_delay_secs: x}}}}}}",
+            (
+                f"{POLICIES}: {INGEST}: max_attempts is missing: a whole number from 1 to 100\n"
+                f"{POLICIES}: {INGEST}: min_delay_secs: must be a number from 0 to 604800, not 'x'\n"
+                f"{POLICIES}: {INGEST}: maxAttempts: no such setting; did you mean max_attempts?"
+                " (there are max_attempts, min_delay_secs, backoff_type)"
+            ),
+        ),
         ("query: {workers: 0}", "query.workers: must be a whole number from 1 to 64, not 0"),
         ("query: {time_limit_seconds: 0}", "query.time_limit_seconds: must be a number above 0, not 0"),
         ("query: {max_rows: 0}", "query.max_rows: must be a whole number from 1 to 1000000000000, not 0"),
@@ -72,6 +83,22 @@ def test_a_mistake_is_told_with_what_may_be_instead(tmp_path: Path, text: str, s
         load_settings(tmp_path)
 
     assert str(error.value) == said
+
+
+@pytest.mark.parametrize(
+    ("text", "near"),
+    [
+        ("flowAgent: {}", "flow_agent"),
+        ("query: {maxRows: 7}", "query.max_rows"),
+        ("flow_agent: {mandatoryThrottlingPeriodSecs: 1}", "flow_agent.mandatory_throttling_period_secs"),
+        ("identity: {ed25519PrivateKey: x}", "identity.ed25519_private_key"),
+    ],
+)
+def test_spellings_of_kamu_lead_to_ours(tmp_path: Path, text: str, near: str) -> None:
+    (tmp_path / "node.yaml").write_text(text)
+
+    with pytest.raises(SettingsError, match=rf"no such setting; did you mean {near}\?"):
+        load_settings(tmp_path)
 
 
 def test_a_url_of_the_wrong_kind_is_not_told_with_its_password(tmp_path: Path) -> None:
