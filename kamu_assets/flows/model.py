@@ -39,8 +39,8 @@ class FlowType(StrEnum):
 
     @property
     def computes(self) -> bool:
-        """Whether it takes the engine of a dataset that is computed."""
-        return self is FlowType.EXECUTE_TRANSFORM
+        """Whether it takes the engine that its dataset names, for its transform or to preprocess what it polls."""
+        return self in _COMPUTING
 
     @property
     def is_maintenance(self) -> bool:
@@ -72,6 +72,7 @@ _KINDS = {
     FlowType.WEBHOOK_DELIVER: frozenset(),
     FlowType.SYSTEM_GC: frozenset(),
 }
+_COMPUTING = frozenset({FlowType.INGEST, FlowType.EXECUTE_TRANSFORM})
 _MAINTENANCE = frozenset({FlowType.HARD_COMPACTION, FlowType.VERIFY, FlowType.SYSTEM_GC})
 _REWRITING = frozenset({FlowType.HARD_COMPACTION, FlowType.RESET, FlowType.RESET_TO_METADATA})
 
