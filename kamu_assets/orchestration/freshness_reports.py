@@ -17,7 +17,8 @@ from kamu_assets.odf.timestamp import NANOS_PER_SECOND
 from kamu_assets.orchestration.names import key_of
 from kamu_assets.orchestration.promises import freshness, promised
 
-SECONDS_BETWEEN = 20.0
+# Nobody promises less than a minute.
+SECONDS_BETWEEN = 60.0
 
 
 class FreshnessReports:
