@@ -15,7 +15,7 @@ _ORIGIN = """query ($id: ID!) { runOrError(runId: $id) { ... on Run {
 _RUNS = """query ($tags: [ExecutionTag!], $limit: Int) {
   runsOrError(filter: {tags: $tags}, limit: $limit) { __typename ... on Runs { results { runId status } } } }"""
 _TOLD = """{ runsOrError(filter: {}, limit: 10000) { ... on Runs { results {
-  runId status parentRunId rootRunId tags { key value } } } } }"""
+  runId status startTime endTime parentRunId rootRunId tags { key value } } } } }"""
 _RUN = "query ($id: ID!) { runOrError(runId: $id) { __typename ... on Run { runId status } } }"
 _EVENTS = """query ($id: ID!) { runOrError(runId: $id) { __typename ... on Run { eventConnection(limit: 1000) {
   events { ... on MessageEvent { eventType timestamp message } } } } } }"""
@@ -57,6 +57,8 @@ class RunTold(RunSeen):
     """With all that the list tells of it."""
 
     tags: dict[str, str]
+    # Whether anybody began with it.
+    has_begun: bool
     # The attempt before it, and the first one.
     parent: str | None
     root: str | None
@@ -152,6 +154,8 @@ class DagsterUi:
                 run["runId"],
                 run["status"],
                 {tag["key"]: tag["value"] for tag in run["tags"]},
+                # One that ended without having begun is said to have begun when it ended.
+                run["startTime"] not in {None, run["endTime"]},
                 run["parentRunId"],
                 run["rootRunId"],
             )
