@@ -28,10 +28,11 @@ class Schedulers:
 
     home: DagsterHome
     running: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    # They may not have gone yet.
+    ended: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def pair(self) -> Leader:
         """The leader, once another one is ready to follow it."""
-        self.running = [each for each in self.running if each.poll() is None]
         while len(self.running) < 2:
             ready = self._log().count(READY)
             self.running.append(self.home.start_own("scheduler"))
@@ -53,7 +54,10 @@ class Schedulers:
     def end(self, leader: Leader, how: signal.Signals) -> None:
         """End the leader's process; this does not wait for it."""
         pid = int(leader.process.split(":")[1])
-        next(each for each in self.running if each.pid == pid).send_signal(how)
+        process = next(each for each in self.running if each.pid == pid)
+        process.send_signal(how)
+        self.running.remove(process)
+        self.ended.append(process)
 
     def _log(self) -> str:
         path = self.home.parts.home / "scheduler.log"
