@@ -1,20 +1,16 @@
 """What was done to datasets, is being done, and will be: flows."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from kamu_api.cli import flow_log_commands
 from kamu_api.cli.flow_list_command import list_flows
 from kamu_api.cli.flow_run_command import run
-from kamu_api.cli.flow_text import attempt_facts, event_facts, event_text, flow_facts, flow_row
+from kamu_api.cli.flow_text import attempt_facts, event_facts, event_text, flow_row
+from kamu_api.cli.named_flows import facts_of
 from kamu_api.cli.options import AsJson, Home, local_node
 from kamu_api.cli.output import print_json, say
-from kamu_assets.errors import NotFoundError
-
-if TYPE_CHECKING:
-    from kamu_assets.flows.model import Flow
-    from kamu_assets.node import Node
 
 FlowId = Annotated[int, typer.Argument(metavar="FLOW", help="its number, as `flow list` shows it", min=1)]
 
@@ -60,15 +56,3 @@ def cancel(flow: FlowId, home: Home = None, as_json: AsJson = False) -> None:
         say(f"flow {flow} of {facts['dataset']}: will be stopped")
     else:
         say(f"flow {flow} of {facts['dataset']}: {flow_row(facts)['outcome']}")
-
-
-def facts_of(node: "Node", flow: "Flow") -> dict[str, Any]:
-    """What a list tells of a flow."""
-    if flow.dataset_id is None:
-        return flow_facts(flow, dataset="")
-    try:
-        name = str(node.datasets.resolve(node.auth.admin_caller(), flow.dataset_id).alias)
-    except NotFoundError:
-        # Deleted since.
-        name = str(flow.dataset_id)
-    return flow_facts(flow, dataset=name)

@@ -38,7 +38,7 @@ def list_flows(
     as_json: AsJson = False,
 ) -> None:
     """List flows, newest first."""
-    from kamu_api.cli.flow_commands import facts_of
+    from kamu_api.cli.named_flows import facts_of
 
     with local_node(home) as node:
         wanted = _filter(node, dataset, types, statuses, by, by_itself=by_itself)

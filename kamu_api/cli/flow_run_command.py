@@ -73,7 +73,7 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Have a running node bring a dataset up to date now, or do something else to it; joins the flow that waits."""
-    from kamu_api.cli.flow_commands import facts_of
+    from kamu_api.cli.named_flows import facts_of
 
     compaction = {"max_slice_size": max_slice_size, "max_slice_records": max_slice_records}
     config = _config(type_, {name: value for name, value in compaction.items() if value is not None})
