@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from dagster._core.definitions.freshness import FreshnessState
 
 from kamu_assets.clock import ManualClock
@@ -15,6 +16,14 @@ from kamu_assets.orchestration.freshness_reports import FreshnessReports
 from kamu_assets.orchestration.names import key_of
 from tests.support.builders import START
 from tests.support.dagster_adapter import Adapter
+
+
+@pytest.fixture(autouse=True)
+def _nothing_promised(adapter: Adapter) -> None:
+    """The tests of a module share a home, and count what is told of all datasets."""
+    with adapter.parts.database.transaction() as tx:
+        for trigger in TriggerStore().list(tx):
+            TriggerStore().forget(tx, trigger.dataset_id)
 
 
 def reports(adapter: Adapter, *, age: int) -> FreshnessReports:
@@ -46,8 +55,6 @@ def test_datasets_grow_late_and_then_too_late(adapter: Adapter) -> None:
         assert told(adapter, root) is state
         # A leader that takes over tells nothing again.
         assert reports(adapter, age=age).report() == 0
-    with adapter.parts.database.transaction() as tx:
-        TriggerStore().forget(tx, root.id)
 
 
 def test_nothing_is_expected_of_what_is_paused(adapter: Adapter) -> None:
