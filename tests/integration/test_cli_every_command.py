@@ -82,6 +82,7 @@ USES = (
     Use("flow run", dict, "daily", "", "nope"),
     Use("flow list", list, "daily", "daily --limit 0", "nope"),
     Use("flow show", dict, "1", "one", "404"),
+    Use("flow log", list, "1", "one", "404"),
     Use("flow cancel", dict, "1", "one", "404"),
     Use("flow-config set", dict, "daily --retries 3 --priority 9", "daily --retries -1", "nope --retries 3"),
     Use("flow-config list", list, "", "more"),
@@ -91,7 +92,6 @@ USES = (
     Use("trigger list", list, "", "more"),
     Use("trigger pause", dict, "daily", "", "raw"),
     Use("trigger resume", dict, "daily", "", "clean"),
-    Use("flow log", list, "1", "one", "404"),
     Use("trigger remove", dict, "daily", "", "clean"),
     Use(
         "webhook create",

@@ -19,7 +19,7 @@ from kamu_assets.coordinator.service import Coordinator
 from kamu_assets.datasets.commit import Committer
 from kamu_assets.datasets.creation import random_dataset_id
 from kamu_assets.datasets.errors import DatasetNotFoundError, NameCollisionError
-from kamu_assets.datasets.model import CommitResult, DatasetEntry, NewObject, NewSlice
+from kamu_assets.datasets.model import CommitResult, DatasetEntry, NewObject, NewSlice, Pushed
 from kamu_assets.datasets.service import Datasets
 from kamu_assets.errors import KamuError
 from kamu_assets.governance.access import Access
@@ -72,6 +72,7 @@ class RecordedCommitter(Committer):
         system_time: Timestamp,
         files: Sequence[NewObject] = (),
         run_id: str | None = None,
+        push: Pushed | None = None,
     ) -> CommitResult:
         if self.replay is None:
             raise AssertionError("commits come after the replay has begun")
@@ -86,6 +87,7 @@ class RecordedCommitter(Committer):
                 system_time=system_time,
                 files=files,
                 run_id=run_id,
+                push=push,
             )
         self.replay.compare_events(name, events, [decode_block(block).event for block in raw], files)
         return self.commit_received(
