@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -214,7 +215,8 @@ class Chances:
 
 
 def test_dagster_and_the_command_line_tell_the_same_history(node: RunningNode, source: WebSource) -> None:
-    seed = random.randrange(1_000_000)
+    # As Hypothesis does: the same story wherever a change is judged, a new one on a desk.
+    seed = 0 if os.environ.get("CI") else random.randrange(1_000_000)
     chances = Chances(node, source, random.Random(seed))
     chances.change_page()
     add(node, pushed_root("some"), derivative("some.more", of="some"), polled_root("any", f"{source.url}/any"))
