@@ -105,8 +105,9 @@ class Worker:
                 if kind in (FrameKind.PROGRESS, FrameKind.ASK):
                     self._serve(job, kind, value)
                     continue
-                self.usable = kind in (FrameKind.RESULT, FrameKind.FAILURE)
-                self._output.pass_on_rest()
+                # Jobs may print: one that has closed its end of the pipe is of no use to the next.
+                can_print = self._output.pass_on_rest()
+                self.usable = can_print and kind in (FrameKind.RESULT, FrameKind.FAILURE)
                 return self._outcome(job, kind, value)
 
     def is_alive(self) -> bool:

@@ -1,6 +1,5 @@
 """The parent's end of what a worker prints."""
 
-import contextlib
 import os
 
 from kamu_assets.engines.hearing import JOB_ENDED, hear
@@ -34,15 +33,20 @@ class WorkerOutput:
             hear(printed)
         return bool(printed)
 
-    def pass_on_rest(self) -> None:
-        """All that was printed until now, when the job has ended."""
+    def pass_on_rest(self) -> bool:
+        """All that was printed until now, when the job has ended; tells whether more may come."""
+        more = True
         for _ in range(_LAST_BYTES // _READ_BYTES):
-            with contextlib.suppress(BlockingIOError):
-                if printed := os.read(self._read, _READ_BYTES):
-                    hear(printed)
-                    continue
-            break
+            try:
+                printed = os.read(self._read, _READ_BYTES)
+            except BlockingIOError:
+                break
+            if not printed:
+                more = False
+                break
+            hear(printed)
         hear(JOB_ENDED)
+        return more
 
     def close(self) -> None:
         os.close(self._read)

@@ -123,6 +123,8 @@ def _close_in(output: int | None, *, parent: int, network: bool) -> None:
     printed = quiet if output is None else output
     for stream, target in enumerate((quiet, printed, printed)):
         os.dup2(target, stream)
+    for spare in {quiet, printed} - {0, 1, 2}:
+        os.close(spare)
 
 
 def _leave_network(libc: ctypes.CDLL) -> None:

@@ -58,19 +58,23 @@ def test_a_run_is_seen_in_metrics_and_log(node: RunningNode) -> None:
     add(node, pushed_root("seen"), derivative("seen.more", of="seen"))
     node.push("kamu/seen", records([1, 2, 3]))
 
+    def ended() -> list[Any]:
+        return [event for event in events(node) if event["event"] == "run_ended"]
+
+    wait_until(lambda: any("seen.more" in str(event["datasets"]) for event in ended()), patience=PATIENCE, every=0.5)
     wait_until(
-        lambda: value(node, "kamu_node_transform_records_total", process="worker") >= 3, patience=PATIENCE, every=0.5
+        lambda: value(node, "kamu_node_runs_ended_total", process="worker", outcome="SUCCESS") >= 1,
+        patience=PATIENCE,
+        every=0.5,
     )
 
     assert value(node, "kamu_node_runs_started_total", process="worker") >= 1
-    assert value(node, "kamu_node_runs_ended_total", process="worker", outcome="SUCCESS") >= 1
+    assert value(node, "kamu_node_transform_records_total", process="worker") >= 3
     assert value(node, "kamu_node_scheduler_last_step_timestamp_seconds", process="scheduler") > 1e9
     for process in ("api", "scheduler", "worker", "catalog", "flows", "daemon", "webserver"):
         assert value(node, "kamu_node_process_memory_bytes", process=process) > 1 << 20
     assert value(node, "kamu_api_server_outbox_messages_processed_total", consumer="flows") > 0
-    ended = [event for event in events(node) if event["event"] == "run_ended"]
-    assert any("seen.more" in str(event["datasets"]) for event in ended)
-    assert all(event["run"] and event["process"] == "worker" for event in ended)
+    assert all(event["run"] and event["process"] == "worker" for event in ended())
     pushed = [event for event in events(node) if event.get("path") == "/kamu/seen/ingest"]
     assert [event["status"] for event in pushed] == [200]
     assert pushed[0]["request"]

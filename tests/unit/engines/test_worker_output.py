@@ -46,4 +46,9 @@ def test_nobody_needs_to_listen(pool: WorkerPool, capfd: pytest.CaptureFixture[s
 
 def test_a_worker_may_close_what_it_prints_to(pool: WorkerPool) -> None:
     assert pool.run(jobs.print_nothing_more, None) == "done"
-    assert pool.run(jobs.sleep, 0.3)
+    heard = bytearray()
+
+    with hearing(heard.extend):
+        assert pool.run(jobs.print_lines, 1) == 1
+
+    assert heard == b"line 0 of 1\nand an error\n"
