@@ -1,12 +1,14 @@
 """Makes manifests to begin with for the command line."""
 
+import contextlib
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
 from kamu_api.cli.skeleton_text import InputTable, derivative_text, push_text, root_text
 from kamu_api.cli.targets import new_file
 from kamu_assets.coordinator.ingest.errors import UnsupportedMediaTypeError
-from kamu_assets.coordinator.ingest.push.media_types import reader_of_file
+from kamu_assets.coordinator.ingest.push.media_types import is_packed, reader_of_file
 from kamu_assets.datasets.errors import DatasetNotFoundError
 from kamu_assets.errors import InvalidError
 from kamu_assets.node import Node
@@ -66,9 +68,20 @@ def _reader(sample: Path) -> ReadStep:
 
 def _separator(sample: Path) -> str:
     """What parts the names in the first line."""
-    with sample.open("rb") as file:
-        first = file.read(_SNIFFED_BYTES).partition(b"\n")[0].decode("utf-8-sig", errors="replace")
+    first = _beginning(sample).partition(b"\n")[0].decode("utf-8-sig", errors="replace")
     return max(_SEPARATORS, key=first.count)
+
+
+def _beginning(sample: Path) -> bytes:
+    """The first bytes of the sample, unpacked where it is packed; none where it says gzip and is not."""
+    with sample.open("rb") as file:
+        first = file.read(_SNIFFED_BYTES)
+    if not is_packed(sample.name, first):
+        return first
+    # A broken file is told of by whoever reads all of it.
+    with contextlib.suppress(zlib.error):
+        return zlib.decompressobj(wbits=zlib.MAX_WBITS | 16).decompress(first, _SNIFFED_BYTES)
+    return b""
 
 
 def _input(node: Node, text: str) -> InputTable:

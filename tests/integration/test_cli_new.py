@@ -79,7 +79,10 @@ def test_a_csv_file_becomes_a_dataset(home: Home) -> None:
         ("a.json", "[" + NDJSON.strip().replace("\n", ",") + "]", "n", [1, 1]),
         ("a.geojson", GEOJSON, "name", ["A", "B"]),
         ("a.parquet", parquet(n=[1, 2], s=["a", "b"]), "n", [1, 2]),
-        ("a.csv.gz", gzip.compress(CSV.encode()), "id", [1, 2]),
+        ("a.csv.gz", gzip.compress(CSV.encode(), mtime=0), "id", [1, 2]),
+        # A time of packing whose bytes look like separators.
+        ("a.csv.gz", gzip.compress(CSV.encode(), mtime=int.from_bytes(b";;;;")), "id", [1, 2]),
+        ("a.csv.gz", gzip.compress(CSV.replace('"Oslo, N"', "Oslo").replace(",", "|").encode(), mtime=0), "id", [1, 2]),
         ("a.csv", "a;b\n1;x\n2;y,z\n", "b", ["x", "y,z"]),
         ("a.csv", "a b,select,x:y #1,\n1,2,3,4\n", "a b", [1]),
         ("a.csv", "op,offset,system_time,event_time\nx,1,2,3\n", "op", ["x"]),

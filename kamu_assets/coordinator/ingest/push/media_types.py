@@ -35,6 +35,7 @@ _ENDINGS = {
     ".parquet": "application/vnd.apache.parquet",
 }
 GZIP_ENDING = ".gz"
+GZIP_MAGIC = b"\x1f\x8b"
 MEDIA_TYPES = tuple(_READERS)
 
 
@@ -55,6 +56,11 @@ def reader_of_file(name: str) -> ReadStep:
     """The reader for a file, by the ending of its name; CSV has a header."""
     reader = _READERS[media_type_of_file(name)]
     return ReadStepCsv(header=True) if reader is ReadStepCsv else reader()
+
+
+def is_packed(name: str, first: bytes) -> bool:
+    """Whether both the name of a file and its first bytes say gzip."""
+    return name.lower().endswith(GZIP_ENDING) and first.startswith(GZIP_MAGIC)
 
 
 @dataclass(frozen=True, slots=True)
