@@ -1,4 +1,4 @@
-"""Wires everything together, once. Only this module knows which implementation is used.
+"""Wires everything together, once. Only this module and `wiring`, which makes parts from settings, know which implementation is used.
 
 Opening a node loads neither Dagster nor an engine: pools of child processes start when they are first needed.
 """
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self
 
 import structlog
 
+from kamu_assets import wiring
 from kamu_assets.auth.node_key import NodeKey
 from kamu_assets.auth.service import AuthService
 from kamu_assets.auth.store import AccountStore
@@ -19,7 +20,6 @@ from kamu_assets.clock import Clock, SystemClock
 from kamu_assets.database.database import Database
 from kamu_assets.database.messages import MessageTypes
 from kamu_assets.database.outbox import WAKEUP, Outbox
-from kamu_assets.database.outbox_transport import EmbeddedTransport, Transport
 from kamu_assets.database.wakeups import Wakeups
 from kamu_assets.datasets.chains import Chains
 from kamu_assets.datasets.commit import Committer
@@ -30,35 +30,27 @@ from kamu_assets.datasets.service import Datasets
 from kamu_assets.durability import Durability
 from kamu_assets.egress.policy import EgressPolicy
 from kamu_assets.errors import UnavailableError
-from kamu_assets.flows.configuring import ConfigService
-from kamu_assets.flows.listing import FlowLists
+from kamu_assets.flows.configs.service import ConfigService
+from kamu_assets.flows.history.listing import FlowLists
 from kamu_assets.flows.messages import MESSAGES as FLOW_MESSAGES
-from kamu_assets.flows.model import FlowType
-from kamu_assets.flows.planning import FlowRules
-from kamu_assets.flows.processes import Processes
-from kamu_assets.flows.retrying import Backoff, RetryPolicy
+from kamu_assets.flows.processes.listing import Processes
 from kamu_assets.flows.service import FlowService
-from kamu_assets.flows.triggering import TriggerService
+from kamu_assets.flows.triggers.service import TriggerService
 from kamu_assets.governance.access import Access
 from kamu_assets.setting_sections import OwnEngine
-from kamu_assets.settings import Settings, adapter_config, secret_values
-from kamu_assets.storage.local import LocalObjectStore
-from kamu_assets.storage.volumes import Volumes
+from kamu_assets.settings import Settings, secret_values
 from kamu_assets.storage.workplaces import abandoned
 from kamu_assets.webhooks.messages import MESSAGES as WEBHOOK_MESSAGES
 
 if TYPE_CHECKING:
     from kamu_assets.coordinator.garbage import GarbageCollection
-    from kamu_assets.coordinator.ingest.poll import PollRules
     from kamu_assets.coordinator.reorganization import Reorganization
-    from kamu_assets.coordinator.service import Coordinator, CoordinatorConfig
-    from kamu_assets.engines.engine import Engine
+    from kamu_assets.coordinator.service import Coordinator
     from kamu_assets.engines.grpc.server import EngineServer
     from kamu_assets.engines.registry import EngineRegistry
     from kamu_assets.engines.slice_writer import Encodings
     from kamu_assets.engines.workers import WorkerPool
-    from kamu_assets.flows.log_lines import RunLogs
-    from kamu_assets.flows.logs import FlowLogs
+    from kamu_assets.flows.logs.service import FlowLogs
     from kamu_assets.flows.requests import FlowRequests
     from kamu_assets.odf.engine import TransformSql
     from kamu_assets.odf.identity import DatasetAlias, DatasetID
@@ -69,8 +61,6 @@ if TYPE_CHECKING:
     from kamu_assets.webhooks.setup import WebhookParts
 
 log = structlog.get_logger(__name__)
-# Seconds after which a query gives way to others that wait.
-_PATIENCE = 2.0
 
 
 class UnusableFolderError(UnavailableError):
@@ -91,12 +81,12 @@ class Node:
         self.clock: Clock = clock or SystemClock()
         self.wakeups = Wakeups(settings.run_path)
         self.database = Database.open(settings.database_url, durability=durability)
-        self.volumes = _volumes(settings, durability)
+        self.volumes = wiring.volumes(settings, durability)
         self.outbox = Outbox(
             self.database,
             clock=self.clock,
             types=MessageTypes((*DATASET_MESSAGES, *FLOW_MESSAGES, *WEBHOOK_MESSAGES)),
-            transport=_transport(settings, self.database, self.wakeups),
+            transport=wiring.transport(settings, self.database, self.wakeups),
         )
         self.access = Access()
         self.auth = AuthService(self.database, clock=self.clock, keys=settings.keys_path)
@@ -127,7 +117,7 @@ class Node:
             datasets=self.datasets,
             access=self.access,
             clock=self.clock,
-            rules=_flow_rules(settings),
+            rules=wiring.flow_rules(settings),
         )
         self.triggers = TriggerService(
             database=self.database,
@@ -178,27 +168,24 @@ class Node:
     @cached_property
     def engine_pool(self) -> "WorkerPool":
         """Where slices are ingested and transforms computed."""
-        engine = self.settings.engine
-        return _pool("engine", engine.workers, engine.memory_limit, engine.time_limit_seconds)
+        return wiring.engine_pool(self.settings)
 
     @cached_property
     def verify_pool(self) -> "WorkerPool":
         """Where slices are read and results computed that somebody wants verified: nobody else need wait for that."""
-        engine = self.settings.engine
-        return _pool("engine", os.cpu_count() or 1, engine.memory_limit, engine.time_limit_seconds)
+        return wiring.engine_pool(self.settings, size=os.cpu_count() or 1)
 
     @cached_property
     def query_pool(self) -> "WorkerPool":
         """Where queries run."""
-        query = self.settings.query
-        return _pool("query", query.workers, query.memory_limit, query.time_limit_seconds, patience=_PATIENCE)
+        return wiring.query_pool(self.settings)
 
     @cached_property
     def coordinator(self) -> "Coordinator":
         """Ingests and computes."""
         from kamu_assets.coordinator.service import Coordinator
 
-        config = _coordinator_config(self.settings)
+        config = wiring.coordinator_config(self.settings)
         return Coordinator(
             datasets=self.datasets,
             database=self.database,
@@ -267,7 +254,7 @@ class Node:
         from kamu_assets.engines.registry import EngineRegistry
 
         names = self.settings.engine.names
-        kinds = {kind: _engine(kind, self.settings, pool, encodings) for kind in names.values()}
+        kinds = {kind: wiring.engine(kind, self.settings, pool, encodings) for kind in names.values()}
         return EngineRegistry({name: kinds[kind] for name, kind in names.items()})
 
     @cached_property
@@ -337,8 +324,8 @@ class Node:
     @cached_property
     def flow_logs(self) -> "FlowLogs":
         """Tells users what their flows did."""
-        from kamu_assets.flows.log_cleaning import DATA
-        from kamu_assets.flows.logs import FlowLogs
+        from kamu_assets.flows.logs.cleaning import DATA
+        from kamu_assets.flows.logs.service import FlowLogs
         from kamu_assets.monitoring.whereabouts import PathNamer
 
         settings = self.settings
@@ -346,7 +333,7 @@ class Node:
             database=self.database,
             flows=self.flows,
             datasets=self.datasets,
-            runs=partial(_run_logs, settings),
+            runs=partial(wiring.run_logs, settings),
             wakeups=self.wakeups,
             paths=PathNamer([("<node>", settings.home), (DATA, settings.root_path), (DATA, settings.derivative_path)]),
             secrets_of=self._secrets_of,
@@ -355,7 +342,7 @@ class Node:
     def _secrets_of(self, dataset: "DatasetID | None") -> Iterator[str]:
         """What may turn up in the log of a flow and nobody should read: the node's own, and the dataset's."""
         from kamu_assets.datasets.store import DatasetStore
-        from kamu_assets.flows.source_secrets import secrets_of_sources
+        from kamu_assets.flows.logs.source_secrets import secrets_of_sources
         from kamu_assets.webhooks.store import SubscriptionStore
 
         yield from secret_values(self.settings)
@@ -370,8 +357,8 @@ class Node:
     def hearing_others(self) -> "Iterator[None]":
         """Hear of what other machines do as soon as those there; for processes that live long, until the end."""
         from kamu_assets.database.wakeups_afar import Carrier
-        from kamu_assets.orchestration.leader import ROLE
-        from kamu_assets.orchestration.warm_queue import CANCELS_TOPIC, RUNS_TOPIC
+        from kamu_assets.orchestration.scheduler.leader import ROLE
+        from kamu_assets.orchestration.workers.warm_queue import CANCELS_TOPIC, RUNS_TOPIC
 
         topics = (WAKEUP, RUNS_TOPIC, CANCELS_TOPIC, ROLE)
         with Carrier(database=self.database, wakeups=self.wakeups, topics=topics).running():
@@ -422,51 +409,13 @@ def engine_server(settings: Settings, kind: OwnEngine, *, host: str, port: int) 
     from kamu_assets.engines.grpc.server import EngineServer
     from kamu_assets.engines.slice_writer import Encodings
 
-    engine = settings.engine
-    pool = _pool("engine", engine.workers, engine.memory_limit, engine.time_limit_seconds)
+    pool = wiring.engine_pool(settings)
     try:
-        served = _engine(kind, settings, pool, Encodings(settings.storage.parquet_encoding))
-        with EngineServer(served, host=host, port=port, calls=engine.workers) as server:
+        served = wiring.engine(kind, settings, pool, Encodings(settings.storage.parquet_encoding))
+        with EngineServer(served, host=host, port=port, calls=settings.engine.workers) as server:
             yield server
     finally:
         pool.close()
-
-
-def _engine(kind: str, settings: Settings, pool: "WorkerPool", encodings: "Encodings") -> "Engine":
-    memory_bytes = settings.engine.memory_limit
-    if kind == "datafusion":
-        from kamu_assets.engines.datafusion import run_transform
-        from kamu_assets.engines.pooled import PooledEngine
-
-        return PooledEngine(pool, run_transform, memory_bytes=memory_bytes, encodings=encodings)
-    if kind == "incremental":
-        from kamu_assets.engines.incremental.engine import run_incremental
-        from kamu_assets.engines.pooled import PooledEngine
-
-        return PooledEngine(pool, run_incremental, memory_bytes=memory_bytes, encodings=encodings)
-    from kamu_assets.engines.grpc.client import RemoteConfig, RemoteEngine
-    from kamu_assets.engines.grpc.paths import Mount, PathMapping
-
-    mounts = tuple(Mount(node, engine) for node, engine in settings.engine.mounts.items())
-    address = kind.removeprefix("grpc://")
-    return RemoteEngine(RemoteConfig(address, settings.engine.time_limit_seconds, PathMapping(mounts)), pool)
-
-
-def _run_logs(settings: Settings) -> "RunLogs":
-    # Loads Dagster, which keeps them.
-    from kamu_assets.orchestration.run_history import DagsterRunLogs
-
-    return DagsterRunLogs(adapter_config(settings))
-
-
-def _transport(settings: Settings, database: Database, wakeups: Wakeups) -> Transport:
-    url = settings.redis_url
-    if url is None:
-        return EmbeddedTransport(wakeups)
-    from kamu_assets.database.outbox_redis import RedisTransport
-    from kamu_assets.database.outbox_stream import Stream
-
-    return RedisTransport(database=database, stream=Stream(url), wakeups=wakeups)
 
 
 def _make(folder: Path) -> None:
@@ -474,79 +423,3 @@ def _make(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UnusableFolderError(folder, error) from error
-
-
-def _coordinator_config(settings: Settings) -> "CoordinatorConfig":
-    from kamu_assets.coordinator.ingest.limits import IngestLimits
-    from kamu_assets.coordinator.service import CoordinatorConfig
-    from kamu_assets.engines.slice_writer import Encodings
-
-    ingest = settings.ingest
-    return CoordinatorConfig(
-        base=ingest.base_path or Path.cwd(),
-        ingest=IngestLimits(
-            batch_rows=settings.engine.batch_rows,
-            # The rest is for the reader, the writer and Python itself.
-            sort_memory_bytes=settings.engine.memory_limit // 4,
-        ),
-        poll=_poll_rules(settings),
-        encodings=Encodings(settings.storage.parquet_encoding),
-        group_bytes=ingest.group_limit,
-        queue_bytes=ingest.queue_limit,
-    )
-
-
-def _poll_rules(settings: Settings) -> "PollRules":
-    from kamu_assets.coordinator.ingest.fetch.savepoints import SavepointLimits
-    from kamu_assets.coordinator.ingest.limits import FetchLimits, PrepareLimits
-    from kamu_assets.coordinator.ingest.poll import PollRules
-
-    ingest = settings.ingest
-    return PollRules(
-        fetch=FetchLimits(
-            max_bytes=ingest.max_download,
-            silence_seconds=ingest.fetch_timeout_seconds,
-            total_seconds=ingest.fetch_deadline_seconds,
-            max_redirects=ingest.max_redirects,
-        ),
-        prepare=PrepareLimits(
-            max_bytes=ingest.max_unpacked,
-            max_ratio=ingest.max_unpack_ratio,
-            max_entries=ingest.max_archive_entries,
-        ),
-        savepoints=SavepointLimits(max_bytes=ingest.savepoints_limit, max_seconds=ingest.savepoint_seconds),
-        egress=EgressPolicy.allowing(settings.egress.allow),
-        file_roots=ingest.file_roots,
-    )
-
-
-def _flow_rules(settings: Settings) -> FlowRules:
-    agent = settings.flow_agent
-    policies = {
-        name: RetryPolicy(each.max_attempts, each.min_delay_secs, Backoff(each.backoff_type.upper()))
-        for name, each in agent.default_retry_policies.items()
-    }
-    return FlowRules(
-        throttling_seconds=agent.mandatory_throttling_period_secs,
-        account_limit=agent.account_runs,
-        retries={kind: policies[kind.full_name] for kind in FlowType if kind.full_name in policies},
-    )
-
-
-def _pool(
-    name: str, size: int, memory_bytes: int, time_seconds: float, *, patience: float | None = None
-) -> "WorkerPool":
-    from kamu_assets.engines.worker_limits import WorkerLimits
-    from kamu_assets.engines.workers import WorkerPool
-
-    limits = WorkerLimits(memory_bytes=memory_bytes, time_seconds=time_seconds)
-    return WorkerPool(name=name, size=size, limits=limits, patience=patience)
-
-
-def _volumes(settings: Settings, durability: Durability) -> Volumes:
-    def store(root: Path) -> LocalObjectStore:
-        return LocalObjectStore(root, durability)
-
-    root = store(settings.root_path)
-    same = settings.root_path == settings.derivative_path
-    return Volumes(root=root, derivative=root if same else store(settings.derivative_path))

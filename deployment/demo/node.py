@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-from kamu_api.cli.home_lock import HomeLock
+from kamu_api.cli.node.home_lock import HomeLock
 from kamu_assets.settings import load_settings
 
 T = TypeVar("T")

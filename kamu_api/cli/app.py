@@ -5,33 +5,29 @@ from typing import Annotated
 
 import typer
 
-from kamu_api.cli import (
+from kamu_api.cli import completion_commands, other_names
+from kamu_api.cli.datasets import (
     change_commands,
     check_commands,
-    completion_commands,
-    config_commands,
     data_commands,
     dataset_commands,
-    engine_commands,
-    flow_commands,
-    flow_config_commands,
     inspect_commands,
     log_commands,
     manifest_commands,
-    node_commands,
-    other_names,
-    outbox_commands,
-    process_commands,
-    query_commands,
-    query_history_commands,
     show_commands,
-    trigger_commands,
     verify_commands,
-    webhook_commands,
 )
 from kamu_api.cli.exit_codes import tell_exit_codes
+from kamu_api.cli.flows import commands as flow_commands
+from kamu_api.cli.flows import config_commands as flow_config_commands
+from kamu_api.cli.flows import process_commands, trigger_commands
 from kamu_api.cli.misuse import MisuseError
+from kamu_api.cli.node import commands as node_commands
+from kamu_api.cli.node import config_commands, engine_commands, outbox_commands
 from kamu_api.cli.output import complain, set_manner
+from kamu_api.cli.query import commands as query_commands
+from kamu_api.cli.query import history_commands as query_history_commands
+from kamu_api.cli.webhooks import commands as webhook_commands
 
 app = typer.Typer(
     name="kamu-node",

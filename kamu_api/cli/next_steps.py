@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from kamu_api.cli.completion_words import quoted_where_needed
 from kamu_api.cli.output import remark
+from kamu_api.cli.query.completion_words import quoted_where_needed
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.node import Node
 from kamu_assets.odf.identity import DatasetID

@@ -5,12 +5,12 @@ from typing import Any, Final
 import typer
 from typer.core import TyperGroup
 
-from kamu_api.cli.change_commands import delete, rename
-from kamu_api.cli.dataset_commands import list_datasets
+from kamu_api.cli.datasets.change_commands import delete, rename
+from kamu_api.cli.datasets.dataset_commands import list_datasets
+from kamu_api.cli.datasets.show_commands import show
 from kamu_api.cli.misuse import MisuseError
 from kamu_api.cli.options import AsJson
 from kamu_api.cli.output import print_json, say
-from kamu_api.cli.show_commands import show
 
 # Commands of kamu that a node does not have, and what there is instead.
 _ELSEWHERE: Final = {

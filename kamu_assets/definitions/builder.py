@@ -10,7 +10,7 @@ from kamu_assets.defs.jobs import Examiner, flow_definitions
 from kamu_assets.defs.operations import Operator
 from kamu_assets.defs.resources import Checker, Updater, Verifier, updater_resource
 from kamu_assets.defs.sensors import Keeper
-from kamu_assets.orchestration.catalog_state import CatalogRow
+from kamu_assets.orchestration.catalog.state import CatalogRow
 from kamu_assets.orchestration.scoped import CACHED_JOBS
 
 

@@ -7,7 +7,7 @@ from dagster import DagsterInstance
 
 from kamu_assets.defs.jobs import flow_definitions
 from kamu_assets.node import Node
-from kamu_assets.orchestration.watching import Watches, Watching
+from kamu_assets.orchestration.scheduler.watching import Watches, Watching
 from kamu_assets.settings import load_settings
 
 

@@ -1,11 +1,11 @@
 """Makes what the jobs of the sensors need: the parts of the scheduler, for one run."""
 
 from kamu_assets.defs.keeper import NodeKeeper
-from kamu_assets.flows.backlog import Backlog
-from kamu_assets.flows.hearing import Hearing
-from kamu_assets.flows.scheduler import FlowScheduler
+from kamu_assets.flows.scheduling.backlog import Backlog
+from kamu_assets.flows.scheduling.hearing import Hearing
+from kamu_assets.flows.scheduling.scheduler import FlowScheduler
 from kamu_assets.node import Node
-from kamu_assets.orchestration.reporter import Reporter
+from kamu_assets.orchestration.reports.reporter import Reporter
 from kamu_assets.orchestration.runs import DagsterOrchestrator
 
 

@@ -13,34 +13,36 @@ from kamu_assets.defs.checker import NodeChecker
 from kamu_assets.defs.operator import NodeOperator
 from kamu_assets.defs.updater import NodeUpdater
 from kamu_assets.defs.verifier import NodeVerifier
-from kamu_assets.flows import logs, scheduler
-from kamu_assets.flows.places import EnginePlaces
-from kamu_assets.flows.retention import FlowRetention
-from kamu_assets.flows.scheduler import FlowScheduler
+from kamu_assets.flows.history.retention import FlowRetention
+from kamu_assets.flows.logs import service as logs
+from kamu_assets.flows.scheduling import scheduler
+from kamu_assets.flows.scheduling.places import EnginePlaces
+from kamu_assets.flows.scheduling.scheduler import FlowScheduler
 from kamu_assets.monitoring.exchange import offered
 from kamu_assets.node import Node, open_node
-from kamu_assets.orchestration import check_runs, publisher, reporter
-from kamu_assets.orchestration.capacity import EngineCapacity, engine_of
-from kamu_assets.orchestration.catalog import Catalog
-from kamu_assets.orchestration.check_runs import CheckRuns
+from kamu_assets.orchestration.catalog import publisher
+from kamu_assets.orchestration.catalog.publisher import CatalogPublisher
+from kamu_assets.orchestration.catalog.rows import Catalog
 from kamu_assets.orchestration.config import AdapterConfig
-from kamu_assets.orchestration.dagster_retention import DagsterRetention
-from kamu_assets.orchestration.execution import RunExecutor
-from kamu_assets.orchestration.freshness_reports import FreshnessReports
 from kamu_assets.orchestration.instance import open_instance
-from kamu_assets.orchestration.led_work import LedWork
-from kamu_assets.orchestration.materialization import Materializations
-from kamu_assets.orchestration.place_waits import PlaceWaits
-from kamu_assets.orchestration.publisher import CatalogPublisher
-from kamu_assets.orchestration.reaper import Reaper
-from kamu_assets.orchestration.reporter import Reporter
-from kamu_assets.orchestration.restoring import RestoringReporter
-from kamu_assets.orchestration.retention import Retention
+from kamu_assets.orchestration.reports import check_runs, reporter
+from kamu_assets.orchestration.reports.check_runs import CheckRuns
+from kamu_assets.orchestration.reports.freshness import FreshnessReports
+from kamu_assets.orchestration.reports.materialization import Materializations
+from kamu_assets.orchestration.reports.reporter import Reporter
+from kamu_assets.orchestration.reports.restoring import RestoringReporter
 from kamu_assets.orchestration.runs import DagsterOrchestrator
-from kamu_assets.orchestration.scheduler_process import SchedulerProcess
+from kamu_assets.orchestration.scheduler.led_work import LedWork
+from kamu_assets.orchestration.scheduler.process import SchedulerProcess
+from kamu_assets.orchestration.scheduler.retention import Retention
 from kamu_assets.orchestration.scoped import ScopedJobs
-from kamu_assets.orchestration.warm_queue import WarmQueue
-from kamu_assets.orchestration.worker import WarmWorker
+from kamu_assets.orchestration.storages.retention import DagsterRetention
+from kamu_assets.orchestration.workers.capacity import EngineCapacity, engine_of
+from kamu_assets.orchestration.workers.execution import RunExecutor
+from kamu_assets.orchestration.workers.place_waits import PlaceWaits
+from kamu_assets.orchestration.workers.reaper import Reaper
+from kamu_assets.orchestration.workers.warm_queue import WarmQueue
+from kamu_assets.orchestration.workers.worker import WarmWorker
 from kamu_assets.settings import adapter_config, begin_logging, load_settings
 from kamu_assets.webhooks import dispatcher
 

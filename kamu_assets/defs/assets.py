@@ -15,7 +15,7 @@ from dagster import (
 from kamu_assets.defs import translator
 from kamu_assets.defs.resources import CHECKER, UPDATER, VERIFIER, Checker, Updater, Verifier
 from kamu_assets.errors import KamuError
-from kamu_assets.orchestration.catalog_state import CatalogRow
+from kamu_assets.orchestration.catalog.state import CatalogRow
 from kamu_assets.orchestration.names import CHECK_VERIFY, op_name
 
 CACHED_ASSETS = 20_000

@@ -30,8 +30,8 @@ from kamu_assets.defs.resources import (
     no_updater,
     no_verifier,
 )
-from kamu_assets.orchestration.catalog_state import CatalogRow, load_rows
-from kamu_assets.orchestration.shards import state_key
+from kamu_assets.orchestration.catalog.shards import state_key
+from kamu_assets.orchestration.catalog.state import CatalogRow, load_rows
 
 _cache = AssetCache()
 

@@ -8,8 +8,8 @@ from kamu_assets.auth.model import Caller
 from kamu_assets.defs.resources import CheckVerdict
 from kamu_assets.errors import KamuError
 from kamu_assets.odf.identity import DatasetID
-from kamu_assets.orchestration.materialization import Shown
 from kamu_assets.orchestration.names import CHECK_QUALITY, METADATA_DATASET_ID, METADATA_HEAD
+from kamu_assets.orchestration.reports.materialization import Shown
 from kamu_assets.quality.results import CheckResult, Outcome, QualityReport
 
 

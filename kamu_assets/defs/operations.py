@@ -12,8 +12,8 @@ from kamu_assets.defs.resources import NoNodeError
 from kamu_assets.errors import InvalidError, KamuError
 from kamu_assets.odf.identity import DatasetRef, parse_dataset_ref
 from kamu_assets.odf.multihash import Multihash
-from kamu_assets.orchestration.materialization import Shown
 from kamu_assets.orchestration.names import TAG_IDLE
+from kamu_assets.orchestration.reports.materialization import Shown
 
 OPERATOR = "operator"
 _KEPT = "Nothing was changed. Correct what the message names, and run it again."

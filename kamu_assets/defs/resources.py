@@ -9,7 +9,7 @@ from dagster import InitResourceContext, ResourceDefinition, resource
 
 from kamu_assets.errors import UnavailableError
 from kamu_assets.odf.identity import DatasetID
-from kamu_assets.orchestration.materialization import Materialization, Shown
+from kamu_assets.orchestration.reports.materialization import Materialization, Shown
 
 UPDATER = "updater"
 VERIFIER = "verifier"

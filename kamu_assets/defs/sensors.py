@@ -30,7 +30,7 @@ from pydantic import Field, TypeAdapter
 from kamu_assets.defs.resources import NoNodeError
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.orchestration.names import RUNTIME_WARM, TAG_RUNTIME
-from kamu_assets.orchestration.watching import Attempt, Watches
+from kamu_assets.orchestration.scheduler.watching import Attempt, Watches
 
 KEEPER = "keeper"
 SECONDS_BETWEEN = 30

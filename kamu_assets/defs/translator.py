@@ -7,8 +7,7 @@ from urllib.parse import quote
 from dagster import AssetCheckSpec, AssetDep, AssetKey, AssetSpec, Failure, FreshnessPolicy, MetadataValue
 
 from kamu_assets.errors import KamuError, UnavailableError
-from kamu_assets.orchestration.catalog_state import CatalogRow
-from kamu_assets.orchestration.materialization import Shown, table_schema
+from kamu_assets.orchestration.catalog.state import CatalogRow
 from kamu_assets.orchestration.names import (
     CHECK_VERIFY,
     METADATA_DATASET_ID,
@@ -17,6 +16,7 @@ from kamu_assets.orchestration.names import (
     group_name,
     tag_value,
 )
+from kamu_assets.orchestration.reports.materialization import Shown, table_schema
 
 _VERIFIES = "Hashes of all blocks and files, and whether the results of a derivative come of its inputs."
 

@@ -14,8 +14,8 @@ from kamu_assets.flows.arguments import IngestArguments
 from kamu_assets.flows.retrying import PLAIN, FlowConfig
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.odf.multihash import Multihash
-from kamu_assets.orchestration.materialization import Materialization, Materializations
-from kamu_assets.orchestration.run_log import HAS_MORE
+from kamu_assets.orchestration.reports.materialization import Materialization, Materializations
+from kamu_assets.orchestration.workers.run_log import HAS_MORE
 
 # A push or a command may commit between our plan and our commit; the next plan starts from its head.
 MAX_CONFLICTS = 5

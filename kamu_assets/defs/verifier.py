@@ -9,8 +9,8 @@ from kamu_assets.auth.model import Caller
 from kamu_assets.coordinator.verify.model import Fault, VerificationReport, VerifyOptions, VerifyProgress
 from kamu_assets.defs.resources import Verdict
 from kamu_assets.odf.identity import DatasetID
-from kamu_assets.orchestration.materialization import Shown
 from kamu_assets.orchestration.names import METADATA_DATASET_ID, METADATA_HEAD
+from kamu_assets.orchestration.reports.materialization import Shown
 
 _SECONDS_BETWEEN_LOGS = 10.0
 _SHOWN = 20

@@ -8,7 +8,7 @@ import structlog
 
 from kamu_assets.database.transaction import Transaction
 from kamu_assets.flows.causes import FlowCause, merged, rewrite_found
-from kamu_assets.flows.history import EventKind, Happening
+from kamu_assets.flows.history.events import EventKind, Happening
 from kamu_assets.flows.messages import FlowFinished, TriggerChanged
 from kamu_assets.flows.model import (
     Binding,
@@ -21,9 +21,9 @@ from kamu_assets.flows.model import (
 )
 from kamu_assets.flows.planning import Facts, Plan, throttled
 from kamu_assets.flows.plans import FlowPlans
-from kamu_assets.flows.process_store import Record
+from kamu_assets.flows.processes.store import Record
 from kamu_assets.flows.progress import counted, follow_up, next_attempt, reason_to_stop, resumes, starts_anew
-from kamu_assets.flows.rules import emptying
+from kamu_assets.flows.triggers.rules import emptying
 from kamu_assets.monitoring import metrics
 from kamu_assets.odf.timestamp import Timestamp
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from kamu_assets.flows.causes import CauseKind, FlowCause
 from kamu_assets.flows.model import FlowType, StartCondition, WaitKind
 from kamu_assets.flows.retrying import RetryPolicy
-from kamu_assets.flows.rules import Reactive, Trigger
-from kamu_assets.flows.timing import first_due
+from kamu_assets.flows.triggers.rules import Reactive, Trigger
+from kamu_assets.flows.triggers.timing import first_due
 from kamu_assets.odf.timestamp import NANOS_PER_SECOND, Timestamp
 
 # The reference waits a minute.

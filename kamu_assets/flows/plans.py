@@ -10,17 +10,17 @@ from kamu_assets.database.transaction import Transaction
 from kamu_assets.datasets.references import References
 from kamu_assets.datasets.store import DatasetStore
 from kamu_assets.flows.causes import MANUAL_KINDS, CauseKind, FlowCause, merged
-from kamu_assets.flows.config_store import ConfigStore
-from kamu_assets.flows.history import EventKind, Happening
-from kamu_assets.flows.history_store import FlowHistory
+from kamu_assets.flows.configs.store import ConfigStore
+from kamu_assets.flows.history.events import EventKind, Happening
+from kamu_assets.flows.history.store import FlowHistory
 from kamu_assets.flows.messages import FlowRequested, TriggerChanged
 from kamu_assets.flows.model import Binding, Flow, FlowState
 from kamu_assets.flows.planning import Facts, FlowRules, plan
 from kamu_assets.flows.priorities import priority
-from kamu_assets.flows.process_store import ProcessStore
+from kamu_assets.flows.processes.store import ProcessStore
 from kamu_assets.flows.retrying import ARGUMENTS, FlowConfig
 from kamu_assets.flows.store import FlowStore
-from kamu_assets.flows.trigger_store import TriggerStore
+from kamu_assets.flows.triggers.store import TriggerStore
 
 some_chance = SystemRandom().random
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 from kamu_assets.flows.causes import MANUAL_KINDS, CauseKind, FlowCause, is_manual
 from kamu_assets.flows.model import Flow, FlowOutcome, OutcomeKind
-from kamu_assets.flows.process_store import Record
+from kamu_assets.flows.processes.store import Record
 from kamu_assets.flows.retrying import delay
-from kamu_assets.flows.rules import StopReason, Trigger, recovers
+from kamu_assets.flows.triggers.rules import StopReason, Trigger, recovers
 from kamu_assets.odf.timestamp import NANOS_PER_SECOND, Timestamp
 
 

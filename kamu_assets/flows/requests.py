@@ -13,7 +13,7 @@ from kamu_assets.flows.causes import CauseKind, FlowCause
 from kamu_assets.flows.lifecycle import FlowLife
 from kamu_assets.flows.model import Binding, Flow, FlowState, FlowType
 from kamu_assets.flows.preconditions import Preconditions, check_dataset_kind
-from kamu_assets.flows.process_store import ProcessStore, Record
+from kamu_assets.flows.processes.store import ProcessStore, Record
 from kamu_assets.flows.retrying import ARGUMENTS, PLAIN, FlowConfig
 from kamu_assets.flows.scopes import SYSTEM
 from kamu_assets.flows.store import FlowStore

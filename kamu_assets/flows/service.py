@@ -12,8 +12,8 @@ from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.datasets.service import Datasets
 from kamu_assets.datasets.store import DatasetStore
 from kamu_assets.flows.causes import CauseKind, FlowCause
-from kamu_assets.flows.history import FlowEvent
-from kamu_assets.flows.history_store import FlowHistory
+from kamu_assets.flows.history.events import FlowEvent
+from kamu_assets.flows.history.store import FlowHistory
 from kamu_assets.flows.lifecycle import FlowLife
 from kamu_assets.flows.messages import FlowCancelRequested
 from kamu_assets.flows.model import (

@@ -5,9 +5,9 @@ from importlib.metadata import version
 from pathlib import Path
 from string import Template
 
+from kamu_assets.orchestration.catalog.shards import COUNT_FILE, Shard, shards
 from kamu_assets.orchestration.config import AdapterConfig
 from kamu_assets.orchestration.processes import DAEMON_WORKSPACE_FILE, TEMPLATES, WORKSPACE_FILE
-from kamu_assets.orchestration.shards import COUNT_FILE, Shard, shards
 
 INSTANCE_FILE = "dagster.yaml"
 # The address of Dagster's PostgreSQL: what the instance file says is shown to everybody who sees Dagster's UI.

@@ -89,7 +89,7 @@ def open_instance(config: AdapterConfig) -> Iterator[DagsterInstance]:
 
 def _make_room(postgres_url: str) -> None:
     # Only nodes on PostgreSQL load it.
-    from kamu_assets.orchestration.postgres_storages import create_schema
+    from kamu_assets.orchestration.storages.postgres import create_schema
 
     create_schema(postgres_url)
 

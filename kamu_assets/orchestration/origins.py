@@ -6,9 +6,9 @@ from dagster._core.code_pointer import ModuleCodePointer
 from dagster._core.origin import JobPythonOrigin, RepositoryPythonOrigin
 from dagster._core.remote_origin import GrpcServerCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 
+from kamu_assets.orchestration.catalog.shards import Shard
 from kamu_assets.orchestration.config import AdapterConfig
 from kamu_assets.orchestration.names import ASSET_JOB, REPOSITORY
-from kamu_assets.orchestration.shards import Shard
 
 FLOWS_MODULE = "kamu_assets.definitions.flows"
 FLOWS_LOCATION = "flows"

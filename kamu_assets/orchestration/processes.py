@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from kamu_assets.orchestration.catalog.shards import SHARD_VARIABLE, shard_at, shards
 from kamu_assets.orchestration.config import AdapterConfig
-from kamu_assets.orchestration.shards import SHARD_VARIABLE, shard_at, shards
 
 WORKSPACE_FILE = "workspace.yaml"
 DAEMON_WORKSPACE_FILE = "daemon.yaml"

@@ -9,7 +9,7 @@ from dagster import DagsterEvent, DagsterInstance, EventLogEntry, EventLogRecord
 from dagster._core.event_api import EventLogCursor
 from dagster._core.events import DagsterEventType, RunFailureReason
 
-from kamu_assets.flows.log_lines import Channel, RunLine
+from kamu_assets.flows.logs.lines import Channel, RunLine
 from kamu_assets.odf.timestamp import NANOS_PER_SECOND, Timestamp
 from kamu_assets.orchestration.config import AdapterConfig
 from kamu_assets.orchestration.failures import message_of, traceback_of

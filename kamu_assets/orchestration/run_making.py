@@ -6,8 +6,9 @@ from dagster._core.storage.tags import PARENT_RUN_ID_TAG, PRIORITY_TAG, ROOT_RUN
 from kamu_assets.flows.causes import CauseKind
 from kamu_assets.flows.model import Flow, FlowType
 from kamu_assets.odf.identity import DatasetID
-from kamu_assets.orchestration.catalog import Catalog
-from kamu_assets.orchestration.catalog_state import CatalogRow
+from kamu_assets.orchestration.catalog.rows import Catalog
+from kamu_assets.orchestration.catalog.shards import shard_count, shard_of
+from kamu_assets.orchestration.catalog.state import CatalogRow
 from kamu_assets.orchestration.config import AdapterConfig
 from kamu_assets.orchestration.names import (
     ASSET_JOB,
@@ -31,7 +32,6 @@ from kamu_assets.orchestration.origins import (
     remote_job_origin,
 )
 from kamu_assets.orchestration.scoped import ScopedJobs
-from kamu_assets.orchestration.shards import shard_count, shard_of
 
 _LAUNCHED_BY = {
     CauseKind.MANUAL: "request",

@@ -10,7 +10,7 @@ from dagster._core.workspace.context import BaseWorkspaceRequestContext
 from kamu_assets.flows.model import Flow
 from kamu_assets.flows.orchestrator import RunState, RunStatus
 from kamu_assets.odf.identity import DatasetID
-from kamu_assets.orchestration.catalog import Catalog
+from kamu_assets.orchestration.catalog.rows import Catalog
 from kamu_assets.orchestration.config import AdapterConfig
 from kamu_assets.orchestration.failures import (
     failure_of,
@@ -25,11 +25,11 @@ from kamu_assets.orchestration.names import (
     TAG_STOPPED,
 )
 from kamu_assets.orchestration.operations import did_nothing
-from kamu_assets.orchestration.run_log import tells_more
 from kamu_assets.orchestration.run_making import RunMaker
 from kamu_assets.orchestration.scoped import ScopedJobs
-from kamu_assets.orchestration.warm_queue import WarmQueue
-from kamu_assets.orchestration.warm_up import warm_up
+from kamu_assets.orchestration.workers.run_log import tells_more
+from kamu_assets.orchestration.workers.warm_queue import WarmQueue
+from kamu_assets.orchestration.workers.warm_up import warm_up
 
 _STATES = {
     DagsterRunStatus.NOT_STARTED: RunState.MISSING,

@@ -10,7 +10,7 @@ from dagster import AssetCheckKey, AssetKey, Definitions, JobDefinition
 from dagster._core.execution.api import create_execution_plan
 from dagster._core.snap import ExecutionPlanSnapshot, JobSnap, snapshot_from_execution_plan
 
-from kamu_assets.orchestration.catalog_state import CatalogRow
+from kamu_assets.orchestration.catalog.state import CatalogRow
 from kamu_assets.orchestration.names import ASSET_JOB, CHECK_VERIFY, asset_key
 
 # Datasets that are often updated; making the job of another one takes some ten milliseconds.

@@ -11,7 +11,7 @@ from kamu_assets.auth.model import ANONYMOUS
 from kamu_assets.database.database import Database
 from kamu_assets.datasets.store import DatasetStore
 from kamu_assets.flows.causes import CauseKind, FlowCause
-from kamu_assets.flows.listing import FlowFilter, FlowLists
+from kamu_assets.flows.history.listing import FlowFilter, FlowLists
 from kamu_assets.flows.model import Flow, FlowState, FlowType
 from kamu_assets.flows.scopes import SYSTEM
 from kamu_assets.flows.store import FlowStore

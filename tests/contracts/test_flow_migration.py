@@ -9,11 +9,11 @@ from sqlalchemy import text
 from kamu_assets.database.migrations import runner, state
 from kamu_assets.database.transaction import Transaction
 from kamu_assets.flows.causes import CauseKind
-from kamu_assets.flows.history_store import FlowHistory
+from kamu_assets.flows.history.store import FlowHistory
 from kamu_assets.flows.model import FlowOutcome, FlowState, OutcomeKind
-from kamu_assets.flows.rules import Interval
 from kamu_assets.flows.store import FlowStore
-from kamu_assets.flows.trigger_store import TriggerStore
+from kamu_assets.flows.triggers.rules import Interval
+from kamu_assets.flows.triggers.store import TriggerStore
 from kamu_assets.odf.identity import AccountID
 from kamu_assets.odf.timestamp import Timestamp
 from tests.contracts.conftest import opened

@@ -9,13 +9,13 @@ import pytest
 
 from kamu_assets.clock import ManualClock
 from kamu_assets.database.database import Database
-from kamu_assets.flows import retention
 from kamu_assets.flows.causes import CauseKind, FlowCause
-from kamu_assets.flows.history import EventKind
-from kamu_assets.flows.history_store import FlowHistory
+from kamu_assets.flows.history import retention
+from kamu_assets.flows.history.events import EventKind
+from kamu_assets.flows.history.retention import FlowRetention
+from kamu_assets.flows.history.store import FlowHistory
 from kamu_assets.flows.model import Binding, Flow, FlowOutcome, FlowState, FlowType, OutcomeKind
-from kamu_assets.flows.process_store import ProcessStore, Record
-from kamu_assets.flows.retention import FlowRetention
+from kamu_assets.flows.processes.store import ProcessStore, Record
 from kamu_assets.flows.scopes import SYSTEM, Scope, WebhookScope
 from kamu_assets.flows.store import FlowStore
 from kamu_assets.odf.timestamp import Timestamp

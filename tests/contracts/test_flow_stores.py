@@ -11,9 +11,9 @@ from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.datasets.store import DatasetStore
 from kamu_assets.flows.arguments import CompactionArguments, ResetArguments
 from kamu_assets.flows.causes import CauseKind, FlowCause, UpdateSource
-from kamu_assets.flows.config_store import ConfigStore
-from kamu_assets.flows.history import EventKind, Happening
-from kamu_assets.flows.history_store import FlowHistory
+from kamu_assets.flows.configs.store import ConfigStore
+from kamu_assets.flows.history.events import EventKind, Happening
+from kamu_assets.flows.history.store import FlowHistory
 from kamu_assets.flows.model import (
     Attempt,
     Binding,
@@ -26,12 +26,12 @@ from kamu_assets.flows.model import (
     StartCondition,
     WaitKind,
 )
-from kamu_assets.flows.process_store import ProcessStore, Record
+from kamu_assets.flows.processes.store import ProcessStore, Record
 from kamu_assets.flows.retrying import Backoff, FlowConfig, RetryPolicy
-from kamu_assets.flows.rules import Cron, Interval, Reactive, StopReason, Trigger
 from kamu_assets.flows.scopes import SYSTEM, WebhookScope
 from kamu_assets.flows.store import FlowNotFoundError, FlowStore
-from kamu_assets.flows.trigger_store import TriggerStore
+from kamu_assets.flows.triggers.rules import Cron, Interval, Reactive, StopReason, Trigger
+from kamu_assets.flows.triggers.store import TriggerStore
 from kamu_assets.odf.identity import AccountID, AccountName, DatasetID, DatasetKind
 from kamu_assets.odf.multihash import Multihash
 from kamu_assets.odf.names import DatasetName

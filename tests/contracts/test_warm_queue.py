@@ -13,9 +13,9 @@ import pytest
 from kamu_assets.clock import ManualClock
 from kamu_assets.database.database import Database
 from kamu_assets.database.wakeups import Wakeups
-from kamu_assets.orchestration.capacity import EngineCapacity, WaitingForPlace
-from kamu_assets.orchestration.liveness import own_identity
-from kamu_assets.orchestration.warm_queue import (
+from kamu_assets.orchestration.workers.capacity import EngineCapacity, WaitingForPlace
+from kamu_assets.orchestration.workers.liveness import own_identity
+from kamu_assets.orchestration.workers.warm_queue import (
     CANCELS_TOPIC,
     RUNS_TOPIC,
     WAITING_PER_WORKER,
@@ -37,7 +37,7 @@ def queue(database: Database, tmp_path: Path, clock: ManualClock) -> WarmQueue:
 
 def a_dead_worker() -> str:
     """Identity of a process that has ended."""
-    code = "from kamu_assets.orchestration.liveness import own_identity; print(own_identity())"
+    code = "from kamu_assets.orchestration.workers.liveness import own_identity; print(own_identity())"
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
 
 

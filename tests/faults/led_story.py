@@ -14,7 +14,7 @@ from kamu_assets.database.terms import DeposedError, begin_term
 from kamu_assets.database.transaction import Transaction
 from kamu_assets.flows.model import Flow, FlowOutcome, FlowState, OutcomeKind
 from kamu_assets.flows.orchestrator import RunState, RunStatus
-from kamu_assets.flows.rules import Interval
+from kamu_assets.flows.triggers.rules import Interval
 from kamu_assets.odf.identity import DatasetAlias
 from tests.support.heart import ADMIN, open_heart
 from tests.unit.flows.conftest import Flows, OrchestratorSimulator, wired

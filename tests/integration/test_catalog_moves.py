@@ -14,10 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kamu_assets.odf.identity import DatasetID
-from kamu_assets.orchestration.catalog_locations import CatalogLocations
-from kamu_assets.orchestration.catalog_state import CatalogRow
+from kamu_assets.orchestration.catalog.locations import CatalogLocations
+from kamu_assets.orchestration.catalog.shards import shard_of
+from kamu_assets.orchestration.catalog.state import CatalogRow
 from kamu_assets.orchestration.home import write_files
-from kamu_assets.orchestration.shards import shard_of
 from tests.support.dagster_home import config_of
 from tests.support.ports import free_ports, ports_in_a_row
 from tests.support.simulated_catalog import SimulatedCatalog, simulated_catalog

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kamu_api.cli.skeletons import polled_root
+from kamu_api.cli.datasets.skeletons import polled_root
 from kamu_assets.node import open_node
 from kamu_assets.odf.serde.yaml import parse_snapshot
 from kamu_assets.odf.source import ReadStepCsv

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from kamu_api.cli.home_lock import HomeLock
+from kamu_api.cli.node.home_lock import HomeLock
 from kamu_assets.database.terms import begin_term
 from kamu_assets.flows.model import FlowOutcome, OutcomeKind
 from kamu_assets.node import open_node
 from kamu_assets.odf.identity import DatasetAlias
 from kamu_assets.odf.timestamp import Timestamp
-from kamu_assets.orchestration.leader import ROLE
+from kamu_assets.orchestration.scheduler.leader import ROLE
 from kamu_assets.settings import load_settings
 from tests.support.command_line import Home
 from tests.support.manifests import pushed_root, reading

@@ -10,7 +10,7 @@ import dagster
 imported = time.process_time() - began
 from kamu_assets.defs.catalog import catalog_definitions
 from kamu_assets.odf.identity import DatasetID
-from kamu_assets.orchestration.catalog_state import CatalogRow
+from kamu_assets.orchestration.catalog.state import CatalogRow
 from dagster._core.remote_representation.external_data import RepositorySnap
 rows = tuple(
     CatalogRow(id=DatasetID.seeded(f"{n}".encode()), account="kamu", name=f"d{n}", kind="Derivative",

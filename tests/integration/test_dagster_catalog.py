@@ -19,13 +19,13 @@ from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.odf.dataset import SetInfo
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.odf.names import DatasetName
+from kamu_assets.orchestration.catalog.publisher import CatalogPublisher
+from kamu_assets.orchestration.catalog.shards import shards
 from kamu_assets.orchestration.config import AdapterConfig
 from kamu_assets.orchestration.instance import open_instance, prepare
 from kamu_assets.orchestration.names import key_of
 from kamu_assets.orchestration.origins import remote_job_origin
 from kamu_assets.orchestration.processes import catalog_command, flows_command
-from kamu_assets.orchestration.publisher import CatalogPublisher
-from kamu_assets.orchestration.shards import shards
 from tests.support.builders import START, a_schema
 from tests.support.dagster_adapter import reporter_of
 from tests.support.dagster_home import RECORDS, DagsterHome, config_of, dagster_home

@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from kamu_assets.datasets.model import DatasetEntry
+from kamu_assets.orchestration.catalog.publisher import CatalogPublisher
 from kamu_assets.orchestration.processes import catalog_command, flows_command, webserver_command
-from kamu_assets.orchestration.publisher import CatalogPublisher
 from tests.support.dagster_home import DagsterHome, dagster_home
 from tests.support.dagster_ui import DagsterUi
 from tests.support.waiting import wait_until

@@ -16,7 +16,7 @@ from kamu_assets.odf.dataset import SetPollingSource
 from kamu_assets.odf.engine import SqlQueryStep, TransformSql
 from kamu_assets.odf.source import FetchStepUrl, MergeStrategyAppend, ReadStepNdJson
 from kamu_assets.orchestration.names import TAG_ENGINES, TAG_LOST, TAG_RUNTIME, TAG_STOPPED, key_of
-from kamu_assets.orchestration.place_waits import PlaceWaits
+from kamu_assets.orchestration.workers.place_waits import PlaceWaits
 from tests.support.builders import a_schema
 from tests.support.dagster_adapter import Adapter, worker_of
 from tests.support.heart import ADMIN

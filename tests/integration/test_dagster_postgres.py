@@ -11,7 +11,7 @@ from sqlalchemy.pool import NullPool
 from sqlalchemy.schema import DropSchema
 
 from kamu_assets.orchestration.instance import open_instance, prepare
-from kamu_assets.orchestration.postgres_storages import SCHEMA, create_schema
+from kamu_assets.orchestration.storages.postgres import SCHEMA, create_schema
 from tests.support.dagster_home import DagsterHome, dagster_home
 from tests.support.postgres import fresh_database
 

@@ -19,10 +19,10 @@ from kamu_assets.flows.model import OutcomeKind
 from kamu_assets.odf.multihash import Multihash
 from kamu_assets.odf.timestamp import NANOS_PER_SECOND, Timestamp
 from kamu_assets.orchestration.instance import prepare
-from kamu_assets.orchestration.launcher import HybridRunLauncher
 from kamu_assets.orchestration.names import METADATA_HEAD, key_of
-from kamu_assets.orchestration.reaper import Reaper
-from kamu_assets.orchestration.restoring import COMMITS, RestoringReporter
+from kamu_assets.orchestration.reports.restoring import COMMITS, RestoringReporter
+from kamu_assets.orchestration.workers.launcher import HybridRunLauncher
+from kamu_assets.orchestration.workers.reaper import Reaper
 from tests.support.dagster_adapter import Adapter, an_adapter, reporter_of
 from tests.support.dagster_home import DagsterHome, dagster_home
 from tests.support.heart import ADMIN

@@ -13,7 +13,7 @@ from kamu_assets.flows.model import FlowOutcome, OutcomeKind
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.odf.multihash import Multihash
 from kamu_assets.orchestration.names import METADATA_HEAD, key_of
-from kamu_assets.orchestration.reporter import CONSUMER
+from kamu_assets.orchestration.reports.reporter import CONSUMER
 from tests.support.builders import START, a_schema
 from tests.support.coordination import InThisProcess
 from tests.support.dagster_adapter import Adapter

@@ -29,9 +29,9 @@ from sqlalchemy import select
 
 from kamu_assets.clock import ManualClock, SystemClock
 from kamu_assets.odf.timestamp import Timestamp
-from kamu_assets.orchestration import dagster_retention
-from kamu_assets.orchestration.dagster_retention import DagsterRetention
-from kamu_assets.orchestration.event_log import NodeEventLogStorage
+from kamu_assets.orchestration.storages import retention as dagster_retention
+from kamu_assets.orchestration.storages.event_log import NodeEventLogStorage
+from kamu_assets.orchestration.storages.retention import DagsterRetention
 from tests.support.dagster_home import DagsterHome
 
 YEAR = 365 * 86_400 * 10**9

@@ -23,7 +23,7 @@ from kamu_assets.orchestration.names import (
     TAG_LOST,
     key_of,
 )
-from kamu_assets.orchestration.reaper import Reaper
+from kamu_assets.orchestration.workers.reaper import Reaper
 from tests.support.dagster_adapter import Adapter, definitions_of
 from tests.support.heart import ADMIN
 

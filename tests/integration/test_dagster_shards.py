@@ -15,11 +15,11 @@ from dagster._grpc.client import DagsterGrpcClient
 from dagster._serdes import deserialize_value
 
 from kamu_assets.datasets.model import DatasetEntry
+from kamu_assets.orchestration.catalog.publisher import CatalogPublisher
+from kamu_assets.orchestration.catalog.shards import Shard, shard_of, shards
 from kamu_assets.orchestration.names import key_of
 from kamu_assets.orchestration.origins import remote_job_origin
 from kamu_assets.orchestration.processes import catalog_command, webserver_command
-from kamu_assets.orchestration.publisher import CatalogPublisher
-from kamu_assets.orchestration.shards import Shard, shard_of, shards
 from tests.support.dagster_home import DagsterHome, config_of, home_of
 from tests.support.dagster_ui import DagsterUi
 from tests.support.ports import free_ports, ports_in_a_row

@@ -15,8 +15,8 @@ import pytest
 import kamu_assets
 from kamu_assets.flows.causes import CauseKind
 from kamu_assets.flows.model import OutcomeKind
+from kamu_assets.orchestration.catalog.publisher import CatalogPublisher
 from kamu_assets.orchestration.processes import ProcessCommand
-from kamu_assets.orchestration.publisher import CatalogPublisher
 from tests.support.builders import a_dataset_id
 from tests.support.dagster_home import DagsterHome, dagster_home
 from tests.support.dagster_ui import DagsterUi

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from kamu_assets.flows.model import FlowOutcome, OutcomeKind
-from kamu_assets.flows.rules import Cron, Interval
+from kamu_assets.flows.triggers.rules import Cron, Interval
 from kamu_assets.odf.timestamp import Timestamp
 from tests.support.heart import ADMIN, open_heart
 from tests.unit.flows.conftest import Flows, wired

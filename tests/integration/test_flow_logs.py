@@ -13,9 +13,9 @@ import pytest
 import kamu_assets
 from kamu_assets.engines.hearing import JOB_ENDED, hear
 from kamu_assets.engines.worker_limits import WorkerDiedError
-from kamu_assets.flows.log_cleaning import DATA
-from kamu_assets.flows.log_lines import START, Channel, LogLine
-from kamu_assets.flows.logs import WAKEUP, FlowLogs
+from kamu_assets.flows.logs.cleaning import DATA
+from kamu_assets.flows.logs.lines import START, Channel, LogLine
+from kamu_assets.flows.logs.service import WAKEUP, FlowLogs
 from kamu_assets.flows.model import Flow
 from kamu_assets.monitoring.secrets import HIDDEN
 from kamu_assets.monitoring.whereabouts import PathNamer

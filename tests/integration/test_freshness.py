@@ -7,13 +7,13 @@ from dagster._core.definitions.freshness import FreshnessState
 
 from kamu_assets.clock import ManualClock
 from kamu_assets.datasets.model import DatasetEntry
-from kamu_assets.flows.process_store import ProcessStore, Record
-from kamu_assets.flows.rules import Interval, Trigger
+from kamu_assets.flows.processes.store import ProcessStore, Record
 from kamu_assets.flows.service import updating
-from kamu_assets.flows.trigger_store import TriggerStore
+from kamu_assets.flows.triggers.rules import Interval, Trigger
+from kamu_assets.flows.triggers.store import TriggerStore
 from kamu_assets.odf.timestamp import NANOS_PER_SECOND, Timestamp
-from kamu_assets.orchestration.freshness_reports import FreshnessReports
 from kamu_assets.orchestration.names import key_of
+from kamu_assets.orchestration.reports.freshness import FreshnessReports
 from tests.support.builders import START
 from tests.support.dagster_adapter import Adapter
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from kamu_assets.flows.model import Flow, FlowOutcome, FlowState, OutcomeKind
-from kamu_assets.flows.rules import Interval
+from kamu_assets.flows.triggers.rules import Interval
 from kamu_assets.node import Node
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.odf.serde.yaml import parse_snapshot

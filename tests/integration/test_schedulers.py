@@ -16,10 +16,10 @@ from kamu_assets.database.database import Database
 from kamu_assets.database.wakeups import Wakeups
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.flows.model import Flow, FlowState, OutcomeKind
-from kamu_assets.orchestration.leader import leader_of
 from kamu_assets.orchestration.names import TAG_FLOW
-from kamu_assets.orchestration.scheduler_process import SchedulerProcess
-from kamu_assets.orchestration.worker import WarmWorker
+from kamu_assets.orchestration.scheduler.leader import leader_of
+from kamu_assets.orchestration.scheduler.process import SchedulerProcess
+from kamu_assets.orchestration.workers.worker import WarmWorker
 from tests.contracts.conftest import opened
 from tests.support.dagster_adapter import worker_of
 from tests.support.dagster_home import DagsterHome, dagster_home

@@ -13,7 +13,7 @@ from kamu_assets.defs.jobs import flow_definitions
 from kamu_assets.defs.sensors import sensors
 from kamu_assets.flows.model import FlowOutcome, FlowState, OutcomeKind
 from kamu_assets.odf.timestamp import NANOS_PER_SECOND, Timestamp
-from kamu_assets.orchestration.watching import Watching
+from kamu_assets.orchestration.scheduler.watching import Watching
 from tests.support.dagster_adapter import Adapter, keeper_of
 from tests.support.heart import ADMIN
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from kamu_api.cli.pulling import pull_line
+from kamu_api.cli.datasets.pulling import pull_line
 from kamu_assets.coordinator.results import Updated, UpToDate
 from kamu_assets.odf.dataset import DatasetKind, SetInfo, SetTransform
 from kamu_assets.odf.engine import SqlQueryStep, TransformInput, TransformSql

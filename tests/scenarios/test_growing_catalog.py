@@ -8,7 +8,7 @@ import pytest
 
 from kamu_assets.flows.model import Flow, FlowState
 from kamu_assets.odf.identity import DatasetAlias
-from kamu_assets.orchestration.shards import shard_of
+from kamu_assets.orchestration.catalog.shards import shard_of
 from kamu_assets.settings import adapter_config
 from tests.support.ports import ports_in_a_row
 from tests.support.running_node import RunningNode, running_node

@@ -22,21 +22,21 @@ from kamu_assets.defs.keeper import NodeKeeper
 from kamu_assets.defs.operator import NodeOperator
 from kamu_assets.defs.updater import NodeUpdater
 from kamu_assets.defs.verifier import NodeVerifier
-from kamu_assets.flows import logs
-from kamu_assets.flows.backlog import Backlog
 from kamu_assets.flows.causes import CauseKind, FlowCause
-from kamu_assets.flows.hearing import Hearing
+from kamu_assets.flows.logs import service as logs
 from kamu_assets.flows.model import Flow, FlowState, FlowType
-from kamu_assets.flows.scheduler import FlowScheduler
+from kamu_assets.flows.scheduling.backlog import Backlog
+from kamu_assets.flows.scheduling.hearing import Hearing
+from kamu_assets.flows.scheduling.scheduler import FlowScheduler
 from kamu_assets.odf.identity import DatasetID
-from kamu_assets.orchestration.execution import RunExecutor
 from kamu_assets.orchestration.names import RUNTIME_WARM, TAG_RUNTIME, key_of
 from kamu_assets.orchestration.origins import flows_job_code_origin, job_code_origin
-from kamu_assets.orchestration.reaper import Reaper
-from kamu_assets.orchestration.reporter import Reporter
+from kamu_assets.orchestration.reports.reporter import Reporter
 from kamu_assets.orchestration.runs import DagsterOrchestrator
 from kamu_assets.orchestration.scoped import DefinitionsBuilder, ScopedJobs
-from kamu_assets.orchestration.worker import WarmWorker
+from kamu_assets.orchestration.workers.execution import RunExecutor
+from kamu_assets.orchestration.workers.reaper import Reaper
+from kamu_assets.orchestration.workers.worker import WarmWorker
 from kamu_assets.quality.results import QualityReport
 from tests.support.coordination import a_coordinator, a_reorganization
 from tests.support.dagster_home import DagsterHome, Parts, StandInCoordinator

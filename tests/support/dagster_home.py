@@ -41,13 +41,13 @@ from kamu_assets.odf.dataset import ExecuteTransform, ExecuteTransformInput, Met
 from kamu_assets.odf.engine import SqlQueryStep, TransformInput, TransformSql
 from kamu_assets.odf.identity import DatasetID, DatasetKind
 from kamu_assets.odf.multihash import Multihash
-from kamu_assets.orchestration.capacity import EngineCapacity
-from kamu_assets.orchestration.catalog import Catalog
+from kamu_assets.orchestration.catalog.rows import Catalog
 from kamu_assets.orchestration.config import AdapterConfig
 from kamu_assets.orchestration.instance import open_instance, prepare
-from kamu_assets.orchestration.materialization import Materializations
 from kamu_assets.orchestration.processes import ProcessCommand
-from kamu_assets.orchestration.warm_queue import WarmQueue
+from kamu_assets.orchestration.reports.materialization import Materializations
+from kamu_assets.orchestration.workers.capacity import EngineCapacity
+from kamu_assets.orchestration.workers.warm_queue import WarmQueue
 from tests.support.builders import a_schema
 from tests.support.heart import Heart, an_entry, open_heart
 from tests.support.ports import free_ports

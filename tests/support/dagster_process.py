@@ -11,14 +11,14 @@ from dagster import DagsterInstance
 
 from kamu_assets.database.database import Database
 from kamu_assets.definitions.builder import ListedDefinitions
+from kamu_assets.orchestration.catalog.publisher import CatalogPublisher
 from kamu_assets.orchestration.instance import open_instance
-from kamu_assets.orchestration.led_work import LedWork
-from kamu_assets.orchestration.place_waits import PlaceWaits
-from kamu_assets.orchestration.publisher import CatalogPublisher
-from kamu_assets.orchestration.reaper import Reaper
-from kamu_assets.orchestration.restoring import RestoringReporter
-from kamu_assets.orchestration.scheduler_process import SchedulerProcess
-from kamu_assets.orchestration.silence import SILENT_SECONDS, Silence
+from kamu_assets.orchestration.reports.restoring import RestoringReporter
+from kamu_assets.orchestration.scheduler.led_work import LedWork
+from kamu_assets.orchestration.scheduler.process import SchedulerProcess
+from kamu_assets.orchestration.workers.place_waits import PlaceWaits
+from kamu_assets.orchestration.workers.reaper import Reaper
+from kamu_assets.orchestration.workers.silence import SILENT_SECONDS, Silence
 from tests.support.dagster_adapter import orchestrator_of, reporter_of, scheduler_of, worker_of
 from tests.support.dagster_home import Parts, config_of
 

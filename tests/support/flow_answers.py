@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from kamu_assets.flows.causes import CauseKind, FlowCause, UpdateSource
-from kamu_assets.flows.history import EventKind, FlowEvent
+from kamu_assets.flows.history.events import EventKind, FlowEvent
 from kamu_assets.flows.model import Flow, FlowOutcome, OutcomeKind, StartCondition, WaitKind
-from kamu_assets.flows.processes import Process
+from kamu_assets.flows.processes.listing import Process
 from kamu_assets.odf.timestamp import Timestamp
 
 Json = Any

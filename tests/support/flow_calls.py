@@ -10,7 +10,7 @@ from typing import Any
 from kamu_assets.flows.arguments import CompactionArguments, IngestArguments
 from kamu_assets.flows.model import FlowType
 from kamu_assets.flows.retrying import Backoff, FlowConfig, RetryPolicy
-from kamu_assets.flows.rules import BreakingChange, Cron, Interval, Reactive, TriggerRule
+from kamu_assets.flows.triggers.rules import BreakingChange, Cron, Interval, Reactive, TriggerRule
 
 Json = Any
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from kamu_assets.database.database import Database
-from kamu_assets.orchestration.led_work import LedWork
-from kamu_assets.orchestration.scheduler_process import SchedulerProcess
+from kamu_assets.orchestration.scheduler.led_work import LedWork
+from kamu_assets.orchestration.scheduler.process import SchedulerProcess
 
 
 @dataclass

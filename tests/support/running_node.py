@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import yaml
 
-from kamu_api.cli.processes import process_specs
+from kamu_api.cli.node.processes import process_specs
 from kamu_assets.node import Node, open_node
 from kamu_assets.settings import Settings, load_settings
 from tests.support.dagster_ui import DagsterUi

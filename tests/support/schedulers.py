@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kamu_assets.flows.model import FlowState
-from kamu_assets.orchestration.leader import Leader, leader_of
+from kamu_assets.orchestration.scheduler.leader import Leader, leader_of
 from tests.support.dagster_home import DagsterHome, dagster_home
 from tests.support.heart import ADMIN
 from tests.support.waiting import wait_until

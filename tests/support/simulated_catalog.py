@@ -32,10 +32,10 @@ from dagster_shared.error import SerializableErrorInfo
 from upath import UPath
 
 from kamu_assets.odf.identity import DatasetID
-from kamu_assets.orchestration.catalog_state import load_rows
+from kamu_assets.orchestration.catalog.shards import shard_at, shards
+from kamu_assets.orchestration.catalog.state import load_rows
+from kamu_assets.orchestration.catalog.state_storage import NodeStateStorage
 from kamu_assets.orchestration.config import AdapterConfig
-from kamu_assets.orchestration.shards import shard_at, shards
-from kamu_assets.orchestration.state_storage import NodeStateStorage
 
 
 def instance_at(folder: Path) -> DagsterInstance:

@@ -19,12 +19,12 @@ from sqlalchemy import func, select
 from kamu_assets.database.transaction import Transaction
 from kamu_assets.datasets.statistics import StatisticsStore
 from kamu_assets.flows.flow_rows import flows
-from kamu_assets.flows.history_store import attempts
+from kamu_assets.flows.history.store import attempts
 from kamu_assets.flows.model import FlowState, OutcomeKind
 from kamu_assets.node import Node
 from kamu_assets.odf.identity import DatasetAlias, DatasetID
 from kamu_assets.odf.timestamp import Timestamp
-from kamu_assets.orchestration.warm_queue import warm_runs
+from kamu_assets.orchestration.workers.warm_queue import warm_runs
 from tests.bench.flows.home import FOLLOWERS, RECORDS, SOURCE, follower
 from tests.bench.measurement import Machine, Measurement
 from tests.bench.node.manifests import rows

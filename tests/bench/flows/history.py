@@ -12,12 +12,12 @@ from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.datasets.store import datasets
 from kamu_assets.flows.causes import CauseKind, FlowCause, UpdateSource
 from kamu_assets.flows.flow_rows import flows, values_of
-from kamu_assets.flows.history import EventKind
-from kamu_assets.flows.history_store import attempts, events
+from kamu_assets.flows.history.events import EventKind
+from kamu_assets.flows.history.store import attempts, events
 from kamu_assets.flows.model import Flow, FlowOutcome, FlowState, FlowType, OutcomeKind, StartCondition, WaitKind
-from kamu_assets.flows.process_store import ProcessStore, Record
-from kamu_assets.flows.rules import Cron, Reactive, StopReason, Trigger
-from kamu_assets.flows.trigger_store import TriggerStore
+from kamu_assets.flows.processes.store import ProcessStore, Record
+from kamu_assets.flows.triggers.rules import Cron, Reactive, StopReason, Trigger
+from kamu_assets.flows.triggers.store import TriggerStore
 from kamu_assets.node import Node
 from kamu_assets.odf.identity import AccountID, AccountName, DatasetID, DatasetKind, DatasetName
 from kamu_assets.odf.timestamp import NANOS_PER_SECOND, Timestamp

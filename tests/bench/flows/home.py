@@ -10,14 +10,14 @@ from pathlib import Path
 from kamu_assets.coordinator.service import PushData
 from kamu_assets.definitions.process import CONSUMERS
 from kamu_assets.flows.model import FlowType
-from kamu_assets.flows.rules import Cron, Reactive, Trigger
-from kamu_assets.flows.trigger_store import TriggerStore
+from kamu_assets.flows.triggers.rules import Cron, Reactive, Trigger
+from kamu_assets.flows.triggers.store import TriggerStore
 from kamu_assets.node import Node, open_node
 from kamu_assets.odf.dataset import DatasetSnapshot, SetTransform
 from kamu_assets.odf.identity import DatasetAlias
 from kamu_assets.odf.serde.yaml import parse_snapshot
 from kamu_assets.orchestration.instance import open_instance, prepare
-from kamu_assets.orchestration.restoring import MARK
+from kamu_assets.orchestration.reports.restoring import MARK
 from kamu_assets.settings import adapter_config, load_settings
 from tests.bench.node import manifests
 from tests.support.manifests import polled_root, reading

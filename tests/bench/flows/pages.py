@@ -9,9 +9,9 @@ from pathlib import Path
 
 from sqlalchemy import create_engine, text
 
-from kamu_assets.flows.listing import FlowFilter
+from kamu_assets.flows.history.listing import FlowFilter
 from kamu_assets.flows.model import Flow, FlowState, FlowType
-from kamu_assets.flows.processes import ProcessState
+from kamu_assets.flows.processes.listing import ProcessState
 from kamu_assets.node import Node, open_node
 from kamu_assets.settings import load_settings
 from tests.bench.flows.history import DATASETS, FLOWS, LongHistory, account, make_long_history

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from kamu_assets.flows.model import OutcomeKind
-from kamu_assets.flows.rules import Interval
+from kamu_assets.flows.triggers.rules import Interval
 from kamu_assets.node import Node
 from kamu_assets.odf.identity import DatasetAlias, DatasetID
 from tests.bench.flows.home import FOLLOWED, POLLING, polling

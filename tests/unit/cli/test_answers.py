@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from kamu_api.cli.answers import is_for_people, print_answer
+from kamu_api.cli.query.answers import is_for_people, print_answer
 from kamu_assets.query.model import DataFormat, QueryResponse
 
 FLOATS = (0.5, 1e16, float("nan"), float("inf"), float("-inf"), -0.0, None)

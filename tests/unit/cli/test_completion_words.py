@@ -2,7 +2,7 @@
 
 import pytest
 
-from kamu_api.cli.completion_words import Word, describe_words, next_words, quoted_where_needed
+from kamu_api.cli.query.completion_words import Word, describe_words, next_words, quoted_where_needed
 
 COLUMNS = {"cities": ["city", "population", "Zip Code"], "flights.late": ["carrier"], "other/cities": ["mayor"]}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kamu_api.cli.lineage_layout import BOX_HEIGHT, BOX_WIDTH, Layout, lay_out
+from kamu_api.cli.datasets.lineage_layout import BOX_HEIGHT, BOX_WIDTH, Layout, lay_out
 
 
 @st.composite

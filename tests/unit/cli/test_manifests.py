@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kamu_api.cli.manifests import ManifestFile, read_manifests
+from kamu_api.cli.datasets.manifests import ManifestFile, read_manifests
 from kamu_assets.errors import InvalidError
 
 MANIFEST = "kind: DatasetSnapshot\nversion: 1\ncontent: {{name: {}, kind: Root, metadata: []}}\n"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from kamu_api.cli.node_log import NodeLog
+from kamu_api.cli.node.node_log import NodeLog
 
 
 class FullDisk(io.FileIO):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kamu_api.cli.statements import all_statements, is_complete, split_statements
+from kamu_api.cli.query.statements import all_statements, is_complete, split_statements
 
 
 @pytest.mark.parametrize(

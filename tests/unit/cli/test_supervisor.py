@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from kamu_api.cli.child import ProcessSpec
-from kamu_api.cli.node_log import NodeLog
-from kamu_api.cli.supervisor import ProcessFailedError, Recovery, Supervisor
+from kamu_api.cli.node.child import ProcessSpec
+from kamu_api.cli.node.node_log import NodeLog
+from kamu_api.cli.node.supervisor import ProcessFailedError, Recovery, Supervisor
 from tests.support.process_tree import all_processes
 from tests.support.waiting import wait_until
 

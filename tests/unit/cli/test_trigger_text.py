@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from kamu_api.cli.trigger_text import live_facts, live_text
+from kamu_api.cli.flows.trigger_text import live_facts, live_text
 from kamu_assets.flows.causes import CauseKind, FlowCause
 from kamu_assets.flows.model import Flow, FlowState, FlowType
 from kamu_assets.odf.identity import DatasetID

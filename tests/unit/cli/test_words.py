@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from kamu_api.cli.app import app
+from kamu_api.cli.flows.trigger_text import interval_text, parse_interval
+from kamu_api.cli.node.startup import PortTakenError
 from kamu_api.cli.output import size_text, time_text
-from kamu_api.cli.startup import PortTakenError
-from kamu_api.cli.trigger_text import interval_text, parse_interval
 from kamu_assets.errors import InvalidError
 
 

@@ -6,7 +6,7 @@ from dagster import UrlMetadataValue
 
 from kamu_assets.defs.translator import spec
 from kamu_assets.odf.identity import DatasetID
-from kamu_assets.orchestration.catalog_state import CatalogRow
+from kamu_assets.orchestration.catalog.state import CatalogRow
 from kamu_assets.orchestration.names import group_name
 
 ID = DatasetID.seeded(b"rates")

@@ -12,7 +12,7 @@ from kamu_assets.defs.updater import NodeUpdater
 from kamu_assets.flows.arguments import IngestArguments
 from kamu_assets.flows.retrying import FlowConfig
 from kamu_assets.odf.multihash import Multihash
-from kamu_assets.orchestration.materialization import Materialization, Materializations
+from kamu_assets.orchestration.reports.materialization import Materialization, Materializations
 from tests.support.builders import a_dataset_id
 from tests.support.heart import ADMIN
 

@@ -14,22 +14,22 @@ from kamu_assets.database.outbox import Outbox
 from kamu_assets.datasets import messages as dataset_messages
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.flows import messages as flow_messages
-from kamu_assets.flows.configuring import ConfigService
+from kamu_assets.flows.configs.service import ConfigService
 from kamu_assets.flows.model import Flow, FlowState
 from kamu_assets.flows.orchestrator import RunState, RunStatus
-from kamu_assets.flows.places import EnginePlaces
 from kamu_assets.flows.planning import FlowRules
-from kamu_assets.flows.processes import Processes
-from kamu_assets.flows.scheduler import FlowScheduler
+from kamu_assets.flows.processes.listing import Processes
+from kamu_assets.flows.scheduling.places import EnginePlaces
+from kamu_assets.flows.scheduling.scheduler import FlowScheduler
 from kamu_assets.flows.service import FlowService
 from kamu_assets.flows.store import FlowStore
-from kamu_assets.flows.triggering import TriggerService
+from kamu_assets.flows.triggers.service import TriggerService
 from kamu_assets.governance.access import Access
 from kamu_assets.odf.dataset import SetPollingSource, SetTransform
 from kamu_assets.odf.engine import SqlQueryStep, TransformInput, TransformSql
 from kamu_assets.odf.identity import DatasetID, DatasetKind
 from kamu_assets.odf.source import FetchStepUrl, MergeStrategyAppend, ReadStepCsv
-from kamu_assets.orchestration.capacity import engine_of
+from kamu_assets.orchestration.workers.capacity import engine_of
 from tests.support.builders import a_schema
 from tests.support.heart import Heart, open_heart
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from kamu_assets.flows.causes import CauseKind
-from kamu_assets.flows.history import EventKind
+from kamu_assets.flows.history.events import EventKind
 from kamu_assets.flows.model import FlowOutcome, FlowState, OutcomeKind, WaitKind
 from kamu_assets.flows.orchestrator import RunState
-from kamu_assets.flows.rules import Cron
+from kamu_assets.flows.triggers.rules import Cron
 from tests.support.heart import ADMIN, KAMU
 from tests.unit.flows.conftest import Flows
 

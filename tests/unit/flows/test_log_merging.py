@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kamu_assets.flows.history import NOTHING, EventKind, FlowEvent, Happening
-from kamu_assets.flows.log_lines import START, InvalidLogCursorError, LogCursor, LogLine, RunLine
-from kamu_assets.flows.log_merging import LinesOf, merged
+from kamu_assets.flows.history.events import NOTHING, EventKind, FlowEvent, Happening
+from kamu_assets.flows.logs.lines import START, InvalidLogCursorError, LogCursor, LogLine, RunLine
+from kamu_assets.flows.logs.merging import LinesOf, merged
 from kamu_assets.odf.timestamp import Timestamp
 
 

@@ -19,12 +19,12 @@ from hypothesis import strategies as st
 from kamu_assets.auth.model import ANONYMOUS
 from kamu_assets.clock import SystemClock
 from kamu_assets.database.wakeups import Wakeups
-from kamu_assets.flows import logs
-from kamu_assets.flows.log_cleaning import DATA, LogCleaner
-from kamu_assets.flows.log_lines import START, Channel, LogPage, RunLine
-from kamu_assets.flows.logs import AttemptNotFoundError, FlowLogs
+from kamu_assets.flows.logs import service as logs
+from kamu_assets.flows.logs.cleaning import DATA, LogCleaner
+from kamu_assets.flows.logs.lines import START, Channel, LogPage, RunLine
+from kamu_assets.flows.logs.service import AttemptNotFoundError, FlowLogs
+from kamu_assets.flows.logs.source_secrets import secrets_of_fetch
 from kamu_assets.flows.model import Flow, FlowOutcome, OutcomeKind
-from kamu_assets.flows.source_secrets import secrets_of_fetch
 from kamu_assets.flows.store import FlowNotFoundError
 from kamu_assets.monitoring.secrets import HIDDEN
 from kamu_assets.monitoring.whereabouts import PathNamer

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from kamu_assets.flows.causes import CauseKind, FlowCause
 from kamu_assets.flows.model import Flow, FlowState, FlowType
-from kamu_assets.flows.places import WAITING_BEHIND, EnginePlaces
+from kamu_assets.flows.scheduling.places import WAITING_BEHIND, EnginePlaces
 from kamu_assets.odf.identity import DatasetID
 from tests.support.builders import START
 

@@ -7,7 +7,7 @@ import pytest
 from kamu_assets.flows.causes import CauseKind, FlowCause
 from kamu_assets.flows.priorities import InvalidPriorityError, check_priority, priority
 from kamu_assets.flows.retrying import FlowConfig
-from kamu_assets.flows.rules import Interval
+from kamu_assets.flows.triggers.rules import Interval
 from tests.support.heart import ADMIN
 from tests.unit.flows.conftest import Flows
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.flows.model import FlowOutcome, FlowType, OutcomeKind
-from kamu_assets.flows.processes import Process, ProcessState
-from kamu_assets.flows.rules import Cron, Interval, StopReason
+from kamu_assets.flows.processes.listing import Process, ProcessState
+from kamu_assets.flows.triggers.rules import Cron, Interval, StopReason
 from tests.support.heart import ADMIN
 from tests.unit.flows.conftest import Flows
 

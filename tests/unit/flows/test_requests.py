@@ -10,7 +10,7 @@ from kamu_assets.datasets.errors import AlreadyHeadError, NewHeadNotFoundError
 from kamu_assets.flows.arguments import CompactionArguments, ResetArguments
 from kamu_assets.flows.causes import CauseKind
 from kamu_assets.flows.errors import FlowPreconditionsNotMetError, IncompatibleDatasetKindError
-from kamu_assets.flows.history import EventKind
+from kamu_assets.flows.history.events import EventKind
 from kamu_assets.flows.model import FlowOutcome, FlowState, FlowType, OutcomeKind
 from kamu_assets.flows.requests import FlowRequests, FlowRunsError, InvalidArgumentsError
 from kamu_assets.flows.retrying import FlowConfig

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kamu_assets.flows.causes import CauseKind
-from kamu_assets.flows.history import EventKind
+from kamu_assets.flows.history.events import EventKind
 from kamu_assets.flows.model import FlowOutcome, FlowState, FlowType, OutcomeKind
 from kamu_assets.flows.orchestrator import RunState, RunStatus
 from kamu_assets.flows.planning import FlowRules

@@ -9,8 +9,8 @@ import pytest
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.flows.causes import CauseKind, UpdateSource
 from kamu_assets.flows.model import Flow, FlowOutcome, FlowState, FlowType, OutcomeKind, WaitKind
-from kamu_assets.flows.rules import BreakingChange, Reactive, StopReason
 from kamu_assets.flows.store import FlowStore
+from kamu_assets.flows.triggers.rules import BreakingChange, Reactive, StopReason
 from kamu_assets.odf.multihash import Multihash
 from tests.support.heart import ADMIN
 from tests.unit.flows.computing import Computing

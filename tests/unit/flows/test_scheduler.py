@@ -7,8 +7,8 @@ from kamu_assets.datasets.errors import DatasetNotFoundError
 from kamu_assets.flows.causes import CauseKind
 from kamu_assets.flows.model import FlowOutcome, FlowState, FlowType, OutcomeKind, StartCondition, WaitKind
 from kamu_assets.flows.orchestrator import RunState
-from kamu_assets.flows.rules import Cron, Interval, Trigger
-from kamu_assets.flows.trigger_store import TriggerStore
+from kamu_assets.flows.triggers.rules import Cron, Interval, Trigger
+from kamu_assets.flows.triggers.store import TriggerStore
 from kamu_assets.odf.dataset import SetInfo
 from kamu_assets.odf.timestamp import Timestamp
 from tests.support.heart import ADMIN

@@ -13,16 +13,16 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from kamu_assets.datasets.model import DatasetEntry
-from kamu_assets.flows.backlog import Backlog
 from kamu_assets.flows.causes import CauseKind
 from kamu_assets.flows.decide import MAX_ATTEMPTS
-from kamu_assets.flows.history import EventKind
+from kamu_assets.flows.history.events import EventKind
 from kamu_assets.flows.model import Binding, Flow, FlowOutcome, FlowState, FlowType, OutcomeKind
 from kamu_assets.flows.orchestrator import RunState
-from kamu_assets.flows.process_store import ProcessStore
+from kamu_assets.flows.processes.store import ProcessStore
 from kamu_assets.flows.retrying import Backoff, FlowConfig, RetryPolicy
-from kamu_assets.flows.rules import BreakingChange, Cron, Interval, Reactive, Trigger, TriggerRule, recovers
+from kamu_assets.flows.scheduling.backlog import Backlog
 from kamu_assets.flows.store import FlowStore
+from kamu_assets.flows.triggers.rules import BreakingChange, Cron, Interval, Reactive, Trigger, TriggerRule, recovers
 from kamu_assets.odf.multihash import Multihash
 from kamu_assets.odf.timestamp import NANOS_PER_SECOND, Timestamp
 from tests.faults.stage import memory_folder

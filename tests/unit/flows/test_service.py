@@ -6,8 +6,8 @@ from kamu_assets.auth.model import ANONYMOUS
 from kamu_assets.flows.causes import CauseKind
 from kamu_assets.flows.errors import InvalidTriggerError
 from kamu_assets.flows.model import FlowOutcome, FlowState, FlowType, OutcomeKind
-from kamu_assets.flows.rules import Cron, Interval
 from kamu_assets.flows.store import FlowNotFoundError
+from kamu_assets.flows.triggers.rules import Cron, Interval
 from kamu_assets.governance.errors import LoginRequiredError
 from tests.support.heart import ADMIN
 from tests.unit.flows.conftest import Flows

@@ -1,8 +1,8 @@
 import pytest
 
 from kamu_assets.flows.errors import InvalidTriggerError
-from kamu_assets.flows.rules import Cron, Interval, Reactive, TimedRule, TriggerRule
-from kamu_assets.flows.timing import check_rule, first_due, next_due
+from kamu_assets.flows.triggers.rules import Cron, Interval, Reactive, TimedRule, TriggerRule
+from kamu_assets.flows.triggers.timing import check_rule, first_due, next_due
 from kamu_assets.odf.timestamp import Timestamp
 
 NOON = Timestamp.parse("2024-02-29T12:00:00Z")

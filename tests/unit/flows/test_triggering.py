@@ -8,7 +8,7 @@ from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.flows.causes import CauseKind, UpdateSource
 from kamu_assets.flows.errors import FlowTypeNotSupportedError, InvalidStopPolicyError
 from kamu_assets.flows.model import FlowOutcome, FlowState, OutcomeKind, StartCondition, WaitKind
-from kamu_assets.flows.rules import Cron, Interval, Reactive, StopReason
+from kamu_assets.flows.triggers.rules import Cron, Interval, Reactive, StopReason
 from kamu_assets.odf.timestamp import Timestamp
 from tests.support.heart import ADMIN
 from tests.unit.flows.conftest import Flows

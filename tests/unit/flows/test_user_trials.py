@@ -10,7 +10,7 @@ import pytest
 from kamu_assets.flows.causes import CauseKind
 from kamu_assets.flows.model import FlowOutcome, FlowState, OutcomeKind, WaitKind
 from kamu_assets.flows.planning import FlowRules
-from kamu_assets.flows.rules import Interval, Reactive
+from kamu_assets.flows.triggers.rules import Interval, Reactive
 from kamu_assets.odf.timestamp import Timestamp
 from tests.support.heart import ADMIN, Heart
 from tests.unit.flows.conftest import Flows, wired

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kamu_assets.odf.identity import DatasetID
-from kamu_assets.orchestration.catalog_moves import CatalogMoves
+from kamu_assets.orchestration.catalog.moves import CatalogMoves
 
 A, B = DatasetID.seeded(b"a"), DatasetID.seeded(b"b")
 

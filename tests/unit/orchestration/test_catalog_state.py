@@ -9,8 +9,8 @@ from kamu_assets.odf.data import DataField, OptionType, StringType
 from kamu_assets.odf.dataset import AddPushSource, SetInfo
 from kamu_assets.odf.engine import SqlQueryStep, TransformSql
 from kamu_assets.odf.source import MergeStrategyAppend, ReadStepNdJson
-from kamu_assets.orchestration.catalog import Catalog
-from kamu_assets.orchestration.catalog_state import CatalogColumn, dump_rows, load_rows
+from kamu_assets.orchestration.catalog.rows import Catalog
+from kamu_assets.orchestration.catalog.state import CatalogColumn, dump_rows, load_rows
 from tests.support.builders import a_schema
 from tests.support.heart import Heart
 

@@ -6,7 +6,7 @@ from kamu_assets.odf.dataset import AddPushSource, MetadataEvent, SetPollingSour
 from kamu_assets.odf.engine import SqlQueryStep, TransformInput, TransformSql
 from kamu_assets.odf.identity import DatasetKind
 from kamu_assets.odf.source import FetchStepUrl, MergeStrategyAppend, ReadStepNdJson
-from kamu_assets.orchestration.capacity import engine_of
+from kamu_assets.orchestration.workers.capacity import engine_of
 from tests.support.heart import Heart
 
 FLINK = TransformSql(engine="flink", queries=(SqlQueryStep(query="select * from input"),))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from kamu_assets.odf.engine import SqlQueryStep, TransformSql
-from kamu_assets.orchestration.column_lineage import column_lineage
+from kamu_assets.orchestration.reports.column_lineage import column_lineage
 
 TRIPS = ("trips", ("offset", "op", "system_time", "event_time", "city", "Fare", "tip"))
 CITIES = ("acme.cities", ("event_time", "city", "people"))

@@ -8,7 +8,7 @@ from kamu_assets.odf.data import DataField, StringType
 from kamu_assets.odf.dataset import MetadataEvent, SetTransform
 from kamu_assets.odf.engine import SqlQueryStep, TransformInput, TransformSql
 from kamu_assets.odf.identity import DatasetKind
-from kamu_assets.orchestration.column_origins import ColumnOrigins
+from kamu_assets.orchestration.reports.column_origins import ColumnOrigins
 from tests.support.builders import a_schema
 from tests.support.heart import Heart
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kamu_assets.database.messages import Message
-from kamu_assets.orchestration.following import follow
+from kamu_assets.orchestration.reports.following import follow
 from tests.support.heart import Heart
 
 

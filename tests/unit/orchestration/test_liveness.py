@@ -4,15 +4,21 @@ import subprocess
 import sys
 
 from kamu_assets.odf.timestamp import Timestamp
-from kamu_assets.orchestration.liveness import end, is_alive, own_identity
+from kamu_assets.orchestration.workers.liveness import end, is_alive, own_identity
 
 NOW = Timestamp.parse("2024-01-01T00:00:00Z")
 LONG_AGO = Timestamp.parse("2023-01-01T00:00:00Z")
 
 
+_TELLS_WHO_IT_IS = (
+    "from kamu_assets.orchestration.workers.liveness import own_identity; print(own_identity(), flush=True); input()"
+)
+
+
 def test_a_process_of_this_machine_lives_as_long_as_it_runs() -> None:
-    code = "from kamu_assets.orchestration.liveness import own_identity; print(own_identity(), flush=True); input()"
-    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", _TELLS_WHO_IT_IS], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
         assert process.stdout is not None
         identity = process.stdout.readline().decode().strip()
 
@@ -36,8 +42,9 @@ def test_a_process_elsewhere_lives_while_it_tells_so() -> None:
 
 
 def test_only_the_very_process_is_ended_even_when_it_is_stopped() -> None:
-    code = "from kamu_assets.orchestration.liveness import own_identity; print(own_identity(), flush=True); input()"
-    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", _TELLS_WHO_IT_IS], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
         assert process.stdout is not None
         host, pid, start = process.stdout.readline().decode().strip().rsplit(":", 2)
         process.send_signal(signal.SIGSTOP)

@@ -11,7 +11,7 @@ from kamu_assets.defs.assets import dataset_asset
 from kamu_assets.defs.catalog import catalog_definitions
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.odf.names import AccountName, DatasetName
-from kamu_assets.orchestration.catalog_state import CatalogColumn, CatalogRow
+from kamu_assets.orchestration.catalog.state import CatalogColumn, CatalogRow
 from kamu_assets.orchestration.names import ASSET_JOB, op_name, tag_value
 
 _LETTERS = "abcXYZ019"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
-from kamu_assets.orchestration.postgres_storages import SCHEMA, _address
+from kamu_assets.orchestration.storages.postgres import SCHEMA, _address
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from kamu_assets.orchestration.preview import ROWS, preview
+from kamu_assets.orchestration.reports.preview import ROWS, preview
 
 
 def write(path: Path, columns: dict[str, list[object]]) -> str:

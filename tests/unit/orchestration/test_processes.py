@@ -26,7 +26,7 @@ def test_every_process_knows_the_instance() -> None:
 
 def test_asking_for_commands_loads_nothing_heavy() -> None:
     code = (
-        "import sys, kamu_assets.orchestration.processes, kamu_assets.node, kamu_assets.flows.scheduler;"
+        "import sys, kamu_assets.orchestration.processes, kamu_assets.node, kamu_assets.flows.scheduling.scheduler;"
         "print([name for name in ('dagster', 'pyarrow', 'datafusion') if name in sys.modules])"
     )
 

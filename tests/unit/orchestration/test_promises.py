@@ -4,9 +4,9 @@ import pytest
 from dagster._core.definitions.freshness import FreshnessState
 
 from kamu_assets.flows.model import FlowType
-from kamu_assets.flows.rules import Cron, Interval, Reactive, Trigger, TriggerRule
+from kamu_assets.flows.triggers.rules import Cron, Interval, Reactive, Trigger, TriggerRule
 from kamu_assets.odf.timestamp import NANOS_PER_SECOND, Timestamp
-from kamu_assets.orchestration.promises import FreshWithin, freshness, promised
+from kamu_assets.orchestration.catalog.promises import FreshWithin, freshness, promised
 from tests.support.builders import START, a_dataset_id
 
 HOUR = 3600

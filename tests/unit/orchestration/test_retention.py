@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from structlog.testing import capture_logs
 
-from kamu_assets.orchestration import retention
-from kamu_assets.orchestration.retention import Retention
+from kamu_assets.orchestration.scheduler import retention
+from kamu_assets.orchestration.scheduler.retention import Retention
 
 
 @pytest.fixture(autouse=True)

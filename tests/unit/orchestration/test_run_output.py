@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kamu_assets.monitoring.secrets import HIDDEN, never_tell
-from kamu_assets.orchestration.run_output import HEAD_CHARACTERS, LINE_CHARACTERS, TAIL_CHARACTERS, RunOutput
+from kamu_assets.orchestration.workers.run_output import HEAD_CHARACTERS, LINE_CHARACTERS, TAIL_CHARACTERS, RunOutput
 
 SECRET = "a-secret-of-ours"
 

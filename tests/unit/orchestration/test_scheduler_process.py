@@ -17,9 +17,9 @@ from kamu_assets.database.terms import DeposedError, begin_term
 from kamu_assets.database.wakeups import Wakeups
 from kamu_assets.monitoring import metrics
 from kamu_assets.monitoring.families import own_families
-from kamu_assets.orchestration.leader import ROLE, leader_of
-from kamu_assets.orchestration.led_work import LedWork
-from kamu_assets.orchestration.scheduler_process import SchedulerProcess
+from kamu_assets.orchestration.scheduler.leader import ROLE, leader_of
+from kamu_assets.orchestration.scheduler.led_work import LedWork
+from kamu_assets.orchestration.scheduler.process import SchedulerProcess
 from tests.support.heart import Heart
 from tests.support.led import Work, has_worked, running
 from tests.support.waiting import wait_until

@@ -8,10 +8,7 @@ import pytest
 import yaml
 
 from kamu_assets.odf.identity import DatasetID
-from kamu_assets.orchestration.config import AdapterConfig
-from kamu_assets.orchestration.home import write_files, write_shard_count
-from kamu_assets.orchestration.processes import dagster_commands
-from kamu_assets.orchestration.shards import (
+from kamu_assets.orchestration.catalog.shards import (
     COUNT_FILE,
     MOST_SHARDS,
     SHARD_VARIABLE,
@@ -20,6 +17,9 @@ from kamu_assets.orchestration.shards import (
     shards,
     shards_wanted,
 )
+from kamu_assets.orchestration.config import AdapterConfig
+from kamu_assets.orchestration.home import write_files, write_shard_count
+from kamu_assets.orchestration.processes import dagster_commands
 
 ONE = AdapterConfig(dagster_home=Path("/home/dagster"), run_directory=Path("/home/run"), database_url="sqlite://")
 FOUR = replace(ONE, catalog_shards=4, catalog_port=5000, shard_port=6000)

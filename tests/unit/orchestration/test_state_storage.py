@@ -9,8 +9,8 @@ from structlog.testing import capture_logs
 from upath import UPath
 
 from kamu_assets.odf.identity import DatasetID
-from kamu_assets.orchestration.catalog_state import CatalogRow, dump_rows, load_rows
-from kamu_assets.orchestration.state_storage import NodeStateStorage
+from kamu_assets.orchestration.catalog.state import CatalogRow, dump_rows, load_rows
+from kamu_assets.orchestration.catalog.state_storage import NodeStateStorage
 
 
 @pytest.fixture

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from dagster import AssetKey, TableColumnDep, TableColumnLineage
 
-from kamu_assets.orchestration.catalog_state import CatalogColumn
-from kamu_assets.orchestration.materialization import table_schema
+from kamu_assets.orchestration.catalog.state import CatalogColumn
+from kamu_assets.orchestration.reports.materialization import table_schema
 
 GIVEN = (("offset", "Int64"), ("op", "Int32"), ("system_time", "Timestamp"))
 

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from kamu_assets.orchestration.time_limit import TimeLimit, Watch
+from kamu_assets.orchestration.workers.time_limit import TimeLimit, Watch
 
 
 def nothing(_reason: str) -> None:
@@ -60,7 +60,7 @@ def test_the_reason_is_told_first_and_whatever_becomes_of_that_the_run_is_stoppe
 def test_a_run_that_does_not_listen_ends_with_its_process() -> None:
     code = (
         "import signal, time\n"
-        "from kamu_assets.orchestration.time_limit import TimeLimit, Watch\n"
+        "from kamu_assets.orchestration.workers.time_limit import TimeLimit, Watch\n"
         "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
         "with Watch(TimeLimit(0.05, 'this test'), tell=print, grace=0.05):\n"
         "    time.sleep(60)\n"
@@ -74,7 +74,7 @@ def test_a_run_that_does_not_listen_ends_with_its_process() -> None:
 def test_a_run_that_ends_while_it_is_stopped_takes_nothing_with_it() -> None:
     code = (
         "import time\n"
-        "from kamu_assets.orchestration.time_limit import TimeLimit, Watch\n"
+        "from kamu_assets.orchestration.workers.time_limit import TimeLimit, Watch\n"
         "try:\n"
         "    with Watch(TimeLimit(0.05, 'this test'), tell=lambda _: time.sleep(0.5), grace=0.05):\n"
         "        time.sleep(0.2)\n"

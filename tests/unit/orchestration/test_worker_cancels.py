@@ -10,10 +10,10 @@ from typing import cast
 import pytest
 from dagster import DagsterInstance
 
-from kamu_assets.orchestration import worker
-from kamu_assets.orchestration.execution import RunExecutor
-from kamu_assets.orchestration.warm_queue import WarmQueue
-from kamu_assets.orchestration.worker import WarmWorker
+from kamu_assets.orchestration.workers import worker
+from kamu_assets.orchestration.workers.execution import RunExecutor
+from kamu_assets.orchestration.workers.warm_queue import WarmQueue
+from kamu_assets.orchestration.workers.worker import WarmWorker
 
 
 class EveryRunIsCancelled:

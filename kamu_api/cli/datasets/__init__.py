@@ -1,0 +1,1 @@
+"""Commands about datasets: make, look, change, verify."""

@@ -1,0 +1,1 @@
+"""Commands about what happens to datasets: flows, triggers, configurations, processes."""

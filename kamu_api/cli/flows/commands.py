@@ -1,0 +1,58 @@
+"""What was done to datasets, is being done, and will be: flows."""
+
+from typing import Annotated
+
+import typer
+
+from kamu_api.cli.flows import log_commands as flow_log_commands
+from kamu_api.cli.flows.list_command import list_flows
+from kamu_api.cli.flows.named_flows import facts_of
+from kamu_api.cli.flows.run_command import run
+from kamu_api.cli.flows.text import attempt_facts, event_facts, event_text, flow_row
+from kamu_api.cli.options import AsJson, Home, local_node
+from kamu_api.cli.output import print_json, say
+
+FlowId = Annotated[int, typer.Argument(metavar="FLOW", help="its number, as `flow list` shows it", min=1)]
+
+
+def register(app: typer.Typer) -> None:
+    flow = typer.Typer(no_args_is_help=True, help="What was done to datasets, is being done, and will be.")
+    flow.command("list")(list_flows)
+    flow.command()(show)
+    flow.command()(run)
+    flow.command()(cancel)
+    flow_log_commands.register(flow)
+    app.add_typer(flow, name="flow")
+
+
+def show(flow: FlowId, home: Home = None, as_json: AsJson = False) -> None:
+    """Tell all of a flow: why, when, its attempts, what happened."""
+    with local_node(home) as node:
+        caller = node.auth.admin_caller()
+        facts = facts_of(node, node.flows.get(caller, flow))
+        facts["attempts"] = [attempt_facts(each) for each in node.flows.attempts(caller, flow)]
+        facts["history"] = [event_facts(each) for each in node.flows.events(caller, flow)]
+    if as_json:
+        print_json(facts)
+        return
+    row = flow_row(facts)
+    for name in ("flow", "dataset", "type", "status", "outcome"):
+        if row[name]:
+            say(f"{name:10}{row[name]}")
+    for attempt in facts["attempts"]:
+        say(f"attempt {attempt['number']}: run {attempt['runId']}")
+    for event in facts["history"]:
+        say(event_text(event))
+
+
+def cancel(flow: FlowId, home: Home = None, as_json: AsJson = False) -> None:
+    """Drop a flow that waits, stop one that runs; what has ended stays as it is."""
+    with local_node(home) as node:
+        canceled = node.flows.cancel(node.auth.admin_caller(), flow)
+        facts = facts_of(node, canceled)
+    if as_json:
+        print_json(facts)
+    elif canceled.cancel_requested and canceled.outcome is None:
+        say(f"flow {flow} of {facts['dataset']}: will be stopped")
+    else:
+        say(f"flow {flow} of {facts['dataset']}: {flow_row(facts)['outcome']}")

@@ -1,0 +1,84 @@
+"""List flows, page by page."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kamu_api.cli.flows.run_command import TypeName
+from kamu_api.cli.flows.text import flow_row
+from kamu_api.cli.options import AsJson, Home, local_node, the_dataset
+from kamu_api.cli.output import print_json, print_rows, remark
+
+if TYPE_CHECKING:
+    from kamu_assets.flows.history.listing import FlowFilter, FlowPage
+    from kamu_assets.node import Node
+
+
+class StatusName(StrEnum):
+    """States of flows as commands call them."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    RETRYING = "retrying"
+    FINISHED = "finished"
+
+
+def list_flows(
+    *,
+    dataset: Annotated[str | None, typer.Argument(help="of this dataset only", show_default=False)] = None,
+    types: Annotated[list[TypeName] | None, typer.Option("--type", help="of this type; repeat for several")] = None,
+    statuses: Annotated[list[StatusName] | None, typer.Option("--status", help="in this state; repeatable")] = None,
+    by: Annotated[list[str] | None, typer.Option("--by", help="that this account asked for; repeatable")] = None,
+    by_itself: Annotated[bool, typer.Option("--by-itself", help="that nobody asked for")] = False,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="so many")] = 50,
+    before: Annotated[int | None, typer.Option("--before", min=1, help="those before this flow: the next page")] = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """List flows, newest first."""
+    from kamu_api.cli.flows.named_flows import facts_of
+
+    with local_node(home) as node:
+        wanted = _filter(node, dataset, types, statuses, by, by_itself=by_itself)
+        page = node.flow_lists.page(node.auth.admin_caller(), wanted, limit=limit, before=before)
+        rows = [facts_of(node, flow) for flow in page.flows]
+    if as_json:
+        print_json(rows)
+        return
+    if rows:
+        print_rows([flow_row(row) for row in rows])
+    _tell_more(page, limit, before)
+
+
+def _filter(
+    node: "Node",
+    dataset: str | None,
+    types: Sequence[TypeName] | None,
+    statuses: Sequence[StatusName] | None,
+    by: Sequence[str] | None,
+    *,
+    by_itself: bool,
+) -> "FlowFilter":
+    from kamu_assets.flows.history.listing import FlowFilter
+    from kamu_assets.flows.model import FlowState
+    from kamu_assets.odf.identity import AccountName
+
+    accounts = [node.auth.account(AccountName.parse(name)).id for name in by or ()]
+    nobody = [None] if by_itself else []
+    return FlowFilter(
+        datasets=[the_dataset(node, dataset).id] if dataset is not None else None,
+        types=[each.type for each in types] if types else None,
+        statuses=[FlowState[each.name] for each in statuses] if statuses else None,
+        initiators=[*accounts, *nobody] or None,
+    )
+
+
+def _tell_more(page: "FlowPage", limit: int, before: int | None) -> None:
+    if page.total == 0:
+        remark("no flows; `kamu-node flow run <dataset>` makes one")
+    elif len(page.flows) == limit < page.total:
+        remark(f"{page.total:,} flows; further ones: --before {page.flows[-1].id}")
+    elif not page.flows:
+        remark(f"{page.total:,} flows, none before {before}")

@@ -1,0 +1,105 @@
+"""How what happens to datasets by itself is going. Beside it, hidden, what runs one process of the node."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kamu_api.cli.misuse import MisuseError
+from kamu_api.cli.options import AsJson, Home, local_node
+from kamu_api.cli.output import print_json, print_rows, remark, time_text
+
+if TYPE_CHECKING:
+    from kamu_assets.flows.processes.listing import Process, ProcessState
+
+_HIDDEN = "Run one process of the node; the supervisor and deployments call this."
+_STATES = "stopped-auto, failing, unconfigured, paused-manual, active"
+
+
+def register(app: typer.Typer) -> None:
+    process = typer.Typer(no_args_is_help=True, help="How what happens to datasets by itself is going.")
+    process.command("list")(list_processes)
+    for name in ("prepare", "api"):
+        process.command(
+            name, hidden=True, help="Run one process of the node; the supervisor and deployments call this."
+        )(_runner(name))
+    app.add_typer(process, name="process")
+
+
+def _runner(name: str) -> Any:
+    def run(home: Home = None) -> None:
+        from kamu_api.cli.node.processes import run_process
+        from kamu_assets.settings import load_settings
+
+        run_process(name, load_settings(home))
+
+    return run
+
+
+def list_processes(
+    state: Annotated[
+        list[str] | None, typer.Option("--state", help=f"only these: {_STATES}; default: all but unconfigured")
+    ] = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """List what keeps each dataset up to date: how it goes, what failed, what is next; trouble first."""
+    from kamu_assets.flows.processes.listing import ProcessState
+
+    states = [_state(each) for each in state or ()]
+    states = states or [each for each in ProcessState if each is not ProcessState.UNCONFIGURED]
+    with local_node(home) as node:
+        caller = node.auth.admin_caller()
+        rows = [_facts(each) for each in node.processes.list(caller, states=states)]
+        counts = node.processes.rollup(caller)
+    if as_json:
+        print_json(rows)
+        return
+    if rows:
+        print_rows([_shown(row) for row in rows])
+    remark(", ".join(f"{_words(each)} {count}" for each, count in counts.items()))
+
+
+def _state(text: str) -> "ProcessState":
+    from kamu_assets.flows.processes.listing import ProcessState
+
+    try:
+        return ProcessState(text.upper().replace("-", "_"))
+    except ValueError:
+        raise MisuseError(f"{text!r} is no state; there are {_STATES}") from None
+
+
+def _facts(process: "Process") -> dict[str, Any]:
+    times = {
+        "lastSuccessAt": process.last_success_at,
+        "lastAttemptAt": process.last_attempt_at,
+        "lastFailureAt": process.last_failure_at,
+        "nextPlannedAt": process.next_planned_at,
+        "runningSince": process.running_since,
+        "pausedAt": process.paused_at,
+        "autoStoppedAt": process.stopped_at,
+    }
+    return {
+        "dataset": str(process.alias),
+        "type": process.type.value,
+        "effectiveState": process.state.value,
+        "consecutiveFailures": process.consecutive_failures,
+        "stopAfterFailures": process.stop_after,
+        "autoStoppedReason": process.stop_reason.value if process.stop_reason else None,
+        **{name: None if moment is None else str(moment) for name, moment in times.items()},
+    }
+
+
+def _shown(facts: dict[str, Any]) -> dict[str, Any]:
+    following = "runs" if facts["runningSince"] else time_text(facts["nextPlannedAt"])
+    return {
+        "dataset": facts["dataset"],
+        "state": _words(facts["effectiveState"]),
+        "failures": facts["consecutiveFailures"],
+        "last success (UTC)": time_text(facts["lastSuccessAt"]),
+        "last attempt (UTC)": time_text(facts["lastAttemptAt"]),
+        "next (UTC)": following,
+    }
+
+
+def _words(state: str) -> str:
+    return state.lower().replace("_", " ")

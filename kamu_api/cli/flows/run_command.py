@@ -1,0 +1,143 @@
+"""Have a running node do something to datasets, or to itself."""
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kamu_api.cli.completing import dataset_names
+from kamu_api.cli.confirming import Yes, require_consent
+from kamu_api.cli.misuse import MisuseError
+from kamu_api.cli.options import AsJson, Home, local_node
+from kamu_api.cli.output import print_json, say
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kamu_assets.datasets.model import DatasetEntry
+    from kamu_assets.flows.model import Flow, FlowType
+    from kamu_assets.flows.retrying import FlowConfig
+    from kamu_assets.node import Node
+    from kamu_assets.odf.multihash import Multihash
+
+
+class TypeName(StrEnum):
+    """Types of flows as commands call them."""
+
+    INGEST = "ingest"
+    EXECUTE_TRANSFORM = "transform"
+    HARD_COMPACTION = "compaction"
+    RESET = "reset"
+    RESET_TO_METADATA = "reset-to-metadata"
+    VERIFY = "verify"
+    SYSTEM_GC = "gc"
+
+    @property
+    def type(self) -> "FlowType":
+        from kamu_assets.flows.model import FlowType
+
+        return FlowType[self.name]
+
+
+def run(
+    *,
+    context: typer.Context,
+    dataset: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="DATASET",
+            help="name, account/name, did:odf:… or a pattern with %; none for gc",
+            show_default=False,
+            autocompletion=dataset_names,
+        ),
+    ] = None,
+    type_: Annotated[
+        TypeName | None,
+        typer.Option("--type", help="what is done; default: brought up to date", show_default=False),
+    ] = None,
+    max_slice_size: Annotated[
+        int | None, typer.Option("--max-slice-size", metavar="BYTES", help="compaction: slices grow no further")
+    ] = None,
+    max_slice_records: Annotated[
+        int | None, typer.Option("--max-slice-records", metavar="ROWS", help="compaction: nor beyond so many rows")
+    ] = None,
+    block: Annotated[
+        str | None, typer.Option("--block", metavar="HASH", help="reset: the block that becomes the head")
+    ] = None,
+    to_seed: Annotated[bool, typer.Option("--to-seed", help="reset: leave nothing but the first block")] = False,
+    old_head: Annotated[
+        str | None, typer.Option("--old-head", metavar="HASH", help="reset: only if this is the head by then")
+    ] = None,
+    yes: Yes = False,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Have a running node bring a dataset up to date now, or do something else to it; joins the flow that waits."""
+    from kamu_api.cli.flows.named_flows import facts_of
+
+    compaction = {"max_slice_size": max_slice_size, "max_slice_records": max_slice_records}
+    config = _config(type_, {name: value for name, value in compaction.items() if value is not None})
+    config = _with_reset(config, type_, block, old_head, to_seed=to_seed)
+    if (dataset is None) is not (type_ is TypeName.SYSTEM_GC):
+        raise MisuseError("gc is of the whole node: name no dataset" if dataset else "name a dataset")
+    with local_node(home) as node:
+        asked = [_collect(node)] if dataset is None else []
+        if dataset is not None:
+            entries = node.datasets.select(node.auth.admin_caller(), [dataset])
+            if type_ is not None and type_.type.rewrites:
+                require_consent(context, entries, yes=yes, verb=f"run {type_} of", done="asked for")
+            asked = _asked(node, entries, type_, config)
+        rows = [facts_of(node, flow) for flow in asked]
+    if as_json:
+        print_json(rows if "%" in (dataset or "") else rows[0])
+        return
+    for row in rows:
+        say(f"{row['dataset'] or 'the node'}: flow {row['flowId']}, {row['status'].lower()}")
+
+
+def _collect(node: "Node") -> "Flow":
+    return node.flow_requests.collect(node.auth.admin_caller())
+
+
+def _asked(
+    node: "Node", entries: "Sequence[DatasetEntry]", type_: TypeName | None, config: "FlowConfig"
+) -> "list[Flow]":
+    caller = node.auth.admin_caller()
+    if type_ is None:
+        return [node.flows.request_run(caller, each.id) for each in entries]
+    return [node.flow_requests.run(caller, each.id, type_.type, config) for each in entries]
+
+
+def _config(type_: TypeName | None, limits: dict[str, Any]) -> "FlowConfig":
+    from kamu_assets.flows.arguments import CompactionArguments
+    from kamu_assets.flows.retrying import FlowConfig
+
+    if limits and type_ is not TypeName.HARD_COMPACTION:
+        raise MisuseError("sizes of slices are for --type compaction")
+    return FlowConfig(compaction=CompactionArguments(**limits)) if limits else FlowConfig()
+
+
+def _with_reset(
+    config: "FlowConfig", type_: TypeName | None, block: str | None, old_head: str | None, *, to_seed: bool
+) -> "FlowConfig":
+    from dataclasses import replace
+
+    from kamu_assets.flows.arguments import ResetArguments
+
+    if type_ is not TypeName.RESET:
+        if block is not None or old_head is not None or to_seed:
+            raise MisuseError("--block, --to-seed and --old-head are for --type reset")
+        return config
+    if (block is None) is not to_seed:
+        raise MisuseError("name a --block to go back to, or use --to-seed")
+    return replace(config, reset=ResetArguments(_hash(block, "--block"), _hash(old_head, "--old-head")))
+
+
+def _hash(text: str | None, option: str) -> "Multihash | None":
+    from kamu_assets.errors import InvalidError
+    from kamu_assets.odf.multihash import Multihash
+
+    try:
+        return None if text is None else Multihash.parse(text)
+    except InvalidError as error:
+        raise MisuseError(f"{option}: {error}") from error

@@ -1,0 +1,189 @@
+"""Flows in words, and as facts for scripts."""
+
+from typing import TYPE_CHECKING, Any
+
+from kamu_api.cli.output import short_text, time_text
+
+if TYPE_CHECKING:
+    from kamu_assets.flows.causes import FlowCause
+    from kamu_assets.flows.history.events import FlowEvent
+    from kamu_assets.flows.model import Attempt, Flow, FlowOutcome, StartCondition
+    from kamu_assets.flows.retrying import FlowConfig
+
+_WAITS = {"SCHEDULE": "its schedule", "THROTTLING": "throttling", "EXECUTOR": "an executor", "REACTIVE": "more records"}
+
+
+def flow_facts(flow: "Flow", *, dataset: str) -> dict[str, Any]:
+    """What a list tells of a flow."""
+    return {
+        "flowId": flow.id,
+        "dataset": dataset,
+        "type": flow.type.value,
+        "status": flow.status.value,
+        "outcome": outcome_facts(flow.outcome),
+        "causes": [cause_facts(cause) for cause in (*flow.causes, *flow.late_causes)],
+        "startCondition": condition_facts(flow.condition),
+        "arguments": arguments_facts(flow.config),
+        "waitsFor": flow.waits_for,
+        "attempt": flow.attempt,
+        "runId": flow.run_id,
+        "timing": {
+            "initiatedAt": str(flow.created_at),
+            "firstAttemptScheduledAt": _text(flow.first_scheduled_at),
+            "scheduledAt": _text(flow.scheduled_at),
+            "awaitingExecutorSince": _text(flow.submitted_at),
+            "runningSince": _text(flow.started_at),
+            "lastAttemptFinishedAt": _text(flow.attempt_ended_at),
+            "completedAt": _text(flow.finished_at),
+        },
+    }
+
+
+def arguments_facts(config: "FlowConfig") -> dict[str, Any] | None:
+    """What it was told beside what it is done to."""
+    facts: dict[str, Any] = {}
+    if config.ingest is not None:
+        facts["fetchUncacheable"] = config.ingest.fetch_uncacheable
+        facts["fetchNextIteration"] = config.ingest.fetch_next_iteration
+    if config.compaction is not None:
+        facts["maxSliceSize"] = config.compaction.max_slice_size
+        facts["maxSliceRecords"] = config.compaction.max_slice_records
+    if config.reset is not None:
+        facts["newHead"] = _text(config.reset.new_head)
+        facts["oldHead"] = _text(config.reset.old_head)
+    return facts or None
+
+
+def cause_facts(cause: "FlowCause") -> dict[str, Any]:
+    """One reason, without what it does not have."""
+    facts = {
+        "kind": cause.kind.value,
+        "account": _text(cause.account),
+        "input": _text(cause.input),
+        "source": cause.source.value if cause.source else None,
+        "upstreamFlowId": cause.flow,
+        "pushSource": cause.push_source,
+        "records": cause.records or None,
+        "breakingChange": cause.breaking or None,
+        "at": _text(cause.at),
+    }
+    return {name: value for name, value in facts.items() if value is not None}
+
+
+def condition_facts(condition: "StartCondition | None") -> dict[str, Any] | None:
+    if condition is None:
+        return None
+    facts = {
+        "kind": condition.kind.value,
+        "wakeUpAt": _text(condition.until),
+        "shiftedFrom": _text(condition.shifted_from),
+        "runId": condition.run_id,
+        "intervalSeconds": condition.interval_seconds,
+        "accumulatedRecords": condition.records or None,
+        "minRecords": condition.min_records or None,
+        "watermarkMoved": condition.watermark_moved or None,
+        "breakingChange": condition.breaking or None,
+    }
+    return {name: value for name, value in facts.items() if value is not None}
+
+
+def outcome_facts(outcome: "FlowOutcome | None") -> dict[str, Any] | None:
+    """With a failure, whether the same work may succeed another time."""
+    if outcome is None:
+        return None
+    facts: dict[str, Any] = {"kind": outcome.kind.value, "message": outcome.message}
+    if outcome.rewritten_input is not None:
+        facts["rewrittenInput"] = str(outcome.rewritten_input)
+    return facts | ({"recoverable": outcome.recoverable} if outcome.kind == "FAILED" else {})
+
+
+def attempt_facts(attempt: "Attempt") -> dict[str, Any]:
+    return {
+        "number": attempt.number,
+        "runId": attempt.run_id,
+        "queuedAt": str(attempt.queued_at),
+        "startedAt": _text(attempt.started_at),
+        "finishedAt": _text(attempt.finished_at),
+        "outcome": outcome_facts(attempt.outcome),
+    }
+
+
+def event_facts(event: "FlowEvent") -> dict[str, Any]:
+    """One thing that happened, without what it does not have."""
+    what = event.what
+    facts = {
+        "eventId": event.id,
+        "at": str(event.at),
+        "kind": event.kind.value,
+        "cause": cause_facts(what.cause) if what.cause else None,
+        "startCondition": condition_facts(what.condition),
+        "scheduledAt": _text(what.scheduled_at),
+        "attempt": what.attempt,
+        "runId": what.run_id,
+        "outcome": outcome_facts(what.outcome),
+        "arguments": arguments_facts(what.config) if what.config else None,
+    }
+    return {name: value for name, value in facts.items() if value is not None}
+
+
+def flow_row(facts: dict[str, Any]) -> dict[str, Any]:
+    """For a table."""
+    timing = facts["timing"]
+    return {
+        "flow": facts["flowId"],
+        "dataset": facts["dataset"],
+        "type": _words(facts["type"]),
+        "status": _words(facts["status"]),
+        "cause": _words(facts["causes"][0]["kind"]),
+        "since (UTC)": time_text(timing["completedAt"] or timing["runningSince"] or timing["initiatedAt"]),
+        "outcome": short_text(_told(facts)),
+    }
+
+
+def event_text(facts: dict[str, Any]) -> str:
+    """One line of a history."""
+    parts = [time_text(facts["at"]), _words(facts["kind"])]
+    if "attempt" in facts:
+        parts.append(f"attempt {facts['attempt']}")
+    if "cause" in facts:
+        parts.append(_words(facts["cause"]["kind"]))
+    if "startCondition" in facts:
+        parts.append(_waiting(facts["startCondition"]))
+    if "scheduledAt" in facts:
+        parts.append(f"for {time_text(facts['scheduledAt'])}")
+    if "outcome" in facts:
+        parts.append(_outcome(facts["outcome"]))
+    return "  ".join(parts)
+
+
+def _told(facts: dict[str, Any]) -> str:
+    """How it ended; before that, what it waits for."""
+    if facts["outcome"]:
+        return _outcome(facts["outcome"])
+    if facts["waitsFor"]:
+        return str(facts["waitsFor"])
+    return _waiting(facts["startCondition"]) if facts["startCondition"] else ""
+
+
+def _waiting(condition: dict[str, Any]) -> str:
+    if condition["kind"] == "REACTIVE" and _has_enough(condition):
+        return "waits for its turn"
+    until = condition.get("wakeUpAt")
+    return f"waits for {_WAITS[condition['kind']]}" + (f" until {time_text(until)}" if until else "")
+
+
+def _has_enough(condition: dict[str, Any]) -> bool:
+    enough: bool = condition.get("accumulatedRecords", 0) >= condition.get("minRecords", 0)
+    return enough or "breakingChange" in condition
+
+
+def _outcome(outcome: dict[str, Any]) -> str:
+    return _words(outcome["kind"]) + (f": {outcome['message']}" if outcome["message"] else "")
+
+
+def _words(name: str) -> str:
+    return name.lower().replace("_", " ")
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)

@@ -1,0 +1,124 @@
+"""Triggers and runs in words, and the words read again."""
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from kamu_api.cli.misuse import MisuseError
+from kamu_api.cli.output import short_text, time_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from kamu_assets.flows.model import Flow
+    from kamu_assets.flows.triggers.rules import PlannedTrigger, Reactive, TriggerRule
+
+_SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+_PART: Final = re.compile(r"(\d{1,9})([smhdw])", re.ASCII)
+
+
+def parse_interval(text: str) -> int:
+    """Seconds in `1h`, `1d12h`, `90s`."""
+    parts = _PART.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise MisuseError(f"{text!r} is not an interval: write 30s, 5m, 1h, 1d12h")
+    return sum(int(number) * _SECONDS[unit] for number, unit in parts)
+
+
+def interval_text(seconds: int) -> str:
+    """The shortest text that `parse_interval` reads as this."""
+    parts = []
+    for unit, length in sorted(_SECONDS.items(), key=lambda item: -item[1]):
+        if seconds >= length:
+            parts.append(f"{seconds // length}{unit}")
+            seconds %= length
+    return "".join(parts) or "0s"
+
+
+def trigger_facts(planned: "PlannedTrigger") -> dict[str, Any]:
+    """When it starts runs; `nextDue` is null while one is at work, and where nothing has changed."""
+    trigger = planned.trigger
+    due = None if trigger.paused or planned.next_due is None else str(planned.next_due)
+    facts: dict[str, Any] = {"rule": rule_text(trigger.rule), "paused": trigger.paused, "nextDue": due}
+    if trigger.type == "HARD_COMPACTION":
+        facts["type"] = trigger.type.value
+    if trigger.stop_after is not None:
+        facts["stopAfterFailures"] = trigger.stop_after
+    if trigger.stop_reason is not None:
+        facts |= {"stopped": trigger.stop_reason.value, "stoppedAt": str(trigger.stopped_at)}
+    return facts
+
+
+def rule_text(rule: "TriggerRule") -> str:
+    """When it acts."""
+    from kamu_assets.flows.triggers.rules import Cron, Interval
+
+    match rule:
+        case Interval(seconds):
+            return f"every {interval_text(seconds)}"
+        case Cron(expression):
+            return f"cron {expression}"
+        case reaction:
+            return _reaction_text(reaction)
+
+
+def _reaction_text(rule: "Reactive") -> str:
+    text = "when inputs change"
+    if not rule.is_immediate:
+        text = f"at {rule.min_records} new records, or after {interval_text(rule.max_interval_seconds)}"
+    return f"{text}; anew when an input is rewritten" if rule.breaking_change == "RECOVER" else text
+
+
+def due_text(facts: dict[str, Any]) -> str:
+    """When it acts next, for a table."""
+    if "stopped" in facts:
+        return f"stopped: {facts['stopped'].lower().replace('_', ' ')}"
+    if facts["paused"]:
+        return "paused"
+    return time_text(facts["nextDue"]) or "-"
+
+
+def run_facts(flow: "Flow | None") -> dict[str, Any] | None:
+    """How a run ended; None where none has."""
+    if flow is None or flow.outcome is None:
+        return None
+    message = flow.outcome.message
+    return {"outcome": flow.outcome.kind.value, "finishedAt": str(flow.finished_at), "message": message}
+
+
+def live_facts(flows: "Iterable[Flow]") -> dict[str, Any] | None:
+    """The flow that runs, or else the one that waits; None where there is neither, or one that its rule planned."""
+    from kamu_assets.flows.model import WaitKind
+
+    live = [flow for flow in flows if flow.outcome is None]
+    live = [flow for flow in live if flow.condition is None or flow.condition.kind is not WaitKind.SCHEDULE]
+    if not live:
+        return None
+    flow = min(live, key=lambda flow: flow.state.value)
+    since = str(flow.started_at or flow.created_at)
+    return {"state": flow.state.value, "since": since, "cause": flow.cause.kind.value, "waitsFor": flow.waits_for}
+
+
+def live_text(facts: dict[str, Any]) -> str:
+    """Since when, and what keeps it from beginning where that is known."""
+    text = f"{facts['state'].lower()} since {time_text(facts['since'])} UTC"
+    return f"{text}; it {facts['waitsFor']}" if facts["waitsFor"] else text
+
+
+def trigger_text(facts: dict[str, Any]) -> str:
+    """The rule, and when it acts next."""
+    rule = does_text(facts)
+    if facts["paused"]:
+        return f"{rule}, {due_text(facts)}"
+    return f"{rule}, next {time_text(facts['nextDue'])} UTC" if facts["nextDue"] else rule
+
+
+def does_text(facts: dict[str, Any]) -> str:
+    """The rule, and what is done by it unless that is bringing a dataset up to date."""
+    rule: str = facts["rule"]
+    return f"compacted {rule}" if "type" in facts else rule
+
+
+def outcome_text(facts: dict[str, Any]) -> str:
+    """How it ended, and why where there is something to tell."""
+    outcome: str = facts["outcome"].lower().replace("_", " ")
+    return f"{outcome}: {short_text(facts['message'])}" if facts["message"] else outcome

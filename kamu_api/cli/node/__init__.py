@@ -1,0 +1,1 @@
+"""Commands about the node itself: start, stop, state, settings, engines, messages."""

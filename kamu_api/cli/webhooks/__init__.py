@@ -1,0 +1,1 @@
+"""Commands about who else is told of changes."""

@@ -1,0 +1,1 @@
+"""Configurations: how the flows of a binding are done."""

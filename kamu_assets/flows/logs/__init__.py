@@ -1,0 +1,1 @@
+"""The log of a flow, for its users: events and output in one order, without secrets or paths."""

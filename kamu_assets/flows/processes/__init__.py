@@ -1,0 +1,1 @@
+"""Processes: how what happens to datasets by itself is going, one row per binding."""

@@ -1,0 +1,1 @@
+"""The scheduler: hears what happens, and starts flows whose time has come."""

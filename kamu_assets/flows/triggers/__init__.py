@@ -1,0 +1,1 @@
+"""Triggers: the standing rules that start flows by themselves."""

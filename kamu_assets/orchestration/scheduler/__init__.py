@@ -1,0 +1,1 @@
+"""The scheduler's process: one leads, the others stand by."""

@@ -1,0 +1,141 @@
+"""What the leader among the schedulers of a node does, on threads of its own: flows, the catalog, reports."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from types import TracebackType
+from typing import Protocol, Self, TypeVar
+
+import structlog
+
+from kamu_assets.clock import Clock
+from kamu_assets.database.outbox import WAKEUP
+from kamu_assets.database.terms import DeposedError
+from kamu_assets.database.wakeups import Wakeups
+from kamu_assets.flows.scheduling.scheduler import FlowScheduler, seconds_until
+from kamu_assets.orchestration.catalog import publisher
+from kamu_assets.orchestration.reports import reporter
+from kamu_assets.orchestration.workers.place_waits import PlaceWaits
+from kamu_assets.orchestration.workers.reaper import Reaper
+
+log = structlog.get_logger(__name__)
+
+_T = TypeVar("_T")
+
+CHECK_SECONDS = 2.0
+STRANDED_CHECK_SECONDS = 30.0
+# What keeps the node tidy and can wait.
+CHORES_SECONDS = 3600.0
+# Flows go first: what is only shown may come a moment later.
+COURTESY_SECONDS = 0.2
+# Consumers look by themselves this often, should a wake-up be lost.
+IDLE_SECONDS = 5.0
+FAILED_SECONDS = 1.0
+
+
+class Follower(Protocol):
+    """What follows the outbox on a thread of its own."""
+
+    def step(self) -> bool:
+        """Do what is to be done now; tells whether it pays to come back soon."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedWork:
+    """Made anew for each term: what one leader knows of its work says nothing after others have led."""
+
+    scheduler: FlowScheduler
+    reaper: Reaper
+    waits: PlaceWaits
+    catalog: publisher.CatalogPublisher
+    reports: Follower
+    chores: Callable[[], object] = list
+    # By the names of their threads.
+    more: Mapping[str, Follower] = field(default_factory=dict)
+
+
+class Shift:
+    """Does the work between `__enter__` and `__exit__`, which waits until every step has ended."""
+
+    def __init__(self, work: LedWork, *, wakeups: Wakeups, clock: Clock) -> None:
+        self._work = work
+        self._wakeups = wakeups
+        self._clock = clock
+        self._over = threading.Event()
+        follow: dict[str, Callable[[], None]] = {
+            "flows": self._schedule,
+            "catalog-publisher": self._publish,
+            "reporter": partial(self._follow, work.reports.step, reporter.SECONDS_BETWEEN),
+            **{name: partial(self._follow, each.step, 0) for name, each in work.more.items()},
+        }
+        self._threads = [threading.Thread(target=target, name=name) for name, target in follow.items()]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        self._wakeups.notify(WAKEUP)
+        for thread in self._threads:
+            thread.join()
+
+    def _schedule(self) -> None:
+        work = self._work
+        checked = stranded_checked = chores_done = float("-inf")
+        with self._wakeups.listen(WAKEUP) as listener:
+            while not self._over.is_set():
+                if time.monotonic() - stranded_checked >= STRANDED_CHECK_SECONDS:
+                    stranded_checked = time.monotonic()
+                    self._guarded(work.reaper.requeue_stranded)
+                if time.monotonic() - checked >= CHECK_SECONDS:
+                    checked = time.monotonic()
+                    self._guarded(work.reaper.end_silent)
+                    self._guarded(work.reaper.bury_lost)
+                    self._guarded(work.scheduler.reconcile)
+                    self._guarded(work.scheduler.tell_who_waits)
+                    self._guarded(work.waits.tell)
+                due = self._guarded(work.scheduler.step)
+                if time.monotonic() - chores_done >= CHORES_SECONDS:
+                    chores_done = time.monotonic()
+                    self._guarded(work.chores)
+                listener.wait(seconds_until(due, self._clock.now(), at_most=CHECK_SECONDS))
+
+    def _publish(self) -> None:
+        while not self._over.is_set():
+            try:
+                self._work.catalog.load()
+                break
+            except Exception:
+                log.exception("catalog_load_failed")
+                self._over.wait(IDLE_SECONDS)
+        self._follow(self._work.catalog.step, publisher.SECONDS_BETWEEN)
+
+    def _follow(self, step: Callable[[], bool], seconds_between: float) -> None:
+        """Do a step at each wake-up: the first at once, the next not before so many seconds."""
+        with self._wakeups.listen(WAKEUP) as listener:
+            while not self._over.is_set():
+                if self._guarded(step):
+                    self._over.wait(seconds_between)
+                elif listener.wait(IDLE_SECONDS):
+                    self._over.wait(COURTESY_SECONDS)
+
+    def _guarded(self, step: Callable[[], _T]) -> _T | None:
+        """One failing step must not end the others; none begins once the shift is over."""
+        if self._over.is_set():
+            return None
+        try:
+            return step()
+        except DeposedError as error:
+            # Whoever watches over the term ends it in a moment.
+            log.warning("scheduler_step_came_too_late", reason=str(error))
+        except Exception:
+            log.exception("scheduler_step_failed", step=getattr(step, "__qualname__", repr(step)))
+        self._over.wait(FAILED_SECONDS)
+        return None

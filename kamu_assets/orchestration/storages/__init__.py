@@ -1,0 +1,1 @@
+"""Dagster's storages, as this node opens them."""

@@ -1,0 +1,1 @@
+"""Executing runs: the queue, warm workers, their limits, and what they leave when they die."""

@@ -1,0 +1,220 @@
+"""One run from its start to what becomes of its flow."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import structlog
+from dagster import DagsterEvent, DagsterInstance, DagsterRun, DagsterRunStatus, JobDefinition
+from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.events import DagsterEventType, RunFailureReason
+from dagster._core.execution.api import execute_run_iterator
+
+from kamu_assets.errors import KamuError
+from kamu_assets.flows.model import Binding, FlowOutcome, FlowType, OutcomeKind
+from kamu_assets.flows.retrying import PLAIN, FlowConfig
+from kamu_assets.flows.scopes import SYSTEM
+from kamu_assets.flows.service import FlowService
+from kamu_assets.odf.identity import DatasetID
+from kamu_assets.orchestration.catalog.rows import Catalog
+from kamu_assets.orchestration.catalog.state import CatalogRow
+from kamu_assets.orchestration.failures import fault_in, is_outage, is_outage_error, is_recoverable_error, message_of
+from kamu_assets.orchestration.names import CHECK_VERIFY, TAG_DATASET, TAG_FLOW, TAG_LOST, TAG_STOPPED
+from kamu_assets.orchestration.operations import asked_by, did_nothing
+from kamu_assets.orchestration.scoped import DefinitionsBuilder, ScopedJobs
+from kamu_assets.orchestration.workers.run_log import RunLog
+from kamu_assets.orchestration.workers.run_output import captured
+from kamu_assets.orchestration.workers.time_limit import Watch, limit_of
+
+log = structlog.get_logger(__name__)
+
+INTERRUPTED = "the database went away while the run was executed"
+TOO_LATE = "Its flow has come to an end without it, or in it before."
+
+
+@dataclass
+class _Seen:
+    """What a run's events told."""
+
+    log: RunLog
+    materialized: bool = False
+    # What a verification found.
+    fault: str | None = None
+    # Why the run deserves another attempt, if it does.
+    lost: str | None = None
+
+    def note(self, event: DagsterEvent) -> None:
+        self.log.note(event)
+        if event.event_type is DagsterEventType.ASSET_MATERIALIZATION:
+            self.materialized = True
+        self.fault = self.fault or fault_in(event)
+        if event.event_type is DagsterEventType.RUN_FAILURE and event.event_specific_data is not None:
+            reason = event.job_failure_data.failure_reason
+            if reason is RunFailureReason.UNEXPECTED_TERMINATION:
+                # The node is stopping; the flow goes on with another attempt when it starts again.
+                self.lost = "true"
+        if event.event_type is DagsterEventType.STEP_FAILURE and is_outage(event):
+            self.lost = message_of(event)
+
+
+class RunExecutor:
+    """Executes runs in this process, each with the definitions of its own datasets only."""
+
+    def __init__(
+        self,
+        *,
+        instance: DagsterInstance,
+        catalog: Catalog,
+        builder: DefinitionsBuilder,
+        flows: FlowService,
+        time_limit_seconds: float,
+        tell: Callable[[], object] = list,
+    ) -> None:
+        self._instance = instance
+        self._catalog = catalog
+        self._builder = builder
+        self._jobs = ScopedJobs(builder)
+        self._flows = flows
+        self._time_limit_seconds = time_limit_seconds
+        # Whoever reads the logs of runs, that there is more to read.
+        self._tell = tell
+
+    def execute(self, run_id: str, *, worker: str) -> None:
+        """Until its flow has an outcome, whatever happens; `worker` is who says so in Dagster's UI."""
+        run = self._instance.get_run_by_id(run_id)
+        if run is None or run.is_finished:
+            return
+        if run.status is DagsterRunStatus.CANCELING:
+            # Asked for between our claim and now, before an interrupt could reach it.
+            self._instance.report_run_canceled(run)
+            self._flows.run_finished(run_id, FlowOutcome(OutcomeKind.ABORTED))
+            return
+        if run.status is DagsterRunStatus.STARTED:
+            # Begun by this worker, and left when the database went away: only another run can begin anew.
+            self._lose(run_id, INTERRUPTED)
+            return
+        if self._flows.is_over(run_id):
+            # Submitted by a scheduler that did not know yet that another one leads.
+            self._instance.report_run_canceled(run, TOO_LATE)
+            return
+        try:
+            with structlog.contextvars.bound_contextvars(run=run_id, datasets=_names(run)):
+                self._run(run, worker)
+        except Exception as error:  # noqa: BLE001 - told, whatever it is
+            self._end_badly(run, error)
+
+    def _end_badly(self, run: DagsterRun, error: Exception) -> None:
+        message = str(error) or type(error).__name__
+        if is_outage_error(error):
+            log.warning("run_interrupted", run=run.run_id, reason=message.partition("\n")[0])
+            self._lose(run.run_id, INTERRUPTED)
+        elif isinstance(error, KamuError):
+            # It could not even begin: its dataset is gone, say.
+            self._give_up(run, message, recoverable=is_recoverable_error(error))
+        else:
+            log.error("run_not_started", run=run.run_id, exc_info=error)
+            self._give_up(run, message)
+
+    def _run(self, run: DagsterRun, worker: str) -> None:
+        limit = limit_of(run, setting_seconds=self._time_limit_seconds)
+        rows = self._catalog.named(run.asset_selection or ())
+        datasets = [row.id for row in rows]
+        for dataset in datasets:
+            self._flows.run_started(run.tags.get(TAG_FLOW), run.run_id, dataset)
+        bindings = () if rows else self._begin_other(run)
+        self._instance.report_engine_event(f"Picked up by warm worker {worker}", run)
+        seen = _Seen(RunLog(run))
+        job = InMemoryJob(self._job(run, rows))
+        more = captured(self._instance, run, tell=self._tell)
+        with more, Watch(limit, tell=partial(self._tell_why, run)) as watch:
+            for event in execute_run_iterator(job, seen.log.quiet_run(), self._instance):
+                seen.note(event)
+                self._tell()
+        if watch.expired:
+            seen.lost = None
+            seen.log.blame(limit.message)
+        self._settle(run, seen, datasets, bindings)
+
+    def _begin_other(self, run: DagsterRun) -> Sequence[Binding]:
+        """Begin what is no update of datasets; tells what a run is for that somebody started by hand."""
+        if TAG_FLOW in run.tags:
+            self._flows.run_started(run.tags[TAG_FLOW], run.run_id, None)
+            return ()
+        found = self._asked(run)
+        for binding, config in found.items():
+            self._flows.run_adopted(run.run_id, binding, config)
+        return tuple(found)
+
+    def _asked(self, run: DagsterRun) -> Mapping[Binding, FlowConfig]:
+        if asked := asked_by(run):
+            scope = SYSTEM if asked.dataset is None else self._catalog.referred(asked.dataset).id
+            return {Binding(scope, asked.type): asked.config}
+        verified = {key.asset_key for key in run.asset_check_selection or () if key.name == CHECK_VERIFY}
+        return {Binding(row.id, FlowType.VERIFY): PLAIN for row in self._catalog.named(verified)}
+
+    def _tell_why(self, run: DagsterRun, reason: str) -> None:
+        """Before the run is stopped, so that whoever sees it stopped knows why."""
+        self._instance.add_run_tags(run.run_id, {TAG_STOPPED: reason})
+        self._instance.report_engine_event(reason, run)
+
+    def _job(self, run: DagsterRun, rows: Sequence[CatalogRow]) -> JobDefinition:
+        if rows:
+            # Dagster's UI asks for `verify` with every materialization. It reads all of a dataset: it runs alone.
+            return self._jobs.of(rows).job
+        checks = run.asset_check_selection or ()
+        checked = self._catalog.named({key.asset_key for key in checks})
+        return self._jobs.of(checked, only=checks).job if checked else self._builder.job(run.job_name)
+
+    def _settle(self, run: DagsterRun, seen: _Seen, datasets: Sequence[DatasetID], bindings: Sequence[Binding]) -> None:
+        if seen.lost is not None:
+            self._instance.add_run_tags(run.run_id, {TAG_LOST: seen.lost})
+            return
+        status = self._final_status(run)
+        did = seen.materialized if run.asset_selection else not self._did_nothing(run.run_id)
+        outcome = _outcome(status, seen, did=did)
+        self._flows.run_finished(run.run_id, outcome, datasets=datasets, bindings=bindings)
+        seen.log.tell(outcome)
+        self._tell()
+
+    def _did_nothing(self, run_id: str) -> bool:
+        ended = self._instance.get_run_by_id(run_id)
+        return ended is not None and did_nothing(ended)
+
+    def _final_status(self, run: DagsterRun) -> DagsterRunStatus:
+        ended = self._instance.get_run_by_id(run.run_id)
+        if ended is None:
+            return DagsterRunStatus.FAILURE
+        if ended.status is not DagsterRunStatus.CANCELING:
+            return ended.status
+        # The request to cancel came after the last step: nothing of ours can be interrupted any more.
+        self._instance.report_run_canceled(ended)
+        return DagsterRunStatus.CANCELED
+
+    def _lose(self, run_id: str, reason: str) -> None:
+        """Leave the flow as it is, to be tried again, or ended as its run did, when there is a database to say so."""
+        run = self._instance.get_run_by_id(run_id)
+        if run is not None and not run.is_finished:
+            self._instance.add_run_tags(run_id, {TAG_LOST: reason})
+            self._instance.report_run_failed(run, reason)
+
+    def _give_up(self, run: DagsterRun, message: str, *, recoverable: bool = True) -> None:
+        self._instance.report_run_failed(run, message)
+        self._flows.run_finished(run.run_id, FlowOutcome(OutcomeKind.FAILED, message, recoverable))
+
+
+def _names(run: DagsterRun) -> list[str]:
+    """What a run is about, for the log."""
+    keys = {*(run.asset_selection or ()), *(check.asset_key for check in run.asset_check_selection or ())}
+    return sorted(key.to_user_string() for key in keys) or [run.tags.get(TAG_DATASET, run.job_name)]
+
+
+def _outcome(status: DagsterRunStatus, seen: _Seen, *, did: bool) -> FlowOutcome:
+    match status:
+        case DagsterRunStatus.SUCCESS if seen.fault is not None:
+            return FlowOutcome(OutcomeKind.FAILED, seen.fault, recoverable=False)
+        case DagsterRunStatus.SUCCESS:
+            return FlowOutcome(OutcomeKind.SUCCESS if did else OutcomeKind.UP_TO_DATE, has_more=seen.log.has_more)
+        case DagsterRunStatus.CANCELED:
+            return FlowOutcome(OutcomeKind.ABORTED)
+        case _:
+            return FlowOutcome(OutcomeKind.FAILED, seen.log.failure, seen.log.recoverable, seen.log.rewritten_input)
