@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from kamu_assets.errors import KamuError
 from kamu_assets.quality.counting import Begun, Counting
 from kamu_assets.quality.declared import Check
-from kamu_assets.quality.judging import errored, judged, judged_change
+from kamu_assets.quality.judging import errored, judged, judged_changes
 from kamu_assets.quality.model import NotNull, Range, RowCountChange, Unique
 from kamu_assets.quality.results import CheckResult
 
@@ -14,12 +14,11 @@ _ByRow = tuple[Check, NotNull | Range]
 
 
 class Checking:
-    """Of one dataset at one block; `newest` is where the records of its newest commit with some begin."""
+    """Of one dataset at one block."""
 
-    def __init__(self, counting: Counting, begun: Mapping[str, Begun], *, newest: int) -> None:
+    def __init__(self, counting: Counting, begun: Mapping[str, Begun]) -> None:
         self._counting = counting
         self._begun = begun
-        self._newest = newest
 
     def results(self, checks: Sequence[Check]) -> Sequence[CheckResult]:
         """In the order of the checks."""
@@ -35,7 +34,7 @@ class Checking:
         """Rules about single rows, by the offset from which on they are to be counted."""
         groups: defaultdict[int, list[_ByRow]] = defaultdict(list)
         for check in checks:
-            if isinstance(check.rule, NotNull | Range):
+            if isinstance(check.rule, NotNull | Range) and not self._counting.needs_pairs(check.rule):
                 groups[self._begun[check.name].first].append((check, check.rule))
         yield from groups.values()
 
@@ -53,12 +52,12 @@ class Checking:
     def _alone(self, check: Check) -> CheckResult:
         try:
             match check.rule:
-                case Unique() as rule:
-                    return judged(check, self._counting.unique(rule, self._begun[check.name]))
                 case RowCountChange() as rule:
-                    change = self._counting.change(first=self._newest)
-                    return judged_change(check, rule, change, first=self._newest)
-                case _:
-                    raise TypeError(f"{check.rule.kind} is a rule about single rows")
+                    since = self._begun[check.name].first
+                    return judged_changes(check, self._counting.changes(rule, first=since), since=since)
+                case Unique() as rule if not self._counting.needs_pairs(rule):
+                    return judged(check, self._counting.unique(rule, self._begun[check.name]))
+                case rule:
+                    return judged(check, self._counting.in_pairs(rule, self._begun[check.name]))
         except KamuError as error:
             return errored(check, error)

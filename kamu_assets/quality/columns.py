@@ -1,6 +1,6 @@
 """The columns that rules may name."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from kamu_assets.errors import InvalidError
@@ -48,6 +48,10 @@ class Table:
         return frozenset(
             {vocab.offset_column, vocab.operation_type_column, vocab.system_time_column, vocab.event_time_column}
         )
+
+    def needs_pairs(self, columns: Iterable[str]) -> bool:
+        """Whether only row by row can be told what holds of these columns."""
+        return self.has_operations and not self.system_columns.isdisjoint(columns)
 
     @property
     def has_operations(self) -> bool:

@@ -6,7 +6,8 @@ from typing import Any
 
 from kamu_assets.quality import sql
 from kamu_assets.quality.columns import Table
-from kamu_assets.quality.model import NotNull, Range, Unique
+from kamu_assets.quality.held import rows_that_hold
+from kamu_assets.quality.model import NotNull, Range, RowCountChange, Unique
 from kamu_assets.quality.results import Tally
 
 # Runs a query over the rows of the dataset, as of the block that is checked.
@@ -19,6 +20,18 @@ class Begun:
 
     tally: Tally = field(default_factory=Tally)
     first: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What commits did to the number of rows that hold."""
+
+    commits: int
+    broken: int
+    low: int
+    high: int
+    # Where some of those begin that break the rule, newest first.
+    offsets: tuple[int, ...] = ()
 
 
 class Counting:
@@ -44,10 +57,36 @@ class Counting:
         broken = int(row["broken"])
         return Tally(broken, offsets=self._places(sql.repeated_offsets(rule.columns, self._table)) if broken else ())
 
-    def change(self, *, first: int) -> int:
-        """How many rows more hold than before an offset."""
-        (row,) = self._ask(sql.counts((), self._table, first=first))
-        return int(row["total"])
+    def needs_pairs(self, rule: NotNull | Range | Unique) -> bool:
+        """Whether it speaks of columns in which a retraction need not equal what it retracts."""
+        return self._table.needs_pairs((rule.column,) if isinstance(rule, Range) else rule.columns)
+
+    def in_pairs(self, rule: NotNull | Range | Unique, begun: Begun) -> Tally:
+        """The same of such a rule: all is counted again, once anything was retracted."""
+        (row,) = self._ask(sql.takes(self._table))
+        if not row["taken"]:
+            return self.unique(rule, begun) if isinstance(rule, Unique) else self.by_row([rule], [begun])[0]
+        return self._among(rows_that_hold(self._table), rule)
+
+    def changes(self, rule: RowCountChange, *, first: int) -> Changes:
+        """Of the commits from an offset on."""
+        (row,) = self._ask(sql.changes(rule, self._table, first=first))
+        broken = int(row["broken"])
+        places = self._places(sql.broken_commits(rule, self._table, first=first)) if broken else ()
+        return Changes(int(row["commits"]), broken, int(row["low"]), int(row["high"]), places)
+
+    def _among(self, rows: str, rule: NotNull | Range | Unique) -> Tally:
+        """Over rows of which none is taken back."""
+        if isinstance(rule, Unique):
+            (row,) = self._ask(sql.repeats(rule.columns, self._table, first=0, source=rows))
+            places = sql.repeated_offsets(rule.columns, self._table, source=rows)
+            broken = int(row["broken"])
+        else:
+            condition = sql.breaks(rule, self._table)
+            (row,) = self._ask(sql.counts([condition], self._table, first=0, source=rows))
+            places = sql.offsets(condition, self._table, first=0, source=rows)
+            broken = int(row["broken0"])
+        return Tally(broken, offsets=self._places(places) if broken else ())
 
     def _together(self, condition: str, before: Tally, new: Tally, first: int) -> Tally:
         """Old and new, with the places of some rows that break the rule."""

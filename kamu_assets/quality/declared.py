@@ -42,7 +42,7 @@ class Check:
             case Range(column=column, min=low, max=high):
                 return f"{column} {_between(low, high)}"
             case rule:
-                return f"Rows gained by the newest commit: {_between(rule.min, rule.max)}"
+                return f"Rows gained by each commit: {_between(rule.min, rule.max)}"
 
 
 @dataclass(frozen=True, slots=True)

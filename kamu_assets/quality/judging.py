@@ -1,8 +1,9 @@
 """What counts mean for a check. Pure."""
 
 from kamu_assets.errors import KamuError
+from kamu_assets.quality.counting import Changes
 from kamu_assets.quality.declared import Check
-from kamu_assets.quality.model import RowCountChange, Unique
+from kamu_assets.quality.model import Unique
 from kamu_assets.quality.results import CheckResult, Outcome, Tally
 
 
@@ -14,14 +15,22 @@ def judged(check: Check, tally: Tally) -> CheckResult:
     return CheckResult(check, Outcome.FAILED, f"{check.text}: {tally.failed:,} row(s) {what}", tally)
 
 
-def judged_change(check: Check, rule: RowCountChange, change: int, *, first: int) -> CheckResult:
-    """The verdict on the newest commit with records, which begin at an offset."""
-    too_few = rule.min is not None and change < rule.min
-    too_many = rule.max is not None and change > rule.max
-    message = f"{check.text}: {change:+,}"
-    if too_few or too_many:
-        return CheckResult(check, Outcome.FAILED, message, Tally(broken=1, offsets=(first,)))
-    return CheckResult(check, Outcome.PASSED, message)
+def judged_changes(check: Check, changes: Changes, *, since: int) -> CheckResult:
+    """The verdict on commits, of which the first begins at an offset."""
+    tally = Tally(changes.broken, offsets=changes.offsets, since=since)
+    if changes.commits == 0:
+        return CheckResult(check, Outcome.PASSED, f"{check.text}: no commits", tally)
+    message = f"{check.text}: {_span(changes)}"
+    if not changes.broken:
+        return CheckResult(check, Outcome.PASSED, message, tally)
+    if changes.commits > 1:
+        message = f"{message}; {changes.broken:,} of {changes.commits:,} commits break the rule"
+    return CheckResult(check, Outcome.FAILED, message, tally)
+
+
+def _span(changes: Changes) -> str:
+    low, high = f"{changes.low:+,}", f"{changes.high:+,}"
+    return low if low == high else f"{low} to {high}"
 
 
 def errored(check: Check, error: KamuError) -> CheckResult:

@@ -104,8 +104,11 @@ class Range(_Rule):
 
 
 class RowCountChange(_Rule):
-    """The newest commit with records changed the number of rows by so many, from `min` to `max`, both included.
+    """Each commit changed the number of rows by so many, from `min` to `max`, both included.
 
+    Every commit with records since the last check is judged by itself, so that a bad one cannot hide behind others that
+    came before anybody looked; the first check judges those since the rules were attached, and at least the newest.
+    While nothing comes, a check repeats its verdict. Rows of one system time are of one commit, after a compaction too.
     Retractions count down, so the change may be negative.
     """
 

@@ -7,8 +7,10 @@ from kamu_assets.database.transaction import Transaction
 from kamu_assets.datasets.block_index import BlockIndex
 from kamu_assets.datasets.chains import Chains
 from kamu_assets.odf.chain_state import ChainState
+from kamu_assets.odf.data import OffsetInterval
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.odf.multihash import Multihash
+from kamu_assets.odf.serde.flatbuffers import EventKind
 from kamu_assets.quality.counting import Begun
 from kamu_assets.quality.declared import Check, fingerprint
 from kamu_assets.quality.model import RowCountChange
@@ -25,39 +27,50 @@ class Progress:
         self._index = BlockIndex()
         self._tallies = TallyStore()
 
-    def begun(self, dataset: DatasetID, head: Multihash, checks: Sequence[Check]) -> Mapping[str, Begun]:
-        """Where to go on with each check, in the chain up to `head`."""
+    def begun(self, dataset: DatasetID, chain: ChainState, checks: Sequence[Check]) -> Mapping[str, Begun]:
+        """Where to go on with each check, in the chain as it is known."""
         with self._database.reading() as tx:
             known = self._tallies.of(tx, dataset)
-            until = self._index.sequence_of(tx, dataset, head)
-            return {check.name: self._begun(tx, dataset, until, check, known.get(check.name)) for check in checks}
+            return {check.name: self._begun(tx, dataset, chain, check, known.get(check.name)) for check in checks}
 
     def _begun(
-        self, tx: Transaction, dataset: DatasetID, until: int | None, check: Check, known: Counted | None
+        self, tx: Transaction, dataset: DatasetID, chain: ChainState, check: Check, known: Counted | None
     ) -> Begun:
-        if known is None or known.rule != fingerprint(check.rule):
-            return Begun()
-        there = self._index.sequence_of(tx, dataset, known.head)
-        if there is None or until is None or there > until:
+        if known is not None and known.rule != fingerprint(check.rule):
+            known = None
+        if isinstance(check.rule, RowCountChange):
+            return Begun(first=self._first_to_judge(tx, dataset, chain, known))
+        there = self._index.sequence_of(tx, dataset, known.head) if known else None
+        # In the index the chain may have grown, or have been reset, since.
+        if known is None or there is None or there > chain.sequence_number:
             return Begun()
         return Begun(known.tally, known.next_offset)
 
-    def newest_records(self, dataset: DatasetID, chain: ChainState) -> int:
-        """The first offset of the newest commit that has records."""
-        data = chain.last_data.new_data if chain.last_data else None
-        until = chain.sequence_number
-        with self._database.reading() as tx:
-            while data is None and (block := self._index.newest_data(tx, dataset, until=until)):
-                data = block.data.data_slice if block.data else None
-                until = block.sequence_number - 1
-        return data.offset_interval.start if data else 0
+    def _first_to_judge(self, tx: Transaction, dataset: DatasetID, chain: ChainState, known: Counted | None) -> int:
+        """Where the first commit begins that was not judged yet; where nothing came, the first of those that were."""
+        # Whatever was compacted since has kept its offsets.
+        if known is not None and known.next_offset <= chain.next_offset:
+            return known.tally.since if known.next_offset == chain.next_offset else known.next_offset
+        newest = self._records_until(tx, dataset, chain.sequence_number)
+        kinds = {EventKind.SET_ATTACHMENTS}
+        attached = self._index.page(tx, dataset, newest_first=True, start=chain.sequence_number, kinds=kinds, limit=1)
+        before = self._records_until(tx, dataset, attached[0].sequence_number) if attached else None
+        return min(before.end + 1 if before else 0, newest.start if newest else 0)
+
+    def _records_until(self, tx: Transaction, dataset: DatasetID, until: int) -> OffsetInterval | None:
+        """Those of the newest commit with some, up to a block."""
+        while block := self._index.newest_data(tx, dataset, until=until):
+            if block.data and block.data.data_slice:
+                return block.data.data_slice.offset_interval
+            until = block.sequence_number - 1
+        return None
 
     def keep(self, dataset: DatasetID, head: Multihash, next_offset: int, results: Sequence[CheckResult]) -> None:
         """Go on from there the next time, where something was counted."""
         counted = {
             each.check.name: Counted(fingerprint(each.check.rule), head, next_offset, each.tally)
             for each in results
-            if each.outcome is not Outcome.ERRORED and not isinstance(each.check.rule, RowCountChange)
+            if each.outcome is not Outcome.ERRORED
         }
         with self._database.transaction() as tx:
             self._tallies.replace(tx, dataset, counted)

@@ -20,12 +20,14 @@ class Outcome(StrEnum):
 class Tally:
     """What was counted of a rule from the first row on. Offsets only: values may be nobody's business."""
 
-    # Rows that hold and break the rule.
+    # Rows that hold and break the rule, or commits that do.
     broken: int = 0
     # Rows among those counted that took others back.
     taken: int = 0
     # Where some of the broken rows are, newest first.
     offsets: tuple[int, ...] = ()
+    # From which offset on commits were judged, for rules about commits.
+    since: int = 0
 
     @property
     def failed(self) -> int:

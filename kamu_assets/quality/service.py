@@ -68,9 +68,7 @@ class Quality:
             return [judged(check, Tally()) for check in checks]
         dataset = description.entry.id
         counting = Counting(Table.of(schema, chain.vocab), partial(self._ask, caller, dataset, head, cancel))
-        begun = self._progress.begun(dataset, head, checks)
-        checking = Checking(counting, begun, newest=self._progress.newest_records(dataset, chain))
-        results = checking.results(checks)
+        results = Checking(counting, self._progress.begun(dataset, chain, checks)).results(checks)
         self._progress.keep(dataset, head, chain.next_offset, results)
         return results
 

@@ -25,7 +25,7 @@ from kamu_assets.odf.data import (
     UInt64Type,
 )
 from kamu_assets.quality.columns import Table, UnfitBoundError
-from kamu_assets.quality.model import NotNull, Range, moment_of
+from kamu_assets.quality.model import NotNull, Range, RowCountChange, moment_of
 
 # What the dataset is called in these queries.
 ROWS = '"rows"'
@@ -51,22 +51,50 @@ def breaks(rule: NotNull | Range, table: Table) -> str:
     return " or ".join(found)
 
 
-def counts(conditions: Sequence[str], table: Table, *, first: int) -> str:
-    """Of the rows from an offset on: how many there are, and for each condition how many meet it and were taken back.
+def counts(conditions: Sequence[str], table: Table, *, first: int, source: str = ROWS) -> str:
+    """Of the rows from an offset on, for each condition how many meet it, and how many of those took others back.
 
     Everything is counted in one pass.
     """
-    sums = [f"coalesce(sum({_sign(table)}), 0) as total"]
+    sums = []
     for number, condition in enumerate(conditions):
-        sums.append(f"coalesce(sum(case when {condition} then {_sign(table)} else 0 end), 0) as broken{number}")
-        sums.append(f"coalesce(sum(case when {condition} then {_taken(table)} else 0 end), 0) as taken{number}")
-    return f"select {', '.join(sums)} from {ROWS} where {_offset(table)} >= {first}"
+        sums.append(f"coalesce(sum(case when {condition} then {sign(table)} else 0 end), 0) as broken{number}")
+        sums.append(f"coalesce(sum(case when {condition} then {taken(table)} else 0 end), 0) as taken{number}")
+    return f"select {', '.join(sums)} from {source} where {offset(table)} >= {first}"
 
 
-def offsets(condition: str, table: Table, *, first: int) -> str:
+def takes(table: Table) -> str:
+    """How many rows take others back."""
+    return f"select coalesce(sum({taken(table)}), 0) as taken from {ROWS}"
+
+
+def changes(rule: RowCountChange, table: Table, *, first: int) -> str:
+    """Of the commits from an offset on: how many there are, how many break the rule, and the least and the most."""
+    broken = f"coalesce(sum(cast({_is_out(rule)} as bigint)), 0) as broken"
+    span = "coalesce(min(change), 0) as low, coalesce(max(change), 0) as high"
+    return f"select count(*) as commits, {broken}, {span} from ({_commits(table, first)})"
+
+
+def broken_commits(rule: RowCountChange, table: Table, *, first: int) -> str:
+    """Where the newest begin of those that break the rule."""
+    return f"select place from ({_commits(table, first)}) where {_is_out(rule)} order by place desc limit {MAX_OFFSETS}"
+
+
+def _commits(table: Table, first: int) -> str:
+    system_time = quoted(table.vocab.system_time_column)
+    columns = f"min({offset(table)}) as place, sum({sign(table)}) as change"
+    return f"select {columns} from {ROWS} where {offset(table)} >= {first} group by {system_time}"
+
+
+def _is_out(rule: RowCountChange) -> str:
+    bounds = ((rule.min, "<"), (rule.max, ">"))
+    return "(" + " or ".join(f"change {sign} ({bound})" for bound, sign in bounds if bound is not None) + ")"
+
+
+def offsets(condition: str, table: Table, *, first: int, source: str = ROWS) -> str:
     """The newest rows from an offset on that meet a condition and were not taken back there and then."""
     return (
-        f"select {_offset(table)} as place from {ROWS} where {_offset(table)} >= {first} and {_taken(table)} = 0"
+        f"select {offset(table)} as place from {source} where {offset(table)} >= {first} and {taken(table)} = 0"
         f" and ({condition}) order by place desc limit {MAX_OFFSETS}"
     )
 
@@ -76,35 +104,34 @@ def offsets_that_hold(condition: str, table: Table) -> str:
     columns = ", ".join(quoted(name) for name in table.types if name not in table.system_columns)
     return (
         f"select {_newest(table)} as place from {ROWS} where {condition}"
-        f" group by {columns} having sum({_sign(table)}) > 0 order by place desc limit {MAX_OFFSETS}"
+        f" group by {columns} having sum({sign(table)}) > 0 order by place desc limit {MAX_OFFSETS}"
     )
 
 
-def repeats(columns: Sequence[str], table: Table, *, first: int) -> str:
+def repeats(columns: Sequence[str], table: Table, *, first: int, source: str = ROWS) -> str:
     """How many rows repeat another one, among those whose values occur from an offset on."""
-    groups = _repeated(columns, table, first)
+    groups = _repeated(columns, table, first, source)
     return f"select coalesce(sum(n - 1), 0) as broken from ({groups})"
 
 
-def repeated_offsets(columns: Sequence[str], table: Table) -> str:
+def repeated_offsets(columns: Sequence[str], table: Table, *, source: str = ROWS) -> str:
     """The newest row of each value that occurs more than once."""
-    return f"select place from ({_repeated(columns, table, 0)}) order by place desc limit {MAX_OFFSETS}"
+    return f"select place from ({_repeated(columns, table, 0, source)}) order by place desc limit {MAX_OFFSETS}"
 
 
-def _repeated(columns: Sequence[str], table: Table, first: int) -> str:
+def _repeated(columns: Sequence[str], table: Table, first: int, source: str) -> str:
     keys = [_column(column, table) for column in columns]
     there = " and ".join(f"{key} is not null" for key in keys)
-    source = ROWS
     if first:
         # What has not changed since is as unique as it was.
         fresh = [quoted(f"{_FRESH}{number}") for number in range(len(keys))]
         named = ", ".join(f"{key} as {name}" for key, name in zip(keys, fresh, strict=True))
         same = " and ".join(f"{key} = {name}" for key, name in zip(keys, fresh, strict=True))
-        new = f"select distinct {named} from {ROWS} where {_offset(table)} >= {first} and {there}"
-        source = f"{ROWS} join ({new}) on {same}"
+        new = f"select distinct {named} from {ROWS} where {offset(table)} >= {first} and {there}"
+        source = f"{source} join ({new}) on {same}"
     return (
-        f"select sum({_sign(table)}) as n, {_newest(table)} as place from {source} where {there}"
-        f" group by {', '.join(keys)} having sum({_sign(table)}) > 1"
+        f"select sum({sign(table)}) as n, {_newest(table)} as place from {source} where {there}"
+        f" group by {', '.join(keys)} having sum({sign(table)}) > 1"
     )
 
 
@@ -118,19 +145,19 @@ def _column(name: str, table: Table) -> str:
     return quoted(name)
 
 
-def _offset(table: Table) -> str:
+def offset(table: Table) -> str:
     return quoted(table.vocab.offset_column)
 
 
 def _newest(table: Table) -> str:
-    return f"max(case when {_taken(table)} = 0 then {_offset(table)} end)"
+    return f"max(case when {taken(table)} = 0 then {offset(table)} end)"
 
 
-def _sign(table: Table) -> str:
-    return f"(1 - 2 * {_taken(table)})"
+def sign(table: Table) -> str:
+    return f"(1 - 2 * {taken(table)})"
 
 
-def _taken(table: Table) -> str:
+def taken(table: Table) -> str:
     """1 for what a row takes back, 0 for what it adds."""
     if not table.has_operations:
         return "cast(0 as bigint)"

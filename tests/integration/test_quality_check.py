@@ -76,7 +76,7 @@ def test_broken_rules_are_told_with_offsets_and_mended_by_data(home: Home) -> No
     done = home.run("check", "cities")
 
     assert done.code == 1
-    assert "error: kamu/cities: grows: Rows gained by the newest commit: at least 1: -1" in done.told
+    assert "error: kamu/cities: grows: Rows gained by each commit: at least 1: -1" in done.told
     assert "warning: kamu/cities: unique_id: No two rows with the same id: 1 row(s) repeat another row" in done.told
     assert "not_null_name:" not in done.told
 
@@ -89,6 +89,42 @@ def test_rules_that_are_none_are_told_when_they_are_added_and_fail_ever_after(ho
     failed = home.run("check", "cities", "--json")
     assert failed.code == 1
     assert [row["check"] for row in json.loads(failed.out)] == ["quality"]
+
+
+def test_no_commit_hides_behind_later_ones(home: Home) -> None:
+    grows = "checks: [{kind: RowCountChange, min: 2, name: grows}]"
+    home.ok("add", "--stdin", stdin=checked_root("cities", grows).encode())
+
+    def push(*numbers: int) -> None:
+        found = [{"id": number, "name": "a", "level": 1} for number in numbers]
+        home.ok("ingest", "cities", "--stdin", stdin=rows(*found))
+
+    def check() -> tuple[str, str, list[int]]:
+        (row,) = json.loads(home.run("check", "cities", "--json").out)
+        return row["outcome"], row["message"].removeprefix("Rows gained by each commit: at least 2: "), row["offsets"]
+
+    push(1, 2)
+    push(3)
+    push(4, 5, 6)
+    first = ("failed", "+1 to +3; 1 of 3 commits break the rule", [2])
+    assert check() == first
+    home.ok("compact", "cities", "--yes")
+    assert check() == first
+    push(7, 8)
+    assert check() == ("passed", "+2", [])
+
+
+def test_bounds_of_event_times_hold_for_the_rows_of_the_newest_snapshot(home: Home) -> None:
+    recent = "checks: [{kind: Range, column: event_time, min: '2024-01-01', name: recent}]"
+    snapshot = "{kind: Snapshot, primaryKey: [id]}"
+    source = push_source("default", reading("event_time TIMESTAMP", "id INT", "name STRING"), merge=snapshot)
+    home.ok("add", "--stdin", stdin=a_manifest("cities", "Root", source, attachments(recent)).encode())
+    old, new = ({"event_time": f"{year}-06-01T00:00:00Z", "id": year, "name": "a"} for year in (2023, 2024))
+
+    home.ok("ingest", "cities", "--stdin", stdin=rows(old, new))
+    assert outcomes(json.loads(home.run("check", "cities", "--json").out)) == {"recent": ("failed", 1, [0])}
+    home.ok("ingest", "cities", "--stdin", stdin=rows(new))
+    assert outcomes(home.json("check", "cities")) == {"recent": ("passed", 0, [])}
 
 
 def test_a_chain_that_was_reset_is_counted_anew(home: Home) -> None:

@@ -24,8 +24,8 @@ from kamu_assets.odf.data import (
     TimestampType,
 )
 from kamu_assets.quality.columns import Table, UnfitBoundError, UnknownColumnError
-from kamu_assets.quality.counting import Begun, Counting
-from kamu_assets.quality.model import NotNull, Range, Unique
+from kamu_assets.quality.counting import Begun, Changes, Counting
+from kamu_assets.quality.model import NotNull, Range, RowCountChange, Unique
 from kamu_assets.quality.results import Tally
 
 ADD, TAKE, FROM, TO = range(4)
@@ -50,14 +50,20 @@ SCHEMA = DataSchema(
 Row = tuple[int, int | None, str | None, float | None]
 
 
-def counting(rows: Sequence[Row], *, day: date | None = None) -> Counting:
-    """Over rows in the order of their offsets."""
+def counting(
+    rows: Sequence[Row],
+    *,
+    day: date | None = None,
+    times: Sequence[int] | None = None,
+    moments: Sequence[int] | None = None,
+) -> Counting:
+    """Over rows in the order of their offsets, with their event times and the system times of their commits."""
     columns = {
         "offset": range(len(rows)),
         "op": [row[0] for row in rows],
-        "system_time": [0] * len(rows),
+        "system_time": moments or [0] * len(rows),
         # Retractions need not have the event time of what they retract.
-        "event_time": list(range(len(rows))),
+        "event_time": times or list(range(len(rows))),
         "id": [row[1] for row in rows],
         "name": [row[2] for row in rows],
         "level": [row[3] for row in rows],
@@ -157,11 +163,60 @@ def test_rules_that_do_not_fit_say_so() -> None:
         counting([]).by_row([Range(column="level", min="2024-01-01")], [Begun()])
 
 
-def test_the_change_is_that_of_the_rows_that_hold() -> None:
+def test_each_commit_is_judged_by_the_rows_that_hold() -> None:
     rows = [(ADD, 1, "a", 1.0), (ADD, 2, "b", 1.0), (TAKE, 1, "a", 1.0), (FROM, 2, "b", 1.0), (TO, 2, "c", 1.0)]
+    commits = counting([*rows, (ADD, 3, "d", 1.0)], moments=[0, 0, 1, 1, 1, 2])
 
-    assert counting(rows).change(first=0) == 1
-    assert counting(rows).change(first=2) == -1
+    assert commits.changes(RowCountChange(min=1), first=0) == Changes(3, 1, low=-1, high=2, offsets=(2,))
+    assert commits.changes(RowCountChange(min=0, max=1), first=0) == Changes(3, 2, low=-1, high=2, offsets=(2, 0))
+    assert commits.changes(RowCountChange(max=1), first=2) == Changes(2, 0, low=-1, high=1)
+    assert commits.changes(RowCountChange(max=1), first=6) == Changes(0, 0, low=0, high=0)
+
+
+LATE = Range(column="event_time", min="1970-01-01T00:00:00.010Z")
+
+
+def test_a_retraction_need_not_have_the_time_of_what_it_retracts() -> None:
+    rows = [(ADD, 1, "a", None), (ADD, 1, "a", None), (ADD, 2, "b", None), (TAKE, 1, "a", None), (TAKE, 2, "b", None)]
+
+    # The older of two that are equal is left, unless the retraction names its time.
+    assert counting(rows, times=[1, 2, 3, 50, 50]).in_pairs(LATE, Begun()) == Tally(1, offsets=(0,))
+    assert counting(rows, times=[1, 20, 3, 50, 50]).in_pairs(LATE, Begun()) == Tally(1, offsets=(0,))
+    assert counting(rows, times=[20, 2, 3, 50, 50]).in_pairs(LATE, Begun()) == Tally(0)
+    assert counting(rows, times=[1, 20, 3, 1, 50]).in_pairs(LATE, Begun()) == Tally(0)
+    moments = Unique(columns=("event_time",))
+    assert counting(rows, times=[7, 7, 7, 50, 50]).in_pairs(moments, Begun()) == Tally(0)
+    assert counting(rows[:3], times=[7, 7, 8]).in_pairs(moments, Begun()) == Tally(1, offsets=(1,))
+
+
+def test_rules_of_system_columns_are_told_from_others() -> None:
+    assert [counting([]).needs_pairs(rule) for rule in (LATE, LEVELS, NO_NULLS, KEYS)] == [True, False, False, False]
+
+
+_TIMED = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 1), st.sampled_from([1, 20, 30])), max_size=10)
+
+
+@given(_TIMED)
+def test_rows_are_paired_with_what_takes_them_back(timed: list[tuple[int, int, int]]) -> None:
+    held: list[tuple[int, int, int]] = []
+    left: list[tuple[int, int, int]] = []
+    for same_time in (True, False):
+        held = []
+        for place, key, time in [(n, key, time) for n, (_, key, time) in enumerate(timed)] if same_time else left:
+            op = timed[place][0]
+            equal = [row for row in held if timed[row[0]][0] in (ADD, TO) and row[1] == key]
+            equal = [row for row in equal if row[2] == time] if same_time else equal
+            if op in (TAKE, FROM) and equal:
+                held.remove(equal[-1])
+            else:
+                held.append((place, key, time))
+        left = held
+    broken = [place for place, _, time in left if timed[place][0] in (ADD, TO) and time < 10]
+
+    rows: list[Row] = [(op, key, "a", None) for op, key, _ in timed]
+    tally = counting(rows, times=[time for *_, time in timed]).in_pairs(LATE, Begun())
+
+    assert (tally.failed, sorted(tally.offsets)) == (len(broken), broken)
 
 
 _ROWS = st.lists(
