@@ -33,6 +33,7 @@ _DECIMAL = re.compile(r"[-+]?[0-9]{1,100}", re.ASCII)
 _OCTAL = re.compile(r"0o[0-7]{1,100}", re.ASCII)
 _HEX = re.compile(r"0x[0-9a-fA-F]{1,100}", re.ASCII)
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?", re.ASCII)
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _SPECIAL_FLOAT = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)", re.ASCII)
 
 
@@ -130,8 +131,19 @@ def _scalar(event: ScalarEvent) -> Any:
     if plain:
         return resolve_plain(event.value)
     if quoted or event.tag in {"!", "tag:yaml.org,2002:str"}:
-        return event.value
+        return _unicode(event)
     raise ManifestError(f"tag {event.tag!r} is not supported{_line(event)}")
+
+
+def _unicode(event: ScalarEvent) -> str:
+    """The text, with the pairs of surrogates joined as which JSON escapes some characters: YAML takes each for one."""
+    text: str = event.value
+    if not _SURROGATE.search(text):
+        return text
+    try:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16")
+    except UnicodeDecodeError as error:
+        raise ManifestError(f"not YAML: half of a surrogate pair, which no text can hold{_line(event)}") from error
 
 
 def resolve_plain(text: str) -> Any:

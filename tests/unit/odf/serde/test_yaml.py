@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 from typing import Any
 
@@ -244,11 +245,19 @@ def billion_laughs() -> str:
         ("\tx: y", "not YAML"),
         ('"\\U00110000"', "not YAML"),
         ("a: \x00", "not YAML"),
+        ('a: "\\ud800"', "half of a surrogate pair, which no text can hold at line 1, column 4"),
+        ('"\\udc00\\ud800": 1', "half of a surrogate pair"),
     ],
 )
 def test_hostile_and_broken_text_is_refused(text: str, reason: str) -> None:
     with pytest.raises(ManifestError, match=reason):
         load_documents(text)
+
+
+def test_characters_that_json_escapes_as_two_are_read() -> None:
+    (found,) = load_documents(json.dumps({"a 🙂": ["𝄞"]}))
+
+    assert found == {"a 🙂": ["𝄞"]}
 
 
 @given(st.text(alphabet=st.sampled_from("ab:-[]{}&*!|>'\"%@#? \n\t0.~"), max_size=40))
