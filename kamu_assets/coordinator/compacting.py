@@ -5,10 +5,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Final
 
 from kamu_assets.auth.model import Caller
-from kamu_assets.coordinator.chain_making import ChainMaking
+from kamu_assets.coordinator.chain_making import ChainMaking, Remake
 from kamu_assets.coordinator.compaction_plan import CompactionLimits, Group, merged_event, plan_groups
 from kamu_assets.coordinator.errors import CompactionCancelledError, CompactionOfDerivativeError
 from kamu_assets.coordinator.ingest.ingestion import new_slice
@@ -17,7 +16,7 @@ from kamu_assets.coordinator.slice_merging import MergeRequest, SliceToMerge, me
 from kamu_assets.database.database import Database
 from kamu_assets.datasets.block_index import BlockIndex
 from kamu_assets.datasets.chains import ChainBlock, Chains
-from kamu_assets.datasets.errors import HeadMovedError
+from kamu_assets.datasets.errors import ChainReplacedError
 from kamu_assets.datasets.model import DatasetEntry, NewSlice, RewriteKind
 from kamu_assets.datasets.service import Datasets
 from kamu_assets.engines.job_runner import JobRunner
@@ -33,8 +32,6 @@ from kamu_assets.storage.files import told_plainly
 from kamu_assets.storage.layout import data_key
 from kamu_assets.storage.volumes import Volumes
 from kamu_assets.storage.workplaces import workplace
-
-_ATTEMPTS: Final = 5
 
 # Told the rows written and the rows that will be.
 OnRows = Callable[[int, int], None]
@@ -59,7 +56,6 @@ class _Plan:
     """What becomes of the blocks behind the Seed, up to the head that was seen."""
 
     entry: DatasetEntry
-    head: Multihash
     chain: ChainState
     groups: Sequence[Group]
 
@@ -82,7 +78,7 @@ class Compactions:
     encodings: Encodings
 
     def compact(self, caller: Caller, dataset: DatasetRef, options: CompactOptions) -> ReorganizationResult:
-        """Put slices together; what is committed meanwhile is kept, HeadMovedError when the chain is rewritten."""
+        """Put slices together; what is committed meanwhile is kept, ChainReplacedError when the chain is rewritten."""
         entry = self.datasets.resolve(caller, dataset, action=Action.MAINTAIN)
         if entry.kind is not DatasetKind.ROOT:
             raise CompactionOfDerivativeError(entry.alias)
@@ -92,14 +88,16 @@ class Compactions:
         staging = self.volumes.staging(entry.kind)
         with told_plainly(staging), workplace(staging, "compaction") as folder:
             made = self._write(plan, folder, options)
-            with self.making.writing(entry):
-                return self._replace(plan, made, options)
+            events = self._events(plan, made)
+            files = tuple(made.values())
+            remake = Remake(entry, RewriteKind.COMPACTION, plan.chain, events, files, run_id=options.run_id)
+            return self.making.replace(remake)
 
     def _plan(self, entry: DatasetEntry, limits: CompactionLimits) -> _Plan:
         with self.database.reading() as tx:
             chain = self.chains.state(entry.id, tx=tx)
             blocks = BlockIndex().all(tx, entry.id)
-        return _Plan(entry, blocks[-1].block_hash, chain, plan_groups(blocks[1:], limits))
+        return _Plan(entry, chain, plan_groups(blocks[1:], limits))
 
     def _write(self, plan: _Plan, folder: Path, options: CompactOptions) -> Mapping[Multihash, NewSlice]:
         """The new slices, by the block that each begins with."""
@@ -141,39 +139,14 @@ class Compactions:
                 raise StorageFullError(target.parent.parent) from error
         raise CompactionCancelledError
 
-    def _replace(
-        self, plan: _Plan, made: Mapping[Multihash, NewSlice], options: CompactOptions
-    ) -> ReorganizationResult:
-        files: Sequence[NewSlice] = tuple(made.values())
-        for _ in range(_ATTEMPTS - 1):
-            try:
-                return self._attempt(plan, made, files, options.run_id)
-            except HeadMovedError:
-                # The store has them by now.
-                files = ()
-        return self._attempt(plan, made, files, options.run_id)
-
-    def _attempt(
-        self, plan: _Plan, made: Mapping[Multihash, NewSlice], files: Sequence[NewSlice], run_id: str | None
-    ) -> ReorganizationResult:
-        chain = self.chains.state(plan.entry.id)
+    def _events(self, plan: _Plan, made: Mapping[Multihash, NewSlice]) -> Iterator[MetadataEvent]:
+        """What takes the place of the blocks that were seen."""
         blocks = self.chains.blocks(plan.entry.id, newest_first=False, start=1)
-        events = self._events(plan, made, blocks, until=chain.sequence_number)
-        return self.making.replace(plan.entry, chain, events, how=RewriteKind.COMPACTION, files=files, run_id=run_id)
-
-    def _events(
-        self, plan: _Plan, made: Mapping[Multihash, NewSlice], blocks: Iterator[ChainBlock], *, until: int
-    ) -> Iterator[MetadataEvent]:
-        """Those of the groups, and whatever was committed since they were planned."""
         for group in plan.groups:
             found = list(islice(blocks, len(group.blocks)))
             if [each.block_hash for each in found] != [each.block_hash for each in group.blocks]:
-                raise HeadMovedError(plan.entry.id, plan.head, self.chains.head(plan.entry.id))
+                raise ChainReplacedError(plan.entry.id, group.blocks[0].block_hash, self.chains.head(plan.entry.id))
             yield _event(group, found, made)
-        for each in blocks:
-            if each.block.sequence_number > until:
-                return
-            yield each.block.event
 
 
 def _event(group: Group, found: Sequence[ChainBlock], made: Mapping[Multihash, NewSlice]) -> MetadataEvent:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from kamu_assets.auth.model import Caller
-from kamu_assets.coordinator.chain_making import ChainMaking
+from kamu_assets.coordinator.chain_making import ChainMaking, Remake
 from kamu_assets.coordinator.results import NothingToDo, ReorganizationResult
 from kamu_assets.datasets.block_rows import DATA_KINDS
 from kamu_assets.datasets.chains import Chains
@@ -13,7 +13,7 @@ from kamu_assets.datasets.errors import HeadMovedError
 from kamu_assets.datasets.model import DatasetEntry, RewriteKind
 from kamu_assets.datasets.service import Datasets
 from kamu_assets.governance.access import Action
-from kamu_assets.odf.dataset import MetadataEvent
+from kamu_assets.odf.dataset import AddData, ExecuteTransform, MetadataEvent
 from kamu_assets.odf.identity import DatasetRef
 from kamu_assets.odf.serde.flatbuffers import EventKind
 
@@ -30,7 +30,7 @@ class MetadataOnly:
     making: ChainMaking
 
     def reset(self, caller: Caller, dataset: DatasetRef, *, run_id: str | None = None) -> ReorganizationResult:
-        """Drop all data; HeadMovedError when others commit all the time."""
+        """Drop all data, also what is committed meanwhile; HeadMovedError when others rewrite it all the time."""
         entry = self.datasets.resolve(caller, dataset, action=Action.MAINTAIN)
         for _ in range(_ATTEMPTS - 1):
             try:
@@ -44,10 +44,16 @@ class MetadataOnly:
         if next(self.chains.blocks(entry.id, kinds=DATA_KINDS), None) is None:
             return NothingToDo()
         events = self._events(entry, until=chain.sequence_number)
-        return self.making.replace(entry, chain, events, how=RewriteKind.METADATA_ONLY, run_id=run_id)
+        return self.making.replace(
+            Remake(entry, RewriteKind.METADATA_ONLY, chain, events, keeps=_is_kept, run_id=run_id)
+        )
 
     def _events(self, entry: DatasetEntry, *, until: int) -> Iterator[MetadataEvent]:
         for found in self.chains.blocks(entry.id, newest_first=False, kinds=_KEPT):
             if found.block.sequence_number > until:
                 return
             yield found.block.event
+
+
+def _is_kept(event: MetadataEvent) -> bool:
+    return not isinstance(event, AddData | ExecuteTransform)

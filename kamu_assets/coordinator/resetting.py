@@ -56,7 +56,8 @@ class Resets:
         if before.head is None or after.head is None or after.head == before.head:
             return NothingToDo()
         change = Change(entry, Sealed(before, (), after), options.run_id)
-        self.rewriting.rewrite(Rewrite(change, RewriteKind.RESET, self.clock.now()))
+        rewrite = Rewrite(change, RewriteKind.RESET, self.clock.now())
+        self.rewriting.rewrite(entry, lambda _: rewrite)
         return Reorganized(before.head, after.head, before.sequence_number + 1, after.sequence_number + 1)
 
     def _target(self, entry: DatasetEntry, new_head: Multihash | None) -> ChainState:

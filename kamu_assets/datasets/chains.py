@@ -1,5 +1,6 @@
 """Reading chains: their state, their blocks, their data between two blocks."""
 
+import sys
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -87,6 +88,15 @@ class Chains:
             if len(page) < PAGE or (newest_first and page[-1].sequence_number == 0):
                 return
             start = page[-1].sequence_number + (-1 if newest_first else 1)
+
+    def after(self, tx: Transaction, dataset: DatasetID, block: Multihash) -> Sequence[ChainBlock]:
+        """All blocks behind one of the chain; ChainReplacedError where that is in the chain no more."""
+        entry = self._entries.get(tx, dataset)
+        sequence = self._index.sequence_of(tx, dataset, block)
+        if sequence is None:
+            raise ChainReplacedError(dataset, block, self._head(tx, dataset))
+        newer = self._index.page(tx, dataset, newest_first=False, start=sequence + 1, limit=sys.maxsize)
+        return list(self._load(entry, newer))
 
     def block(self, dataset: DatasetID, block: Multihash) -> MetadataBlock:
         """One block, by its hash."""

@@ -39,6 +39,11 @@ class References:
         found: list[Multihash] = [row.block_hash for row in tx.find(_SELECT_HEAD, {"dataset": dataset})]
         return found[0] if found else None
 
+    def hold(self, tx: Transaction, dataset: DatasetID) -> None:
+        """Let nobody else move the head before the transaction ends."""
+        if not tx.is_sqlite:
+            tx.execute(select(references.c.block_hash).where(_IS_HEAD).with_for_update(), {"dataset": dataset})
+
     def heads(self, tx: Transaction) -> Mapping[DatasetID, Multihash]:
         """The heads of all datasets."""
         query = select(references.c.dataset_id, references.c.block_hash).where(references.c.name == HEAD)

@@ -4,7 +4,7 @@ As in every commit objects come first and the head last, by compare-and-set; all
 with it. What the chain was made of stays in the store until garbage is collected.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -18,6 +18,7 @@ from kamu_assets.datasets.errors import DatasetNotFoundError, HeadMovedError
 from kamu_assets.datasets.former_heads import FormerHead, FormerHeads
 from kamu_assets.datasets.messages import DatasetRewritten
 from kamu_assets.datasets.model import DatasetEntry, DatasetStatistics, IndexedBlock, NewObject, RewriteKind
+from kamu_assets.datasets.references import References
 from kamu_assets.datasets.statistics import StatisticsStore
 from kamu_assets.datasets.store import DatasetStore
 from kamu_assets.odf.multihash import Multihash
@@ -58,21 +59,27 @@ class Rewriting:
         self._entries = DatasetStore()
         self._statistics = StatisticsStore()
         self._former = FormerHeads()
+        self._references = References()
 
-    def rewrite(self, rewrite: Rewrite, files: Sequence[NewObject] = ()) -> None:
-        """Carry it out; HeadMovedError when somebody else was first. `files` are taken over, also when it fails."""
+    def store(self, change: Change, files: Sequence[NewObject] = ()) -> None:
+        """Make blocks durable before a head leads to them. `files` are taken over, also when it fails."""
+        self._committer.store(change, files)
+
+    def rewrite(self, entry: DatasetEntry, make: Callable[[Transaction], Rewrite]) -> Rewrite:
+        """Carry out what is made while nobody else can move the head; HeadMovedError where that is another by then."""
         committer = self._committer
         committer.tell(CommitStep.SEALED)
-        with self.writing(rewrite.change.entry):
-            committer.store(rewrite.change, files)
-            with self._database.transaction() as tx:
-                self._move_head(tx, rewrite)
-                committer.tell(CommitStep.HEAD_MOVED)
-                self._write_rows(tx, rewrite)
-                committer.tell(CommitStep.ROWS_WRITTEN)
+        with self.writing(entry), self._database.transaction() as tx:
+            self._references.hold(tx, entry.id)
+            rewrite = make(tx)
+            self._move_head(tx, rewrite)
+            committer.tell(CommitStep.HEAD_MOVED)
+            self._write_rows(tx, rewrite)
+            committer.tell(CommitStep.ROWS_WRITTEN)
         committer.tell(CommitStep.COMMITTED)
-        self._chains.remember(rewrite.change.entry.id, rewrite.change.sealed.after)
+        self._chains.remember(entry.id, rewrite.change.sealed.after)
         committer.publish(rewrite.change)
+        return rewrite
 
     def writing(self, entry: DatasetEntry) -> AbstractContextManager[None]:
         """Until the block ends files of attempts that failed are kept for the next one."""
