@@ -2,7 +2,7 @@
 
 import hashlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from kamu_assets.coordinator.transform_inputs import InputsWithoutSchema, Planne
 from kamu_assets.database.database import Database
 from kamu_assets.datasets.chains import Chains
 from kamu_assets.datasets.commit import Committer
+from kamu_assets.datasets.damaged_slices import StoredSlice, slices_checked
 from kamu_assets.datasets.errors import HeadMovedError
 from kamu_assets.datasets.model import DatasetEntry, NewCheckpoint, NewObject, NewSlice
 from kamu_assets.engines.engine import (
@@ -36,7 +37,7 @@ from kamu_assets.engines.worker_limits import NoSpaceError
 from kamu_assets.odf.chain_errors import NoOpEventError
 from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.data import DataSchema
-from kamu_assets.odf.dataset import ExecuteTransform, MetadataEvent, SetDataSchema
+from kamu_assets.odf.dataset import Checkpoint, ExecuteTransform, MetadataEvent, SetDataSchema
 from kamu_assets.odf.engine import TransformSql, normalize_transform
 from kamu_assets.odf.multihash import Multicodec, Multihash
 from kamu_assets.odf.timestamp import Timestamp
@@ -146,24 +147,35 @@ class Transforms:
     def _run(self, step: _Step) -> TransformSuccess:
         engine = self._engines.get(step.transform.engine)
         options = step.options
-        try:
-            answer = engine.transform(self._request(step), on_progress=options.on_progress, cancel=options.cancel)
-        except NoSpaceError as error:
-            raise StorageFullError(step.folder.parent) from error
-        match answer:
-            case TransformSuccess():
-                return answer
-            case InvalidQuery():
-                raise InvalidTransformQueryError(f"invalid query: {answer.message}")
-            case InternalError():
-                raise TransformFailedError(f"the query failed: {answer.message}")
+        # What is computed from a damaged file would be damage that no hash tells of any more.
+        with slices_checked([*self._read(step)]):
+            try:
+                answer = engine.transform(self._request(step), on_progress=options.on_progress, cancel=options.cancel)
+            except NoSpaceError as error:
+                raise StorageFullError(step.folder.parent) from error
+            match answer:
+                case TransformSuccess():
+                    return answer
+                case InvalidQuery():
+                    raise InvalidTransformQueryError(f"invalid query: {answer.message}")
+                case InternalError():
+                    raise TransformFailedError(f"the query failed: {answer.message}")
+
+    def _read(self, step: _Step) -> Iterator[StoredSlice]:
+        for one in step.inputs:
+            yield from self._inputs.slices(one)
+        if step.chain.checkpoint:
+            yield self._previous(step, step.chain.checkpoint)
+
+    def _previous(self, step: _Step, checkpoint: Checkpoint) -> StoredSlice:
+        """The state of the engine after the last step."""
+        entry, name = step.entry, checkpoint.physical_hash
+        location = self._volumes.for_kind(entry.kind).location(checkpoint_key(entry.id, name))
+        return StoredSlice(entry.alias, name, location, what="checkpoint")
 
     def _request(self, step: _Step) -> TransformRequest:
         chain, entry = step.chain, step.entry
-        previous = None
-        if chain.checkpoint:
-            store = self._volumes.for_kind(entry.kind)
-            previous = Path(store.location(checkpoint_key(entry.id, chain.checkpoint.physical_hash)))
+        previous = Path(self._previous(step, chain.checkpoint).location) if chain.checkpoint else None
         return TransformRequest(
             dataset_id=entry.id,
             dataset_alias=entry.alias,

@@ -1,6 +1,6 @@
 """The inputs of a derivative: found, planned, and described to an engine."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -10,6 +10,7 @@ from kamu_assets.coordinator.transform_plan import InputChain, InputPlan, check_
 from kamu_assets.database.database import Database
 from kamu_assets.database.transaction import Transaction
 from kamu_assets.datasets.chains import Chains
+from kamu_assets.datasets.damaged_slices import StoredSlice
 from kamu_assets.datasets.errors import DatasetNotFoundError, InvalidBlockIntervalError
 from kamu_assets.datasets.intervals import ChainInterval
 from kamu_assets.datasets.model import DatasetEntry
@@ -79,17 +80,23 @@ class TransformInputs:
             plans = plan_inputs([self._chain(tx, one) for one in found], chain.last_transform)
         return [PlannedInput(one, plan) for one, plan in zip(found, plans, strict=True)]
 
+    def slices(self, planned: PlannedInput) -> Iterator[StoredSlice]:
+        """What is read of it."""
+        entry = planned.dataset.entry
+        store = self._volumes.for_kind(entry.kind)
+        for each in planned.plan.slices:
+            yield StoredSlice(entry.alias, each.physical_hash, store.location(data_key(entry.id, each.physical_hash)))
+
     def describe(self, planned: PlannedInput) -> TransformRequestInput:
         """The same for an engine."""
         one, plan = planned.dataset, planned.plan
-        store = self._volumes.for_kind(one.entry.kind)
         return TransformRequestInput(
             dataset_id=one.entry.id,
             dataset_alias=one.entry.alias,
             query_alias=one.alias,
             vocab=one.state.vocab,
             offset_interval=plan.offset_interval,
-            data_paths=tuple(store.location(data_key(one.entry.id, found.physical_hash)) for found in plan.slices),
+            data_paths=tuple(found.location for found in self.slices(planned)),
             schema=_message(one.schema),
             explicit_watermarks=tuple(Watermark(mark.system_time, mark.watermark) for mark in plan.watermarks),
         )

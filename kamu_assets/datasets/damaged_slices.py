@@ -1,9 +1,11 @@
-"""Whose slice is to blame when data cannot be read: looked at only then (ODF: Data Slice)."""
+"""Whose slice is to blame when data cannot be read, or must not be computed with (ODF: Data Slice)."""
 
 import hashlib
 import re
+import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,15 +23,17 @@ _OF_A_FILE: Final = re.compile(
     r"(?:Parquet|Invalid Parquet|Failed to fetch metadata|No files found|External|Arrow: |EOF|Object|Generic)"
 )
 _PATIENCE_SECONDS: Final = 5.0
+_CHUNK: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class StoredSlice:
-    """A slice of a dataset and where it is kept."""
+    """A slice of a dataset, or another file with bytes of its name, and where it is kept."""
 
     alias: DatasetAlias
     name: Multihash
     location: str
+    what: str = "data slice"
 
 
 @contextmanager
@@ -44,6 +48,34 @@ def bad_slices_blamed(slices: Callable[[], Iterable[StoredSlice]]) -> Iterator[N
         raise told from error
 
 
+@contextmanager
+def slices_checked(slices: Sequence[StoredSlice]) -> Iterator[None]:
+    """Raise DamagedSliceError after the work unless all that it reads is what was committed.
+
+    Files that readers can read may hold other values all the same. They are hashed while the work is done.
+    """
+    stop = threading.Event()
+    with ThreadPoolExecutor(1, "slices-checked") as beside:
+        checking = beside.submit(_first_fault, slices, stop)
+        try:
+            yield
+        except KamuError as error:
+            stop.set()
+            if fault := checking.result():
+                raise fault from error
+            raise
+        except BaseException:
+            stop.set()
+            raise
+        if fault := checking.result():
+            raise fault
+
+
+def _first_fault(slices: Iterable[StoredSlice], stop: threading.Event) -> DamagedSliceError | None:
+    faults = ((each, _fault_of(each, stop)) for each in slices)
+    return next((_error(each, fault) for each, fault in faults if fault), None)
+
+
 def blamed(error: KamuError, slices: Iterable[StoredSlice], *, seconds: float = _PATIENCE_SECONDS) -> KamuError:
     """The error with the dataset of the bad slice named, or the error itself if it has another reason.
 
@@ -56,7 +88,11 @@ def blamed(error: KamuError, slices: Iterable[StoredSlice], *, seconds: float = 
     else:
         return error
     faults = ((each, _fault_of(each)) for each in found)
-    return next((DamagedSliceError(each.alias, each.name, fault) for each, fault in faults if fault), error)
+    return next((_error(each, fault) for each, fault in faults if fault), error)
+
+
+def _error(each: StoredSlice, fault: str) -> DamagedSliceError:
+    return DamagedSliceError(each.alias, each.name, fault, what=each.what)
 
 
 def _within(slices: Iterable[StoredSlice], seconds: float) -> Iterable[StoredSlice]:
@@ -67,14 +103,19 @@ def _within(slices: Iterable[StoredSlice], seconds: float) -> Iterable[StoredSli
         yield each
 
 
-def _fault_of(each: StoredSlice) -> str | None:
+def _fault_of(each: StoredSlice, stop: threading.Event | None = None) -> str | None:
+    """What is wrong with it; of one that is elsewhere, or whose hashing is stopped, nothing is known."""
     if "://" in each.location:
         return None
+    hashing = hashlib.sha3_256()
     try:
         with Path(each.location).open("rb") as file:
-            digest = hashlib.file_digest(file, hashlib.sha3_256).digest()
+            while chunk := file.read(_CHUNK):
+                if stop is not None and stop.is_set():
+                    return None
+                hashing.update(chunk)
     except FileNotFoundError:
         return "is missing"
     except OSError as error:
         return f"cannot be read ({error.strerror})"
-    return None if digest == each.name.digest else "is damaged"
+    return None if hashing.digest() == each.name.digest else "is damaged"

@@ -152,9 +152,9 @@ class DamagedDatasetError(InvalidError):
 
 
 class DamagedSliceError(UnavailableError):
-    """Data cannot be read because a slice is gone or is not what its name says."""
+    """Data cannot be read because a slice, or a checkpoint, is gone or is not what its name says."""
 
-    def __init__(self, alias: DatasetAlias, name: Multihash, found: str) -> None:
-        super().__init__(f"data slice {name} of {alias} {found}: `kamu-node verify {alias}` says what is left of it")
+    def __init__(self, alias: DatasetAlias, name: Multihash, found: str, *, what: str = "data slice") -> None:
+        super().__init__(f"{what} {name} of {alias} {found}: `kamu-node verify {alias}` says what is left of it")
         self.alias = alias
         self.name = name

@@ -1,8 +1,12 @@
 """Errors of reading are told with the dataset whose file is to blame, and only those."""
 
+from dataclasses import replace
 from pathlib import Path
 
-from kamu_assets.datasets.damaged_slices import StoredSlice, blamed
+import pytest
+
+from kamu_assets.datasets.damaged_slices import StoredSlice, blamed, slices_checked
+from kamu_assets.datasets.errors import DamagedSliceError
 from kamu_assets.engines.slice_errors import LostSliceError
 from kamu_assets.engines.sql_errors import QueryFailedError
 from kamu_assets.errors import KamuError
@@ -46,3 +50,19 @@ def test_what_is_not_known_to_be_damaged_is_not_blamed(tmp_path: Path) -> None:
 
 def test_looking_for_the_damage_ends_when_patience_does(tmp_path: Path) -> None:
     assert told(UNREADABLE, a_slice(tmp_path, "kamu/a", content=b"other"), seconds=-1) == str(UNREADABLE)
+
+
+def test_work_on_a_changed_file_is_in_vain(tmp_path: Path) -> None:
+    whole = a_slice(tmp_path, "kamu/a")
+    changed = replace(a_slice(tmp_path, "kamu/b", content=b"other"), what="checkpoint")
+
+    with slices_checked([whole]):
+        pass
+    damaged = f"checkpoint {changed.name} of kamu/b is damaged"
+    with pytest.raises(DamagedSliceError, match=damaged), slices_checked([whole, changed]):
+        pass
+
+
+def test_other_failures_of_work_are_told_as_they_are(tmp_path: Path) -> None:
+    with pytest.raises(QueryFailedError, match="snappy"), slices_checked([a_slice(tmp_path, "kamu/a")]):
+        raise UNREADABLE
