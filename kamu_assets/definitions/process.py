@@ -13,6 +13,7 @@ from kamu_assets.defs.checker import NodeChecker
 from kamu_assets.defs.operator import NodeOperator
 from kamu_assets.defs.updater import NodeUpdater
 from kamu_assets.defs.verifier import NodeVerifier
+from kamu_assets.flows.achievements import Achievements
 from kamu_assets.flows.history.retention import FlowRetention
 from kamu_assets.flows.logs import service as logs
 from kamu_assets.flows.scheduling import scheduler
@@ -20,6 +21,7 @@ from kamu_assets.flows.scheduling.places import EnginePlaces
 from kamu_assets.flows.scheduling.scheduler import FlowScheduler
 from kamu_assets.monitoring.exchange import offered
 from kamu_assets.node import Node, open_node
+from kamu_assets.orchestration.asked_runs import AskedRuns
 from kamu_assets.orchestration.catalog import publisher
 from kamu_assets.orchestration.catalog.publisher import CatalogPublisher
 from kamu_assets.orchestration.catalog.rows import Catalog
@@ -80,13 +82,14 @@ def _led_work(node: Node, instance: DagsterInstance, catalog: Catalog, jobs: Sco
         database=database,
         outbox=node.outbox,
     )
+    orchestrator = _orchestrator(node, instance, catalog, jobs, reporter)
     return LedWork(
         scheduler=FlowScheduler(
             database=database,
             outbox=node.outbox,
             flows=node.flows,
             chains=node.chains,
-            orchestrator=_orchestrator(node, instance, catalog, jobs, reporter),
+            orchestrator=orchestrator,
             clock=node.clock,
             max_running=RUNNING_PER_WORKER * config.workers,
             places=_places(node),
@@ -104,6 +107,9 @@ def _led_work(node: Node, instance: DagsterInstance, catalog: Catalog, jobs: Sco
             "webhooks": node.webhooks.courier(),
             "checks": checks,
             "freshness": freshness,
+            "asked-runs": AskedRuns(
+                instance=instance, catalog=catalog, flows=node.flows, runs=orchestrator, clock=node.clock
+            ),
         },
     )
 
@@ -151,13 +157,15 @@ def run_worker(node: Node) -> None:
     """Execute runs until SIGTERM, or until a fresh worker should take over."""
     config = adapter_config(node.settings)
     node.engine_pool.warm_up()
+    achieved = Achievements(node.database).note
     updater = NodeUpdater(
         coordinator=node.coordinator,
         caller=node.auth.admin_caller(),
         materializations=_materializations(node),
         asked_of=node.flows.asked_of,
+        achieved=achieved,
     )
-    verifier = NodeVerifier(coordinator=node.coordinator, caller=node.auth.admin_caller())
+    verifier = NodeVerifier(coordinator=node.coordinator, caller=node.auth.admin_caller(), achieved=achieved)
     checker = NodeChecker(quality=node.quality, caller=node.auth.admin_caller())
     operator = NodeOperator(
         reorganization=node.reorganization,
@@ -165,6 +173,7 @@ def run_worker(node: Node) -> None:
         datasets=node.datasets,
         caller=node.auth.admin_caller(),
         grace_seconds=node.settings.flow_agent.garbage_grace_secs,
+        achieved=achieved,
     )
     with open_instance(config) as instance:
         catalog = _catalog(node, config)

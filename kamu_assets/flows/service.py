@@ -1,6 +1,6 @@
 """Use cases of flows: run now, cancel, look, and what workers tell of their runs."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 from kamu_assets.auth.model import Caller
@@ -137,18 +137,12 @@ class FlowService:
         with self._database.reading() as tx:
             return self._flows.failed_since(tx, moment, limit)
 
-    def run_started(self, flow_id: str | None, run_id: str, dataset: DatasetID | None) -> None:
-        """A worker begins the run of a flow, or of those of one of its datasets.
-
-        Without a flow it came from Dagster's UI and becomes one, unless one runs.
-        """
+    def run_started(self, run_id: str) -> None:
+        """A worker begins the run of a flow."""
         metrics.RUNS_STARTED.add()
         with self._database.transaction() as tx:
-            if flow_id is None and dataset is not None:
-                self._adopt(tx, run_id, dataset)
-                return
             for flow in self._flows.by_run(tx, run_id, lock=True):
-                if flow.state is FlowState.RUNNING and dataset in (None, flow.dataset_id):
+                if flow.state is FlowState.RUNNING:
                     self.life.started(tx, flow)
 
     def is_over(self, run_id: str) -> bool:
@@ -156,18 +150,31 @@ class FlowService:
         with self._database.reading() as tx:
             return self._history.is_over(tx, run_id)
 
-    def _adopt(self, tx: Transaction, run_id: str, dataset: DatasetID) -> None:
-        binding = updating(self._entries.get(tx, dataset))
-        flow = self.life.adopt(tx, binding, FlowCause(CauseKind.DAGSTER_UI), run_id)
-        if flow is not None:
-            self.life.started(tx, flow)
-
-    def run_adopted(self, run_id: str, binding: Binding, config: FlowConfig) -> None:
-        """A worker begins a run that somebody started in Dagster's UI: it becomes a flow, unless one runs."""
-        with self._database.transaction() as tx:
+    def _adopt(self, tx: Transaction, run_id: str, binding: Binding, config: FlowConfig) -> Flow | None:
+        """The flow that the run is; None where there is another one of its kind."""
+        mine = (flow for flow in self._flows.by_run(tx, run_id, lock=True) if flow.binding == binding)
+        flow = next(mine, None)
+        if flow is None and binding not in self._history.served(tx, run_id):
             flow = self.life.adopt(tx, binding, FlowCause(CauseKind.DAGSTER_UI), run_id)
-            if flow is not None:
-                self.life.started(tx, self.life.configure(tx, flow, config))
+            flow = flow and self.life.configure(tx, flow, config)
+        return flow
+
+    def run_asked(self, run_id: str, asked: Mapping[Binding, FlowConfig]) -> Sequence[Flow]:
+        """Somebody started a run in Dagster's UI that no worker has begun: tells the flows that it is.
+
+        A flow of the same kind that runs keeps it from being one.
+        """
+        with self._database.transaction() as tx:
+            found = [self._adopt(tx, run_id, binding, config) for binding, config in asked.items()]
+        return [flow for flow in found if flow is not None]
+
+    def run_adopted(self, run_id: str, asked: Mapping[Binding, FlowConfig]) -> Sequence[Flow]:
+        """A worker begins such a run, and so begin the flows that it is."""
+        metrics.RUNS_STARTED.add()
+        with self._database.transaction() as tx:
+            found = [self._adopt(tx, run_id, binding, config) for binding, config in asked.items()]
+            running = [flow for flow in found if flow is not None and flow.state is FlowState.RUNNING]
+            return [self.life.started(tx, flow) for flow in running]
 
     def asked_of(self, run_id: str, dataset: DatasetID) -> FlowConfig:
         """How what a run does to a dataset is to be done."""
@@ -180,25 +187,23 @@ class FlowService:
         with self._database.transaction() as tx:
             self._flows.note_wait(tx, text, run=run_id)
 
-    def run_finished(
-        self,
-        run_id: str,
-        outcome: FlowOutcome,
-        *,
-        datasets: Sequence[DatasetID] = (),
-        bindings: Sequence[Binding] = (),
-    ) -> None:
-        """A run ended. What it worked on, or for, without a flow of their own is recorded as finished flows."""
+    def run_finished(self, run_id: str, outcome: FlowOutcome, *, bindings: Collection[Binding] = ()) -> None:
+        """A run ended. What it was without a flow of its own is recorded as flows that have finished."""
         with self._database.transaction() as tx:
-            known = self._flows.by_run(tx, run_id, lock=True)
-            for flow in known:
+            for flow in self._flows.by_run(tx, run_id, lock=True):
                 if flow.state is FlowState.RUNNING:
                     self.life.settle(tx, flow, outcome)
-            for dataset in {*datasets} - {flow.dataset_id for flow in known}:
-                entry = self._entries.find(tx, dataset)
-                if entry is not None:
-                    self.life.record(tx, updating(entry), FlowCause(CauseKind.DAGSTER_UI), run_id, outcome)
-            for binding in {*bindings} - {flow.binding for flow in known}:
+            self._record(tx, run_id, outcome, bindings)
+
+    def run_missed(self, run_id: str, outcome: FlowOutcome, bindings: Collection[Binding]) -> None:
+        """A run ended that no worker told of: it is recorded where it was no flow, and whoever settles flows does."""
+        with self._database.transaction() as tx:
+            self._record(tx, run_id, outcome, bindings)
+
+    def _record(self, tx: Transaction, run_id: str, outcome: FlowOutcome, bindings: Collection[Binding]) -> None:
+        left = {*bindings} - self._history.served(tx, run_id) if bindings else set()
+        for binding in left:
+            if binding.dataset_id is None or self._entries.find(tx, binding.dataset_id) is not None:
                 self.life.record(tx, binding, FlowCause(CauseKind.DAGSTER_UI), run_id, outcome)
 
 

@@ -8,16 +8,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from dagster import DagsterInstance
+from dagster import DagsterInstance, DagsterRun, DagsterRunStatus
 from dagster._config import Field
 from dagster._core.execution.backfill import PartitionBackfill
 from dagster._core.instance.ref import InstanceRef
 from dagster._daemon.daemon import SensorDaemon
 from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import QueuedRunCoordinatorDaemon
 
-from kamu_assets.errors import InvalidError
+from kamu_assets.errors import ConflictError, InvalidError
 from kamu_assets.orchestration.config import AdapterConfig
 from kamu_assets.orchestration.home import mark_prepared, write_files
+from kamu_assets.orchestration.names import TAGS_OF_ONE_RUN
+from kamu_assets.orchestration.workers.launcher import HybridRunLauncher
 
 # Of a URL.
 _PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@/\s]*(?=@)")
@@ -31,6 +33,17 @@ class BackfillsUnavailableError(InvalidError):
             "datasets have no partitions, so this node runs no backfills: materialize the datasets of one code"
             " location at a time, or run `kamu-node pull` with their names or patterns"
         )
+
+
+class RunNeededError(ConflictError):
+    """A run that has not ended, or whose flow does not know yet, cannot be deleted."""
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(
+            f"run {run_id} has not ended, or its flow has not heard of its end yet: terminate it, wait a few seconds,"
+            " and delete it then"
+        )
+        self.run_id = run_id
 
 
 class NodeInstance(DagsterInstance):
@@ -55,9 +68,30 @@ class NodeInstance(DagsterInstance):
         del partition_backfill
         raise BackfillsUnavailableError
 
+    def create_run(self, *, tags: Mapping[str, Any] | None, **said: Any) -> DagsterRun:
+        """As somebody asks for it in the UI, where tags of other runs are easily copied; the node makes its own."""
+        return super().create_run(tags=_copied(tags or {}), **said)
+
+    def create_reexecuted_run(self, *, parent_run: DagsterRun, **said: Any) -> DagsterRun:
+        """A run once more is not the same attempt of the same flow."""
+        return super().create_reexecuted_run(parent_run=parent_run._replace(tags=_copied(parent_run.tags)), **said)
+
+    def delete_run(self, run_id: str) -> None:
+        """Refused while something depends on it: it would be executed without a trace, or made anew."""
+        run = self.get_run_by_id(run_id)
+        is_submitted = run is not None and run.status is not DagsterRunStatus.NOT_STARTED and not run.is_finished
+        launcher = self.run_launcher
+        if is_submitted or (isinstance(launcher, HybridRunLauncher) and launcher.is_needed(run_id)):
+            raise RunNeededError(run_id)
+        super().delete_run(run_id)
+
     def info_str(self) -> str:
         """The configuration as Dagster's UI shows it to everybody who can see the UI."""
         return _PASSWORD.sub(r"\1***", super().info_str())
+
+
+def _copied(tags: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in tags.items() if name not in TAGS_OF_ONE_RUN}
 
 
 def prepare(config: AdapterConfig) -> None:

@@ -32,6 +32,9 @@ TAG_STOPPED = "kamu/stopped"
 # What Dagster's list of runs shows as `Launched by`; without it, that somebody launched them by hand.
 TAG_LAUNCHED_BY = "user"
 
+# What the node alone says of a run: another one that is made like it is another one.
+TAGS_OF_ONE_RUN = frozenset({TAG_FLOW, TAG_ATTEMPT, TAG_LOST, TAG_IDLE, TAG_STOPPED, TAG_LAUNCHED_BY})
+
 RUNTIME_WARM = "warm"
 RUNTIME_POD = "pod"
 

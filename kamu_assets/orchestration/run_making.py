@@ -70,7 +70,8 @@ class RunMaker:
         checks = frozenset({AssetCheckKey(key, CHECK_VERIFY)}) if verify else None
         scoped = self._jobs.of([row], only=checks or ())
         shard = shard_of(self._config, row.id, row.account, count=shard_count(self._config))
-        return self._instance.create_run(
+        return DagsterInstance.create_run(
+            self._instance,
             job_name=ASSET_JOB,
             run_id=flow.run_id,
             run_config={},
@@ -96,7 +97,8 @@ class RunMaker:
         account = str(self._catalog.entry(flow.dataset_id).account) if flow.dataset_id is not None else None
         named = self._jobs.named(job)
         run_config = config_of(flow)
-        return self._instance.create_run(
+        return DagsterInstance.create_run(
+            self._instance,
             job_name=job,
             run_id=flow.run_id,
             run_config=run_config,

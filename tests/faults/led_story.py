@@ -108,7 +108,7 @@ class LedStory:
         service, entries = self.flows.service, self.entries
         self._push()
         reader = self._running("reader")
-        service.run_started(str(reader.id), str(reader.run_id), reader.dataset_id)
+        service.run_started(str(reader.run_id))
         self._push()
         self._work("reader")
         self._work("reader")

@@ -11,7 +11,7 @@ import pytest
 
 from kamu_assets.coordinator.ingest.poll import Poller
 from kamu_assets.engines.worker_limits import JobBugError
-from kamu_assets.flows.model import FlowOutcome, OutcomeKind
+from kamu_assets.flows.model import Binding, FlowOutcome, FlowType, OutcomeKind
 from kamu_assets.node import open_node
 from kamu_assets.odf.identity import DatasetName
 from kamu_assets.settings import load_settings
@@ -202,10 +202,14 @@ def test_the_list_of_triggers_tells_how_their_last_runs_ended(cities: Home) -> N
     assert re.search(r"every 1h  \S+ \S+$", rows["kamu/polled"].rstrip())
     with open_node(load_settings(cities.path / "home")) as node:
         told = {entry.name: entry.id for entry in node.datasets.list(node.auth.admin_caller())}
-        node.flows.run_finished("a", FlowOutcome(OutcomeKind.UP_TO_DATE), datasets=[told[DatasetName("polled")]])
+        node.flows.run_finished(
+            "a", FlowOutcome(OutcomeKind.UP_TO_DATE), bindings=[Binding(told[DatasetName("polled")], FlowType.INGEST)]
+        )
         failed = FlowOutcome(OutcomeKind.FAILED, "source not found: file:///nope\nmore")
-        node.flows.run_finished("b", failed, datasets=[told[DatasetName("polled")]])
-        node.flows.run_finished("c", FlowOutcome(OutcomeKind.SUCCESS), datasets=[told[DatasetName("large")]])
+        node.flows.run_finished("b", failed, bindings=[Binding(told[DatasetName("polled")], FlowType.INGEST)])
+        node.flows.run_finished(
+            "c", FlowOutcome(OutcomeKind.SUCCESS), bindings=[Binding(told[DatasetName("large")], FlowType.INGEST)]
+        )
 
     rows = {line.split()[0]: line for line in cities.ok("trigger", "list").splitlines()}
     assert rows["kamu/polled"].rstrip().endswith("failed: source not found: file:///nope")

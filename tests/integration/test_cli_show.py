@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kamu_assets.flows.model import FlowOutcome, OutcomeKind
+from kamu_assets.flows.model import Binding, FlowOutcome, FlowType, OutcomeKind
 from kamu_assets.node import open_node
 from kamu_assets.settings import load_settings
 from tests.integration.test_cli import ROOT
@@ -94,7 +94,9 @@ def test_unknown_names_are_told(home: Home) -> None:
 def test_what_happens_by_itself_is_told(home: Home) -> None:
     with open_node(load_settings(home.path / "home")) as node:
         clean, daily = node.datasets.select(node.auth.admin_caller(), ["clean", "daily"])
-        node.flows.run_finished("run", FlowOutcome(OutcomeKind.FAILED, "no such\ncolumn"), datasets=[clean.id])
+        node.flows.run_finished(
+            "run", FlowOutcome(OutcomeKind.FAILED, "no such\ncolumn"), bindings=[Binding(clean.id, FlowType.INGEST)]
+        )
         node.flows.request_run(node.auth.admin_caller(), daily.id)
     home.ok("trigger", "set", "clean", "--every", "90m")
 

@@ -11,7 +11,7 @@ import pytest
 
 from kamu_api.cli.node.home_lock import HomeLock
 from kamu_assets.database.terms import begin_term
-from kamu_assets.flows.model import FlowOutcome, OutcomeKind
+from kamu_assets.flows.model import Binding, FlowOutcome, FlowType, OutcomeKind
 from kamu_assets.node import open_node
 from kamu_assets.odf.identity import DatasetAlias
 from kamu_assets.odf.timestamp import Timestamp
@@ -32,7 +32,9 @@ def a_used_home(home: Home, *, reason: str) -> None:
         caller = node.auth.admin_caller()
         entry = node.datasets.create_from_snapshot(caller, pushed_root("cities", reading("id BIGINT")))
         node.flows.request_run(caller, DatasetAlias.parse("cities"))
-        node.flows.run_finished("a-run", FlowOutcome(OutcomeKind.FAILED, reason), datasets=[entry.id])
+        node.flows.run_finished(
+            "a-run", FlowOutcome(OutcomeKind.FAILED, reason), bindings=[Binding(entry.id, FlowType.INGEST)]
+        )
         with node.database.transaction() as tx:
             node.outbox.register(tx, "flows")
             node.outbox.fail(tx, "reporter", reason)

@@ -9,7 +9,7 @@ from dagster import TableColumnDep, TableColumnLineage
 
 from kamu_assets.coordinator.reorganization import Reorganization
 from kamu_assets.coordinator.resetting import ResetOptions
-from kamu_assets.flows.model import FlowOutcome, OutcomeKind
+from kamu_assets.flows.model import Binding, FlowOutcome, FlowType, OutcomeKind
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.odf.multihash import Multihash
 from kamu_assets.orchestration.names import METADATA_HEAD, key_of
@@ -115,7 +115,9 @@ def test_the_end_of_a_flow_is_not_taken_for_what_the_next_run_is_about_to_tell(a
     adapter.parts.push(entry.id)
     first = adapter.ui_run(entry)
     adapter.parts.queue.claim("dead-host:1:1")
-    adapter.parts.flows.run_finished(first.run_id, FlowOutcome(OutcomeKind.ABORTED), datasets=[entry.id])
+    adapter.parts.flows.run_finished(
+        first.run_id, FlowOutcome(OutcomeKind.ABORTED), bindings=[Binding(entry.id, FlowType.INGEST)]
+    )
     second = adapter.ui_run(entry)
     adapter.parts.queue.claim("dead-host:1:1")
     StandInCoordinator(adapter.parts).pull(ADMIN, entry.id, run_id=second.run_id)

@@ -61,7 +61,7 @@ def test_what_is_written_down_is_the_moment_it_was(flows: Flows) -> None:
     flows.scheduler.step()
     started = flows.clock.now()
     run_id = str(flows.only(root).run_id)
-    flows.service.run_started(str(flows.only(root).id), run_id, root.id)
+    flows.service.run_started(run_id)
     flows.clock.advance(3_600)
     flows.push(root)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from uuid import uuid4
 
-from dagster import DagsterInstance, DagsterRun, DagsterRunStatus
+from dagster import AssetCheckKey, DagsterInstance, DagsterRun, DagsterRunStatus
 from dagster._core.events import DagsterEventType
 
 from kamu_assets.auth.model import Caller
@@ -22,6 +22,7 @@ from kamu_assets.defs.keeper import NodeKeeper
 from kamu_assets.defs.operator import NodeOperator
 from kamu_assets.defs.updater import NodeUpdater
 from kamu_assets.defs.verifier import NodeVerifier
+from kamu_assets.flows.achievements import Achievements
 from kamu_assets.flows.causes import CauseKind, FlowCause
 from kamu_assets.flows.logs import service as logs
 from kamu_assets.flows.model import Flow, FlowState, FlowType
@@ -29,7 +30,7 @@ from kamu_assets.flows.scheduling.backlog import Backlog
 from kamu_assets.flows.scheduling.hearing import Hearing
 from kamu_assets.flows.scheduling.scheduler import FlowScheduler
 from kamu_assets.odf.identity import DatasetID
-from kamu_assets.orchestration.names import RUNTIME_WARM, TAG_RUNTIME, key_of
+from kamu_assets.orchestration.names import CHECK_VERIFY, RUNTIME_WARM, TAG_RUNTIME, key_of
 from kamu_assets.orchestration.origins import flows_job_code_origin, job_code_origin
 from kamu_assets.orchestration.reports.reporter import Reporter
 from kamu_assets.orchestration.runs import DagsterOrchestrator
@@ -114,10 +115,17 @@ class Adapter:
         )
         return self.instance.launch_run(run.run_id, workspace=None)  # type: ignore[arg-type] # as above
 
-    def ui_run_to_submit(self, *entries: DatasetEntry, tags: Mapping[str, str]) -> DagsterRun:
+    def check_run(self, entry: DatasetEntry) -> DagsterRun:
+        """A run of a dataset's check as Dagster's UI starts it."""
+        run = self.ui_run_to_submit(entry, tags={TAG_RUNTIME: RUNTIME_WARM}, checks=True)
+        return self.instance.launch_run(run.run_id, workspace=None)  # type: ignore[arg-type] # as above
+
+    def ui_run_to_submit(self, *entries: DatasetEntry, tags: Mapping[str, str], checks: bool = False) -> DagsterRun:
         """A run as Dagster's UI creates it, before it is handed on."""
         rows = [self.parts.catalog.row(entry.id) for entry in entries]
-        scoped = ScopedJobs(definitions_of(self.parts)).of(rows)
+        keys = frozenset(key_of(entry.alias) for entry in entries)
+        checked = frozenset(AssetCheckKey(key, CHECK_VERIFY) for key in keys) if checks else None
+        scoped = ScopedJobs(definitions_of(self.parts)).of(rows, only=checked or ())
         flow = _no_flow(self.parts, entries[0])
         origin = self.orchestrator._create(flow).remote_job_origin
         self.instance.delete_run(str(flow.run_id))
@@ -133,8 +141,8 @@ class Adapter:
             execution_plan_snapshot=scoped.plan_snapshot,
             job_snapshot=scoped.job_snapshot,
             parent_job_snapshot=None,
-            asset_selection=frozenset(key_of(entry.alias) for entry in entries),
-            asset_check_selection=None,
+            asset_selection=frozenset() if checks else keys,
+            asset_check_selection=checked,
             resolved_op_selection=None,
             op_selection=None,
             remote_job_origin=origin,
@@ -164,10 +172,16 @@ class NoQuality:
 
 def definitions_of(parts: Parts) -> NodeDefinitions:
     """As a worker has them."""
-    updater = NodeUpdater(coordinator=StandInCoordinator(parts), caller=ADMIN, materializations=parts.materializations)
+    achieved = Achievements(parts.database).note
+    updater = NodeUpdater(
+        coordinator=StandInCoordinator(parts),
+        caller=ADMIN,
+        materializations=parts.materializations,
+        achieved=achieved,
+    )
     coordinator = a_coordinator(parts.heart, base=parts.home)
     slow = SlowServices(parts.datasets, a_reorganization(parts.heart), coordinator)
-    verifier = NodeVerifier(coordinator=slow, caller=ADMIN)
+    verifier = NodeVerifier(coordinator=slow, caller=ADMIN, achieved=achieved)
     checker = NodeChecker(quality=NoQuality(), caller=ADMIN)
     operator = NodeOperator(
         reorganization=slow,
@@ -175,6 +189,7 @@ def definitions_of(parts: Parts) -> NodeDefinitions:
         datasets=parts.datasets,
         caller=ADMIN,
         grace_seconds=0,
+        achieved=achieved,
     )
     return NodeDefinitions(
         updater=updater,

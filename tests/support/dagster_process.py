@@ -10,7 +10,9 @@ from pathlib import Path
 from dagster import DagsterInstance
 
 from kamu_assets.database.database import Database
+from kamu_assets.database.silence import SILENT_SECONDS, Silence
 from kamu_assets.definitions.builder import ListedDefinitions
+from kamu_assets.orchestration.asked_runs import AskedRuns
 from kamu_assets.orchestration.catalog.publisher import CatalogPublisher
 from kamu_assets.orchestration.instance import open_instance
 from kamu_assets.orchestration.reports.restoring import RestoringReporter
@@ -18,7 +20,6 @@ from kamu_assets.orchestration.scheduler.led_work import LedWork
 from kamu_assets.orchestration.scheduler.process import SchedulerProcess
 from kamu_assets.orchestration.workers.place_waits import PlaceWaits
 from kamu_assets.orchestration.workers.reaper import Reaper
-from kamu_assets.orchestration.workers.silence import SILENT_SECONDS, Silence
 from tests.support.dagster_adapter import orchestrator_of, reporter_of, scheduler_of, worker_of
 from tests.support.dagster_home import Parts, config_of
 
@@ -45,6 +46,11 @@ def led_work(parts: Parts, instance: DagsterInstance, database: Database) -> Led
             outbox=parts.outbox,
         ),
         reports=RestoringReporter(instance=instance, database=database, reporter=reporter, clock=parts.clock),
+        more={
+            "asked-runs": AskedRuns(
+                instance=instance, catalog=parts.catalog, flows=parts.flows, runs=orchestrator, clock=parts.clock
+            )
+        },
     )
 
 

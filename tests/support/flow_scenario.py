@@ -96,7 +96,7 @@ class FlowPlayer:
         self.flows.scheduler.step()
         while running := self._running():
             for flow in running:
-                self.flows.service.run_started(str(flow.id), str(flow.run_id), flow.dataset_id)
+                self.flows.service.run_started(str(flow.run_id))
                 self.flows.service.run_finished(str(flow.run_id), self._outcome(flow))
             self.flows.scheduler.step()
 

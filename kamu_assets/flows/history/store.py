@@ -10,9 +10,10 @@ from kamu_assets.database.columns import DatasetIDColumn, RowNumber, TimestampCo
 from kamu_assets.database.frequent import Frequent
 from kamu_assets.database.tables import metadata
 from kamu_assets.database.transaction import Transaction
-from kamu_assets.flows.flow_rows import outcome_of
+from kamu_assets.flows.flow_rows import flows, outcome_of
 from kamu_assets.flows.history.events import NOTHING, EventKind, FlowEvent, Happening
-from kamu_assets.flows.model import Attempt, Flow, FlowOutcome
+from kamu_assets.flows.model import Attempt, Binding, Flow, FlowOutcome, FlowType
+from kamu_assets.flows.results import result_of, result_text
 from kamu_assets.odf.timestamp import Timestamp
 
 events = Table(
@@ -39,6 +40,7 @@ attempts = Table(
     Column("recoverable", Boolean),
     Column("rewritten_input", DatasetIDColumn),
     Column("message", Text),
+    Column("result", Text),
 )
 
 # Made once: flows have many events.
@@ -77,6 +79,7 @@ class FlowHistory:
             "message": outcome.message,
             "recoverable": outcome.recoverable,
             "rewritten_input": outcome.rewritten_input,
+            "result": result_text(flow.result),
         }
         tx.execute(update(attempts).where(*_current(flow)).values(ended))
 
@@ -84,6 +87,12 @@ class FlowHistory:
         """Whether the run was an attempt, and has come to its end whatever else is done in it."""
         ends = tx.execute(select(attempts.c.finished_at).where(attempts.c.run_id == run_id)).scalars().all()
         return bool(ends) and all(ends)
+
+    def served(self, tx: Transaction, run_id: str) -> frozenset[Binding]:
+        """What the run was an attempt of."""
+        mine = select(flows.c.scope, flows.c.type).join(attempts, attempts.c.flow_id == flows.c.id)
+        rows = tx.execute(mine.where(attempts.c.run_id == run_id))
+        return frozenset(Binding(row.scope, FlowType(row.type)) for row in rows)
 
     def attempts(self, tx: Transaction, flow: int) -> Sequence[Attempt]:
         """First to last."""
@@ -102,4 +111,5 @@ def _event(row: Row[Any]) -> FlowEvent:
 
 def _attempt(row: Row[Any]) -> Attempt:
     outcome = outcome_of(row) if row.outcome else None
-    return Attempt(row.number, row.run_id, row.queued_at, row.started_at, row.finished_at, outcome)
+    result = result_of(row.result)
+    return Attempt(row.number, row.run_id, row.queued_at, row.started_at, row.finished_at, outcome, result)

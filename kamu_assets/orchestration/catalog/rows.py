@@ -79,6 +79,13 @@ class Catalog:
             raise DatasetNotFoundError(ref)
         return self.entry(self._find(key_of(ref)))
 
+    def known(self, keys: Collection[AssetKey]) -> Sequence[DatasetEntry]:
+        """The datasets behind asset keys, as far as there are any."""
+        pairs = [(AccountName.parse(key.path[0]), DatasetName.parse(key.path[-1])) for key in sorted(keys)]
+        with self._database.reading() as tx:
+            found = [self._entries.find_alias(tx, account, name) for account, name in pairs]
+        return [entry for entry in found if entry is not None]
+
     def named(self, keys: Collection[AssetKey]) -> Sequence[CatalogRow]:
         """The datasets behind asset keys; DatasetNotFoundError for a key without one."""
         return [self._described(self._find(key)) for key in sorted(keys)]

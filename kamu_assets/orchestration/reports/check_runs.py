@@ -138,7 +138,8 @@ class CheckRuns:
         checks = declared_checks(row)
         scoped = self._jobs.of([row], only=checks)
         shard = shard_of(self._config, row.id, row.account, count=shard_count(self._config))
-        return self._instance.create_run(
+        return DagsterInstance.create_run(
+            self._instance,
             job_name=ASSET_JOB,
             run_id=str(uuid4()),
             run_config={},

@@ -15,6 +15,7 @@ from kamu_assets.orchestration.names import (
     RUNTIME_WARM,
     TAG_DATASET,
     TAG_ENGINES,
+    TAG_FLOW,
     TAG_RUNTIME,
     asset_key,
 )
@@ -33,8 +34,8 @@ class FastRunCoordinator(QueuedRunCoordinator[DagsterInstance]):
             return super().submit_run(context)
         # Now, and not when it comes to the front of the queue: whoever asks for it is still there to be told.
         require_runtime(run)
-        if TAG_RUNTIME not in run.tags:
-            self._instance.add_run_tags(run.run_id, _missing_tags(run, context.workspace))
+        if missing := _missing_tags(run, context.workspace):
+            self._instance.add_run_tags(run.run_id, missing)
             run = self._instance.get_run_by_id(run.run_id) or run
         launcher = self._instance.run_launcher
         if isinstance(launcher, HybridRunLauncher) and launcher.queue.has_room(subject_of(run)):
@@ -44,6 +45,13 @@ class FastRunCoordinator(QueuedRunCoordinator[DagsterInstance]):
 
 def _missing_tags(run: DagsterRun, workspace: BaseWorkspaceRequestContext) -> dict[str, str]:
     """Tags of a run that the UI made: the dataset's, if it is one, keeps its runs apart; engines have few places."""
+    if TAG_RUNTIME in run.tags and (TAG_FLOW in run.tags or TAG_DATASET in run.tags):
+        # The node's own, or one that is made like it.
+        return {}
+    return {name: text for name, text in _tags(run, workspace).items() if name not in run.tags}
+
+
+def _tags(run: DagsterRun, workspace: BaseWorkspaceRequestContext) -> dict[str, str]:
     tags = {TAG_RUNTIME: RUNTIME_WARM}
     asked = asked_by(run)
     keys = list(run.asset_selection or ()) if asked is None else _key(asked.dataset)

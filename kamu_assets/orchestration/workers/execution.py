@@ -1,6 +1,6 @@
 """One run from its start to what becomes of its flow."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,16 +11,14 @@ from dagster._core.events import DagsterEventType, RunFailureReason
 from dagster._core.execution.api import execute_run_iterator
 
 from kamu_assets.errors import KamuError
-from kamu_assets.flows.model import Binding, FlowOutcome, FlowType, OutcomeKind
-from kamu_assets.flows.retrying import PLAIN, FlowConfig
-from kamu_assets.flows.scopes import SYSTEM
+from kamu_assets.flows.model import FlowOutcome, OutcomeKind
 from kamu_assets.flows.service import FlowService
-from kamu_assets.odf.identity import DatasetID
+from kamu_assets.orchestration.asked_runs import Asked, asked_of, name_flows, subjects_of, types_of
 from kamu_assets.orchestration.catalog.rows import Catalog
 from kamu_assets.orchestration.catalog.state import CatalogRow
 from kamu_assets.orchestration.failures import fault_in, is_outage, is_outage_error, is_recoverable_error, message_of
-from kamu_assets.orchestration.names import CHECK_VERIFY, TAG_DATASET, TAG_FLOW, TAG_LOST, TAG_STOPPED
-from kamu_assets.orchestration.operations import asked_by, did_nothing
+from kamu_assets.orchestration.names import TAG_FLOW, TAG_LOST, TAG_STOPPED
+from kamu_assets.orchestration.operations import did_nothing
 from kamu_assets.orchestration.scoped import DefinitionsBuilder, ScopedJobs
 from kamu_assets.orchestration.workers.run_log import RunLog
 from kamu_assets.orchestration.workers.run_output import captured
@@ -98,8 +96,9 @@ class RunExecutor:
             self._instance.report_run_canceled(run, TOO_LATE)
             return
         try:
-            with structlog.contextvars.bound_contextvars(run=run_id, datasets=_names(run)):
-                self._run(run, worker)
+            about = subjects_of(run, self._catalog)
+            with structlog.contextvars.bound_contextvars(run=run_id, datasets=about):
+                self._run(run, worker, about)
         except Exception as error:  # noqa: BLE001 - told, whatever it is
             self._end_badly(run, error)
 
@@ -115,15 +114,12 @@ class RunExecutor:
             log.error("run_not_started", run=run.run_id, exc_info=error)
             self._give_up(run, message)
 
-    def _run(self, run: DagsterRun, worker: str) -> None:
+    def _run(self, run: DagsterRun, worker: str, about: Sequence[str]) -> None:
         limit = limit_of(run, setting_seconds=self._time_limit_seconds)
         rows = self._catalog.named(run.asset_selection or ())
-        datasets = [row.id for row in rows]
-        for dataset in datasets:
-            self._flows.run_started(run.tags.get(TAG_FLOW), run.run_id, dataset)
-        bindings = () if rows else self._begin_other(run)
+        asked = self._begin(run)
         self._instance.report_engine_event(f"Picked up by warm worker {worker}", run)
-        seen = _Seen(RunLog(run))
+        seen = _Seen(RunLog(run, about=about, types=types_of(run, asked)))
         job = InMemoryJob(self._job(run, rows))
         more = captured(self._instance, run, tell=self._tell)
         with more, Watch(limit, tell=partial(self._tell_why, run)) as watch:
@@ -133,24 +129,18 @@ class RunExecutor:
         if watch.expired:
             seen.lost = None
             seen.log.blame(limit.message)
-        self._settle(run, seen, datasets, bindings)
+        self._settle(run, seen, asked)
 
-    def _begin_other(self, run: DagsterRun) -> Sequence[Binding]:
-        """Begin what is no update of datasets; tells what a run is for that somebody started by hand."""
+    def _begin(self, run: DagsterRun) -> Asked:
+        """Tells what flows it is, if somebody started it by hand."""
         if TAG_FLOW in run.tags:
-            self._flows.run_started(run.tags[TAG_FLOW], run.run_id, None)
-            return ()
-        found = self._asked(run)
-        for binding, config in found.items():
-            self._flows.run_adopted(run.run_id, binding, config)
-        return tuple(found)
-
-    def _asked(self, run: DagsterRun) -> Mapping[Binding, FlowConfig]:
-        if asked := asked_by(run):
-            scope = SYSTEM if asked.dataset is None else self._catalog.referred(asked.dataset).id
-            return {Binding(scope, asked.type): asked.config}
-        verified = {key.asset_key for key in run.asset_check_selection or () if key.name == CHECK_VERIFY}
-        return {Binding(row.id, FlowType.VERIFY): PLAIN for row in self._catalog.named(verified)}
+            self._flows.run_started(run.run_id)
+            return {}
+        asked = asked_of(run, self._catalog)
+        adopted = self._flows.run_adopted(run.run_id, asked)
+        if len(asked) == 1:
+            name_flows(self._instance, run, adopted)
+        return asked
 
     def _tell_why(self, run: DagsterRun, reason: str) -> None:
         """Before the run is stopped, so that whoever sees it stopped knows why."""
@@ -165,14 +155,14 @@ class RunExecutor:
         checked = self._catalog.named({key.asset_key for key in checks})
         return self._jobs.of(checked, only=checks).job if checked else self._builder.job(run.job_name)
 
-    def _settle(self, run: DagsterRun, seen: _Seen, datasets: Sequence[DatasetID], bindings: Sequence[Binding]) -> None:
+    def _settle(self, run: DagsterRun, seen: _Seen, asked: Asked) -> None:
         if seen.lost is not None:
             self._instance.add_run_tags(run.run_id, {TAG_LOST: seen.lost})
             return
         status = self._final_status(run)
         did = seen.materialized if run.asset_selection else not self._did_nothing(run.run_id)
         outcome = _outcome(status, seen, did=did)
-        self._flows.run_finished(run.run_id, outcome, datasets=datasets, bindings=bindings)
+        self._flows.run_finished(run.run_id, outcome, bindings=[*asked])
         seen.log.tell(outcome)
         self._tell()
 
@@ -200,12 +190,6 @@ class RunExecutor:
     def _give_up(self, run: DagsterRun, message: str, *, recoverable: bool = True) -> None:
         self._instance.report_run_failed(run, message)
         self._flows.run_finished(run.run_id, FlowOutcome(OutcomeKind.FAILED, message, recoverable))
-
-
-def _names(run: DagsterRun) -> list[str]:
-    """What a run is about, for the log."""
-    keys = {*(run.asset_selection or ()), *(check.asset_key for check in run.asset_check_selection or ())}
-    return sorted(key.to_user_string() for key in keys) or [run.tags.get(TAG_DATASET, run.job_name)]
 
 
 def _outcome(status: DagsterRunStatus, seen: _Seen, *, did: bool) -> FlowOutcome:

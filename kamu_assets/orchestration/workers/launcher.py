@@ -18,7 +18,8 @@ from kamu_assets.database.database import Database
 from kamu_assets.database.errors import DatabaseUnavailableError
 from kamu_assets.database.wakeups import Wakeups
 from kamu_assets.durability import Durability
-from kamu_assets.flows.model import FlowType
+from kamu_assets.flows.model import FlowState, FlowType
+from kamu_assets.flows.store import FlowStore
 from kamu_assets.orchestration.names import TAG_DATASET, TAG_ENGINES, TAG_FLOW_TYPE
 from kamu_assets.orchestration.workers.runtimes import require_runtime
 from kamu_assets.orchestration.workers.warm_queue import Cancellation, WarmQueue
@@ -29,8 +30,10 @@ log = structlog.get_logger(__name__)
 class HybridRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass):
     """Dagster's view of the warm queue."""
 
-    def __init__(self, queue: WarmQueue, inst_data: ConfigurableClassData | None = None) -> None:
+    def __init__(self, queue: WarmQueue, database: Database, inst_data: ConfigurableClassData | None = None) -> None:
         self.queue = queue
+        self._database = database
+        self._flows = FlowStore()
         self._inst_data = inst_data
         super().__init__()  # type: ignore[no-untyped-call] # Dagster's
 
@@ -46,7 +49,7 @@ class HybridRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass):
     def from_config_value(cls, inst_data: ConfigurableClassData, config_value: Mapping[str, Any]) -> Self:
         database = Database.open(config_value["database_url"], durability=Durability(config_value["durability"]))
         wakeups = Wakeups(Path(config_value["run_directory"]))
-        return cls(WarmQueue(database=database, wakeups=wakeups, clock=SystemClock()), inst_data)
+        return cls(WarmQueue(database=database, wakeups=wakeups, clock=SystemClock()), database, inst_data)
 
     def launch_run(self, context: LaunchRunContext) -> None:
         try:
@@ -64,6 +67,11 @@ class HybridRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass):
             engines=run.tags.get(TAG_ENGINES),
             priority=priority_of(run),
         )
+
+    def is_needed(self, run_id: str) -> bool:
+        """Whether a flow waits to hear what became of the run."""
+        with self._database.reading() as tx:
+            return any(flow.state is FlowState.RUNNING for flow in self._flows.by_run(tx, run_id))
 
     def terminate(self, run_id: str) -> bool:
         run = self._instance.get_run_by_id(run_id)

@@ -1,5 +1,7 @@
 """What the node's log tells of a run: one line at its end. Dagster's own log has the rest, for its UI."""
 
+from collections.abc import Sequence
+
 import structlog
 from dagster import DagsterEvent, DagsterRun
 from dagster._core.events import DagsterEventType
@@ -18,8 +20,10 @@ _QUIET_CONSOLE = {"console": {"config": {"log_level": "CRITICAL"}}}
 class RunLog:
     """Notes what the events of one run tell, and says it once."""
 
-    def __init__(self, run: DagsterRun) -> None:
+    def __init__(self, run: DagsterRun, *, about: Sequence[str], types: Sequence[str]) -> None:
         self._run = run
+        self._about = about
+        self._types = types
         self.failure: str | None = None
         self.recoverable = True
         self.rewritten_input: DatasetID | None = None
@@ -47,8 +51,7 @@ class RunLog:
 
     def tell(self, outcome: FlowOutcome) -> None:
         """One line; a bug's traceback goes with it."""
-        facts = {"assets": ", ".join(sorted(key.to_user_string() for key in self._run.asset_selection or ()))}
-        facts |= {"run": self._run.run_id}
+        facts = {"assets": ", ".join(self._about), "type": ", ".join(self._types), "run": self._run.run_id}
         if outcome.kind is not OutcomeKind.FAILED:
             log.info("run_ended", outcome=outcome.kind.value, **facts, **self._figures)
         elif self._traceback is None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from kamu_assets.flows.causes import CauseKind
 from kamu_assets.flows.history.events import EventKind
-from kamu_assets.flows.model import FlowOutcome, FlowState, OutcomeKind, WaitKind
+from kamu_assets.flows.model import Binding, FlowOutcome, FlowState, FlowType, OutcomeKind, WaitKind
 from kamu_assets.flows.orchestrator import RunState
+from kamu_assets.flows.retrying import PLAIN
 from kamu_assets.flows.triggers.rules import Cron
 from tests.support.heart import ADMIN, KAMU
 from tests.unit.flows.conftest import Flows
@@ -23,7 +24,7 @@ def test_a_run_that_somebody_asked_for_tells_its_steps(flows: Flows) -> None:
     flows.scheduler.step()
     run_id = str(flows.only(root).run_id)
     flows.clock.advance(1)
-    flows.service.run_started(str(flow.id), run_id, root.id)
+    flows.service.run_started(run_id)
     flows.clock.advance(1)
     flows.service.run_finished(run_id, DONE)
 
@@ -103,10 +104,10 @@ def test_a_run_from_dagsters_ui_takes_over_what_waits(flows: Flows) -> None:
     root = flows.root()
     flows.triggers.set(ADMIN, root.id, Cron("0 0 1 1 *"))
 
-    flows.service.run_started(None, "ui-run", root.id)
+    flows.service.run_adopted("ui-run", {Binding(root.id, FlowType.INGEST): PLAIN})
 
     flow = flows.only(root)
     assert [cause.kind for cause in flow.causes] == [CauseKind.AUTO_POLLING, CauseKind.DAGSTER_UI]
     assert (flow.state, flow.run_id) == (FlowState.RUNNING, "ui-run")
-    flows.service.run_finished("ui-run", DONE, datasets=[root.id])
+    flows.service.run_finished("ui-run", DONE, bindings=[Binding(root.id, FlowType.INGEST)])
     assert [flow.state for flow in flows.of(root)] == [FlowState.FINISHED, FlowState.WAITING]

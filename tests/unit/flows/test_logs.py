@@ -80,7 +80,7 @@ class Logged:
         self.flows.service.request_run(ADMIN, root.id)
         self.flows.scheduler.step()
         flow = self.flows.only(root)
-        self.flows.service.run_started(str(flow.id), str(flow.run_id), root.id)
+        self.flows.service.run_started(str(flow.run_id))
         return flow
 
     def texts(self, flow: Flow, **asked: int) -> list[str]:

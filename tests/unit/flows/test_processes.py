@@ -67,11 +67,11 @@ def test_a_paused_process_says_since_when(flows: Flows) -> None:
 
 def test_a_process_says_since_when_it_runs(flows: Flows) -> None:
     root = flows.root()
-    flow = flows.service.request_run(ADMIN, root.id)
+    flows.service.request_run(ADMIN, root.id)
     flows.scheduler.step()
     assert of(flows, root).running_since is None
 
-    flows.service.run_started(str(flow.id), str(flows.only(root).run_id), root.id)
+    flows.service.run_started(str(flows.only(root).run_id))
 
     assert of(flows, root).running_since == flows.clock.now()
 

@@ -340,7 +340,7 @@ def test_a_flow_says_which_engine_it_waits_for_and_who_is_there(limited: Flows) 
     limited.push(root)
     limited.scheduler.step()
     first, behind, last = (limited.only(reader) for reader in readers)
-    limited.service.run_started(str(first.id), str(first.run_id), first.dataset_id)
+    limited.service.run_started(str(first.run_id))
 
     limited.scheduler.tell_who_waits()
 
@@ -351,7 +351,7 @@ def test_a_flow_says_which_engine_it_waits_for_and_who_is_there(limited: Flows) 
     assert limited.only(readers[1]).waits_for == "waits"
     limited.service.run_finished(str(first.run_id), DONE)
     limited.scheduler.step()
-    limited.service.run_started(str(behind.id), str(behind.run_id), behind.dataset_id)
+    limited.service.run_started(str(behind.run_id))
     assert [limited.only(reader).waits_for for reader in readers] == [None, None, None]
     assert limited.only(readers[2]).id == last.id
 

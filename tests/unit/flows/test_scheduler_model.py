@@ -117,7 +117,7 @@ class SchedulerMachine(RuleBasedStateMachine):
     def start(self, number: int) -> None:
         flow = self.running(number)
         if flow is not None and flow.started_at is None:
-            self.flows.service.run_started(str(flow.id), str(flow.run_id), flow.dataset_id)
+            self.flows.service.run_started(str(flow.run_id))
 
     @rule(number=st.integers(0, 5), outcome=st.sampled_from(OUTCOMES))
     def finish(self, number: int, outcome: FlowOutcome) -> None:

@@ -5,7 +5,8 @@ import pytest
 from kamu_assets.auth.model import ANONYMOUS
 from kamu_assets.flows.causes import CauseKind
 from kamu_assets.flows.errors import InvalidTriggerError
-from kamu_assets.flows.model import FlowOutcome, FlowState, FlowType, OutcomeKind
+from kamu_assets.flows.model import Binding, FlowOutcome, FlowState, FlowType, OutcomeKind
+from kamu_assets.flows.retrying import PLAIN
 from kamu_assets.flows.store import FlowNotFoundError
 from kamu_assets.flows.triggers.rules import Cron, Interval
 from kamu_assets.governance.errors import LoginRequiredError
@@ -37,8 +38,8 @@ def test_only_those_who_may_write_start_flows(flows: Flows) -> None:
 def test_a_run_from_dagsters_ui_becomes_a_flow(flows: Flows) -> None:
     root = flows.root()
 
-    flows.service.run_started(None, "ui-run", root.id)
-    flows.service.run_finished("ui-run", DONE, datasets=[root.id])
+    flows.service.run_adopted("ui-run", {Binding(root.id, FlowType.INGEST): PLAIN})
+    flows.service.run_finished("ui-run", DONE, bindings=[Binding(root.id, FlowType.INGEST)])
 
     flow = flows.only(root)
     assert flow.cause.kind is CauseKind.DAGSTER_UI
@@ -50,8 +51,8 @@ def test_a_run_from_dagsters_ui_beside_a_running_flow_is_recorded_when_it_ends(f
     flows.service.request_run(ADMIN, root.id)
     flows.scheduler.step()
 
-    flows.service.run_started(None, "ui-run", root.id)
-    flows.service.run_finished("ui-run", DONE, datasets=[root.id])
+    flows.service.run_adopted("ui-run", {Binding(root.id, FlowType.INGEST): PLAIN})
+    flows.service.run_finished("ui-run", DONE, bindings=[Binding(root.id, FlowType.INGEST)])
 
     assert {(flow.cause.kind, flow.state) for flow in flows.of(root)} == {
         (CauseKind.MANUAL, FlowState.RUNNING),
@@ -63,8 +64,8 @@ def test_a_run_from_dagsters_ui_may_work_on_several_datasets(flows: Flows) -> No
     roots = [flows.root("one"), flows.root("two")]
 
     for root in roots:
-        flows.service.run_started(None, "ui-run", root.id)
-    flows.service.run_finished("ui-run", DONE, datasets=[root.id for root in roots])
+        flows.service.run_adopted("ui-run", {Binding(root.id, FlowType.INGEST): PLAIN})
+    flows.service.run_finished("ui-run", DONE, bindings=[Binding(root.id, FlowType.INGEST) for root in roots])
 
     assert [flows.only(root).outcome for root in roots] == [DONE, DONE]
 
@@ -76,7 +77,7 @@ def test_a_run_tells_when_it_started_and_ended(flows: Flows) -> None:
     flow = flows.only(root)
 
     began = flows.clock.advance(1)
-    flows.service.run_started(str(flow.id), str(flow.run_id), root.id)
+    flows.service.run_started(str(flow.run_id))
     ended = flows.clock.advance(2)
     flows.service.run_finished(str(flow.run_id), DONE)
 

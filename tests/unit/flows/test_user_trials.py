@@ -8,7 +8,7 @@ from threading import Lock
 import pytest
 
 from kamu_assets.flows.causes import CauseKind
-from kamu_assets.flows.model import FlowOutcome, FlowState, OutcomeKind, WaitKind
+from kamu_assets.flows.model import Binding, FlowOutcome, FlowState, FlowType, OutcomeKind, WaitKind
 from kamu_assets.flows.planning import FlowRules
 from kamu_assets.flows.triggers.rules import Interval, Reactive
 from kamu_assets.odf.timestamp import Timestamp
@@ -117,7 +117,7 @@ def test_a_flow_is_listed_from_its_first_moment_to_its_end(flows: Flows) -> None
     flows.scheduler.step()
     look()
     run_id = str(flows.only(root).run_id)
-    flows.service.run_started(str(asked.id), run_id, root.id)
+    flows.service.run_started(run_id)
     look()
     flows.service.run_finished(run_id, DONE)
     look()
@@ -133,7 +133,7 @@ def test_a_flow_that_failed_has_an_end_and_a_duration(flows: Flows, *, recoverab
     asked = flows.service.request_run(ADMIN, root.id)
     flows.scheduler.step()
     run_id = str(flows.only(root).run_id)
-    flows.service.run_started(str(asked.id), run_id, root.id)
+    flows.service.run_started(run_id)
     flows.clock.advance(7)
 
     flows.service.run_finished(run_id, FlowOutcome(OutcomeKind.FAILED, "why", recoverable=recoverable))
@@ -188,7 +188,7 @@ def test_failures_are_told_at_once_however_many(flows: Flows) -> None:
     began = flows.clock.now()
     flows.clock.advance(1)
     for number in range(40):
-        flows.service.run_finished(f"ui-{number}", FAILED, datasets=[root.id])
+        flows.service.run_finished(f"ui-{number}", FAILED, bindings=[Binding(root.id, FlowType.INGEST)])
 
     told = flows.service.failed_since(began)
 
