@@ -44,6 +44,7 @@ def _next_step(error: KamuError) -> str | None:
 
 def _steps() -> dict[type[KamuError], str]:
     """Imported when something has failed, not by every command."""
+    from kamu_assets.coordinator.errors import InvalidInputIntervalError
     from kamu_assets.coordinator.ingest import errors as ingest
     from kamu_assets.datasets import errors as datasets
     from kamu_assets.flows.errors import InvalidTriggerError
@@ -60,6 +61,8 @@ def _steps() -> dict[type[KamuError], str]:
         datasets.CyclicDependencyError: "take one of them out of the inputs of the next",
         datasets.BeingAdoptedError: "wait until that is done",
         datasets.HeadMovedError: "do it again",
+        InvalidInputIntervalError: "it was reset or compacted: `kamu-node pull` computes all rows anew with "
+        "--reset-derivatives-on-diverged-input",
         datasets.DanglingObjectError: "copy the directory again, whole",
         ingest.PushSourceNotFoundError: "`kamu-node log <dataset>` shows its sources, --source-name chooses one",
         ingest.PushSourceAmbiguousError: "choose one with --source-name",

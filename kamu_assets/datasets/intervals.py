@@ -34,6 +34,8 @@ class ExplicitWatermark:
 
     system_time: Timestamp
     watermark: Timestamp
+    # The one before it, if there was any.
+    previous: Timestamp | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,8 @@ def data_of(blocks: Sequence[IndexedBlock]) -> ChainInterval:
     return ChainInterval(
         slices=tuple(SliceRef(indexed.block_hash, part.data_slice) for indexed, part in data if part.data_slice),
         watermarks=tuple(
-            ExplicitWatermark(indexed.system_time, part.watermark) for indexed, part in data if part.watermark
+            ExplicitWatermark(indexed.system_time, part.watermark, part.previous_watermark)
+            for indexed, part in data
+            if part.watermark
         ),
     )

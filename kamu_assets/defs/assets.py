@@ -71,7 +71,7 @@ def _updated(context: AssetExecutionContext, row: CatalogRow) -> Iterator[Outcom
 
 def _verified(context: AssetExecutionContext, row: CatalogRow) -> Iterator[Outcome]:
     verifier: Verifier = context.resources.verifier
-    verdict = verifier.verify(row.id, log=context.log)
+    verdict = verifier.verify(row.id, run_id=context.run.run_id, log=context.log)
     yield AssetCheckResult(
         asset_key=translator.key(row),
         check_name=CHECK_VERIFY,

@@ -24,11 +24,11 @@ class Operator(Protocol):
 
     def compact(self, dataset: DatasetRef, limits: CompactionLimits, *, run_id: str, log: logging.Logger) -> bool: ...
 
-    def reset(self, dataset: DatasetRef, options: ResetOptions, *, log: logging.Logger) -> bool: ...
+    def reset(self, dataset: DatasetRef, options: ResetOptions, *, run_id: str, log: logging.Logger) -> bool: ...
 
     def reset_to_metadata(self, dataset: DatasetRef, *, run_id: str, log: logging.Logger) -> bool: ...
 
-    def collect_garbage(self, *, log: logging.Logger) -> bool: ...
+    def collect_garbage(self, *, run_id: str, log: logging.Logger) -> bool: ...
 
 
 class BadResetError(InvalidError):
@@ -90,7 +90,9 @@ def compact(context: OpExecutionContext, config: CompactConfig) -> None:
 def reset(context: OpExecutionContext, config: ResetConfig) -> None:
     """Let the head of a dataset go back to an earlier block."""
     try:
-        _end(context, did=_operator(context).reset(config.ref, config.options(context.run_id), log=context.log))
+        options = config.options(context.run_id)
+        did = _operator(context).reset(config.ref, options, run_id=context.run_id, log=context.log)
+        _end(context, did=did)
     except KamuError as error:
         raise _failure(error, config.dataset) from error.with_traceback(None)
 
@@ -108,7 +110,7 @@ def reset_to_metadata(context: OpExecutionContext, config: DatasetConfig) -> Non
 def collect_garbage(context: OpExecutionContext) -> None:
     """Remove files that resets, compactions and failed writes left, once nobody needs them any more."""
     try:
-        _end(context, did=_operator(context).collect_garbage(log=context.log))
+        _end(context, did=_operator(context).collect_garbage(run_id=context.run_id, log=context.log))
     except KamuError as error:
         raise _failure(error, "all") from error.with_traceback(None)
 

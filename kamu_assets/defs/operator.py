@@ -14,6 +14,9 @@ from kamu_assets.coordinator.results import NothingToDo, ReorganizationResult
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.datasets.service import Datasets
 from kamu_assets.errors import KamuError, UnavailableError
+from kamu_assets.flows.achievements import Achieved, tell_nobody
+from kamu_assets.flows.results import ChainReplaced, GarbageRemoved
+from kamu_assets.flows.scopes import SYSTEM
 from kamu_assets.odf.identity import DatasetRef
 
 _SECONDS_BETWEEN_LOGS = 10.0
@@ -59,33 +62,39 @@ class NodeOperator:
         datasets: Datasets,
         caller: Caller,
         grace_seconds: float,
+        achieved: Achieved = tell_nobody,
     ) -> None:
         self._reorganization = reorganization
         self._garbage = garbage
         self._datasets = datasets
         self._caller = caller
         self._grace_seconds = grace_seconds
+        self._achieved = achieved
 
     def compact(self, dataset: DatasetRef, limits: CompactionLimits, *, run_id: str, log: logging.Logger) -> bool:
         """Told of as it goes."""
         options = CompactOptions(limits=limits, run_id=run_id, on_rows=_Teller(log, "records"))
-        return _told(self._reorganization.compact(self._caller, dataset, options), log)
+        return self._told(dataset, self._reorganization.compact(self._caller, dataset, options), run_id, log)
 
-    def reset(self, dataset: DatasetRef, options: ResetOptions, *, log: logging.Logger) -> bool:
-        return _told(self._reorganization.reset(self._caller, dataset, options), log)
+    def reset(self, dataset: DatasetRef, options: ResetOptions, *, run_id: str, log: logging.Logger) -> bool:
+        return self._told(dataset, self._reorganization.reset(self._caller, dataset, options), run_id, log)
 
     def reset_to_metadata(self, dataset: DatasetRef, *, run_id: str, log: logging.Logger) -> bool:
-        return _told(self._reorganization.reset_to_metadata(self._caller, dataset, run_id=run_id), log)
+        result = self._reorganization.reset_to_metadata(self._caller, dataset, run_id=run_id)
+        return self._told(dataset, result, run_id, log)
 
-    def collect_garbage(self, *, log: logging.Logger) -> bool:
+    def collect_garbage(self, *, run_id: str, log: logging.Logger) -> bool:
         """Of all datasets; one that cannot be read keeps nobody from the others."""
         entries = self._datasets.list(self._caller)
         found = [self._collect(entry, log) for entry in entries]
+        collected = [each for each in found if each is not None]
+        files = sum(each.removed for each in collected)
+        gone = GarbageRemoved(files, sum(each.removed_bytes for each in collected), len(collected))
+        self._achieved(run_id, SYSTEM, gone)
         if failed := found.count(None):
             raise GarbageLeftError(failed, len(found))
-        removed = sum(each.removed for each in found if each)
-        log.info("removed %s files of %s datasets", removed, len(found))
-        return removed > 0
+        log.info("removed %s files of %s datasets", files, len(found))
+        return files > 0
 
     def _collect(self, entry: DatasetEntry, log: logging.Logger) -> Collected | None:
         options = CollectOptions(grace_seconds=self._grace_seconds, on_files=_Teller(log, f"files of {entry.alias}"))
@@ -99,6 +108,15 @@ class NodeOperator:
         if found.removed:
             log.info("%s: removed %s files, %s bytes", entry.alias, found.removed, found.removed_bytes)
         return found
+
+    def _told(self, dataset: DatasetRef, result: ReorganizationResult, run_id: str, log: logging.Logger) -> bool:
+        """Whether there was anything to do."""
+        self._achieved(run_id, self._datasets.resolve(self._caller, dataset).id, ChainReplaced.of(result))
+        if isinstance(result, NothingToDo):
+            log.info("nothing to do")
+            return False
+        log.info("%s blocks are %s now, head %s", result.original_blocks, result.resulting_blocks, result.new_head)
+        return True
 
 
 class _Teller:
@@ -115,11 +133,3 @@ class _Teller:
             return
         self._next = time.monotonic() + _SECONDS_BETWEEN_LOGS
         self._log.info("%s of %s %s", done, total, self._what)
-
-
-def _told(result: ReorganizationResult, log: logging.Logger) -> bool:
-    if isinstance(result, NothingToDo):
-        log.info("nothing to do")
-        return False
-    log.info("%s blocks are %s now, head %s", result.original_blocks, result.resulting_blocks, result.new_head)
-    return True

@@ -36,7 +36,7 @@ class Verdict:
 class Verifier(Protocol):
     """Verifies datasets."""
 
-    def verify(self, dataset: DatasetID, *, log: logging.Logger) -> Verdict:
+    def verify(self, dataset: DatasetID, *, run_id: str, log: logging.Logger) -> Verdict:
         """Read and judge all of it."""
         ...
 

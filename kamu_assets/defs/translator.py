@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 from dagster import AssetCheckSpec, AssetDep, AssetKey, AssetSpec, Failure, FreshnessPolicy, MetadataValue
 
+from kamu_assets.coordinator.errors import InvalidInputIntervalError
 from kamu_assets.errors import KamuError, UnavailableError
 from kamu_assets.orchestration.catalog.state import CatalogRow
 from kamu_assets.orchestration.names import (
@@ -56,6 +57,11 @@ def failure(row: CatalogRow, error: KamuError) -> Failure:
 
 def _advice(error: KamuError) -> str:
     kept = "Nothing of what failed was committed."
+    if isinstance(error, InvalidInputIntervalError):
+        return (
+            f"{kept} An input was reset or compacted: run the job `reset_dataset_to_metadata` for this dataset, so that"
+            " its rows are computed anew. `kamu-node trigger set <dataset> --reactive --recover` has that done by itself."
+        )
     if isinstance(error, UnavailableError):
         return f"{kept} What is needed did not answer; materialize it again when it does."
     return (

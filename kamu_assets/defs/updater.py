@@ -4,16 +4,17 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
+from functools import partial, reduce
 from typing import Protocol
 
 from kamu_assets.auth.model import Caller
 from kamu_assets.coordinator.results import NothingToPoll, PullResult, Updated, UpToDate
 from kamu_assets.errors import ConflictError
+from kamu_assets.flows.achievements import Achieved, tell_nobody
 from kamu_assets.flows.arguments import IngestArguments
+from kamu_assets.flows.results import DataAdded, NothingNew
 from kamu_assets.flows.retrying import PLAIN, FlowConfig
 from kamu_assets.odf.identity import DatasetID
-from kamu_assets.odf.multihash import Multihash
 from kamu_assets.orchestration.reports.materialization import Materialization, Materializations
 from kamu_assets.orchestration.workers.run_log import HAS_MORE
 
@@ -52,8 +53,10 @@ class NodeUpdater:
         caller: Caller,
         materializations: Materializations,
         asked_of: Callable[[str, DatasetID], FlowConfig] = _nothing,
+        achieved: Achieved = tell_nobody,
     ) -> None:
         self._asked_of = asked_of
+        self._achieved = achieved
         self._coordinator = coordinator
         self._caller = caller
         self._materializations = materializations
@@ -62,27 +65,27 @@ class NodeUpdater:
         """Pull until nothing is left to do, or as far as was asked; None when nothing came of it."""
         asked = self._asked_of(run_id, dataset).ingest or IngestArguments()
         began = time.monotonic()
-        before: Multihash | None = None
-        newest: Updated | None = None
-        late_rows = 0
+        steps: list[Updated] = []
         while True:
             result = self._pull(dataset, run_id, asked, log)
             if not isinstance(result, Updated):
-                _explain(result, log, first=newest is None)
+                _explain(result, log, first=not steps)
                 break
-            before = before if newest else result.old_head
-            newest = result
-            late_rows += result.late_rows
+            steps.append(result)
             log.info("%s new records, head %s", result.records, result.new_head)
             if result.late_rows:
                 log.warning("%s records of its inputs came too late and were left out", result.late_rows)
-            if not result.has_more or asked.fetch_next_iteration:
+            if not result.has_more or asked.one_slice:
                 break
-        if newest is None:
+        if not steps:
+            uncacheable = isinstance(result, UpToDate) and result.uncacheable
+            self._achieved(run_id, dataset, NothingNew(uncacheable))
             return None
+        done = reduce(Updated.then, steps)
         seconds = time.monotonic() - began
-        found = self._materializations.describe(dataset, after=before, until=newest.new_head, seconds=seconds)
-        told = {"late_rows": late_rows, HAS_MORE: newest.has_more}
+        found = self._materializations.describe(dataset, after=done.old_head, until=done.new_head, seconds=seconds)
+        self._achieved(run_id, dataset, DataAdded(done.blocks, done.records, found.watermark_moved_to, done.has_more))
+        told = {"late_rows": done.late_rows, HAS_MORE: done.has_more}
         return replace(found, metadata={**found.metadata, **{name: value for name, value in told.items() if value}})
 
     def _pull(self, dataset: DatasetID, run_id: str, asked: IngestArguments, log: logging.Logger) -> PullResult:
@@ -92,7 +95,7 @@ class NodeUpdater:
             dataset,
             run_id=run_id,
             fetch_uncacheable=asked.fetch_uncacheable,
-            max_slices=1 if asked.fetch_next_iteration else None,
+            max_slices=1 if asked.one_slice else None,
         )
         for _ in range(MAX_CONFLICTS):
             try:

@@ -8,6 +8,8 @@ from typing import Protocol
 from kamu_assets.auth.model import Caller
 from kamu_assets.coordinator.verify.model import Fault, VerificationReport, VerifyOptions, VerifyProgress
 from kamu_assets.defs.resources import Verdict
+from kamu_assets.flows.achievements import Achieved, tell_nobody
+from kamu_assets.flows.results import Verified
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.orchestration.names import METADATA_DATASET_ID, METADATA_HEAD
 from kamu_assets.orchestration.reports.materialization import Shown
@@ -27,17 +29,20 @@ class Verifies(Protocol):
 class NodeVerifier:
     """Verifies through the coordinator, as the node's administrator."""
 
-    def __init__(self, *, coordinator: Verifies, caller: Caller) -> None:
+    def __init__(self, *, coordinator: Verifies, caller: Caller, achieved: Achieved = tell_nobody) -> None:
         self._coordinator = coordinator
         self._caller = caller
+        self._achieved = achieved
 
-    def verify(self, dataset: DatasetID, *, log: logging.Logger) -> Verdict:
+    def verify(self, dataset: DatasetID, *, run_id: str, log: logging.Logger) -> Verdict:
         """The whole dataset; what is wrong goes to the log, the first bad object to the result."""
         report = self._coordinator.verify(self._caller, dataset, VerifyOptions(on_progress=_Teller(log)))
         for fault in report.faults[:_SHOWN]:
             log.error("%s", fault)
         for remark in report.remarks[:_SHOWN]:
             log.warning("%s", remark)
+        found = Verified(report.verdict.value, report.counts.blocks, len(report.faults), len(report.remarks))
+        self._achieved(run_id, dataset, found)
         first = report.first_fault
         return Verdict(report.is_valid, str(first) if first else "valid", _metadata(report))
 

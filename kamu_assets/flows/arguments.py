@@ -12,8 +12,13 @@ class IngestArguments:
 
     # Read sources again that cannot tell whether they changed.
     fetch_uncacheable: bool = False
-    # Go on in another flow while the source has more.
-    fetch_next_iteration: bool = False
+    # One slice in each flow, and while the source has more another flow at once, or none; None: all of it in one flow.
+    fetch_next_iteration: bool | None = None
+
+    @property
+    def one_slice(self) -> bool:
+        """Whether a flow takes no more than that."""
+        return self.fetch_next_iteration is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from kamu_assets.database.columns import AccountIDColumn, DatasetIDColumn, RowNu
 from kamu_assets.database.tables import metadata
 from kamu_assets.flows.causes import FlowCause
 from kamu_assets.flows.model import Flow, FlowOutcome, FlowState, FlowType, OutcomeKind, StartCondition
+from kamu_assets.flows.results import result_of, result_text
 from kamu_assets.flows.retrying import PLAIN, FlowConfig
 from kamu_assets.flows.scopes import Scope, ScopeColumn, WebhookScope
 from kamu_assets.odf.identity import DatasetID
@@ -47,6 +48,7 @@ flows = Table(
     Column("rewritten_input", DatasetIDColumn),
     # Of the outcome; before there is one, what the flow waits for.
     Column("message", Text),
+    Column("result", Text),
     Index("ix_flows_state_scheduled", "state", "scheduled_at"),
     Index("ix_flows_dataset_id", "dataset_id", "id"),
     Index("ix_flows_finished_at", "finished_at"),
@@ -97,6 +99,7 @@ def values_of(flow: Flow) -> dict[str, object]:
         "recoverable": flow.outcome.recoverable if flow.outcome else None,
         "rewritten_input": flow.outcome.rewritten_input if flow.outcome else None,
         "message": flow.outcome.message if flow.outcome else flow.waits_for,
+        "result": result_text(flow.result),
         "config": _CONFIG.dump_json(flow.config, exclude_defaults=True).decode() if flow.config != PLAIN else None,
     }
 
@@ -117,6 +120,7 @@ def flow_of(row: Row[tuple[object, ...]]) -> Flow:
         state=FlowState(row.state),
         condition=_CONDITION.validate_json(row.condition) if row.condition else None,
         config=_CONFIG.validate_json(row.config) if row.config else PLAIN,
+        result=result_of(row.result),
     )
     if row.outcome:
         return replace(flow, outcome=outcome_of(row))

@@ -7,7 +7,7 @@ from functools import partial, reduce
 import structlog
 
 from kamu_assets.database.transaction import Transaction
-from kamu_assets.flows.causes import FlowCause, merged, rewrite_found
+from kamu_assets.flows.causes import CauseKind, FlowCause, merged, rewrite_found
 from kamu_assets.flows.history.events import EventKind, Happening
 from kamu_assets.flows.messages import FlowFinished, TriggerChanged
 from kamu_assets.flows.model import (
@@ -23,6 +23,7 @@ from kamu_assets.flows.planning import Facts, Plan, throttled
 from kamu_assets.flows.plans import FlowPlans
 from kamu_assets.flows.processes.store import Record
 from kamu_assets.flows.progress import counted, follow_up, next_attempt, reason_to_stop, resumes, starts_anew
+from kamu_assets.flows.retrying import FlowConfig
 from kamu_assets.flows.triggers.rules import emptying
 from kamu_assets.monitoring import metrics
 from kamu_assets.odf.timestamp import Timestamp
@@ -47,6 +48,7 @@ class FlowLife(FlowPlans):
             submitted_at=self._clock.now(),
             started_at=None,
             waits_for=None,
+            result=None,
         )
         self._history.queue(tx, begun)
         self._note(tx, begun, EventKind.CONDITION_UPDATED, Happening(condition=condition))
@@ -121,7 +123,10 @@ class FlowLife(FlowPlans):
         if trigger is not None and outcome.rewritten_input is not None and starts_anew(trigger, outcome):
             self.want(tx, emptying(trigger.dataset_id), rewrite_found(outcome.rewritten_input))
         for cause in follow_up(flow, outcome, active=active):
-            self.want(tx, flow.binding, cause)
+            following = self.want(tx, flow.binding, cause)
+            if cause.kind is CauseKind.ITERATION_FINISHED:
+                # Whoever asked for this one asked for all that follow from it.
+                self.configure(tx, following, FlowConfig(ingest=flow.config.ingest))
         self.plan_next(tx, flow.binding)
 
     def _judge(self, tx: Transaction, flow: Flow, outcome: FlowOutcome, record: Record, *, active: bool) -> bool:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from kamu_assets.flows.causes import FlowCause
+from kamu_assets.flows.results import FlowResult
 from kamu_assets.flows.retrying import PLAIN, FlowConfig
 from kamu_assets.flows.scopes import Scope, dataset_of
 from kamu_assets.odf.identity import AccountID, DatasetID, DatasetKind
@@ -185,6 +186,8 @@ class Flow:
     # What keeps it from beginning, where that is worth telling.
     waits_for: str | None = None
     outcome: FlowOutcome | None = None
+    # What the last attempt achieved, as soon as that is known.
+    result: FlowResult | None = None
 
     @property
     def binding(self) -> Binding:
@@ -223,6 +226,7 @@ class Attempt:
     started_at: Timestamp | None = None
     finished_at: Timestamp | None = None
     outcome: FlowOutcome | None = None
+    result: FlowResult | None = None
 
 
 @dataclass(frozen=True, slots=True)

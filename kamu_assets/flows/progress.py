@@ -6,6 +6,7 @@ from dataclasses import replace
 from kamu_assets.flows.causes import MANUAL_KINDS, CauseKind, FlowCause, is_manual
 from kamu_assets.flows.model import Flow, FlowOutcome, OutcomeKind
 from kamu_assets.flows.processes.store import Record
+from kamu_assets.flows.results import has_more
 from kamu_assets.flows.retrying import delay
 from kamu_assets.flows.triggers.rules import StopReason, Trigger, recovers
 from kamu_assets.odf.timestamp import NANOS_PER_SECOND, Timestamp
@@ -59,7 +60,7 @@ def follow_up(flow: Flow, outcome: FlowOutcome, *, active: bool) -> Sequence[Flo
             return ()
         case OutcomeKind.FAILED if not active:
             return [cause for cause in flow.late_causes if cause.kind in MANUAL_KINDS]
-        case _ if outcome.has_more and flow.config.ingest and flow.config.ingest.fetch_next_iteration:
+        case _ if has_more(flow.result) and flow.config.ingest and flow.config.ingest.fetch_next_iteration:
             return (*flow.late_causes, FlowCause(CauseKind.ITERATION_FINISHED))
         case _:
             return flow.late_causes

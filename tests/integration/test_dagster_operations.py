@@ -7,12 +7,14 @@ from uuid import uuid4
 
 import pytest
 from dagster import DagsterRunStatus
+from structlog.testing import capture_logs
 
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.flows.arguments import CompactionArguments, ResetArguments
 from kamu_assets.flows.causes import CauseKind
 from kamu_assets.flows.model import Flow, FlowState, FlowType, OutcomeKind
 from kamu_assets.flows.requests import FlowRequests
+from kamu_assets.flows.results import ChainReplaced, GarbageRemoved, NothingChanged, Verified
 from kamu_assets.flows.retrying import PLAIN, FlowConfig
 from kamu_assets.governance.access import Access
 from kamu_assets.odf.multihash import Multihash
@@ -70,6 +72,7 @@ def test_a_root_is_compacted_in_a_run_that_says_so(adapter: Adapter) -> None:
         OutcomeKind.SUCCESS,
     )
     assert len(blocks_of(adapter, root)) == before - 2
+    assert flow.result == ChainReplaced(before, before - 2, adapter.parts.chains.head(root.id))
     tags = (TAG_FLOW, TAG_FLOW_TYPE, TAG_DATASET, TAG_ACCOUNT, TAG_ATTEMPT)
     assert [run.tags[tag] for tag in tags] == [str(flow.id), "HARD_COMPACTION", str(root.id), "kamu", "1"]
     assert run.remote_job_origin is not None
@@ -85,7 +88,7 @@ def test_what_is_compacted_already_is_up_to_date(adapter: Adapter) -> None:
     flow = done(adapter, root, FlowType.HARD_COMPACTION)
 
     assert flow.outcome is not None
-    assert flow.outcome.kind is OutcomeKind.UP_TO_DATE
+    assert (flow.outcome.kind, flow.result) == (OutcomeKind.UP_TO_DATE, NothingChanged())
     assert adapter.orchestrator.status(str(flow.run_id)).state.name == "IDLE"
 
 
@@ -110,6 +113,7 @@ def test_a_reset_goes_back_to_its_block(adapter: Adapter) -> None:
     assert flow.outcome is not None
     assert flow.outcome.kind is OutcomeKind.SUCCESS
     assert blocks_of(adapter, root) == blocks[:-1]
+    assert flow.result == ChainReplaced(len(blocks), len(blocks) - 1, blocks[-2])
 
 
 def test_a_reset_whose_head_has_moved_fails_and_changes_nothing(adapter: Adapter) -> None:
@@ -135,6 +139,8 @@ def test_a_reset_to_metadata_drops_the_rows(adapter: Adapter) -> None:
         OutcomeKind.UP_TO_DATE,
     ]
     assert adapter.parts.chains.state(root.id).next_offset == 0
+    assert isinstance(first.result, ChainReplaced)
+    assert again.result == NothingChanged()
 
 
 def test_a_verification_is_a_run_of_the_check(adapter: Adapter) -> None:
@@ -147,6 +153,7 @@ def test_a_verification_is_a_run_of_the_check(adapter: Adapter) -> None:
     assert flow.outcome is not None
     assert (run.status, flow.outcome.kind) == (DagsterRunStatus.SUCCESS, OutcomeKind.SUCCESS)
     assert [key.name for key in run.asset_check_selection or ()] == ["verify"]
+    assert flow.result == Verified("Valid", len(blocks_of(adapter, root)), 0, 0)
 
 
 def test_a_damaged_dataset_fails_its_verification_for_good(adapter: Adapter) -> None:
@@ -162,6 +169,8 @@ def test_a_damaged_dataset_fails_its_verification_for_good(adapter: Adapter) -> 
     assert flow.outcome is not None
     assert (flow.outcome.kind, flow.outcome.recoverable) == (OutcomeKind.FAILED, False)
     assert str(found[0].physical_hash) in str(flow.outcome.message)
+    assert isinstance(flow.result, Verified)
+    assert flow.result.faults > 0
     assert adapter.orchestrator.status(str(flow.run_id)).state.name == "FAILED"
 
 
@@ -178,6 +187,9 @@ def test_garbage_of_the_node_is_collected(adapter: Adapter) -> None:
     assert flow.outcome is not None
     assert (flow.state, flow.outcome.kind) == (FlowState.FINISHED, OutcomeKind.SUCCESS)
     assert TAG_DATASET not in run.tags
+    assert isinstance(flow.result, GarbageRemoved)
+    assert flow.result.files > 0
+    assert flow.result.bytes > 0
 
 
 @pytest.mark.parametrize("by", ["id", "name"])
@@ -197,6 +209,21 @@ def test_a_run_by_hand_becomes_a_manual_flow_of_its_type(adapter: Adapter, by: s
         CauseKind.DAGSTER_UI,
     )
     assert flow.outcome.kind is OutcomeKind.SUCCESS
+
+
+def test_the_log_names_the_dataset_and_the_type_of_what_was_done(adapter: Adapter) -> None:
+    root = a_root(adapter)
+
+    with capture_logs() as logs:
+        done(adapter, root, FlowType.HARD_COMPACTION)
+        done(adapter, root, FlowType.VERIFY)
+        adapter.job_run(
+            "reset_dataset_to_metadata", {"ops": {"reset_to_metadata": {"config": {"dataset": str(root.id)}}}}
+        )
+        adapter.work()
+
+    told = [(line["assets"], line["type"]) for line in logs if line["event"] == "run_ended"]
+    assert told == [(str(root.alias), type_) for type_ in ("HARD_COMPACTION", "VERIFY", "RESET_TO_METADATA")]
 
 
 def test_what_its_worker_died_of_is_done_by_another(adapter: Adapter) -> None:

@@ -7,8 +7,9 @@ import typer
 from kamu_api.cli.flows import log_commands as flow_log_commands
 from kamu_api.cli.flows.list_command import list_flows
 from kamu_api.cli.flows.named_flows import facts_of
+from kamu_api.cli.flows.result_text import result_text
 from kamu_api.cli.flows.run_command import run
-from kamu_api.cli.flows.text import attempt_facts, event_facts, event_text, flow_row
+from kamu_api.cli.flows.text import attempt_facts, event_facts, event_text, flow_row, way_out
 from kamu_api.cli.options import AsJson, Home, local_node
 from kamu_api.cli.output import print_json, say
 
@@ -35,12 +36,17 @@ def show(flow: FlowId, home: Home = None, as_json: AsJson = False) -> None:
     if as_json:
         print_json(facts)
         return
-    row = flow_row(facts)
+    row, several = flow_row(facts), len(facts["attempts"]) > 1
     for name in ("flow", "dataset", "type", "status", "outcome"):
         if row[name]:
             say(f"{name:10}{row[name]}")
+    if facts["result"]:
+        say(f"{'result':10}{result_text(facts['result'])}")
+    if hint := way_out(facts):
+        say(f"{'hint':10}{hint}")
     for attempt in facts["attempts"]:
-        say(f"attempt {attempt['number']}: run {attempt['runId']}")
+        achieved = f"; {result_text(attempt['result'])}" if attempt["result"] and several else ""
+        say(f"attempt {attempt['number']}: run {attempt['runId']}{achieved}")
     for event in facts["history"]:
         say(event_text(event))
 

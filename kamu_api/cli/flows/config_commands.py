@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kamu_api.cli.flows.ingest_options import NextIteration, ingest_arguments
 from kamu_api.cli.flows.text import arguments_facts
 from kamu_api.cli.flows.trigger_commands import trigger_type
 from kamu_api.cli.flows.trigger_text import interval_text, parse_interval
@@ -12,7 +13,7 @@ from kamu_api.cli.options import AsJson, Home, Matching, local_node
 from kamu_api.cli.output import print_json, print_rows, remark, say
 
 if TYPE_CHECKING:
-    from kamu_assets.flows.arguments import CompactionArguments, IngestArguments
+    from kamu_assets.flows.arguments import CompactionArguments
     from kamu_assets.flows.retrying import FlowConfig, RetryPolicy
 
 _BACKOFFS = ("fixed", "linear", "exponential", "exponential-with-jitter")
@@ -42,9 +43,7 @@ def set_config(
     fetch_uncacheable: Annotated[
         bool, typer.Option("--fetch-uncacheable", help="poll sources again that cannot tell whether they changed")
     ] = False,
-    fetch_next_iteration: Annotated[
-        bool, typer.Option("--fetch-next-iteration", help="one slice per run, and another run while there is more")
-    ] = False,
+    fetch_next_iteration: NextIteration = None,
     max_slice_size: Annotated[
         int | None, typer.Option("--max-slice-size", metavar="BYTES", help="of compactions: slices grow no further")
     ] = None,
@@ -61,7 +60,7 @@ def set_config(
     from kamu_assets.flows.priorities import InvalidPriorityError, check_priority
     from kamu_assets.flows.retrying import FlowConfig
 
-    ingest = _ingest(fetch_uncacheable=fetch_uncacheable, fetch_next_iteration=fetch_next_iteration)
+    ingest = ingest_arguments(fetch_uncacheable=fetch_uncacheable, fetch_next_iteration=fetch_next_iteration)
     compaction = _compaction(max_slice_size, max_slice_records)
     if not (retries or priority or ingest or compaction):
         raise MisuseError("say what: --retries 3, --priority 100")
@@ -136,14 +135,6 @@ def _policy(retries: int, delay: str, backoff: str) -> "RetryPolicy":
     return policy
 
 
-def _ingest(*, fetch_uncacheable: bool, fetch_next_iteration: bool) -> "IngestArguments | None":
-    from kamu_assets.flows.arguments import IngestArguments
-
-    if not (fetch_uncacheable or fetch_next_iteration):
-        return None
-    return IngestArguments(fetch_uncacheable, fetch_next_iteration)
-
-
 def _compaction(max_slice_size: int | None, max_slice_records: int | None) -> "CompactionArguments | None":
     from kamu_assets.flows.arguments import CompactionArguments
 
@@ -171,8 +162,8 @@ def _more_text(facts: dict[str, Any]) -> str:
     told = []
     if facts.get("fetchUncacheable"):
         told.append("fetches what is uncacheable")
-    if facts.get("fetchNextIteration"):
-        told.append("one slice per run")
+    if (next_one := facts.get("fetchNextIteration")) is not None:
+        told.append("one slice per run, the next at once" if next_one else "one slice per run")
     if "maxSliceSize" in facts:
         told.append(f"slices of at most {facts['maxSliceSize']} bytes and {facts['maxSliceRecords']} rows")
     return "".join(f", {each}" for each in told)

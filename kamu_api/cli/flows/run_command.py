@@ -7,6 +7,7 @@ import typer
 
 from kamu_api.cli.completing import dataset_names
 from kamu_api.cli.confirming import Yes, require_consent
+from kamu_api.cli.flows.ingest_options import NextIteration, ingest_arguments
 from kamu_api.cli.misuse import MisuseError
 from kamu_api.cli.options import AsJson, Home, local_node
 from kamu_api.cli.output import print_json, say
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kamu_assets.datasets.model import DatasetEntry
+    from kamu_assets.flows.arguments import IngestArguments
     from kamu_assets.flows.model import Flow, FlowType
     from kamu_assets.flows.retrying import FlowConfig
     from kamu_assets.node import Node
@@ -55,6 +57,10 @@ def run(
         TypeName | None,
         typer.Option("--type", help="what is done; default: brought up to date", show_default=False),
     ] = None,
+    fetch_uncacheable: Annotated[
+        bool, typer.Option("--fetch-uncacheable", help="ingest: poll a source again that cannot tell what is new")
+    ] = False,
+    fetch_next_iteration: NextIteration = None,
     max_slice_size: Annotated[
         int | None, typer.Option("--max-slice-size", metavar="BYTES", help="compaction: slices grow no further")
     ] = None,
@@ -72,12 +78,17 @@ def run(
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Have a running node bring a dataset up to date now, or do something else to it; joins the flow that waits."""
+    """Have a running node bring a dataset up to date now, or do something else to it; joins the flow that waits.
+
+    What is said here holds for this run, instead of what `flow-config` says.
+    """
     from kamu_api.cli.flows.named_flows import facts_of
 
     compaction = {"max_slice_size": max_slice_size, "max_slice_records": max_slice_records}
     config = _config(type_, {name: value for name, value in compaction.items() if value is not None})
     config = _with_reset(config, type_, block, old_head, to_seed=to_seed)
+    if ingest := ingest_arguments(fetch_uncacheable=fetch_uncacheable, fetch_next_iteration=fetch_next_iteration):
+        type_, config = _with_ingest(config, type_, ingest)
     if (dataset is None) is not (type_ is TypeName.SYSTEM_GC):
         raise MisuseError("gc is of the whole node: name no dataset" if dataset else "name a dataset")
     with local_node(home) as node:
@@ -131,6 +142,16 @@ def _with_reset(
     if (block is None) is not to_seed:
         raise MisuseError("name a --block to go back to, or use --to-seed")
     return replace(config, reset=ResetArguments(_hash(block, "--block"), _hash(old_head, "--old-head")))
+
+
+def _with_ingest(
+    config: "FlowConfig", type_: TypeName | None, ingest: "IngestArguments"
+) -> "tuple[TypeName, FlowConfig]":
+    from dataclasses import replace
+
+    if type_ not in (None, TypeName.INGEST):
+        raise MisuseError("--fetch-uncacheable and --fetch-next-iteration are for --type ingest")
+    return TypeName.INGEST, replace(config, ingest=ingest)
 
 
 def _hash(text: str | None, option: str) -> "Multihash | None":

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from kamu_api.cli.flows.result_text import result_facts
 from kamu_api.cli.output import short_text, time_text
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ def flow_facts(flow: "Flow", *, dataset: str) -> dict[str, Any]:
         "type": flow.type.value,
         "status": flow.status.value,
         "outcome": outcome_facts(flow.outcome),
+        "result": result_facts(flow.result),
         "causes": [cause_facts(cause) for cause in (*flow.causes, *flow.late_causes)],
         "startCondition": condition_facts(flow.condition),
         "arguments": arguments_facts(flow.config),
@@ -105,6 +107,7 @@ def attempt_facts(attempt: "Attempt") -> dict[str, Any]:
         "startedAt": _text(attempt.started_at),
         "finishedAt": _text(attempt.finished_at),
         "outcome": outcome_facts(attempt.outcome),
+        "result": result_facts(attempt.result),
     }
 
 
@@ -138,6 +141,17 @@ def flow_row(facts: dict[str, Any]) -> dict[str, Any]:
         "since (UTC)": time_text(timing["completedAt"] or timing["runningSince"] or timing["initiatedAt"]),
         "outcome": short_text(_told(facts)),
     }
+
+
+def way_out(facts: dict[str, Any]) -> str | None:
+    """What helps where the same work would fail for ever: an input is not any more what the rows were computed from."""
+    if not facts["outcome"] or "rewrittenInput" not in facts["outcome"]:
+        return None
+    name = facts["dataset"]
+    return (
+        f"an input was reset or compacted: `kamu-node flow run {name} --type reset-to-metadata` drops the rows, to be "
+        f"computed anew; `kamu-node trigger set {name} --reactive --recover` has that done by itself from now on"
+    )
 
 
 def event_text(facts: dict[str, Any]) -> str:

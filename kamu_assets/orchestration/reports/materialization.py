@@ -18,7 +18,7 @@ from kamu_assets.database.database import Database
 from kamu_assets.database.transaction import Transaction
 from kamu_assets.datasets.block_index import BlockIndex
 from kamu_assets.datasets.chains import Chains
-from kamu_assets.datasets.intervals import SliceRef
+from kamu_assets.datasets.intervals import ChainInterval, SliceRef
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.datasets.statistics import StatisticsStore
 from kamu_assets.datasets.store import DatasetStore
@@ -58,6 +58,8 @@ class Materialization:
     # Which data of its inputs went into it. Dagster would take what it knew of when the run began: less, since pushes
     # are told to it after they are followed, and call the dataset unsynced for ever.
     inputs: Mapping[str, str] = field(default_factory=dict)
+    # Where the commits left the watermark, if they moved it.
+    watermark_moved_to: Timestamp | None = None
 
 
 class Materializations:
@@ -102,7 +104,7 @@ class Materializations:
             metadata["duration_seconds"] = round(seconds, 3)
         if interval.slices and (table := self._preview(entry, interval.slices[-1])):
             metadata["preview"] = MetadataValue.md(table)
-        return Materialization(DataVersion(version), metadata, inputs)
+        return Materialization(DataVersion(version), metadata, inputs, _moved_to(interval))
 
     def _versions_read(self, tx: Transaction, state: ChainState) -> dict[str, str]:
         """The tags that name the data version of each input, as far as it was read."""
@@ -169,6 +171,11 @@ def _of_slices(slices: tuple[SliceRef, ...]) -> dict[str, Shown]:
         "offsets": f"[{slices[0].offset_interval.start}, {slices[-1].offset_interval.end}]",
         "blocks": MetadataValue.md("\n".join(f"- `{each.block_hash}`" for each in newest)),
     }
+
+
+def _moved_to(interval: ChainInterval) -> Timestamp | None:
+    moved = [each.watermark for each in interval.watermarks if each.watermark != each.previous]
+    return moved[-1] if moved else None
 
 
 def _watermark(watermark: Timestamp) -> dict[str, Shown]:

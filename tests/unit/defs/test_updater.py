@@ -10,11 +10,16 @@ from dagster import DataVersion
 from kamu_assets.coordinator.results import PullResult, Updated, UpToDate
 from kamu_assets.defs.updater import NodeUpdater
 from kamu_assets.flows.arguments import IngestArguments
+from kamu_assets.flows.results import DataAdded, FlowResult, NothingNew
 from kamu_assets.flows.retrying import FlowConfig
+from kamu_assets.flows.scopes import Scope
 from kamu_assets.odf.multihash import Multihash
+from kamu_assets.odf.timestamp import Timestamp
 from kamu_assets.orchestration.reports.materialization import Materialization, Materializations
 from tests.support.builders import a_dataset_id
 from tests.support.heart import ADMIN
+
+MOMENT = Timestamp.parse("2024-04-01T00:00:00Z")
 
 
 class Told:
@@ -29,7 +34,7 @@ class Told:
         return self._results.pop(0)
 
     def describe(self, *_: object, **__: object) -> Materialization:
-        return Materialization(DataVersion("1"), {"records_added": 1})
+        return Materialization(DataVersion("1"), {"records_added": 1}, watermark_moved_to=MOMENT)
 
 
 def metadata(*results: PullResult) -> dict[str, Any]:
@@ -54,17 +59,40 @@ def test_none_are_not_mentioned() -> None:
     assert "late_rows" not in metadata(updated(0))
 
 
-def test_what_the_source_has_more_is_left_to_the_next_run_where_that_was_asked() -> None:
-    told = Told([updated(0, has_more=True), updated(0)])
+def achieved_by(told: Told, asked: IngestArguments | None) -> list[FlowResult]:
+    """What is told of the run `run` of a dataset."""
+    found: list[FlowResult] = []
+
+    def achieved(run_id: str, scope: Scope, result: FlowResult) -> None:
+        assert (run_id, scope) == ("run", a_dataset_id())
+        found.append(result)
+
     updater = NodeUpdater(
         coordinator=told,
         caller=ADMIN,
         materializations=cast("Materializations", told),
-        asked_of=lambda _run_id, _dataset: FlowConfig(ingest=IngestArguments(True, True)),
+        asked_of=lambda _run_id, _dataset: FlowConfig(ingest=asked),
+        achieved=achieved,
     )
+    updater.update(a_dataset_id(), run_id="run", log=logging.getLogger("test"))
+    return found
 
-    found = updater.update(a_dataset_id(), run_id="run", log=logging.getLogger("test"))
 
-    assert found is not None
-    assert found.metadata["has_more"] is True
+@pytest.mark.parametrize("next_one", [True, False])
+def test_what_the_source_has_more_is_left_to_another_run_where_one_slice_was_asked_for(*, next_one: bool) -> None:
+    told = Told([updated(0, has_more=True), updated(0)])
+
+    assert achieved_by(told, IngestArguments(True, next_one)) == [DataAdded(1, 1, MOMENT, has_more=True)]
     assert (told.asked["max_slices"], told.asked["fetch_uncacheable"]) == (1, True)
+
+
+def test_all_that_the_source_has_is_one_result() -> None:
+    told = Told([updated(0, has_more=True), updated(0)])
+
+    assert achieved_by(told, None) == [DataAdded(2, 2, MOMENT)]
+    assert told.asked["max_slices"] is None
+
+
+@pytest.mark.parametrize("uncacheable", [True, False])
+def test_nothing_new_is_told_with_its_reason(*, uncacheable: bool) -> None:
+    assert achieved_by(Told([UpToDate(uncacheable)]), None) == [NothingNew(uncacheable)]
