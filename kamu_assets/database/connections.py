@@ -1,5 +1,6 @@
 """Engines for SQLite and PostgreSQL that behave alike: writers never fail half way, readers see one moment."""
 
+import contextlib
 import sqlite3
 import time
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 
 from kamu_assets.database.frequent import as_sqlalchemy
+from kamu_assets.database.noticing import NOTICED_SECONDS
 from kamu_assets.durability import Durability
 from kamu_assets.errors import InvalidError
 
@@ -61,6 +63,16 @@ def _postgres(url: URL, durability: Durability) -> Connections:
         pool_timeout=BUSY_SECONDS,
         connect_args={"connect_timeout": 10, "application_name": "kamu-node", "options": options, **_NOTICING},
     )
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _record: Any) -> None:
+        # Else whoever dies while it waits for a lock keeps those that it has until it would get that one.
+        connection.autocommit = True
+        # Not every system can tell a server of that.
+        with contextlib.suppress(connection.Error), connection.cursor() as cursor:
+            cursor.execute(f"SET client_connection_check_interval = {NOTICED_SECONDS * 1000}")
+        connection.autocommit = False
+
     reader = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     return Connections(engine, reader)
 

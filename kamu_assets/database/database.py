@@ -15,7 +15,9 @@ from sqlalchemy import Engine, Pool
 
 from kamu_assets.database.connections import BUSY_SECONDS, connect, parse_url
 from kamu_assets.database.errors import DatabaseBusyError, told_plainly
-from kamu_assets.database.leadership import FileLeadership, Leadership, ServerLeadership
+from kamu_assets.database.leadership import Leadership
+from kamu_assets.database.leadership_files import FileLeadership
+from kamu_assets.database.leadership_server import ServerLeadership
 from kamu_assets.database.notices import Notices
 from kamu_assets.database.sessions import begin
 from kamu_assets.database.transaction import Transaction
@@ -85,7 +87,7 @@ class Database:
     def leadership(self, name: str, *, lasting: bool = False) -> Leadership:
         """A role that one at a time has, among all who use this database; not taken yet. `lasting`: for minutes."""
         if self._is_sqlite and self._url.database:
-            return FileLeadership(Path(self._url.database).absolute(), name)
+            return FileLeadership(Path(self._url.database).absolute(), name, lasting=lasting)
         return ServerLeadership(self._connections.writer, name, lasting=lasting)
 
     @property

@@ -5,9 +5,11 @@ every transaction of a leader begins with a look whether it is still the newest,
 transactions that have looked are over.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import BigInteger, Column, String, Table, Text, bindparam, select
+from sqlalchemy import BigInteger, Column, String, Table, Text, bindparam, func, select
 
 from kamu_assets.database.columns import TimestampColumn
 from kamu_assets.database.frequent import Frequent
@@ -25,8 +27,12 @@ leaders = Table(
     Column("since", TimestampColumn, nullable=False),
 )
 _LOOK = select(leaders.c.term).where(leaders.c.role == bindparam("role"))
-# Where rows have locks, nobody begins a term before the transaction that has looked is over.
-_LOOK_AND_HOLD = Frequent(_LOOK.with_for_update(read=True))
+_LOOK_ALONE = Frequent(_LOOK)
+# Where rows have locks, nobody begins a term before the transaction that has looked is over. The server ends it when
+# nothing more is heard of it: its process may be stopped, its machine gone. True: a setting of this transaction only.
+_ENDED_SECONDS = 20
+_END = func.set_config("idle_in_transaction_session_timeout", bindparam("milliseconds"), True)
+_LOOK_AND_HOLD = _LOOK.add_columns(_END).with_for_update(read=True)
 
 
 class DeposedError(ConflictError):
@@ -48,13 +54,18 @@ class Term:
 
     def require(self, tx: Transaction) -> None:
         """Let `tx` commit only while no later term has begun; DeposedError."""
-        found = tx.find(_LOOK_AND_HOLD, {"role": self.role})
-        if [row.term for row in found] != [self.number]:
+        if [row.term for row in self._look(tx)] != [self.number]:
             raise DeposedError(self)
 
     def is_newest(self, tx: Transaction) -> bool:
         """Whether no later one has begun as far as can be seen now."""
         return tx.execute(_LOOK, {"role": self.role}).scalar_one_or_none() == self.number
+
+    def _look(self, tx: Transaction) -> Sequence[Any]:
+        role = {"role": self.role}
+        if tx.is_sqlite:
+            return tx.find(_LOOK_ALONE, role)
+        return tx.execute(_LOOK_AND_HOLD, {**role, "milliseconds": str(round(_ENDED_SECONDS * 1000))}).all()
 
 
 def begin_term(tx: Transaction, role: str, *, holder: str, now: Timestamp) -> Term:

@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 import structlog
 
 from kamu_assets.database.database import Database
-from kamu_assets.database.leadership import FileLeadership
+from kamu_assets.database.leadership_files import FileLeadership
 from kamu_assets.database.notices import Notices
 from kamu_assets.database.wakeups import Listener, Wakeups
 

@@ -6,12 +6,14 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 from sqlalchemy import text
 
+from kamu_assets.database import leadership
 from kamu_assets.database.database import Database
 from tests.contracts.conftest import opened
 from tests.support.waiting import wait_until
@@ -132,6 +134,31 @@ def test_a_server_that_forgot_us_is_noticed(migrated_postgres: str) -> None:
         assert not ours.take()
         others.resign()
         assert ours.take()
+
+
+def test_who_says_nothing_any_more_loses_a_lasting_role(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leadership, "SILENT_SECONDS", 0.5)
+    with database.leadership(NAME, lasting=True) as ours, database.leadership(NAME, lasting=True) as others:
+        assert ours.take()
+        for _ in range(10):
+            assert ours.holds()
+            assert not others.take()
+            time.sleep(0.1)
+
+        wait_until(others.take)
+
+        assert not ours.holds()
+        assert not ours.take()
+        assert others.holds()
+
+
+def test_roles_of_a_moment_need_no_signs_of_life(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leadership, "SILENT_SECONDS", 0.0)
+    with database.leadership(NAME) as ours, database.leadership(NAME) as others:
+        assert ours.take()
+
+        assert not any(others.take() for _ in range(3))
+        assert ours.holds()
 
 
 @pytest.mark.parametrize("name", ["", "Relay", "a b", "../x"])

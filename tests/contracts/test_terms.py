@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
+from collections.abc import Callable
 
 import pytest
+from sqlalchemy import text
 
+from kamu_assets.database import terms
 from kamu_assets.database.database import Database
+from kamu_assets.database.errors import DatabaseUnavailableError
 from kamu_assets.database.terms import DeposedError, Term, begin_term, newest_term
+from kamu_assets.database.transaction import Transaction
 from kamu_assets.odf.timestamp import Timestamp
 from tests.contracts.conftest import opened
+from tests.support.waiting import wait_until
 
 ROLE = "scheduler"
+# Begins a transaction as the leader of the first term, and then waits for a lock that somebody else has.
+WAITING = """
+import sys
+from kamu_assets.database.database import Database
+from kamu_assets.database.terms import Term
+from kamu_assets.odf.timestamp import Timestamp
+database = Database.open(sys.argv[1])
+with database.fenced(Term("scheduler", 1, "one", Timestamp(2)).require).transaction() as tx:
+    print("begun", flush=True)
+    tx.lock("of somebody else")
+"""
 THEN, NOW = Timestamp(1), Timestamp(2)
 
 
@@ -80,3 +99,46 @@ def test_a_term_begins_when_what_the_leader_before_had_begun_is_over(migrated_ur
         successor.join(60)
 
         assert seen == [True]
+
+
+def test_a_transaction_of_which_nothing_more_is_heard_is_ended(
+    migrated_postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(terms, "_ENDED_SECONDS", 0.2)
+    with opened(migrated_postgres) as database, opened(migrated_postgres) as other:
+        leading = database.fenced(begin(database).require)
+
+        def is_stopped(tx: Transaction) -> None:
+            assert begin(other, "two").number == 2
+            begin_term(tx, "late", holder="one", now=NOW)
+
+        with pytest.raises(DatabaseUnavailableError):
+            in_transaction(leading, is_stopped)
+
+        assert not is_noted(other, "late")
+
+
+def in_transaction(database: Database, do: Callable[[Transaction], None]) -> None:
+    with database.transaction() as tx:
+        do(tx)
+
+
+def test_whoever_dies_while_it_waits_for_a_lock_keeps_nobody_from_leading(migrated_postgres: str) -> None:
+    with opened(migrated_postgres) as database, opened(migrated_postgres) as other:
+        begin(database)
+        command = [sys.executable, "-c", WAITING, migrated_postgres]
+        with other.transaction() as tx, subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            tx.lock("of somebody else")
+            assert process.stdout is not None
+            assert process.stdout.readline() == "begun\n"
+            wait_until(lambda: somebody_waits(database))
+            process.kill()
+            process.wait()
+
+            assert begin(database, "two").number == 2
+
+
+def somebody_waits(database: Database) -> bool:
+    with database.reading() as tx:
+        waiting = text("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+        return tx.execute(waiting).first() is not None

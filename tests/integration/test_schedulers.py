@@ -17,7 +17,7 @@ from kamu_assets.database.wakeups import Wakeups
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.flows.model import Flow, FlowState, OutcomeKind
 from kamu_assets.orchestration.names import TAG_FLOW
-from kamu_assets.orchestration.scheduler.leader import leader_of
+from kamu_assets.orchestration.scheduler.leader import Leader, leader_of
 from kamu_assets.orchestration.scheduler.process import SchedulerProcess
 from kamu_assets.orchestration.workers.worker import WarmWorker
 from tests.contracts.conftest import opened
@@ -90,6 +90,8 @@ def test_one_of_two_schedulers_leads_and_the_other_follows_it(home: DagsterHome,
             leader = schedulers.leader(after=leader.term)
             story.require_one_run(root)
 
+        leader = one_is_stopped(schedulers, story, leader)
+
         schedulers.end(leader, signal.SIGKILL)
         root = story.ask("while-one-dies")
         after = schedulers.leader(after=leader.term)
@@ -101,6 +103,29 @@ def test_one_of_two_schedulers_leads_and_the_other_follows_it(home: DagsterHome,
         assert leader_of(home.parts.database) == replace(after, leads=False)
 
     assert [each.wait(60) for each in schedulers.ended] == [-signal.SIGKILL, 0]
+
+
+def one_is_stopped(schedulers: Schedulers, story: Story, stopped: Leader) -> Leader:
+    """It keeps its lock, and its connections, and is no longer asked; later it goes on where it was."""
+    process = schedulers.process_of(stopped)
+    process.send_signal(signal.SIGSTOP)
+    root = story.ask("while-one-is-stopped")
+    leader = schedulers.leader(after=stopped.term)
+    assert leader.process != stopped.process
+    story.require_one_run(root)
+
+    before = schedulers.log()
+    process.send_signal(signal.SIGCONT)
+    wait_until(lambda: "scheduler_stands_by" in said_since(before, schedulers), patience=PATIENCE)
+    said = said_since(before, schedulers)
+    assert said.index("scheduler_lost_its_lock") < said.index("scheduler_leads_no_more")
+    story.require_one_run(root)
+    assert schedulers.leader() == leader
+    return leader
+
+
+def said_since(before: str, schedulers: Schedulers) -> str:
+    return schedulers.log().removeprefix(before)
 
 
 def test_a_leader_whose_database_is_restarted_leads_again(tmp_path: Path) -> None:

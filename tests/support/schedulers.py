@@ -34,10 +34,10 @@ class Schedulers:
     def pair(self) -> Leader:
         """The leader, once another one is ready to follow it."""
         while len(self.running) < 2:
-            ready = self._log().count(READY)
+            ready = self.log().count(READY)
             self.running.append(self.home.start_own("scheduler"))
             if len(self.running) == 2:
-                wait_until(lambda before=ready: self._log().count(READY) > before, patience=PATIENCE)  # type: ignore[misc] # bound now
+                wait_until(lambda before=ready: self.log().count(READY) > before, patience=PATIENCE)  # type: ignore[misc] # bound now
             else:
                 self.leader()
         return self.leader()
@@ -53,13 +53,18 @@ class Schedulers:
 
     def end(self, leader: Leader, how: signal.Signals) -> None:
         """End the leader's process; this does not wait for it."""
-        pid = int(leader.process.split(":")[1])
-        process = next(each for each in self.running if each.pid == pid)
+        process = self.process_of(leader)
         process.send_signal(how)
         self.running.remove(process)
         self.ended.append(process)
 
-    def _log(self) -> str:
+    def process_of(self, leader: Leader) -> subprocess.Popen[bytes]:
+        """The leader's."""
+        pid = int(leader.process.split(":")[1])
+        return next(each for each in self.running if each.pid == pid)
+
+    def log(self) -> str:
+        """What all of them said."""
         path = self.home.parts.home / "scheduler.log"
         return path.read_text(errors="replace") if path.exists() else ""
 

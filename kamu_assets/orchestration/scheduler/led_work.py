@@ -28,8 +28,9 @@ CHECK_SECONDS = 2.0
 STRANDED_CHECK_SECONDS = 30.0
 # What keeps the node tidy and can wait.
 CHORES_SECONDS = 3600.0
-# Flows go first: what is only shown may come a moment later.
+# Flows go first, also when a term begins: what is only shown may come a moment later.
 COURTESY_SECONDS = 0.2
+FIRST_STEP_SECONDS = 5.0
 # Consumers look by themselves this often, should a wake-up be lost.
 IDLE_SECONDS = 5.0
 FAILED_SECONDS = 1.0
@@ -65,13 +66,16 @@ class Shift:
         self._wakeups = wakeups
         self._clock = clock
         self._over = threading.Event()
-        follow: dict[str, Callable[[], None]] = {
-            "flows": self._schedule,
+        self._flows_begun = threading.Event()
+        later: dict[str, Callable[[], None]] = {
             "catalog-publisher": self._publish,
             "reporter": partial(self._follow, work.reports.step, reporter.SECONDS_BETWEEN),
             **{name: partial(self._follow, each.step, 0) for name, each in work.more.items()},
         }
-        self._threads = [threading.Thread(target=target, name=name) for name, target in follow.items()]
+        self._threads = [
+            threading.Thread(target=self._schedule, name="flows"),
+            *(threading.Thread(target=self._later, args=(target,), name=name) for name, target in later.items()),
+        ]
 
     def __enter__(self) -> Self:
         for thread in self._threads:
@@ -82,6 +86,7 @@ class Shift:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._over.set()
+        self._flows_begun.set()
         self._wakeups.notify(WAKEUP)
         for thread in self._threads:
             thread.join()
@@ -91,6 +96,8 @@ class Shift:
         checked = stranded_checked = chores_done = float("-inf")
         with self._wakeups.listen(WAKEUP) as listener:
             while not self._over.is_set():
+                due = self._guarded(work.scheduler.step)
+                self._flows_begun.set()
                 if time.monotonic() - stranded_checked >= STRANDED_CHECK_SECONDS:
                     stranded_checked = time.monotonic()
                     self._guarded(work.reaper.requeue_stranded)
@@ -101,11 +108,14 @@ class Shift:
                     self._guarded(work.scheduler.reconcile)
                     self._guarded(work.scheduler.tell_who_waits)
                     self._guarded(work.waits.tell)
-                due = self._guarded(work.scheduler.step)
                 if time.monotonic() - chores_done >= CHORES_SECONDS:
                     chores_done = time.monotonic()
                     self._guarded(work.chores)
                 listener.wait(seconds_until(due, self._clock.now(), at_most=CHECK_SECONDS))
+
+    def _later(self, work: Callable[[], None]) -> None:
+        self._flows_begun.wait(FIRST_STEP_SECONDS)
+        work()
 
     def _publish(self) -> None:
         while not self._over.is_set():

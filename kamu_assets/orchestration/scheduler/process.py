@@ -10,18 +10,20 @@ import structlog
 
 from kamu_assets.clock import Clock
 from kamu_assets.database.database import Database
+from kamu_assets.database.errors import DatabaseBusyError
 from kamu_assets.database.leadership import Leadership
-from kamu_assets.database.terms import Term, begin_term
+from kamu_assets.database.terms import Term, begin_term, newest_term
 from kamu_assets.database.wakeups import Listener, Wakeups
 from kamu_assets.errors import UnavailableError
 from kamu_assets.monitoring import metrics
 from kamu_assets.orchestration.scheduler.leader import ROLE
 from kamu_assets.orchestration.scheduler.led_work import LedWork, Shift
-from kamu_assets.orchestration.workers.liveness import own_identity
+from kamu_assets.orchestration.workers.liveness import end, is_stopped, own_identity
 
 log = structlog.get_logger(__name__)
 
-# How often one that stands by looks whether it should lead, and the leader whether it still does.
+# How often one that stands by looks whether it should lead, and the leader whether it still does, which tells others
+# that it lives.
 STANDBY_SECONDS = 0.5
 WATCH_SECONDS = 1.0
 FAILED_SECONDS = 1.0
@@ -85,8 +87,7 @@ class SchedulerProcess:
         return 0
 
     def _lead(self, leadership: Leadership, listener: Listener) -> None:
-        with self._database.transaction() as tx:
-            term = begin_term(tx, ROLE, holder=self._identity, now=self._clock.now())
+        term = self._begin_term()
         work = self._begin(self._database.fenced(term.require))
         self._say("scheduler_leads", term=term.number)
         metrics.SCHEDULER_LEADS.set(1)
@@ -97,6 +98,21 @@ class SchedulerProcess:
         finally:
             metrics.SCHEDULER_LEADS.set(0)
         self._say("scheduler_leads_no_more", term=term.number)
+
+    def _begin_term(self) -> Term:
+        try:
+            with self._database.transaction() as tx:
+                return begin_term(tx, ROLE, holder=self._identity, now=self._clock.now())
+        except DatabaseBusyError:
+            self._end_stopped_leader()
+            raise
+
+    def _end_stopped_leader(self) -> None:
+        """Whoever was stopped in the middle of a transaction on SQLite keeps everybody out."""
+        with self._database.reading() as tx:
+            before = newest_term(tx, ROLE)
+        if before is not None and is_stopped(before.holder) and end(before.holder):
+            log.error("stopped_leader_ended", leader=before.holder, term=before.number)
 
     def _is_ours(self, term: Term, leadership: Leadership) -> bool:
         """Whether we are the leader still; if nobody can tell, we are not."""

@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 
 from kamu_assets.odf.timestamp import NANOS_PER_SECOND, Timestamp
@@ -33,12 +34,24 @@ def end(identity: str) -> bool:
     return True
 
 
+def is_stopped(identity: str) -> bool:
+    """Whether it is a process of this machine that a signal has stopped; it may go on."""
+    host, pid, start = identity.rsplit(":", 2)
+    fields = _stat_of(int(pid)) if host == socket.gethostname() else None
+    return fields is not None and fields[0] == "T" and fields[_START_TIME_FIELD - 3] == start
+
+
 def _start_of(pid: int) -> str | None:
-    """When the process started, in ticks since boot (proc_pid_stat(5), field 22); None when it is gone or a zombie."""
+    """When the process started, in ticks since boot; None when it is gone or a zombie."""
+    fields = _stat_of(pid)
+    return None if fields is None or fields[0] in "ZX" else fields[_START_TIME_FIELD - 3]
+
+
+def _stat_of(pid: int) -> Sequence[str] | None:
+    """Its state and what follows (proc_pid_stat(5), from field 3 on); None when it is gone."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
-    # The command name, in parentheses, may hold spaces and parentheses itself; the state follows it.
-    fields = text.rpartition(")")[2].split()
-    return None if fields[0] in "ZX" else fields[_START_TIME_FIELD - 3]
+    # The command name before, in parentheses, may hold spaces and parentheses itself.
+    return text.rpartition(")")[2].split()

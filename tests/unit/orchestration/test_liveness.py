@@ -4,7 +4,8 @@ import subprocess
 import sys
 
 from kamu_assets.odf.timestamp import Timestamp
-from kamu_assets.orchestration.workers.liveness import end, is_alive, own_identity
+from kamu_assets.orchestration.workers.liveness import end, is_alive, is_stopped, own_identity
+from tests.support.waiting import wait_until
 
 NOW = Timestamp.parse("2024-01-01T00:00:00Z")
 LONG_AGO = Timestamp.parse("2023-01-01T00:00:00Z")
@@ -52,6 +53,10 @@ def test_only_the_very_process_is_ended_even_when_it_is_stopped() -> None:
         assert not end(f"elsewhere:{pid}:{start}")
         assert not end(f"{host}:{pid}:{int(start) - 1}")
         assert process.poll() is None
+        wait_until(lambda: is_stopped(f"{host}:{pid}:{start}"))
+        assert not is_stopped(f"elsewhere:{pid}:{start}")
+        assert not is_stopped(f"{host}:{pid}:{int(start) - 1}")
+        assert not is_stopped(own_identity())
         assert end(f"{host}:{pid}:{start}")
 
         assert process.wait() == -signal.SIGKILL

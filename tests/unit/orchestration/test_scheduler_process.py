@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -11,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from kamu_assets.clock import SystemClock
+from kamu_assets.database import connections, leadership
 from kamu_assets.database.database import Database
 from kamu_assets.database.errors import DatabaseBusyError
 from kamu_assets.database.terms import DeposedError, begin_term
@@ -23,6 +27,23 @@ from kamu_assets.orchestration.scheduler.process import SchedulerProcess
 from tests.support.heart import Heart
 from tests.support.led import Work, has_worked, running
 from tests.support.waiting import wait_until
+
+# Leads, and has begun a transaction.
+STOPPED = """
+import sys, time
+from kamu_assets.clock import SystemClock
+from kamu_assets.database import connections, leadership
+from kamu_assets.database.database import Database
+from kamu_assets.database.terms import begin_term
+from kamu_assets.orchestration.workers.liveness import own_identity
+database = Database.open(sys.argv[1])
+assert database.leadership("scheduler", lasting=True).take()
+with database.transaction() as tx:
+    begin_term(tx, "scheduler", holder=own_identity(), now=SystemClock().now())
+with database.transaction() as tx:
+    print("begun", flush=True)
+    time.sleep(300)
+"""
 
 
 @dataclass
@@ -131,6 +152,27 @@ def test_a_leader_that_cannot_begin_tries_again(schedulers: Schedulers, monkeypa
     assert failures == []
     # Each attempt counts: what the one before had begun is fenced off, too.
     assert schedulers.term() == 3
+
+
+def test_a_leader_that_is_stopped_in_a_transaction_is_ended(
+    schedulers: Schedulers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leadership, "SILENT_SECONDS", 0.5)
+    monkeypatch.setattr(connections, "BUSY_SECONDS", 0.5)
+    url = f"sqlite:///{tmp_path / 'other.db'}"
+    schedulers.database = Database.open(url)
+    schedulers.database.migrate()
+    with subprocess.Popen([sys.executable, "-c", STOPPED, url], stdout=subprocess.PIPE, text=True) as stopped:
+        assert stopped.stdout is not None
+        assert stopped.stdout.readline() == "begun\n"
+        stopped.send_signal(signal.SIGSTOP)
+        work = Work()
+
+        schedulers.start(work)
+
+        assert stopped.wait(120) == -signal.SIGKILL
+        wait_until(has_worked(work))
+        assert schedulers.term() == 2
 
 
 def test_the_metric_tells_who_leads(schedulers: Schedulers) -> None:

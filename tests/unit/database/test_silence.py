@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from kamu_assets.database.silence import LONGEST_BETWEEN, Silence
 from kamu_assets.odf.timestamp import Timestamp
-from kamu_assets.orchestration.workers.silence import LONGEST_BETWEEN, Silence
 
 FIRST, SECOND = Timestamp(1), Timestamp(2)
 
