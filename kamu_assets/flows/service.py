@@ -33,7 +33,6 @@ from kamu_assets.flows.store import FlowStore
 from kamu_assets.governance.access import Access, Action
 from kamu_assets.monitoring import metrics
 from kamu_assets.odf.identity import DatasetID, DatasetRef
-from kamu_assets.odf.timestamp import Timestamp
 
 
 class FlowService:
@@ -131,11 +130,6 @@ class FlowService:
         """How much waits that could run, and how much runs."""
         with self._database.reading() as tx:
             return self._flows.load(tx, self._clock.now())
-
-    def failed_since(self, moment: Timestamp, *, limit: int = 1000) -> Sequence[Flow]:
-        """Flows that failed after a moment, latest first."""
-        with self._database.reading() as tx:
-            return self._flows.failed_since(tx, moment, limit)
 
     def run_started(self, run_id: str) -> None:
         """A worker begins the run of a flow."""

@@ -33,7 +33,6 @@ from kamu_assets.flows.model import (
     FlowLoad,
     FlowState,
     FlowType,
-    OutcomeKind,
 )
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.odf.timestamp import Timestamp
@@ -144,11 +143,6 @@ class FlowStore:
         """The dataset's latest flow that had a run and has an outcome."""
         ended = and_(flows.c.dataset_id == dataset, _in(FlowState.FINISHED), flows.c.attempt > 0)
         return _first(tx, select(flows).where(ended).order_by(flows.c.finished_at.desc(), flows.c.id.desc()).limit(1))
-
-    def failed_since(self, tx: Transaction, moment: Timestamp, limit: int) -> Sequence[Flow]:
-        """Flows that failed after a moment, latest first."""
-        failed = and_(flows.c.outcome == OutcomeKind.FAILED.value, flows.c.finished_at > moment)
-        return _all(tx, select(flows).where(failed).order_by(flows.c.finished_at.desc()).limit(limit))
 
     def list(
         self, tx: Transaction, *, dataset: DatasetID | None = None, limit: int = 50, before: int | None = None

@@ -45,20 +45,20 @@ def _work(node: Node, hider: SecretHider) -> WorkStatus:
     names = {entry.id: str(entry.alias) for entry in node.datasets.list(caller)}
     load = node.flows.load()
     since = Timestamp(node.clock.now().ns - _LATELY_SECONDS * NANOS_PER_SECOND)
-    failed = node.flows.failed_since(since)
+    failed = node.flow_lists.failed_since(caller, since, limit=_SHOWN_FAILURES)
     failures = [
         FailedFlow(
             dataset=names.get(flow.dataset_id, str(flow.scope)) if flow.dataset_id else str(flow.scope),
             finished_at=str(flow.finished_at),
             message=hider.hide(flow.outcome.message or "") if flow.outcome else "",
         )
-        for flow in failed[:_SHOWN_FAILURES]
+        for flow in failed.flows
     ]
     return WorkStatus(
         datasets=len(names),
         waiting=load.waiting,
         running=load.running,
-        failed=len(failed),
+        failed=failed.total,
         failures=failures,
         leader=_leader(node),
         transport=_transport(node, hider),

@@ -10,8 +10,9 @@ from kamu_assets.auth.model import Caller
 from kamu_assets.database.database import Database
 from kamu_assets.datasets.store import datasets
 from kamu_assets.flows.flow_rows import flow_of, flows
-from kamu_assets.flows.model import Flow, FlowState, FlowType
+from kamu_assets.flows.model import Flow, FlowState, FlowType, OutcomeKind
 from kamu_assets.odf.identity import AccountID, DatasetID
+from kamu_assets.odf.timestamp import Timestamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,15 @@ class FlowLists:
         query = select(flows).where(flows.c.id.in_(ids)).order_by(flows.c.id.desc())
         with self._database.reading() as tx:
             total = int(tx.execute(select(func.count()).select_from(flows).where(*passing)).scalar_one())
+            return FlowPage([flow_of(row) for row in tx.execute(query)], total)
+
+    def failed_since(self, caller: Caller, moment: Timestamp, *, limit: int = 50) -> FlowPage:
+        """Flows that failed after a moment, latest first."""
+        del caller  # Everybody may read.
+        failed = and_(flows.c.outcome == OutcomeKind.FAILED.value, flows.c.finished_at > moment)
+        query = select(flows).where(failed).order_by(flows.c.finished_at.desc(), flows.c.id.desc()).limit(limit)
+        with self._database.reading() as tx:
+            total = int(tx.execute(select(func.count()).select_from(flows).where(failed)).scalar_one())
             return FlowPage([flow_of(row) for row in tx.execute(query)], total)
 
 
