@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from kamu_assets.coordinator.service import Coordinator
     from kamu_assets.engines.grpc.server import EngineServer
     from kamu_assets.engines.registry import EngineRegistry
-    from kamu_assets.engines.slice_writer import Encodings
+    from kamu_assets.engines.slice_facts import Encodings
     from kamu_assets.engines.workers import WorkerPool
     from kamu_assets.flows.logs.service import FlowLogs
     from kamu_assets.flows.requests import FlowRequests
@@ -206,7 +206,7 @@ class Node:
     def reorganization(self) -> "Reorganization":
         """Resets and compacts."""
         from kamu_assets.coordinator.reorganization import Reorganization
-        from kamu_assets.engines.slice_encoding import Encodings
+        from kamu_assets.engines.slice_facts import Encodings
 
         return Reorganization(
             datasets=self.datasets,
@@ -407,7 +407,7 @@ def registered_aliases(settings: Settings) -> "Sequence[DatasetAlias]":
 def engine_server(settings: Settings, kind: OwnEngine, *, host: str, port: int) -> "Iterator[EngineServer]":
     """An engine of ours for other coordinators, without a node: it needs neither home nor database."""
     from kamu_assets.engines.grpc.server import EngineServer
-    from kamu_assets.engines.slice_writer import Encodings
+    from kamu_assets.engines.slice_facts import Encodings
 
     pool = wiring.engine_pool(settings)
     try:

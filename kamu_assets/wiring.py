@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from kamu_assets.coordinator.ingest.poll import PollRules
     from kamu_assets.coordinator.service import CoordinatorConfig
     from kamu_assets.engines.engine import Engine
-    from kamu_assets.engines.slice_writer import Encodings
+    from kamu_assets.engines.slice_facts import Encodings
     from kamu_assets.engines.workers import WorkerPool
     from kamu_assets.flows.logs.lines import RunLogs
 
@@ -31,15 +31,15 @@ def engine(kind: str, settings: Settings, pool: "WorkerPool", encodings: "Encodi
     """What computes transforms under a kind of `engine.names`: one of ours in `pool`, or one elsewhere (`grpc://…`)."""
     memory_bytes = settings.engine.memory_limit
     if kind == "datafusion":
-        from kamu_assets.engines.datafusion import run_transform
         from kamu_assets.engines.pooled import PooledEngine
+        from kamu_assets.engines.worker_jobs import transform
 
-        return PooledEngine(pool, run_transform, memory_bytes=memory_bytes, encodings=encodings)
+        return PooledEngine(pool, transform, memory_bytes=memory_bytes, encodings=encodings)
     if kind == "incremental":
-        from kamu_assets.engines.incremental.engine import run_incremental
         from kamu_assets.engines.pooled import PooledEngine
+        from kamu_assets.engines.worker_jobs import transform_incrementally
 
-        return PooledEngine(pool, run_incremental, memory_bytes=memory_bytes, encodings=encodings)
+        return PooledEngine(pool, transform_incrementally, memory_bytes=memory_bytes, encodings=encodings)
     from kamu_assets.engines.grpc.client import RemoteConfig, RemoteEngine
     from kamu_assets.engines.grpc.paths import Mount, PathMapping
 
@@ -70,7 +70,7 @@ def coordinator_config(settings: Settings) -> "CoordinatorConfig":
     """What ingest and transforms keep to."""
     from kamu_assets.coordinator.ingest.limits import IngestLimits
     from kamu_assets.coordinator.service import CoordinatorConfig
-    from kamu_assets.engines.slice_writer import Encodings
+    from kamu_assets.engines.slice_facts import Encodings
 
     ingest = settings.ingest
     return CoordinatorConfig(

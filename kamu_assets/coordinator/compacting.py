@@ -20,7 +20,7 @@ from kamu_assets.datasets.errors import ChainReplacedError
 from kamu_assets.datasets.model import DatasetEntry, NewSlice, RewriteKind
 from kamu_assets.datasets.service import Datasets
 from kamu_assets.engines.job_runner import JobRunner
-from kamu_assets.engines.slice_encoding import Encodings
+from kamu_assets.engines.slice_facts import Encodings
 from kamu_assets.engines.worker_limits import NoSpaceError, PoolBusyError
 from kamu_assets.governance.access import Action
 from kamu_assets.odf.chain_state import ChainState

@@ -15,7 +15,7 @@ from kamu_assets.datasets.past import PastStates
 from kamu_assets.datasets.rewriting import Rewriting
 from kamu_assets.datasets.service import Datasets
 from kamu_assets.engines.job_runner import JobRunner
-from kamu_assets.engines.slice_encoding import Encodings
+from kamu_assets.engines.slice_facts import Encodings
 from kamu_assets.odf.identity import DatasetRef
 from kamu_assets.odf.multihash import Multihash
 from kamu_assets.storage.volumes import Volumes

@@ -34,7 +34,7 @@ from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.datasets.service import Datasets
 from kamu_assets.engines.job_runner import JobRunner
 from kamu_assets.engines.registry import EngineRegistry
-from kamu_assets.engines.slice_writer import Encodings
+from kamu_assets.engines.slice_facts import Encodings
 from kamu_assets.governance.access import Action
 from kamu_assets.monitoring import metrics
 from kamu_assets.odf.dataset import DatasetKind, MetadataEvent

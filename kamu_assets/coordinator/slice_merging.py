@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kamu_assets.engines.slice_encoding import Encodings
+from kamu_assets.engines.slice_facts import Encodings
 from kamu_assets.engines.worker_process import report
 from kamu_assets.errors import InvalidError
 from kamu_assets.odf.data import DatasetVocabulary
@@ -14,7 +14,7 @@ from kamu_assets.odf.dataset import DataSlice
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from kamu_assets.engines.slice_writer import SliceStats
+    from kamu_assets.engines.slice_facts import SliceStats
 
 
 class ChangedSliceError(InvalidError):

@@ -15,7 +15,6 @@ from kamu_assets.coordinator.errors import (
 from kamu_assets.coordinator.ingest.ingestion import new_slice
 from kamu_assets.coordinator.ingest.slice_events import schema_of
 from kamu_assets.coordinator.moments import next_system_time
-from kamu_assets.coordinator.output_schema import fit_output
 from kamu_assets.coordinator.results import PullResult, Updated, UpToDate
 from kamu_assets.coordinator.transform_inputs import InputsWithoutSchema, PlannedInput, TransformInputs
 from kamu_assets.database.database import Database
@@ -214,6 +213,9 @@ class Transforms:
 
 
 def _check(step: _Step, answer: TransformSuccess) -> _Made:
+    # It loads Arrow, which this process needs for nothing else.
+    from kamu_assets.coordinator.output_schema import fit_output
+
     checkpoint = _new_checkpoint(step.checkpoint) if step.checkpoint.exists() else None
     known = schema_of(step.chain)
     if answer.schema is None or answer.stats is None:

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 from kamu_assets.coordinator.errors import InvalidInputIntervalError
 from kamu_assets.coordinator.ingest.slice_events import schema_of
+from kamu_assets.coordinator.schema_message import schema_message
 from kamu_assets.coordinator.transform_plan import InputChain, InputPlan, check_same_inputs, plan_inputs
 from kamu_assets.database.database import Database
 from kamu_assets.database.transaction import Transaction
@@ -16,7 +16,6 @@ from kamu_assets.datasets.intervals import ChainInterval
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.datasets.store import DatasetStore
 from kamu_assets.engines.engine import TransformRequestInput, Watermark
-from kamu_assets.odf.arrow_schema import to_arrow
 from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.data import DataSchema
 from kamu_assets.odf.dataset import SetTransform
@@ -97,7 +96,7 @@ class TransformInputs:
             vocab=one.state.vocab,
             offset_interval=plan.offset_interval,
             data_paths=tuple(found.location for found in self.slices(planned)),
-            schema=_message(one.schema),
+            schema=schema_message(one.schema),
             explicit_watermarks=tuple(Watermark(mark.system_time, mark.watermark) for mark in plan.watermarks),
         )
 
@@ -122,10 +121,3 @@ class TransformInputs:
                 raise InvalidInputIntervalError(one.entry.id, head, block) from error
 
         return InputChain(one.entry.id, head, one.state.last_offset, news_after)
-
-
-# A derivative is brought up to date again and again.
-@lru_cache(maxsize=256)
-def _message(schema: DataSchema) -> bytes:
-    """The columns of an input as an Arrow message."""
-    return bytes(to_arrow(schema).serialize())

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable
 from functools import partial
+from importlib import import_module
 
 from dagster import DagsterInstance
 
@@ -157,6 +158,8 @@ def run_worker(node: Node) -> None:
     """Execute runs until SIGTERM, or until a fresh worker should take over."""
     config = adapter_config(node.settings)
     node.engine_pool.warm_up()
+    # It looks at what engines made, by way of Arrow: no run should wait for that.
+    import_module("kamu_assets.coordinator.output_schema")
     achieved = Achievements(node.database).note
     updater = NodeUpdater(
         coordinator=node.coordinator,

@@ -12,8 +12,9 @@ from typing import Final
 import datafusion
 import pyarrow.parquet as pq
 
+from kamu_assets.engines.answering import answer
 from kamu_assets.engines.engine import TransformRequestInput, TransformResponse, TransformSuccess
-from kamu_assets.engines.job import TransformJob, answer
+from kamu_assets.engines.job import TransformJob
 from kamu_assets.engines.listing import listing, schema_from_ipc
 from kamu_assets.engines.output import OutputColumns, output_query
 from kamu_assets.engines.query_steps import engine_session, in_written_order, output_schema, plan_steps

@@ -11,8 +11,8 @@ from kamu_assets.engines.engine import (
     TransformResponse,
 )
 from kamu_assets.engines.job import RawQueryJob, TransformJob
-from kamu_assets.engines.raw_query import run_raw_query
-from kamu_assets.engines.slice_writer import Encodings
+from kamu_assets.engines.slice_facts import Encodings
+from kamu_assets.engines.worker_jobs import query_files
 from kamu_assets.engines.workers import WorkerPool
 
 
@@ -54,4 +54,4 @@ class PooledEngine:
         cancel: threading.Event | None = None,
     ) -> RawQueryResponse:
         job = RawQueryJob(request, self._memory_bytes)
-        return self._pool.run(run_raw_query, job, on_progress=on_progress, cancel=cancel)
+        return self._pool.run(query_files, job, on_progress=on_progress, cancel=cancel)

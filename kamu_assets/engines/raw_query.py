@@ -5,8 +5,9 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from kamu_assets.engines.answering import answer
 from kamu_assets.engines.engine import RawQueryResponse, RawQuerySuccess
-from kamu_assets.engines.job import RawQueryJob, answer
+from kamu_assets.engines.job import RawQueryJob
 from kamu_assets.engines.listing import listing
 from kamu_assets.engines.query_steps import engine_session, in_written_order, output_schema, plan_steps
 

@@ -1,7 +1,6 @@
 """How the columns of a slice are encoded: a matter of size and speed only."""
 
 from collections.abc import Set as AbstractSet
-from enum import StrEnum
 from typing import Any, Final
 
 import pyarrow as pa
@@ -9,6 +8,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pyarrow.types as pt
 
+from kamu_assets.engines.slice_facts import Encodings
 from kamu_assets.engines.storable import file_schema, has_floats
 from kamu_assets.odf.data import DatasetVocabulary
 
@@ -18,13 +18,6 @@ _DICTIONARY_BYTES: Final = 512 << 10
 _SAMPLE_ROWS: Final = 4096
 _SAMPLE_DISTINCT: Final = 0.97
 WORTH_A_SAMPLE_ROWS: Final = 8 * _SAMPLE_ROWS
-
-
-class Encodings(StrEnum):
-    """How columns are encoded; a matter of size and speed only, hashes of content do not see it."""
-
-    KAMU = "kamu"  # as upstream writes, readable by every Parquet reader upstream uses
-    COMPACT = "compact"  # deltas for offsets, times and integers: smaller and faster, unknown to some older readers
 
 
 def parquet_options(

@@ -14,10 +14,10 @@ import pyarrow.parquet as pq
 from kamu_assets.engines.lane import Lane
 from kamu_assets.engines.slice_encoding import (
     WORTH_A_SAMPLE_ROWS,
-    Encodings,
     diverse_columns,
     parquet_options,
 )
+from kamu_assets.engines.slice_facts import Encodings
 from kamu_assets.engines.storable import as_schema, file_schema, schema_hint
 from kamu_assets.odf.data import DatasetVocabulary
 from kamu_assets.odf.multihash import Multicodec, Multihash

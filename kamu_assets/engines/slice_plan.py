@@ -5,7 +5,7 @@ from functools import lru_cache
 
 import pyarrow as pa
 
-from kamu_assets.engines.slice_encoding import Encodings
+from kamu_assets.engines.slice_facts import Encodings
 from kamu_assets.engines.slice_file import FileFormat
 from kamu_assets.engines.storable import has_structs, storable_schema
 from kamu_assets.odf.data import DatasetVocabulary

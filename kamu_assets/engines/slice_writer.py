@@ -6,7 +6,6 @@ synced: the store does that when it takes the file over.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -17,35 +16,19 @@ import pyarrow.parquet as pq
 import pyarrow.types as pt
 
 from kamu_assets.engines.lane import Lane
-from kamu_assets.engines.slice_encoding import Encodings
+from kamu_assets.engines.slice_facts import Encodings, SliceStats
 from kamu_assets.engines.slice_file import GROUP_BYTES, SliceFile
 from kamu_assets.engines.slice_plan import plan_slice
 from kamu_assets.engines.storable import as_schema
 from kamu_assets.odf.data import DatasetVocabulary
 from kamu_assets.odf.data_hash import UPSTREAM_BATCH_ROWS
-from kamu_assets.odf.multihash import Multihash
 from kamu_assets.odf.timestamp import Timestamp
-
-__all__ = ["Encodings", "SliceStats", "SliceWriter", "write_slice"]
 
 # Enough for lanes to work side by side; more would only touch more fresh memory, which costs as much as hashing it.
 _AHEAD_BYTES: Final = 8 << 20
 # Rows are encoded a group at a time: meanwhile others must not stand still for want of room.
 _AHEAD_OF_GROUP_BYTES: Final = GROUP_BYTES // 2
 _MILLIS_PER_DAY: Final = 86_400_000
-
-
-@dataclass(frozen=True, slots=True)
-class SliceStats:
-    """What a block says about a slice, and what saves reading it again. Without rows there are no offsets."""
-
-    num_records: int
-    physical_hash: Multihash
-    logical_hash: Multihash
-    size: int
-    first_offset: int | None
-    last_offset: int | None
-    max_event_time: Timestamp | None
 
 
 class SliceWriter:

@@ -169,15 +169,19 @@ class WorkerPool:
 
     def _plan_renewal(self) -> None:
         if self._renewal is None and not self._closed and (len(self._idle) > self._min_idle or self._any_used()):
-            self._renewal = threading.Timer(self._idle_seconds, self._renew)
+            self._renewal = threading.Timer(self._idle_until() - time.monotonic(), self._renew)
             self._renewal.daemon = True
             self._renewal.start()
+
+    def _idle_until(self) -> float:
+        """When the pause is long enough if nobody comes."""
+        return self._last_use + self._idle_seconds
 
     def _renew(self) -> None:
         """In a pause, replace workers that hold what their jobs touched by fresh ones, `min_idle` of them."""
         with self._lock:
             self._renewal = None
-            if time.monotonic() - self._last_use < self._idle_seconds:
+            if time.monotonic() < self._idle_until():
                 self._plan_renewal()
                 return
             used = [worker for worker in self._idle if not worker.is_fresh]

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kamu_assets.coordinator.ingest.limits import IngestLimits
-from kamu_assets.coordinator.ingest.merge.keys import key_columns, looks_back
+from kamu_assets.coordinator.ingest.merge.needs import key_columns, looks_back
 from kamu_assets.coordinator.ingest.sidecars.shelf import Shelf
 from kamu_assets.coordinator.ingest.sidecars.use import SidecarUse, known_heads, shelf_name
 from kamu_assets.coordinator.ingest.slice_request import SliceInput, SliceRequest, SliceResult

@@ -22,7 +22,7 @@ from kamu_assets.coordinator.verify.model import VerificationReport, VerifyOptio
 from kamu_assets.engines.datafusion import run_transform
 from kamu_assets.engines.engine import TransformRequest, TransformResponse
 from kamu_assets.engines.job import TransformJob
-from kamu_assets.engines.slice_writer import Encodings
+from kamu_assets.engines.slice_facts import Encodings
 from kamu_assets.odf.identity import DatasetAlias
 from kamu_assets.storage.layout import dataset_folder
 from tests.support.coordination import a_coordinator

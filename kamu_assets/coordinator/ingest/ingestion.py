@@ -18,7 +18,7 @@ from kamu_assets.datasets.commit import Committer
 from kamu_assets.datasets.model import CommitResult, DatasetEntry, NewSlice, Pushed
 from kamu_assets.engines.job_runner import JobRunner
 from kamu_assets.engines.registry import EngineRegistry
-from kamu_assets.engines.slice_writer import Encodings, SliceStats
+from kamu_assets.engines.slice_facts import Encodings, SliceStats
 from kamu_assets.engines.worker_limits import WorkerDiedError
 from kamu_assets.monitoring import metrics
 from kamu_assets.odf.chain_state import ChainState

@@ -16,7 +16,8 @@ from kamu_assets.coordinator.ingest.explain.guilty_record import general_error
 from kamu_assets.coordinator.ingest.explain.queries import preprocess_error
 from kamu_assets.coordinator.ingest.explain.time_values import blame_times, is_about_times
 from kamu_assets.coordinator.ingest.limits import MIB, IngestLimits
-from kamu_assets.coordinator.ingest.merge.keys import check_columns, takes_operations
+from kamu_assets.coordinator.ingest.merge.keys import check_columns
+from kamu_assets.coordinator.ingest.merge.needs import takes_operations
 from kamu_assets.coordinator.ingest.merge.strategies import Merge, operation_field
 from kamu_assets.coordinator.ingest.preprocess import Preprocessing
 from kamu_assets.coordinator.ingest.read.opening import open_input

@@ -11,7 +11,7 @@ from kamu_assets.coordinator.ingest.columns import MILLIS_UTC, describe_schema, 
 from kamu_assets.coordinator.ingest.completion import Completion
 from kamu_assets.coordinator.ingest.event_order import OutOfOrderError, in_order
 from kamu_assets.coordinator.ingest.input_rows import InputRows, Surroundings
-from kamu_assets.coordinator.ingest.merge.keys import key_columns, looks_back
+from kamu_assets.coordinator.ingest.merge.needs import key_columns, looks_back
 from kamu_assets.coordinator.ingest.session import open_bench
 from kamu_assets.coordinator.ingest.sidecars.errors import SidecarUnusableError
 from kamu_assets.coordinator.ingest.sidecars.history import History, open_history
@@ -19,7 +19,8 @@ from kamu_assets.coordinator.ingest.sidecars.layout import Layout
 from kamu_assets.coordinator.ingest.sidecars.seen import SeenKeys
 from kamu_assets.coordinator.ingest.sidecars.use import Contents
 from kamu_assets.coordinator.ingest.slice_request import InputOutcome, SliceInput, SliceRequest, SliceResult
-from kamu_assets.engines.slice_writer import SliceStats, SliceWriter
+from kamu_assets.engines.slice_facts import SliceStats
+from kamu_assets.engines.slice_writer import SliceWriter
 from kamu_assets.engines.wire import Failure
 from kamu_assets.engines.worker_process import report
 from kamu_assets.errors import KamuError

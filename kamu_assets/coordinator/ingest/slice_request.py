@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kamu_assets.coordinator.ingest.limits import IngestLimits
 from kamu_assets.coordinator.ingest.sidecars.use import SidecarUse
-from kamu_assets.engines.slice_writer import Encodings, SliceStats
+from kamu_assets.engines.slice_facts import Encodings, SliceStats
 from kamu_assets.engines.wire import Failure
 from kamu_assets.odf.data import DataSchema, DatasetVocabulary
 from kamu_assets.odf.engine import TransformSql

@@ -17,8 +17,9 @@ from kamu_assets.coordinator.verify.model import Fault, Place, Remark, RemarkKin
 from kamu_assets.coordinator.verify.replay_event import differences, event_of, hash_of
 from kamu_assets.coordinator.verify.replay_request import Replay, request_of
 from kamu_assets.coordinator.verify.running import StopSignal, VerificationCancelledError, patiently
-from kamu_assets.coordinator.verify.same_rows import TwoSlices, same_rows
+from kamu_assets.coordinator.verify.slice_questions import TwoSlices
 from kamu_assets.coordinator.verify.volatile import volatile_functions
+from kamu_assets.coordinator.verify.worker_jobs import have_same_rows
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.engines.engine import RowHasher, TransformSuccess
 from kamu_assets.engines.job_runner import JobRunner
@@ -121,7 +122,7 @@ class Replays:
             self._execute(replay, data, checkpoint, keep_rows=True)
         stored = self.volumes.for_kind(self.entry.kind).location(data_key(self.entry.id, said.physical_hash))
         slices = TwoSlices(stored, str(data), replay.walked.before.vocab.offset_column)
-        return patiently(lambda: self.pool.run(same_rows, slices, cancel=self.stop), self.stop)
+        return patiently(lambda: self.pool.run(have_same_rows, slices, cancel=self.stop), self.stop)
 
     @contextmanager
     def _output(self) -> Iterator[tuple[Path, Path]]:

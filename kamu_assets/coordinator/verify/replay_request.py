@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from kamu_assets.coordinator.schema_message import schema_message
 from kamu_assets.coordinator.verify.chain_walk import WalkedBlock
 from kamu_assets.coordinator.verify.input_chains import InputPart
 from kamu_assets.coordinator.verify.model import Place
@@ -10,7 +11,6 @@ from kamu_assets.coordinator.verify.slices import place_of
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.engines.engine import TransformRequest, TransformRequestInput, Watermark
 from kamu_assets.errors import InvalidError
-from kamu_assets.odf.arrow_schema import to_arrow
 from kamu_assets.odf.data import OffsetInterval
 from kamu_assets.odf.dataset import ExecuteTransform, SetTransform
 from kamu_assets.odf.engine import TransformSql, normalize_transform
@@ -91,6 +91,6 @@ def _input(replay: Replay, part: InputPart, volumes: Volumes) -> TransformReques
         vocab=part.vocab,
         offset_interval=offsets,
         data_paths=tuple(store.location(data_key(part.entry.id, each.physical_hash)) for each in slices),
-        schema=bytes(to_arrow(part.schema).serialize()),
+        schema=schema_message(part.schema),
         explicit_watermarks=tuple(Watermark(mark.system_time, mark.watermark) for mark in part.interval.watermarks),
     )

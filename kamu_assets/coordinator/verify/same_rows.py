@@ -2,23 +2,15 @@
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from kamu_assets.coordinator.verify.slice_questions import TwoSlices
+
 _BATCH_ROWS: Final = 1024
 _MODULUS: Final = 1 << 256
-
-
-@dataclass(frozen=True)
-class TwoSlices:
-    """Locations of both, and the column that is expected to differ."""
-
-    one: str
-    other: str
-    offset_column: str
 
 
 def same_rows(slices: TwoSlices) -> bool:

@@ -1,8 +1,7 @@
 """Reads a slice in a worker process: Parquet from elsewhere is hostile."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -11,10 +10,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from kamu_assets.coordinator.verify.linked_objects import unknown_links
+from kamu_assets.coordinator.verify.slice_questions import SliceAnswer, SliceQuestion
 from kamu_assets.coordinator.verify.slice_schema import columns_without_nulls, embedded_schema, schema_fault
 from kamu_assets.engines.worker_process import report
 from kamu_assets.odf.arrow_schema import restore_arrow_types
-from kamu_assets.odf.data import DataSchema, DatasetVocabulary, OffsetInterval
 from kamu_assets.odf.data_hash import LogicalHasher
 from kamu_assets.odf.links import object_links
 from kamu_assets.odf.multihash import Multihash
@@ -25,32 +24,6 @@ _MAX_BATCH_ROWS: Final = 1 << 16
 _WORTH_THREADS_ROWS: Final = 1 << 19
 _THREADS: Final = 2
 _MILLIS_PER_DAY: Final = 86_400_000
-
-
-@dataclass(frozen=True)
-class SliceQuestion:
-    """A slice, and what its block says about the rows in it."""
-
-    location: str
-    offsets: OffsetInterval
-    schema: DataSchema | None
-    vocab: DatasetVocabulary
-
-
-@dataclass(frozen=True)
-class SliceAnswer:
-    """What the rows are; None where the file is not even that."""
-
-    logical_hash: Multihash | None = None
-    records: int = 0
-    # Why no rows can be read.
-    unreadable: str | None = None
-    wrong_schema: str | None = None
-    wrong_offsets: str | None = None
-    max_event_millis: int | None = None
-    # What rows link, by column; each name once.
-    links: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    wrong_links: str | None = None
 
 
 def read_slice(question: SliceQuestion) -> SliceAnswer:

@@ -11,7 +11,8 @@ from kamu_assets.coordinator.verify.hashing import hashed
 from kamu_assets.coordinator.verify.linked_objects import LinkedObjects
 from kamu_assets.coordinator.verify.model import RESTORE, Fault, Place, Remark, RemarkKind, VerdictKind
 from kamu_assets.coordinator.verify.running import StopSignal, patiently
-from kamu_assets.coordinator.verify.slice_reading import SliceAnswer, SliceQuestion, read_slice
+from kamu_assets.coordinator.verify.slice_questions import SliceAnswer, SliceQuestion
+from kamu_assets.coordinator.verify.worker_jobs import look_at_slice
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.engines.job_runner import JobRunner
 from kamu_assets.engines.worker_limits import AbortedError, MemoryLimitError, TimeLimitError, WorkerDiedError
@@ -116,7 +117,7 @@ class SliceChecks:
         before = walked.before
         question = SliceQuestion(location, said.offset_interval, schema_of(before), before.vocab)
         try:
-            return patiently(lambda: self.pool.run(read_slice, question, cancel=self.stop), self.stop)
+            return patiently(lambda: self.pool.run(look_at_slice, question, cancel=self.stop), self.stop)
         except (AbortedError, MemoryLimitError, TimeLimitError, WorkerDiedError) as error:
             return SliceAnswer(unreadable=str(error))
 

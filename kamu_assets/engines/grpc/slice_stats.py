@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from kamu_assets.engines.engine import EngineContractError
 from kamu_assets.engines.listing import ipc_schema
-from kamu_assets.engines.slice_writer import SliceStats
+from kamu_assets.engines.slice_facts import SliceStats
 from kamu_assets.odf.arrow_schema import restore_arrow_types
 from kamu_assets.odf.data import DatasetVocabulary
 from kamu_assets.odf.data_hash import UPSTREAM_BATCH_ROWS, LogicalHasher

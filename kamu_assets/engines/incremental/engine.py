@@ -7,6 +7,7 @@ from typing import Final
 import datafusion
 import pyarrow as pa
 
+from kamu_assets.engines.answering import answer
 from kamu_assets.engines.engine import InvalidQuery, TransformResponse, TransformSuccess
 from kamu_assets.engines.incremental.blocks import NEVER
 from kamu_assets.engines.incremental.checkpoint import State, fingerprint, read_state, write_state
@@ -15,7 +16,7 @@ from kamu_assets.engines.incremental.order import in_total_order
 from kamu_assets.engines.incremental.run import output_watermark, run
 from kamu_assets.engines.incremental.types import empty_batch, plain_schema, plain_table
 from kamu_assets.engines.incremental.work import Outcome, Work
-from kamu_assets.engines.job import TransformJob, answer
+from kamu_assets.engines.job import TransformJob
 from kamu_assets.engines.output import OutputColumns, output_frame, output_query
 from kamu_assets.engines.result import take_rows
 from kamu_assets.engines.session import quoted

@@ -10,7 +10,8 @@ from pydantic import TypeAdapter
 
 from kamu_assets.coordinator.ingest.event_runs import sorted_by_time
 from kamu_assets.coordinator.ingest.limits import IngestLimits
-from kamu_assets.coordinator.ingest.merge.keys import check_columns, key_columns, looks_back
+from kamu_assets.coordinator.ingest.merge.keys import check_columns
+from kamu_assets.coordinator.ingest.merge.needs import key_columns, looks_back
 from kamu_assets.coordinator.ingest.merge.strategies import Merge
 from kamu_assets.coordinator.ingest.session import Bench, open_bench
 from kamu_assets.coordinator.ingest.sidecars.history import History, open_history

@@ -21,7 +21,7 @@ from kamu_assets.engines.engine import (
 from kamu_assets.engines.job import RawQueryJob, TransformJob
 from kamu_assets.engines.listing import ipc_schema
 from kamu_assets.engines.raw_query import run_raw_query
-from kamu_assets.engines.slice_writer import Encodings
+from kamu_assets.engines.slice_facts import Encodings
 from kamu_assets.engines.sql_guard import refuse_panic
 from kamu_assets.engines.worker_limits import DiskRefusedError
 from kamu_assets.odf.data import DatasetVocabulary, OffsetInterval

@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from kamu_assets.engines import slice_file
-from kamu_assets.engines.slice_writer import Encodings, SliceStats, SliceWriter, write_slice
+from kamu_assets.engines.slice_facts import Encodings, SliceStats
+from kamu_assets.engines.slice_writer import SliceWriter, write_slice
 from kamu_assets.odf.data_hash import logical_hash
 from kamu_assets.odf.timestamp import Timestamp
 

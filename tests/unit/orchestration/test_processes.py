@@ -35,6 +35,17 @@ def test_asking_for_commands_loads_nothing_heavy() -> None:
     assert output.strip() == "[]"
 
 
+def test_who_only_hands_jobs_to_workers_loads_no_engine() -> None:
+    code = (
+        "import sys, kamu_api.serving, kamu_assets.coordinator.service, kamu_assets.engines.pooled;"
+        "print([name for name in ('dagster', 'pyarrow', 'datafusion', 'numpy') if name in sys.modules])"
+    )
+
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+    assert output.strip() == "[]"
+
+
 @pytest.mark.parametrize("name", sorted(path.name for path in TEMPLATES.glob("*.yaml")))
 def test_templates_are_yaml(name: str) -> None:
     assert isinstance(yaml.safe_load((TEMPLATES / name).read_text()), dict)

@@ -11,7 +11,8 @@ from kamu_assets.coordinator.ingest.commit_order import by_key
 from kamu_assets.coordinator.ingest.errors import TypeMismatchError
 from kamu_assets.coordinator.ingest.event_order import without_views
 from kamu_assets.coordinator.ingest.merge.changes import Comparison, as_operation, fitted, pickable
-from kamu_assets.coordinator.ingest.merge.keys import compared_columns, key_columns, only_adds
+from kamu_assets.coordinator.ingest.merge.keys import compared_columns
+from kamu_assets.coordinator.ingest.merge.needs import key_columns, only_adds
 from kamu_assets.coordinator.ingest.merge.snapshot import SnapshotMerge
 from kamu_assets.coordinator.ingest.merge.upsert import UpsertMerge
 from kamu_assets.coordinator.ingest.session import Bench, engine_failures, stream

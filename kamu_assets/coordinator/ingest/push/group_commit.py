@@ -6,7 +6,7 @@ from itertools import groupby
 
 from kamu_assets.clock import Clock
 from kamu_assets.coordinator.ingest.ingestion import Ingestion, Work
-from kamu_assets.coordinator.ingest.merge.keys import only_adds
+from kamu_assets.coordinator.ingest.merge.needs import only_adds
 from kamu_assets.coordinator.ingest.push.media_types import PushReader, reader_for
 from kamu_assets.coordinator.ingest.push.queue import Outcome, Push
 from kamu_assets.coordinator.ingest.push.source import select_push_source

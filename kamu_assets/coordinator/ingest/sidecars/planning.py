@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kamu_assets.coordinator.ingest.merge.keys import key_columns, looks_back
+from kamu_assets.coordinator.ingest.merge.needs import key_columns, looks_back
 from kamu_assets.coordinator.ingest.sidecars.use import SidecarUse, known_heads, manifest_path, shelf_name
 from kamu_assets.datasets.chains import Chains
 from kamu_assets.datasets.errors import InvalidBlockIntervalError
