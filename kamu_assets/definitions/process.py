@@ -98,7 +98,12 @@ def _led_work(node: Node, instance: DagsterInstance, catalog: Catalog, jobs: Sco
         reaper=Reaper(instance=instance, queue=queue, clock=node.clock),
         waits=PlaceWaits(instance=instance, queue=queue, flows=node.flows),
         catalog=CatalogPublisher(
-            instance=instance, config=config, catalog=catalog, database=database, outbox=node.outbox
+            instance=instance,
+            config=config,
+            catalog=catalog,
+            database=database,
+            outbox=node.outbox,
+            heard=freshness.hear,
         ),
         reports=RestoringReporter(instance=instance, database=database, reporter=reporter, clock=node.clock),
         chores=partial(_forget_what_is_old, node),

@@ -7,6 +7,8 @@ from dagster._core.definitions.freshness import FreshnessState
 
 from kamu_assets.clock import ManualClock
 from kamu_assets.datasets.model import DatasetEntry
+from kamu_assets.flows.messages import FlowFinished, TriggerChanged
+from kamu_assets.flows.model import FlowType, OutcomeKind
 from kamu_assets.flows.processes.store import ProcessStore, Record
 from kamu_assets.flows.service import updating
 from kamu_assets.flows.triggers.rules import Interval, Trigger
@@ -77,3 +79,26 @@ def test_what_was_never_done_is_not_told_of(adapter: Adapter) -> None:
 
     assert reports(adapter, age=0).report() == 0
     assert told(adapter, root) is None
+
+
+def test_what_is_new_of_a_dataset_is_told_without_a_look_at_all(adapter: Adapter) -> None:
+    first, second = adapter.polled_root(), adapter.polled_root()
+    telling = reports(adapter, age=0)
+    telling.step()
+    promise(adapter, first)
+    promise(adapter, second)
+
+    telling.hear([TriggerChanged(dataset_id=first.id)])
+    telling.step()
+    seen = [told(adapter, root) for root in (first, second)]
+    done = FlowFinished(flow_id="1", dataset_id=second.id, type=FlowType.INGEST, outcome=OutcomeKind.UP_TO_DATE)
+    telling.hear([done])
+    telling.step()
+    promise(adapter, first, paused=True)
+    telling.hear([TriggerChanged(dataset_id=first.id)])
+    telling.step()
+
+    assert seen == [FreshnessState.PASS, None]
+    assert told(adapter, second) is FreshnessState.PASS
+    assert told(adapter, first) is FreshnessState.NOT_APPLICABLE
+    assert telling.report() == 0

@@ -103,6 +103,7 @@ def test_a_trigger_promises_freshness_until_it_is_paused(node: RunningNode) -> N
         admin = opened.auth.admin_caller()
         opened.triggers.set(admin, polled, Interval(3600))
         promise = {"failWindowSeconds": 7200, "warnWindowSeconds": 5400}
+        # Told when it happens: looking at all promises, which is done once a minute, would not have told it yet.
         wait_until(lambda: shown(promise, "HEALTHY"), every=0.5, patience=120)
         opened.triggers.pause(admin, polled)
         wait_until(lambda: shown(None, None), every=0.5)

@@ -1,7 +1,7 @@
 """Tells the locations of the catalog which datasets exist: a change at once, then a reload every two seconds."""
 
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from dagster import AssetKey, DagsterInstance
 
@@ -46,7 +46,10 @@ class CatalogPublisher:
         catalog: Catalog,
         database: Database,
         outbox: Outbox,
+        heard: Callable[[Sequence[Message]], object] = list,
     ) -> None:
+        # Who shows something of the same datasets, and follows the outbox through us.
+        self._heard = heard
         self._instance = instance
         self._catalog = catalog
         self._database = database
@@ -97,6 +100,7 @@ class CatalogPublisher:
         stale = {dataset for message in messages for dataset in self._affected(message)}
         self._is_stale = self._refresh(stale) or self._is_stale
         self._wipe(list(_vanished(messages)))
+        self._heard(messages)
 
     def _affected(self, message: Message) -> Collection[DatasetID]:
         match message:
