@@ -12,10 +12,12 @@ from kamu_assets.database.database import Database
 from kamu_assets.datasets.store import DatasetStore
 from kamu_assets.flows.causes import CauseKind, FlowCause
 from kamu_assets.flows.history.listing import FlowFilter, FlowLists
+from kamu_assets.flows.history.orders import FlowOrder
 from kamu_assets.flows.model import Flow, FlowState, FlowType
 from kamu_assets.flows.scopes import SYSTEM
 from kamu_assets.flows.store import FlowStore
 from kamu_assets.odf.identity import AccountID, DatasetID
+from kamu_assets.odf.timestamp import NANOS_PER_SECOND, Timestamp
 from tests.support.builders import START, a_dataset_id
 from tests.support.heart import an_entry
 
@@ -91,6 +93,52 @@ def test_a_filter_lets_those_through_that_have_all_it_names(
     assert page.total == len(found)
     if wanted.statuses is not None:
         assert {flow.status for flow in page.flows} <= set(wanted.statuses)
+
+
+@pytest.fixture
+def queue(database: Database) -> FlowLists:
+    """Flows of every state; the seconds at which something happened to them last are not those of their numbers."""
+
+    def at(second: int) -> Timestamp:
+        return Timestamp(START.ns + second * NANOS_PER_SECOND)
+
+    base = _flow(ONE, FlowState.FINISHED)
+    flows = [
+        replace(base, finished_at=at(9), scheduled_at=at(0)),
+        replace(base, finished_at=at(3), scheduled_at=at(1)),
+        replace(_flow(ONE, FlowState.RUNNING), attempt=1, submitted_at=at(4), started_at=at(5), scheduled_at=at(4)),
+        replace(_flow(TWO, FlowState.RETRYING), attempt=1, attempt_ended_at=at(6), scheduled_at=at(20)),
+        replace(_flow(GONE, FlowState.WAITING), created_at=at(8), scheduled_at=at(70)),
+        replace(
+            _flow(TWO, FlowState.RUNNING, type_=FlowType.VERIFY), attempt=1, submitted_at=at(7), scheduled_at=at(7)
+        ),
+        replace(_flow(ONE, FlowState.WAITING, type_=FlowType.VERIFY), created_at=at(1), scheduled_at=at(30)),
+        replace(base, finished_at=at(9), scheduled_at=at(2)),
+    ]
+    with database.transaction() as tx:
+        for flow in flows:
+            FlowStore().add(tx, flow)
+    return FlowLists(database)
+
+
+@pytest.mark.parametrize(
+    ("order", "expected"),
+    [
+        (FlowOrder.NEWEST, [8, 7, 6, 5, 4, 3, 2, 1]),
+        # The one with the number 6 has a run, and no executor yet.
+        (FlowOrder.QUEUE, [5, 6, 7, 3, 4, 8, 1, 2]),
+        (FlowOrder.SCHEDULED_FOR_ACTIVATION, [4, 7, 5, 3, 6, 8, 1, 2]),
+    ],
+)
+def test_flows_come_in_the_order_that_was_asked_for(queue: FlowLists, order: FlowOrder, expected: list[int]) -> None:
+    whole = queue.page(ANONYMOUS, order=order)
+    parts = [queue.page(ANONYMOUS, order=order, limit=3, offset=offset) for offset in (0, 3, 6, 9)]
+    finished = queue.page(ANONYMOUS, FlowFilter(statuses=[FlowState.FINISHED]), order=order)
+
+    assert [flow.id for flow in whole.flows] == expected
+    assert [flow.id for page in parts for flow in page.flows] == expected
+    assert {page.total for page in (whole, *parts)} == {8}
+    assert [flow.id for flow in finished.flows] == [number for number in expected if number in (1, 2, 8)]
 
 
 def test_pages_follow_each_other_and_count_all_pages(lists: FlowLists) -> None:

@@ -31,6 +31,10 @@ def test_flows_are_listed_by_state_type_and_who_asked(home: Home) -> None:
     assert shown(home, "--by", "kamu") == [3, 2, 1]
     assert shown(home, "--by-itself") == []
     assert shown(home, "--by-itself", "--by", "kamu", "--status", "running") == []
+    assert shown(home, "--order", "queue") == [3, 1, 2]
+    assert shown(home, "--order", "scheduled", "--skip", "1") == [3, 2]
+    assert "--skip is for all" in home.misuse("flow", "list", "--order", "queue", "--before", "2")
+    assert "3 flows; further ones: --skip 2" in home.run("flow", "list", "--order", "queue", "--limit", "2").told
 
 
 def test_a_page_says_how_many_there_are_and_how_to_see_more(home: Home) -> None:

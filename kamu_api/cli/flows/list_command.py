@@ -8,6 +8,7 @@ import typer
 
 from kamu_api.cli.flows.run_command import TypeName
 from kamu_api.cli.flows.text import flow_row
+from kamu_api.cli.misuse import MisuseError
 from kamu_api.cli.options import AsJson, Home, local_node, the_dataset
 from kamu_api.cli.output import print_json, print_rows, remark
 
@@ -25,6 +26,14 @@ class StatusName(StrEnum):
     FINISHED = "finished"
 
 
+class OrderName(StrEnum):
+    """Orders of lists as commands call them."""
+
+    NEWEST = "newest"
+    QUEUE = "queue"
+    SCHEDULED_FOR_ACTIVATION = "scheduled"
+
+
 def list_flows(
     *,
     dataset: Annotated[str | None, typer.Argument(help="of this dataset only", show_default=False)] = None,
@@ -32,24 +41,34 @@ def list_flows(
     statuses: Annotated[list[StatusName] | None, typer.Option("--status", help="in this state; repeatable")] = None,
     by: Annotated[list[str] | None, typer.Option("--by", help="that this account asked for; repeatable")] = None,
     by_itself: Annotated[bool, typer.Option("--by-itself", help="that nobody asked for")] = False,
+    order: Annotated[
+        OrderName, typer.Option("--order", help="newest first; as they wait, run and end; or the soonest first")
+    ] = OrderName.NEWEST,
     limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="so many")] = 50,
+    skip: Annotated[int, typer.Option("--skip", min=0, help="begin behind so many")] = 0,
     before: Annotated[int | None, typer.Option("--before", min=1, help="those before this flow: the next page")] = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """List flows, newest first."""
+    """List flows, newest first unless --order says otherwise."""
     from kamu_api.cli.flows.named_flows import facts_of
+    from kamu_assets.flows.history.orders import FlowOrder
+
+    if before is not None and order is not OrderName.NEWEST:
+        raise MisuseError("--before is for lists with the newest first; --skip is for all")
 
     with local_node(home) as node:
         wanted = _filter(node, dataset, types, statuses, by, by_itself=by_itself)
-        page = node.flow_lists.page(node.auth.admin_caller(), wanted, limit=limit, before=before)
+        page = node.flow_lists.page(
+            node.auth.admin_caller(), wanted, order=FlowOrder[order.name], limit=limit, offset=skip, before=before
+        )
         rows = [facts_of(node, flow) for flow in page.flows]
     if as_json:
         print_json(rows)
         return
     if rows:
         print_rows([flow_row(row) for row in rows])
-    _tell_more(page, limit, before)
+    _tell_more(page, limit, before, after=skip + len(page.flows) if order is not OrderName.NEWEST or skip else None)
 
 
 def _filter(
@@ -75,9 +94,11 @@ def _filter(
     )
 
 
-def _tell_more(page: "FlowPage", limit: int, before: int | None) -> None:
+def _tell_more(page: "FlowPage", limit: int, before: int | None, *, after: int | None) -> None:
     if page.total == 0:
         remark("no flows; `kamu-node flow run <dataset>` makes one")
+    elif after is not None:
+        remark(f"{page.total:,} flows" + (f"; further ones: --skip {after}" if after < page.total else ""))
     elif len(page.flows) == limit < page.total:
         remark(f"{page.total:,} flows; further ones: --before {page.flows[-1].id}")
     elif not page.flows:

@@ -1,4 +1,4 @@
-"""Flows page by page, as people look through them: filtered, counted, newest first."""
+"""Flows page by page, as people look through them: filtered, counted, in an order."""
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from kamu_assets.auth.model import Caller
 from kamu_assets.database.database import Database
 from kamu_assets.datasets.store import datasets
 from kamu_assets.flows.flow_rows import flow_of, flows
+from kamu_assets.flows.history.orders import FlowOrder, ids_of_page
 from kamu_assets.flows.model import Flow, FlowState, FlowType, OutcomeKind
 from kamu_assets.odf.identity import AccountID, DatasetID
 from kamu_assets.odf.timestamp import Timestamp
@@ -47,19 +48,25 @@ class FlowLists:
         self._database = database
 
     def page(
-        self, caller: Caller, wanted: FlowFilter = EVERY, *, limit: int = 50, offset: int = 0, before: int | None = None
+        self,
+        caller: Caller,
+        wanted: FlowFilter = EVERY,
+        *,
+        order: FlowOrder = FlowOrder.NEWEST,
+        limit: int = 50,
+        offset: int = 0,
+        before: int | None = None,
     ) -> FlowPage:
-        """Newest first. A page begins behind so many flows, or behind the one with the id `before`."""
+        """A page begins behind so many flows or, where the newest come first, behind the one with the id `before`."""
         del caller  # Everybody may read.
         passing = list(_conditions(wanted))
-        # The rows are wide: only those of the page are read.
-        ids = select(flows.c.id).where(*passing).order_by(flows.c.id.desc()).limit(limit).offset(offset)
-        if before is not None:
-            ids = ids.where(flows.c.id < before)
-        query = select(flows).where(flows.c.id.in_(ids)).order_by(flows.c.id.desc())
+        listed = [*passing, flows.c.id < before] if before is not None else passing
         with self._database.reading() as tx:
             total = int(tx.execute(select(func.count()).select_from(flows).where(*passing)).scalar_one())
-            return FlowPage([flow_of(row) for row in tx.execute(query)], total)
+            # The rows are wide: only those of the page are read.
+            ids = ids_of_page(tx, listed, order, limit=limit, offset=offset)
+            found = {row.id: flow_of(row) for row in tx.execute(select(flows).where(flows.c.id.in_(ids)))}
+            return FlowPage([found[number] for number in ids], total)
 
     def failed_since(self, caller: Caller, moment: Timestamp, *, limit: int = 50) -> FlowPage:
         """Flows that failed after a moment, latest first."""
