@@ -19,6 +19,7 @@ from kamu_assets.database.leadership import Leadership
 from kamu_assets.database.leadership_files import FileLeadership
 from kamu_assets.database.leadership_server import ServerLeadership
 from kamu_assets.database.notices import Notices
+from kamu_assets.database.privacy import close_to_others
 from kamu_assets.database.sessions import begin
 from kamu_assets.database.transaction import Transaction
 from kamu_assets.durability import Durability
@@ -101,13 +102,13 @@ class Database:
 
     def migrate(self) -> None:
         """Bring the tables to the version of this code; safe from many processes at once."""
+        if self._is_sqlite and self._url.database:
+            close_to_others(Path(self._url.database).absolute())
         if self._is_current():
             return
         # Alembic takes longer to import than everything else here.
         from kamu_assets.database.migrations.runner import migrate
 
-        if self._is_sqlite and self._url.database:
-            Path(self._url.database).absolute().parent.mkdir(parents=True, exist_ok=True)
         with told_plainly():
             migrate(self._url, self._durability)
 

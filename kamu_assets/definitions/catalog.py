@@ -3,18 +3,16 @@
 Reloading works for trees of components that Dagster loads itself, not for a component that is built directly.
 """
 
-import warnings
 from pathlib import Path
 
-from dagster import BetaWarning, Definitions, PreviewWarning, definitions
+from dagster import Definitions, definitions
 from dagster.components.core.component_tree import ComponentTree
 
 import kamu_assets
+from kamu_assets.definitions.quiet import without_previews
 from kamu_assets.defs import instances
 
-# Dagster warns of parts of its own that its loader uses.
-for category in (BetaWarning, PreviewWarning):
-    warnings.filterwarnings("ignore", category=category, module="dagster")
+without_previews()
 
 
 @definitions

@@ -5,6 +5,7 @@ from functools import cache
 
 from dagster import DagsterInstance
 
+from kamu_assets.definitions.quiet import without_previews
 from kamu_assets.defs.jobs import flow_definitions
 from kamu_assets.node import Node
 from kamu_assets.orchestration.scheduler.watching import Watches, Watching
@@ -25,4 +26,5 @@ def _watch(instance: DagsterInstance) -> Watches | None:
     return Watching(instance=instance, database=node.database, chains=node.chains, clock=node.clock)
 
 
+without_previews()
 defs = flow_definitions(watch=_watch)

@@ -24,6 +24,8 @@ class ProcessCommand:
     name: str
     argv: Sequence[str]
     env: Mapping[str, str] = field(default_factory=dict)
+    # Host and port of the process that it asks as soon as it is there.
+    after: tuple[str, int] | None = None
 
 
 def prepare_command(config: AdapterConfig) -> ProcessCommand:
@@ -51,7 +53,8 @@ def daemon_command(config: AdapterConfig) -> ProcessCommand:
     # It launches queued runs, which needs no code location, and lets the sensors of one look: all others, the catalog
     # above all, would only cost it memory.
     workspace = ("--workspace", str(config.dagster_home / DAEMON_WORKSPACE_FILE))
-    return _python("daemon", config, "-m", "dagster._daemon", "run", *workspace, "--log-level", "warning")
+    daemon = _python("daemon", config, "-m", "dagster._daemon", "run", *workspace, "--log-level", "warning")
+    return replace(daemon, after=(config.host, config.flows_port))
 
 
 def catalog_command(config: AdapterConfig, number: int = 1) -> ProcessCommand:

@@ -152,6 +152,7 @@ def test_nothing_is_overwritten(home: Home) -> None:
     ("arguments", "told"),
     [
         (("x", "--from", "nope.csv"), "nope.csv is not a file"),
+        (("x", "--from", "https://example.com/a.csv"), "--from takes a file to look into, not an address"),
         (("x", "--from", "a.txt"), "a.txt: unknown ending; known are .csv"),
         (("x", "--from", "empty.csv"), "empty.csv: nothing to guess from, the sample is empty"),
         (("x", "--from", "bad.ndjson"), "bad.ndjson, line 2: the file ends"),

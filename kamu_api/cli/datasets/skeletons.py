@@ -1,6 +1,7 @@
 """Makes manifests to begin with for the command line."""
 
 import contextlib
+import re
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,8 @@ from kamu_assets.odf.source import ReadStep, ReadStepCsv
 from kamu_assets.storage.workplaces import workplace
 
 _SEPARATORS = ",;\t|"
+# A path has lost the second slash.
+_ADDRESS = re.compile(r"(https?|ftps?|s3|file):/", re.IGNORECASE)
 _SNIFFED_BYTES = 1 << 16
 _EXAMPLE_INPUT = "name.of.an.input"
 
@@ -34,6 +37,11 @@ def pushed_root(name: str) -> str:
 def polled_root(node: Node, name: str, sample: Path) -> str:
     """A manifest of a root that polls a file like the sample."""
     alias = DatasetAlias.parse(name)
+    if _ADDRESS.match(str(sample)) and not sample.exists():
+        raise SampleError(
+            "--from takes a file to look into, not an address: save what the address answers to a file, "
+            "then set `url` of the manifest to the address"
+        )
     path = sample.absolute()
     read = _reader(path)
     with workplace(node.settings.uploads_path, "sample") as scratch:

@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import os
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -16,6 +17,7 @@ from kamu_api.cli.node.node_log import NodeLog
 
 RESTART_DELAYS = (0.2, 1.0, 5.0, 15.0)
 HEALTHY_AFTER = 60.0
+LISTEN_PATIENCE = 60.0
 _LAST_WORDS_SECONDS = 1.0
 _PR_SET_PDEATHSIG = 1
 
@@ -29,6 +31,8 @@ class ProcessSpec:
     env: Mapping[str, str] = field(default_factory=dict)
     # How far it stands back behind the others (setpriority(2)).
     niceness: int = 0
+    # Host and port of one that it talks to: it is started when that listens, or after `LISTEN_PATIENCE`.
+    after: tuple[str, int] | None = None
 
 
 class Child:
@@ -42,6 +46,7 @@ class Child:
         self._started = 0.0
         self._deaths = 0
         self._next_start = 0.0
+        self._waits_since: float | None = None
         self._hurries = False
 
     def start(self) -> None:
@@ -77,14 +82,23 @@ class Child:
                 Path(f"/proc/{self._process.pid}/autogroup").write_text("0", encoding="ascii")
 
     def revive(self) -> None:
-        """Start the process again if it has ended, later each time it ends early."""
+        """Start the process if it is not running: at once for the first time, later each time it ends early."""
         if self._process is not None:
             code = self._process.poll()
             if code is None:
                 return
             self._note_death(code)
-        if time.monotonic() >= self._next_start:
+        if time.monotonic() >= self._next_start and self._may_start():
             self.start()
+
+    def _may_start(self) -> bool:
+        """Whether the process that it talks to listens: it would complain at length of one that does not yet."""
+        now = time.monotonic()
+        self._waits_since = now if self._waits_since is None else self._waits_since
+        if self.spec.after is None or _listens(self.spec.after) or now - self._waits_since > LISTEN_PATIENCE:
+            self._waits_since = None
+            return True
+        return False
 
     def _note_death(self, code: int) -> None:
         now = time.monotonic()
@@ -125,6 +139,14 @@ class Child:
             os.killpg(self._process.pid, signal.SIGKILL)
         except ProcessLookupError:
             return
+
+
+def _listens(address: tuple[str, int]) -> bool:
+    try:
+        socket.create_connection(address, timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 def _prepare_child(niceness: int) -> None:

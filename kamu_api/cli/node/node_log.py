@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import json
+import re
 import threading
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
@@ -11,6 +12,12 @@ from pathlib import Path
 from typing import IO, Any
 
 from kamu_assets.monitoring.secrets import SecretHider
+
+_TO_MILLISECONDS = len("2026-01-02T03:04:05.678")
+# Dagster's programs colour what they say, wherever it goes (ECMA-48, SGR).
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+# What has a place of its own in a line for people.
+_TOLD_APART = {"event", "level", "timestamp", "process", "exception"}
 
 
 class NodeLog:
@@ -41,7 +48,7 @@ class NodeLog:
 
     def say(self, name: str, line: str) -> None:
         with self._lock:
-            self._write(self._stamped(name, self._hider.hide(line)))
+            self._write(self._stamped(name, self._hider.hide(_COLOURS.sub("", line))))
 
     def follow(self, name: str, stream: IO[bytes]) -> None:
         """Copy a process's output until it ends."""
@@ -81,7 +88,24 @@ class NodeLog:
 
 
 def _as_text(name: str, line: str) -> str:
-    return f"{_now()} {name:<10} | {line}"
+    event = _event_in(line)
+    return f"{_now()} {name:<10} | {line}" if event is None else _event_as_text(name, event)
+
+
+def _event_as_text(name: str, event: dict[str, Any]) -> str:
+    """`<what> <field>=<value> …`, after its level where that is not the usual one, before its stack trace."""
+    rest = {field: value for field, value in event.items() if field not in _TOLD_APART}
+    level = event.get("level", "info")
+    what = event["event"] if level == "info" else f"{level}: {event['event']}"
+    fields = [f"{field}={_field_as_text(value)}" for field, value in rest.items()]
+    trace = [f"\n{event['exception']}"] if event.get("exception") else []
+    moment = f"{str(event['timestamp'])[:_TO_MILLISECONDS]}Z" if event.get("timestamp") else _now()
+    return f"{moment} {name:<10} | " + " ".join([str(what), *fields]) + "".join(trace)
+
+
+def _field_as_text(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return repr(text) if isinstance(value, str) and (not text or any(sign.isspace() for sign in text)) else text
 
 
 def _as_object(name: str, line: str) -> str:

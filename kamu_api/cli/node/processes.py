@@ -23,8 +23,7 @@ def process_specs(settings: "Settings") -> list[ProcessSpec]:
     from kamu_assets.orchestration.processes import dagster_commands
     from kamu_assets.settings import adapter_config
 
-    environment = {"KAMU_NODE_HOME": str(settings.home), "PYTHONUNBUFFERED": "1"}
-    api = ProcessSpec("api", (sys.executable, "-m", "kamu_api.cli.main", "process", "api"), environment)
+    api = ProcessSpec("api", (sys.executable, "-m", "kamu_api.cli.main", "process", "api"), _environment(settings))
     return [api, *(_spec(settings, command) for command in dagster_commands(adapter_config(settings)))]
 
 
@@ -49,8 +48,13 @@ def recovery_of(settings: "Settings") -> Recovery:
 
 
 def _spec(settings: "Settings", command: "ProcessCommand", *, niceness: int = 0) -> ProcessSpec:
-    environment = {"KAMU_NODE_HOME": str(settings.home), "PYTHONUNBUFFERED": "1", **command.env}
-    return ProcessSpec(command.name, command.argv, environment, niceness)
+    environment = {**_environment(settings), **command.env}
+    return ProcessSpec(command.name, command.argv, environment, niceness, command.after)
+
+
+def _environment(settings: "Settings") -> dict[str, str]:
+    # Whoever keeps the log of all processes gets events; how people read them is decided there.
+    return {"KAMU_NODE_HOME": str(settings.home), "PYTHONUNBUFFERED": "1", "KAMU_NODE__LOG__FORMAT": "json"}
 
 
 def run_process(name: str, settings: "Settings") -> None:

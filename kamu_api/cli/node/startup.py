@@ -107,7 +107,7 @@ def address_lines(settings: Settings) -> list[str]:
     return [
         f"API      {base}          (health: {base}/system/health)",
         f"Dagster  http://{settings.dagster.host}:{settings.dagster.webserver_port}",
-        f"Token    {settings.keys_path / 'admin.token'}          (writes need it: Authorization: Bearer …)",
+        f"Token    {settings.keys_path / 'admin.token'}          (writes carry it as a bearer token)",
     ]
 
 

@@ -79,12 +79,12 @@ class Supervisor:
             self._preparation.hurry()
 
     def start(self) -> None:
-        """Start every process that has not been started, once `is_prepared`."""
+        """Start every process that has not been started, once `is_prepared`; `run` those that wait for another."""
         # It is over; in months its number may be another process's.
         self._preparation = None
         for child in self._children:
             if not child.is_started:
-                child.start()
+                child.revive()
 
     def check(self) -> None:
         """Raise `ProcessFailedError` if a process has ended that should go on, or if the preparation has failed."""

@@ -104,3 +104,22 @@ def test_secrets_of_processes_that_are_not_ours_are_hidden(tmp_path: Path, *, as
     assert "postgresql://kamu:•••@db is not there, nor is •••" in log.path.read_text()
     assert not any("hunter2" in line or "correct" in line for line in said)
     log._file.close()
+
+
+def test_events_have_one_time_and_one_name_for_people(log: NodeLog) -> None:
+    event = {"event": "run_ended", "level": "info", "timestamp": "2026-01-02T03:04:05.678901Z", "process": "worker"}
+    log.say("worker-1", json.dumps({**event, "rows": 3, "outcome": "SUCCESS", "reason": "it is so"}))
+    log.say("worker-1", json.dumps({**event, "level": "error", "exception": "Traceback\n  here"}))
+
+    assert log.path.read_text().splitlines() == [
+        "2026-01-02T03:04:05.678Z worker-1   | run_ended rows=3 outcome=SUCCESS reason='it is so'",
+        "2026-01-02T03:04:05.678Z worker-1   | error: run_ended",
+        "Traceback",
+        "  here",
+    ]
+
+
+def test_colours_are_left_out(log: NodeLog) -> None:
+    log.say("daemon", "\x1b[32m2026\x1b[0m - \x1b[34mWARNING\x1b[0m - look")
+
+    assert said(log) == ["daemon     | 2026 - WARNING - look"]

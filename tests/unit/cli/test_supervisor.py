@@ -1,7 +1,9 @@
 """The supervisor's order of starting: the first process, what prepares the others, the others."""
 
 import os
+import socket
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -9,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from kamu_api.cli.node.child import ProcessSpec
+from kamu_api.cli.node.child import Child, ProcessSpec
 from kamu_api.cli.node.node_log import NodeLog
 from kamu_api.cli.node.supervisor import ProcessFailedError, Recovery, Supervisor
 from tests.support.process_tree import all_processes
@@ -164,3 +166,19 @@ pathlib.Path({str(mark)!r}).touch()
     assert attempts.read_text() == "xx"
     assert "the home of Dagster is gone" in told(tmp_path)
     assert set(children()) == before
+
+
+def test_who_talks_to_another_is_started_when_that_listens(tmp_path: Path) -> None:
+    log = NodeLog(tmp_path / "node.log")
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        talker = Child(ProcessSpec("talker", ("sleep", "303"), after=server.getsockname()), log)
+        talker.revive()
+        assert not talker.is_started
+
+        server.listen()
+        talker.revive()
+        assert talker.is_started
+    talker.terminate()
+    talker.reap(time.monotonic() + 60)
+    log._file.close()
