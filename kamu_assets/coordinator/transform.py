@@ -41,7 +41,7 @@ from kamu_assets.odf.engine import TransformSql, normalize_transform
 from kamu_assets.odf.multihash import Multicodec, Multihash
 from kamu_assets.odf.timestamp import Timestamp
 from kamu_assets.storage.errors import StorageFullError
-from kamu_assets.storage.layout import checkpoint_key
+from kamu_assets.storage.layout import block_key, checkpoint_key
 from kamu_assets.storage.volumes import Volumes
 from kamu_assets.storage.workplaces import workplace
 
@@ -169,8 +169,10 @@ class Transforms:
     def _previous(self, step: _Step, checkpoint: Checkpoint) -> StoredSlice:
         """The state of the engine after the last step."""
         entry, name = step.entry, checkpoint.physical_hash
-        location = self._volumes.for_kind(entry.kind).location(checkpoint_key(entry.id, name))
-        return StoredSlice(entry.alias, name, location, what="checkpoint")
+        store = self._volumes.for_kind(entry.kind)
+        # Blocks after the one that names it came later still.
+        block = store.location(block_key(entry.id, step.chain.head)) if step.chain.head else None
+        return StoredSlice(entry.alias, name, store.location(checkpoint_key(entry.id, name)), block, "checkpoint")
 
     def _request(self, step: _Step) -> TransformRequest:
         chain, entry = step.chain, step.entry

@@ -22,7 +22,7 @@ from kamu_assets.odf.dataset import SetTransform
 from kamu_assets.odf.engine import TransformInput
 from kamu_assets.odf.identity import DatasetAlias, DatasetID, parse_dataset_ref
 from kamu_assets.odf.multihash import Multihash
-from kamu_assets.storage.layout import data_key
+from kamu_assets.storage.layout import block_key, data_key
 from kamu_assets.storage.volumes import Volumes
 
 
@@ -84,7 +84,9 @@ class TransformInputs:
         entry = planned.dataset.entry
         store = self._volumes.for_kind(entry.kind)
         for each in planned.plan.slices:
-            yield StoredSlice(entry.alias, each.physical_hash, store.location(data_key(entry.id, each.physical_hash)))
+            location = store.location(data_key(entry.id, each.physical_hash))
+            block = store.location(block_key(entry.id, each.block_hash))
+            yield StoredSlice(entry.alias, each.physical_hash, location, block)
 
     def describe(self, planned: PlannedInput) -> TransformRequestInput:
         """The same for an engine."""

@@ -1,5 +1,6 @@
 """Errors of reading are told with the dataset whose file is to blame, and only those."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from kamu_assets.engines.sql_errors import QueryFailedError
 from kamu_assets.errors import KamuError
 from kamu_assets.odf.identity import DatasetAlias
 from kamu_assets.odf.multihash import Multihash
+from tests.support.waiting import wait_until
 
 UNREADABLE = QueryFailedError("Parquet argument error: External: snappy: corrupt input")
 
@@ -61,6 +63,36 @@ def test_work_on_a_changed_file_is_in_vain(tmp_path: Path) -> None:
     damaged = f"checkpoint {changed.name} of kamu/b is damaged"
     with pytest.raises(DamagedSliceError, match=damaged), slices_checked([whole, changed]):
         pass
+
+
+def test_only_files_that_were_touched_after_their_block_are_hashed(tmp_path: Path) -> None:
+    changed = a_slice(tmp_path, "kamu/a", content=b"other")
+    block = tmp_path / "block"
+    block.write_bytes(b"written after the slice")
+    named = replace(changed, block=str(block))
+
+    assert named.is_untouched()
+    with slices_checked([named]):
+        pass
+    wait_until(lambda: _touched_now(named))
+    with pytest.raises(DamagedSliceError, match="is damaged"), slices_checked([named]):
+        pass
+
+
+def _touched_now(named: StoredSlice) -> bool:
+    """Whether the clock of the file system has moved on meanwhile; a time that is set back does not hide it."""
+    path = Path(named.location)
+    before = path.stat()
+    path.write_bytes(b"again")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    return not named.is_untouched()
+
+
+def test_a_file_whose_block_is_gone_or_not_told_is_hashed(tmp_path: Path) -> None:
+    whole = a_slice(tmp_path, "kamu/a")
+
+    assert not whole.is_untouched()
+    assert not replace(whole, block=str(tmp_path / "gone")).is_untouched()
 
 
 def test_other_failures_of_work_are_told_as_they_are(tmp_path: Path) -> None:
