@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,6 +17,7 @@ from kamu_assets.odf.identity import DatasetID
 from kamu_assets.orchestration.catalog.locations import CatalogLocations
 from kamu_assets.orchestration.catalog.shards import shard_of
 from kamu_assets.orchestration.catalog.state import CatalogRow
+from kamu_assets.orchestration.catalog.webserver import Begin
 from kamu_assets.orchestration.home import write_files
 from tests.support.dagster_home import config_of
 from tests.support.ports import free_ports, ports_in_a_row
@@ -34,6 +35,11 @@ NAMES = ("catalog", "catalog-2", "catalog-3")
 STEP_SECONDS = 2.0
 
 
+def _at_once(work: Callable[[], None]) -> None:
+    """A story has one order, whatever the threads of this machine do."""
+    work()
+
+
 @dataclass
 class Story:
     """The publisher's part of a scheduler process, with the others at the test's mercy."""
@@ -43,13 +49,16 @@ class Story:
     rows: list[CatalogRow] = field(default_factory=list)
     # What somebody may have seen in the UI.
     seen: set[DatasetID] = field(default_factory=set)
+    begin: Begin = _at_once
 
     def __post_init__(self) -> None:
         self.restart_scheduler()
 
     def restart_scheduler(self) -> None:
         config, instance = self.around.config, self.around.instance
-        self.locations = CatalogLocations(instance=instance, config=config, monotonic=lambda: self.now)
+        self.locations = CatalogLocations(
+            instance=instance, config=config, monotonic=lambda: self.now, begin=self.begin
+        )
         self.locations.load()
         self.locations.publish(self.rows)
 
@@ -162,6 +171,25 @@ def test_datasets_stay_where_they_were_until_the_webserver_has_looked(story: Sto
     assert story.locations.are_behind
 
     story.come_to_rest()
+
+    story.assert_all_is_where_it_belongs()
+
+
+def test_nobody_waits_while_the_webserver_looks(story: Story) -> None:
+    looks: list[Callable[[], None]] = []
+    story.begin = looks.append
+    story.restart_scheduler()
+    story.have(MANY)
+    for _ in range(10):
+        story.around.supervise()
+        story.step()
+        story.check()
+    assert len(looks) == 1
+    assert story.locations.are_behind
+
+    while looks:
+        looks.pop()()
+        story.come_to_rest()
 
     story.assert_all_is_where_it_belongs()
 

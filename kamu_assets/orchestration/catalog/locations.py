@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Callable, Collection
+from collections.abc import Set as AbstractSet
+from typing import NamedTuple
 
 import structlog
 from dagster import DagsterInstance
@@ -11,7 +13,7 @@ from kamu_assets.orchestration.catalog.moves import CatalogMoves
 from kamu_assets.orchestration.catalog.shards import shard_at, shard_count, shard_of, shards_wanted
 from kamu_assets.orchestration.catalog.shown import ShownCatalog
 from kamu_assets.orchestration.catalog.state import CatalogRow
-from kamu_assets.orchestration.catalog.webserver import reload_workspace
+from kamu_assets.orchestration.catalog.webserver import Begin, WorkspaceReload, beside
 from kamu_assets.orchestration.config import AdapterConfig
 from kamu_assets.orchestration.home import write_shard_count
 
@@ -19,6 +21,14 @@ log = structlog.get_logger(__name__)
 
 # Times what a location should have.
 LARGE = 2
+
+
+class _Look(NamedTuple):
+    """What the webserver is to know when it has looked at its workspace: places that are new, or that some are gone."""
+
+    reload: WorkspaceReload
+    numbers: frozenset[int]
+    has_shrunk: bool
 
 
 class CatalogLocations:
@@ -29,7 +39,12 @@ class CatalogLocations:
     """
 
     def __init__(
-        self, *, instance: DagsterInstance, config: AdapterConfig, monotonic: Callable[[], float] = time.monotonic
+        self,
+        *,
+        instance: DagsterInstance,
+        config: AdapterConfig,
+        monotonic: Callable[[], float] = time.monotonic,
+        begin: Begin = beside,
     ) -> None:
         self._instance = instance
         self._config = config
@@ -42,6 +57,9 @@ class CatalogLocations:
         self._shown = ShownCatalog(config, monotonic=monotonic)
         # Whether the webserver may still look for a location that is gone.
         self._has_shrunk = False
+        self._begin = begin
+        # The one at the workspace that goes on.
+        self._look: _Look | None = None
 
     def load(self) -> None:
         """Look at what is stored; once, before the first `publish`."""
@@ -78,11 +96,9 @@ class CatalogLocations:
             if location.is_behind:
                 location.reload()
         arrived = {number for number, location in self._locations.items() if not location.is_behind} - self._ready
-        if not (arrived or self._has_shrunk) or not self._are_known(arrived):
-            return False
-        self._ready |= arrived
-        self._has_shrunk = False
-        return bool(arrived)
+        known = self._known(arrived)
+        self._ready |= known
+        return bool(known)
 
     def look_after_servers(self) -> bool:
         """Show what all serve now; tells whether `publish` should come again.
@@ -106,7 +122,8 @@ class CatalogLocations:
     def are_behind(self) -> bool:
         """Whether something is left to do."""
         waiting = any(location.is_behind for location in self._locations.values())
-        return waiting or self._moves.are_open or self._has_shrunk or self._ready != {*self._locations}
+        is_looked_for = self._has_shrunk or self._look is not None
+        return waiting or self._moves.are_open or is_looked_for or self._ready != {*self._locations}
 
     def _fit(self, datasets: int) -> None:
         wanted = shards_wanted(self._config, datasets=datasets, now=self._count)
@@ -132,15 +149,31 @@ class CatalogLocations:
             self._has_shrunk = True
         self._ready &= {*self._locations}
 
-    def _are_known(self, numbers: Collection[int]) -> bool:
-        """Whether the webserver has looked for these, and for none that is gone, now that it may be told to."""
-        names = self._shown.names()
-        if not names:
-            # Nobody is there to be told, or nobody that has time.
-            return False
-        if not self._has_shrunk and names.issuperset(self._locations[number].name for number in numbers):
-            return True
-        return reload_workspace(self._config)
+    def _known(self, arrived: AbstractSet[int]) -> AbstractSet[int]:
+        """New locations that the webserver has looked for by now, after it was told to where that is needed.
+
+        Others do not wait until it has.
+        """
+        if self._look is None and (arrived or self._has_shrunk):
+            names = self._shown.names()
+            if not names:
+                # Nobody is there to be told, or nobody that has time.
+                return frozenset()
+            if not self._has_shrunk and names.issuperset(self._locations[number].name for number in arrived):
+                return arrived
+            reload = WorkspaceReload(self._config, begin=self._begin)
+            self._look, self._has_shrunk = _Look(reload, frozenset(arrived), self._has_shrunk), False
+        return self._looked()
+
+    def _looked(self) -> AbstractSet[int]:
+        look = self._look
+        if look is None or look.reload.succeeded is None:
+            return frozenset()
+        self._look = None
+        if look.reload.succeeded:
+            return look.numbers & self._locations.keys()
+        self._has_shrunk |= look.has_shrunk
+        return frozenset()
 
     def _place(self, row: CatalogRow) -> int:
         wanted = shard_of(self._config, row.id, row.account, count=self._count).number

@@ -8,6 +8,7 @@ import structlog
 from dagster import AssetKey
 
 from kamu_assets.database.database import Database
+from kamu_assets.database.errors import DatabaseUnavailableError
 from kamu_assets.datasets.chains import Chains
 from kamu_assets.datasets.errors import DatasetNotFoundError
 from kamu_assets.datasets.lineage import Lineage
@@ -93,12 +94,19 @@ class Catalog:
     def _described(self, dataset: DatasetID) -> CatalogRow:
         """One damaged dataset must not hide the others, nor itself, and can still be verified."""
         try:
-            return self.row(dataset)
-        except DatasetNotFoundError:
+            row = self.row(dataset)
+            # What cannot be written down cannot be shown.
+            _ = row.revision
+        except (DatasetNotFoundError, DatabaseUnavailableError):
             raise
         except KamuError as error:
             log.warning("dataset_not_described", dataset=str(dataset), reason=str(error))
             return undescribed(self.entry(dataset), str(error))
+        except Exception:
+            log.exception("dataset_not_described", dataset=str(dataset))
+            return undescribed(self.entry(dataset), "what is said of it cannot be shown")
+        else:
+            return row
 
     def _uri(self, entry: DatasetEntry) -> str:
         # Stores tell the location of objects; the folder is what all of them are in.

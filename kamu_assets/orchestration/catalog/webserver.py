@@ -2,6 +2,8 @@
 
 import http.client
 import json
+import threading
+from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -40,3 +42,29 @@ def reload_workspace(config: AdapterConfig) -> bool:
         log.warning("workspace_not_reloaded", reason=str(error))
         return False
     return bool(kind == "Workspace")
+
+
+# Does something that may take long, now or beside what else there is to do.
+Begin = Callable[[Callable[[], None]], object]
+
+
+def beside(work: Callable[[], None]) -> None:
+    """On a thread that keeps nobody, the end of the process included, waiting."""
+    threading.Thread(target=work, name="workspace-reload", daemon=True).start()
+
+
+class WorkspaceReload:
+    """One look at the workspace, begun when it is made: a busy webserver takes minutes for it."""
+
+    def __init__(self, config: AdapterConfig, *, begin: Begin = beside) -> None:
+        self._config = config
+        # None as long as it goes on.
+        self.succeeded: bool | None = None
+        begin(self._reload)
+
+    def _reload(self) -> None:
+        succeeded = False
+        try:
+            succeeded = reload_workspace(self._config)
+        finally:
+            self.succeeded = succeeded

@@ -83,3 +83,20 @@ def test_a_damaged_dataset_hides_neither_itself_nor_others(heart: Heart, tmp_pat
 
     assert "cannot be read" in str(rows[entries[0].id].description)
     assert rows[entries[1].id].columns
+
+
+def test_what_nobody_expected_of_one_dataset_hides_no_other(
+    heart: Heart, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd, sound = heart.dataset("odd"), heart.dataset("sound")
+    row = catalog.row
+    halved = CatalogColumn(name="half of a pair: \ud800", type="String", nullable=True)
+    monkeypatch.setattr(
+        catalog, "row", lambda id_: row(id_).model_copy(update={"columns": (halved,)} if id_ == odd.id else {})
+    )
+
+    rows = catalog.rows([odd.id, sound.id])
+
+    assert "cannot be shown" in str(rows[odd.id].description)
+    assert rows[sound.id] == row(sound.id)
+    assert dump_rows(tuple(rows.values()))
