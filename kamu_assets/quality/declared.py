@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from kamu_assets.odf.dataset import SetAttachments
+from kamu_assets.odf.dataset import AttachmentEmbedded, AttachmentsEmbedded, SetAttachments
 from kamu_assets.odf.serde.manifest_errors import ManifestError, manifest_error
 from kamu_assets.odf.serde.yaml_text import load_documents
 from kamu_assets.odf.typedef import OdfModel
@@ -63,6 +63,14 @@ def declared(attachments: SetAttachments | None) -> Declared:
         return Declared(_named(_document(texts[-1]).checks))
     except ManifestError as error:
         return Declared(problem=f"{PATH}: {error}")
+
+
+def declaring(attachments: SetAttachments | None, text: str) -> SetAttachments:
+    """The attachments of a dataset with another `quality.yaml`; a ManifestError says what is wrong with the text."""
+    _named(_document(text).checks)
+    others = [item for item in attachments.attachments.items if item.path != PATH] if attachments else []
+    document = AttachmentEmbedded(path=PATH, content=text)
+    return SetAttachments(attachments=AttachmentsEmbedded(items=(*others, document)))
 
 
 def _document(text: str) -> QualityDocument:

@@ -146,3 +146,29 @@ def test_who_declares_nothing_is_told_how(home: Home) -> None:
     assert set(home.json("check", "--schema")["$defs"]) >= {"NotNull", "Unique", "Range", "RowCountChange"}
     assert "name a dataset" in home.misuse("check")
     assert "- {kind: NotNull, columns: [id, name]}" in home.ok("check", "--help")
+
+
+def test_rules_are_declared_for_a_dataset_that_is_there(home: Home, tmp_path: Path) -> None:
+    readme = "{path: README.md, content: about}"
+    manifest = a_manifest(
+        "cities",
+        "Root",
+        push_source("default", reading("id INT", "name STRING")),
+        f"{{kind: SetAttachments, attachments: {{kind: Embedded, items: [{readme}]}}}}",
+    )
+    home.ok("add", "--stdin", stdin=manifest.encode())
+    home.ok("ingest", "cities", "--stdin", stdin=rows({"id": 1, "name": None}))
+    file = tmp_path / "rules.yaml"
+
+    file.write_text("checks: [{kind: NotNil}]")
+    assert "NotNil" in home.refusal("check", "cities", "--declare", str(file))
+    file.write_text("checks: [{kind: NotNull, columns: [name]}]")
+    done = home.run("check", "cities", "--declare", str(file))
+    assert (done.code, "kamu/cities declares other rules now" in done.told) == (1, True)
+    assert "kamu/cities: not_null_name: " in done.told
+    head = home.json("log", "cities", "--limit", "1")
+    assert "declares other rules" not in home.run("check", "cities", "--declare", str(file)).told
+    assert home.json("log", "cities", "--limit", "1") == head
+
+    text = home.ok("log", "cities", "--limit", "1", "--output-format", "yaml")
+    assert text.index("README.md") < text.index("quality.yaml")

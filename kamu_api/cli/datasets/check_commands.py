@@ -1,5 +1,6 @@
 """Data quality: do the rows of datasets keep what is promised of them?"""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -7,6 +8,7 @@ import typer
 from kamu_api.cli.misuse import MisuseError
 from kamu_api.cli.options import AsJson, Home, SomeNames, local_node
 from kamu_api.cli.output import complain, print_json, print_rows, remark, warn
+from kamu_assets.errors import InvalidError
 
 if TYPE_CHECKING:
     from kamu_assets.datasets.model import DatasetEntry
@@ -22,12 +24,16 @@ def check(
     *,
     datasets: SomeNames = None,
     schema: Annotated[bool, typer.Option("--schema", help="print the JSON schema of quality.yaml")] = False,
+    declare: Annotated[
+        Path | None,
+        typer.Option("--declare", metavar="FILE", help="first have the datasets declare the rules of this file"),
+    ] = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
     r"""Check the rules that datasets declare about their rows, and say which rows break them.
 
-    Rules stand in an attachment of the dataset called [bold]quality.yaml[/bold], as in
+    Rules stand in an attachment of the dataset called [bold]quality.yaml[/bold], which --declare writes, as in
 
       version: 1
       checks:
@@ -47,7 +53,11 @@ def check(
         return
     if not datasets:
         raise MisuseError("name a dataset or a pattern with %, or ask for the --schema of quality.yaml")
+    text = None if declare is None else _text_of(declare)
     with local_node(home) as node:
+        if text is not None:
+            for entry in node.datasets.select(node.auth.admin_caller(), datasets):
+                _declare(node, entry, text)
         reports = [_report(node, entry) for entry in node.datasets.select(node.auth.admin_caller(), datasets)]
     rows = [row for report in reports for row in _rows(report)]
     if as_json:
@@ -56,6 +66,25 @@ def check(
         _tell(reports, rows)
     if not all(report.is_fine for report in reports):
         raise typer.Exit(1)
+
+
+def _text_of(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise InvalidError(f"{file} cannot be read: {reason}") from error
+
+
+def _declare(node: "Node", entry: "DatasetEntry", text: str) -> None:
+    from kamu_assets.quality.declared import declaring
+
+    caller = node.auth.admin_caller()
+    chain = node.datasets.describe(caller, entry.id).chain
+    event = declaring(chain.attachments, text)
+    if event != chain.attachments:
+        node.coordinator.commit_event(caller, entry.id, event, expected_head=chain.head)
+        remark(f"{entry.alias} declares other rules now")
 
 
 def _report(node: "Node", entry: "DatasetEntry") -> "QualityReport":
