@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from sqlalchemy.exc import DBAPIError, PendingRollbackError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from kamu_assets.database.crowds import is_crowded
 from kamu_assets.errors import ConflictError, InvalidError, UnavailableError
 
 _BUSY = ("SQLITE_BUSY", "SQLITE_LOCKED")
@@ -30,6 +31,16 @@ class DatabaseBusyError(DatabaseUnavailableError):
 
     def __init__(self) -> None:
         super().__init__("database busy: another transaction has been in the way for too long; try again")
+
+
+class DatabaseCrowdedError(DatabaseUnavailableError):
+    """The server has had no connection left for too long."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "database busy: its server has no connection left (PostgreSQL's max_connections); raise that, or have fewer"
+            " workers (setting dagster.workers)"
+        )
 
 
 class DatabaseFullError(DatabaseUnavailableError):
@@ -127,6 +138,8 @@ def _postgres_error(error: DBAPIError) -> Exception | None:
     code = getattr(error.orig, "pgcode", "")
     if code == "53100":
         return DatabaseFullError()
+    if is_crowded(error.orig):
+        return DatabaseCrowdedError()
     # A lost connection has no code of its own.
     if error.connection_invalidated or code is None or code.startswith(_POSTGRES_UNAVAILABLE):
         return DatabaseUnavailableError(_NO_ANSWER)

@@ -6,6 +6,7 @@ from typing import Protocol
 from sqlalchemy import Connection, Engine, PoolProxiedConnection
 
 from kamu_assets.database.connections import begin_sqlite
+from kamu_assets.database.crowds import connected
 from kamu_assets.database.frequent import as_sqlalchemy
 
 
@@ -40,7 +41,7 @@ class OrdinarySession:
     driver = None
 
     def __init__(self, engine: Engine) -> None:
-        self.connection = engine.connect()
+        self.connection = connected(engine)
         self.connection.begin()
 
     def commit(self) -> None:

@@ -60,6 +60,8 @@ RUNS_ENDED = Counter("runs_ended", "Flows that ended", "outcome")
 # Each delivery may be tried several times.
 WEBHOOK_ATTEMPTS = Counter("webhook_attempts", "Attempts to tell receivers of webhooks", "outcome")
 WEBHOOKS_STOPPED = Counter("webhooks_stopped", "Receivers of webhooks that were given up")
+DATABASE_WAITS = Counter("database_waits", "Times that the database server had no connection left and was waited for")
+
 # One that stands by looks whether it should lead.
 SCHEDULER_STEP = Gauge("scheduler_last_step_timestamp_seconds", "When the scheduler last looked for work")
 SCHEDULER_LEADS = Gauge("scheduler_leads", "1 for the one scheduler that leads, 0 for those that stand by")

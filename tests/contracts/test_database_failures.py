@@ -3,21 +3,24 @@
 import resource
 import sqlite3
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from sqlalchemy import BigInteger, Column, Integer, MetaData, Table, Text, insert, select, text
+from sqlalchemy import BigInteger, Column, Integer, MetaData, Table, Text, insert, make_url, select, text
 
-from kamu_assets.database import connections
+from kamu_assets.database import connections, crowds
 from kamu_assets.database.database import Database
 from kamu_assets.database.errors import (
     DatabaseBusyError,
+    DatabaseCrowdedError,
     DatabaseFullError,
     DatabaseUnavailableError,
     NumberTooLargeError,
     TransactionConflictError,
 )
 from kamu_assets.errors import ConflictError, InvalidError, UnavailableError
+from kamu_assets.monitoring.metric import LEDGER
 from tests.contracts.conftest import opened
 
 tables = MetaData()
@@ -53,6 +56,47 @@ def test_a_password_is_not_told() -> None:
 
     assert "hunter2" not in str(error.value)
     assert "hunter2" not in str(error.value.__cause__)
+
+
+@pytest.fixture
+def crowded(postgres: Database, postgres_database: str) -> Iterator[Database]:
+    """The same server, for somebody who may have three connections."""
+    role = make_url(postgres_database).database
+    with postgres.transaction() as tx:
+        tx.execute(text(f'CREATE ROLE "{role}" LOGIN CONNECTION LIMIT 3'))
+    url = make_url(postgres_database).set(username=role)
+    with opened(url.render_as_string(hide_password=False)) as database:
+        yield database
+    with postgres.transaction() as tx:
+        tx.execute(text(f'DROP ROLE "{role}"'))
+
+
+def waits() -> float:
+    return LEDGER.open().get_sample_value("kamu_node_database_waits_total") or 0
+
+
+def test_whoever_finds_no_connection_left_waits_for_one(crowded: Database) -> None:
+    """DS-10"""
+    before = waits()
+
+    def work(number: int) -> int:
+        with crowded.transaction() as tx:
+            return int(tx.execute(text(f"SELECT {number} FROM pg_sleep(0.02)")).scalar_one())
+
+    with ThreadPoolExecutor(16) as many:
+        assert list(many.map(work, range(100))) == list(range(100))
+    assert waits() > before
+
+
+def test_a_server_without_connections_for_long_is_told_as_that(
+    crowded: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DS-10"""
+    monkeypatch.setattr(crowds, "PATIENCE_SECONDS", 0.2)
+
+    told = pytest.raises(DatabaseCrowdedError, match=r"no connection left \(PostgreSQL's max_connections\)")
+    with crowded.reading(), crowded.reading(), crowded.reading(), told:
+        crowded.require_current()
 
 
 def terminate_others(database: Database) -> None:
