@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from kamu_assets.flows.causes import CauseKind
+from kamu_assets.flows.model import OutcomeKind
+from kamu_assets.odf.identity import DatasetAlias
 from kamu_assets.odf.timestamp import Timestamp
+from tests.support.command_line import Home
 from tests.support.running_node import RunningNode, running_node
 from tests.support.stories import add, derivative, flows, numbers, polled_root, pushed_root, records
 from tests.support.waiting import wait_until
@@ -26,8 +31,14 @@ pytestmark = pytest.mark.timeout(600)
 
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
-    with running_node(tmp_path_factory.mktemp("node"), storage={"durability": "fast"}) as node:
+    with running_node(tmp_path_factory.mktemp("node") / "home", storage={"durability": "fast"}) as node:
         yield node
+
+
+@pytest.fixture
+def desk(node: RunningNode) -> Home:
+    """Its command line, without the time that starting one takes."""
+    return Home(node.home.parent)
 
 
 @pytest.fixture
@@ -90,12 +101,16 @@ def test_a_cron_expression_polls_at_its_minute(node: RunningNode, name: str, pag
 
 
 def test_pushes_in_a_burst_all_arrive_at_the_end_of_the_chain(node: RunningNode, name: str) -> None:
-    """DS-04"""
+    """DS-04; and KF-01: nobody who asks in the same instant is forgotten."""
     more, most = f"{name}.more", f"{name}.most"
     add(node, pushed_root(name), derivative(more, of=name), derivative(most, of=more))
 
-    with ThreadPoolExecutor(AT_ONCE) as clients:
-        list(clients.map(lambda number: node.push(f"kamu/{name}", records([number])), range(PUSHES)))
+    def push_and_ask(number: int) -> int:
+        node.push(f"kamu/{name}", records([number]))
+        return opened.flows.request_run(opened.auth.admin_caller(), DatasetAlias.parse(f"kamu/{more}")).id
+
+    with node.opened() as opened, ThreadPoolExecutor(AT_ONCE) as clients:
+        asked = {*clients.map(push_and_ask, range(PUSHES))}
 
     pushed = list(range(PUSHES))
     assert sorted(numbers(node, name)) == pushed
@@ -105,6 +120,52 @@ def test_pushes_in_a_burst_all_arrive_at_the_end_of_the_chain(node: RunningNode,
         # A run takes in what came while another was at work; Dagster hears of each once.
         told = node.ui.materializations(("kamu", derived))
         assert sum(int(seen.metadata["records_added"] or 0) for seen in told) == PUSHES
+
+    wait_until(lambda: not any(flow.outcome is None for flow in flows(node, more)), patience=PATIENCE, every=0.5)
+    ended = {flow.id: flow.outcome.kind for flow in flows(node, more) if flow.outcome}
+    assert asked <= ended.keys()
+    assert {*ended.values()} <= {OutcomeKind.SUCCESS, OutcomeKind.UP_TO_DATE}
+
+
+def test_who_asks_starts_the_flow_that_waits_and_sees_it_all_the_time(node: RunningNode, name: str, desk: Home) -> None:
+    """KF-05, KF-06"""
+    more = f"{name}.more"
+    add(node, pushed_root(name), derivative(more, of=name))
+    desk.ok("trigger", "set", more, "--reactive", "--min-records", "100", "--max-interval", "1h")
+    node.push(f"kamu/{name}", records(range(10)))
+    (waiting,) = wait_until(lambda: desk.json("flow", "list", more), patience=PATIENCE)
+    assert (waiting["status"], waiting["startCondition"]["accumulatedRecords"]) == ("WAITING", 10)
+
+    asked = desk.json("flow", "run", more)
+    seen = [desk.json("flow", "list", more)]
+    while seen[-1][0]["outcome"] is None:
+        time.sleep(0.1)
+        seen.append(desk.json("flow", "list", more))
+
+    assert [[flow["flowId"] for flow in page] for page in seen] == [[waiting["flowId"]]] * len(seen)
+    (ended,) = seen[-1]
+    assert (asked["flowId"], ended["outcome"]["kind"]) == (waiting["flowId"], "SUCCESS")
+    assert [cause["kind"] for cause in ended["causes"]] == ["INPUT_UPDATED", "MANUAL"]
+    assert held(node, more, list(range(1, 11)))
+
+
+def test_flows_end_wherever_they_fail(node: RunningNode, name: str, desk: Home, page: Path) -> None:
+    """KF-13: there is no file, or it cannot be read."""
+    missing, broken = f"{name}.missing", f"{name}.broken"
+    add(node, polled_root(missing, f"{page.as_uri()}x"), polled_root(broken, page.as_uri()))
+    page.write_text("{")
+    for root in (missing, broken):
+        desk.ok("flow", "run", root)
+
+    def ended(root: str) -> list[Any]:
+        return [flow for flow in desk.json("flow", "list", root) if flow["outcome"]]
+
+    for root, told in ((missing, "source not found"), (broken, "page.ndjson, line 1")):
+        (failed,) = wait_until(partial(ended, root), patience=PATIENCE, every=0.2)
+        assert failed["outcome"]["kind"] == "FAILED"
+        assert failed["outcome"]["message"].startswith(told)
+        moments = [failed["timing"][each] for each in ("awaitingExecutorSince", "runningSince", "completedAt")]
+        assert moments == sorted(moments, key=Timestamp.parse)
 
 
 def test_a_trigger_is_refused_with_the_reason(node: RunningNode, name: str) -> None:
