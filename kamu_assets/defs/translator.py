@@ -59,8 +59,9 @@ def _advice(error: KamuError) -> str:
     kept = "Nothing of what failed was committed."
     if isinstance(error, InvalidInputIntervalError):
         return (
-            f"{kept} An input was reset or compacted: run the job `reset_dataset_to_metadata` for this dataset, so that"
-            " its rows are computed anew. `kamu-node trigger set <dataset> --reactive --recover` has that done by itself."
+            f"{kept} An input was reset or compacted: run the job `reset_dataset_to_metadata` for this dataset, so"
+            " that its rows are computed anew. `kamu-node trigger set <dataset> --reactive --recover` has that done by"
+            " itself."
         )
     if isinstance(error, UnavailableError):
         return f"{kept} What is needed did not answer; materialize it again when it does."

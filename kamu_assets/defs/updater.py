@@ -16,7 +16,6 @@ from kamu_assets.flows.results import DataAdded, NothingNew
 from kamu_assets.flows.retrying import PLAIN, FlowConfig
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.orchestration.reports.materialization import Materialization, Materializations
-from kamu_assets.orchestration.workers.run_log import HAS_MORE
 
 # A push or a command may commit between our plan and our commit; the next plan starts from its head.
 MAX_CONFLICTS = 5
@@ -85,7 +84,7 @@ class NodeUpdater:
         seconds = time.monotonic() - began
         found = self._materializations.describe(dataset, after=done.old_head, until=done.new_head, seconds=seconds)
         self._achieved(run_id, dataset, DataAdded(done.blocks, done.records, found.watermark_moved_to, done.has_more))
-        told = {"late_rows": done.late_rows, HAS_MORE: done.has_more}
+        told = {"late_rows": done.late_rows, "has_more": done.has_more}
         return replace(found, metadata={**found.metadata, **{name: value for name, value in told.items() if value}})
 
     def _pull(self, dataset: DatasetID, run_id: str, asked: IngestArguments, log: logging.Logger) -> PullResult:
@@ -110,7 +109,10 @@ def _explain(result: UpToDate | NothingToPoll, log: logging.Logger, *, first: bo
         case NothingToPoll():
             log.info("nothing to poll: this root dataset takes pushes only")
         case UpToDate(uncacheable=True):
-            log.info("up to date: the source cannot tell whether it changed, so it was not fetched again")
+            log.info(
+                "up to date: the source cannot tell whether it changed, so it was not read again: "
+                "`kamu-node flow-config set <dataset> --fetch-uncacheable` has it read each time"
+            )
         case UpToDate(waiting_for=inputs) if inputs:
             log.info("waiting for data in %s", ", ".join(map(str, inputs)))
         case UpToDate() if first:

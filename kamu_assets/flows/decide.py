@@ -52,7 +52,7 @@ def judge(flow: Flow, status: RunStatus) -> Verdict:
 
 
 def _outcome(kind: OutcomeKind, status: RunStatus) -> FlowOutcome:
-    return FlowOutcome(kind, status.message, status.recoverable, status.rewritten_input, status.has_more)
+    return FlowOutcome(kind, status.message, status.recoverable, status.rewritten_input)
 
 
 def _finish(kind: OutcomeKind, message: str | None) -> Verdict:

@@ -119,8 +119,6 @@ class FlowOutcome:
     recoverable: bool = True
     # Of a failure: the input that was reset or compacted, so that nothing can be computed on from what was read of it.
     rewritten_input: DatasetID | None = None
-    # Of a success: whether the source has more, and so many slices were asked for only. Told to who plans what follows.
-    has_more: bool = False
 
 
 class WaitKind(StrEnum):

@@ -33,8 +33,6 @@ class RunStatus:
     # Of a failure: whether the same work may succeed another time, and the input that was rewritten if that is why.
     recoverable: bool = True
     rewritten_input: DatasetID | None = None
-    # Of a success: whether the source has more.
-    has_more: bool = False
 
 
 class Orchestrator(Protocol):

@@ -27,7 +27,6 @@ from kamu_assets.orchestration.names import (
 from kamu_assets.orchestration.operations import did_nothing
 from kamu_assets.orchestration.run_making import RunMaker
 from kamu_assets.orchestration.scoped import ScopedJobs
-from kamu_assets.orchestration.workers.run_log import tells_more
 from kamu_assets.orchestration.workers.warm_queue import WarmQueue
 from kamu_assets.orchestration.workers.warm_up import warm_up
 
@@ -119,15 +118,12 @@ class DagsterOrchestrator:
             event = record.event_log_entry.dagster_event
             if event is not None and (fault := fault_in(event)):
                 return RunStatus(RunState.FAILED, fault, recoverable=False)
-        if run.asset_selection:
-            event = self._materialization(run.run_id)
-            more = event is not None and tells_more(event)
-            return RunStatus(RunState.IDLE if event is None else RunState.SUCCEEDED, has_more=more)
-        return RunStatus(RunState.IDLE if did_nothing(run) else RunState.SUCCEEDED)
+        did = self._materialized(run.run_id) if run.asset_selection else not did_nothing(run)
+        return RunStatus(RunState.SUCCEEDED if did else RunState.IDLE)
 
-    def _materialization(self, run_id: str) -> DagsterEvent | None:
-        found = self._instance.get_records_for_run(run_id, of_type=DagsterEventType.ASSET_MATERIALIZATION, limit=1)
-        return found.records[0].event_log_entry.dagster_event if found.records else None
+    def _materialized(self, run_id: str) -> bool:
+        kind = DagsterEventType.ASSET_MATERIALIZATION
+        return bool(self._instance.get_records_for_run(run_id, of_type=kind, limit=1).records)
 
 
 def _failed(event: DagsterEvent | None) -> RunStatus:

@@ -197,7 +197,7 @@ def _outcome(status: DagsterRunStatus, seen: _Seen, *, did: bool) -> FlowOutcome
         case DagsterRunStatus.SUCCESS if seen.fault is not None:
             return FlowOutcome(OutcomeKind.FAILED, seen.fault, recoverable=False)
         case DagsterRunStatus.SUCCESS:
-            return FlowOutcome(OutcomeKind.SUCCESS if did else OutcomeKind.UP_TO_DATE, has_more=seen.log.has_more)
+            return FlowOutcome(OutcomeKind.SUCCESS if did else OutcomeKind.UP_TO_DATE)
         case DagsterRunStatus.CANCELED:
             return FlowOutcome(OutcomeKind.ABORTED)
         case _:

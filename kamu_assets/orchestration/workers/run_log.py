@@ -12,8 +12,6 @@ from kamu_assets.orchestration.failures import is_recoverable, message_of, rewri
 
 log = structlog.get_logger(__name__)
 
-# What a materialization calls it.
-HAS_MORE = "has_more"
 _QUIET_CONSOLE = {"console": {"config": {"log_level": "CRITICAL"}}}
 
 
@@ -27,7 +25,6 @@ class RunLog:
         self.failure: str | None = None
         self.recoverable = True
         self.rewritten_input: DatasetID | None = None
-        self.has_more = False
         self._traceback: str | None = None
         self._figures: dict[str, object] = {}
 
@@ -43,7 +40,6 @@ class RunLog:
     def note(self, event: DagsterEvent) -> None:
         if event.event_type is DagsterEventType.ASSET_MATERIALIZATION:
             told = event.step_materialization_data.materialization.metadata
-            self.has_more = tells_more(event)
             self._figures = {name: told[name].value for name in ("records_added", "late_rows") if name in told}
         elif event.event_type in {DagsterEventType.STEP_FAILURE, DagsterEventType.RUN_FAILURE} and not self.failure:
             self.failure, self._traceback = message_of(event), traceback_of(event)
@@ -58,9 +54,3 @@ class RunLog:
             log.warning("run_failed", error=outcome.message, **facts)
         else:
             log.error("run_failed", error=outcome.message, **facts, exception=self._traceback)
-
-
-def tells_more(event: DagsterEvent) -> bool:
-    """Whether a materialization says that the source has more."""
-    told = event.step_materialization_data.materialization.metadata.get(HAS_MORE)
-    return told is not None and bool(told.value)
