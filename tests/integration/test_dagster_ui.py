@@ -6,6 +6,7 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -13,9 +14,11 @@ import pytest
 from dagster import DagsterInstance, DagsterRunStatus
 
 from kamu_assets.datasets.model import DatasetEntry
+from kamu_assets.flows.arguments import ResetArguments
 from kamu_assets.flows.causes import CauseKind
 from kamu_assets.flows.model import FlowType, OutcomeKind
 from kamu_assets.flows.requests import FlowRequests
+from kamu_assets.flows.retrying import PLAIN, FlowConfig
 from kamu_assets.governance.access import Access
 from kamu_assets.orchestration.names import TAG_DATASET, TAG_FLOW, TAG_IDLE, TAG_STOPPED
 from kamu_assets.orchestration.processes import catalog_command, flows_command, webserver_command
@@ -291,14 +294,25 @@ def test_a_job_without_its_arguments_is_refused_by_the_ui(home: DagsterHome) -> 
     assert answer["__typename"] == "RunConfigValidationInvalid"
 
 
-@pytest.mark.parametrize("by", ["flow", "ui"])
-@pytest.mark.parametrize("type_", [FlowType.HARD_COMPACTION, FlowType.VERIFY], ids=str)
+@pytest.mark.parametrize(
+    ("type_", "by"),
+    [
+        (FlowType.HARD_COMPACTION, "flow"),
+        (FlowType.HARD_COMPACTION, "ui"),
+        (FlowType.VERIFY, "flow"),
+        (FlowType.VERIFY, "ui"),
+        (FlowType.RESET, "flow"),
+        (FlowType.RESET_TO_METADATA, "flow"),
+    ],
+    ids=str,
+)
 def test_what_is_stopped_leaves_the_dataset_as_it_was(
     home: DagsterHome, instance: DagsterInstance, type_: FlowType, by: str
 ) -> None:
     slow = a_root(home, "slow")
     head = home.parts.chains.head(slow.id)
-    asked = requests_of(home).run(ADMIN, slow.id, type_)
+    config = FlowConfig(reset=ResetArguments()) if type_ is FlowType.RESET else PLAIN
+    asked = requests_of(home).run(ADMIN, slow.id, type_, config)
     run_id = wait_until(lambda: home.parts.flows.get(ADMIN, asked.id).run_id)
     begun(instance, run_id)
 
@@ -315,6 +329,24 @@ def test_what_is_stopped_leaves_the_dataset_as_it_was(
     run = instance.get_run_by_id(run_id)
     assert run is not None
     assert run.status is DagsterRunStatus.CANCELED
+
+
+def test_a_collection_of_garbage_that_is_stopped_removes_nothing_more(
+    home: DagsterHome, instance: DagsterInstance
+) -> None:
+    slow = a_root(home, "slow")
+    a_reorganization(home.parts.heart).reset(ADMIN, slow.id)
+    folder = Path(home.parts.datasets.storage_location(slow))
+    before = sorted(folder.rglob("*"))
+    asked = requests_of(home).collect(ADMIN)
+    run_id = wait_until(lambda: home.parts.flows.get(ADMIN, asked.id).run_id)
+    begun(instance, run_id)
+
+    home.parts.flows.cancel(ADMIN, asked.id)
+
+    outcome = wait_until(lambda: home.parts.flows.get(ADMIN, asked.id).outcome)
+    assert outcome.kind is OutcomeKind.ABORTED
+    assert sorted(folder.rglob("*")) == before
 
 
 def test_what_is_done_to_a_dataset_is_done_in_turn(home: DagsterHome, instance: DagsterInstance) -> None:

@@ -180,12 +180,13 @@ def definitions_of(parts: Parts) -> NodeDefinitions:
         achieved=achieved,
     )
     coordinator = a_coordinator(parts.heart, base=parts.home)
-    slow = SlowServices(parts.datasets, a_reorganization(parts.heart), coordinator)
+    garbage = GarbageCollection(parts.datasets, parts.database, parts.heart.volumes, parts.clock)
+    slow = SlowServices(parts.datasets, a_reorganization(parts.heart), coordinator, garbage)
     verifier = NodeVerifier(coordinator=slow, caller=ADMIN, achieved=achieved)
     checker = NodeChecker(quality=NoQuality(), caller=ADMIN)
     operator = NodeOperator(
         reorganization=slow,
-        garbage=GarbageCollection(parts.datasets, parts.database, parts.heart.volumes, parts.clock),
+        garbage=slow,
         datasets=parts.datasets,
         caller=ADMIN,
         grace_seconds=0,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from kamu_assets.auth.model import Caller
 from kamu_assets.coordinator.compacting import CompactOptions
+from kamu_assets.coordinator.garbage import Collected, CollectOptions, GarbageCollection
 from kamu_assets.coordinator.reorganization import Reorganization
 from kamu_assets.coordinator.resetting import ResetOptions
 from kamu_assets.coordinator.results import ReorganizationResult
@@ -20,11 +21,12 @@ SECONDS = 60.0
 
 @dataclass(frozen=True)
 class SlowServices:
-    """Both services, as runs use them."""
+    """The services, as runs use them."""
 
     datasets: Datasets
     reorganization: Reorganization
     coordinator: Coordinator
+    garbage: GarbageCollection
 
     def compact(
         self, caller: Caller, dataset: DatasetRef, options: CompactOptions | None = None
@@ -45,6 +47,10 @@ class SlowServices:
     def verify(self, caller: Caller, dataset: DatasetRef, options: VerifyOptions | None = None) -> VerificationReport:
         self._wait(caller, dataset)
         return self.coordinator.verify(caller, dataset, options)
+
+    def collect(self, caller: Caller, dataset: DatasetRef, options: CollectOptions | None = None) -> Collected:
+        self._wait(caller, dataset)
+        return self.garbage.collect(caller, dataset, options)
 
     def _wait(self, caller: Caller, dataset: DatasetRef) -> None:
         if str(self.datasets.resolve(caller, dataset).name).startswith("slow"):
