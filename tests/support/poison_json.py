@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from functools import partial
 
 from kamu_assets.coordinator.ingest.errors import (
     BadInputError,
@@ -54,9 +55,9 @@ def _array_of_arrays() -> Iterator[bytes]:
     yield b'[]], "rows": [{"population": 1}]}'
 
 
-def _one_record_over_many_lines() -> Iterator[bytes]:
+def _one_record_over_many_lines(megabytes: int) -> Iterator[bytes]:
     yield b'{"x": ['
-    for _ in range(100):
+    for _ in range(megabytes):
         yield b"1,\n" * (MIB // 3)
     yield b'1], "population": 1}'
 
@@ -118,8 +119,15 @@ CASES = {
     "json single quotes": refused(b"{'population': 1}\n", "line 1"),
     "json array cut off": refused(b'[{"population": 1},\n{"pop', "line 2", read=ARRAY),
     "json array of brackets beside the rows": Poison(INSIDE, chunks(_array_of_arrays), None, records=1, heavy=True),
+    "json one record over 2 million lines": Poison(
+        READ, chunks(partial(_one_record_over_many_lines, 6)), None, records=1
+    ),
     "json one record over 35 million lines": Poison(
-        READ, chunks(_one_record_over_many_lines), None, records=1, heavy=True
+        READ,
+        chunks(partial(_one_record_over_many_lines, 100)),
+        TooLargeError,
+        "line 1: a record longer than 33554432 bytes",
+        heavy=True,
     ),
     "json record of brackets in an array": taken(
         lambda: b'[{"x": [' + b"[]," * (8 * MIB // 3) + b"1]}]", 1, read=ARRAY

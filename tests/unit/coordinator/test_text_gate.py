@@ -112,6 +112,19 @@ def test_nesting_is_followed_over_parts_cut_anywhere(seed: int) -> None:
     assert max(found) == deepest(text)
 
 
+def test_a_record_over_many_lines_is_limited_as_a_whole(path: Path) -> None:
+    long = b'{"x": [' + b"1,\n" * (2 * MIB) + b"1]}\n"
+    ndjson(path, b'{"x": [' + b"1,\n" * (MIB // 3) + b"1]}\n" + b'{"a": 1}\n' * MIB)
+
+    with pytest.raises(TooLargeError, match="data, line 4: a record longer than 2097152 bytes"):
+        ndjson(path, b'{"a":\n 1}\n{"a": 2}\n' + long)
+
+
+def test_a_record_that_never_ends_is_told_by_what_is_wrong_with_it(path: Path) -> None:
+    with pytest.raises(BadInputError, match="data, line 2, position 1: no JSON"):
+        ndjson(path, b'{"a": 1\n' + b'{"a": [2]}\n' * MIB)
+
+
 def deepest(text: bytes) -> int:
     """The same character by character; outside of strings only broken JSON has a backslash."""
     level = most = 0

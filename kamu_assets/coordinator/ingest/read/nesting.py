@@ -24,9 +24,12 @@ class Nesting:
         self._level = 0
         self._in_string = False
         self._is_escaped = False
+        # Whether the part that was added last is outside of all brackets somewhere.
+        self.was_outside = True
 
     def add(self, text: bytes) -> int:
         """The deepest level that this part reaches."""
+        self.was_outside = self._level == 0
         if not text:
             return self._level
         marks = self._unescaped(text).translate(None, _ALL_BUT_MARKS)
@@ -55,6 +58,7 @@ class Nesting:
         # Closing what was never opened does not make room for more.
         levels -= np.minimum(np.minimum.accumulate(levels), 0)
         self._level = int(levels[-1])
+        self.was_outside |= bool(levels.min() == 0)
         return int(levels.max())
 
 

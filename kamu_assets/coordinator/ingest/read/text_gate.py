@@ -11,6 +11,7 @@ from pathlib import Path
 from kamu_assets.coordinator.ingest.errors import BadInputError, TooLargeError
 from kamu_assets.coordinator.ingest.limits import IngestLimits
 from kamu_assets.coordinator.ingest.read.csv_records import CsvDialect, walk_csv
+from kamu_assets.coordinator.ingest.read.json_text import json_text
 from kamu_assets.coordinator.ingest.read.nesting import Nesting, check_nesting, too_deep
 
 _CHUNK = 1 << 20
@@ -36,9 +37,9 @@ def check_csv(path: Path, dialect: CsvDialect, *, name: str, limits: IngestLimit
 
 
 def check_ndjson(path: Path, *, name: str, limits: IngestLimits) -> None:
-    """Refuse a JSON file that is no UTF-8 text, has an endless line or endless nesting."""
+    """Refuse a JSON file that is no UTF-8 text, has an endless line, an endless record or endless nesting."""
     nesting = Nesting()
-    start = end = 0
+    start = inside = end = 0
     for chunk in _checked_chunks(path, name):
         begun, end = end, end + len(chunk)
         if nesting.add(chunk) > limits.max_nesting:
@@ -47,6 +48,10 @@ def check_ndjson(path: Path, *, name: str, limits: IngestLimits) -> None:
         if end - start > limits.max_record_bytes:
             line = _line_at(path, start)
             raise TooLargeError(f"{name}, line {line}: longer than {limits.max_record_bytes} bytes")
+        # Records may have many lines. Parts of the file in which none ends lie in one, or in what is no JSON.
+        inside = end if nesting.was_outside else inside
+        if end - inside > limits.max_record_bytes:
+            _refuse_record(path, _line_at(path, inside), name=name, limits=limits)
 
 
 def check_text(path: Path, *, name: str) -> None:
@@ -133,6 +138,16 @@ def _decode(decoder: codecs.IncrementalDecoder, chunk: bytes, *, path: Path, off
         raise BadInputError(
             f"{name}, line {_line_at(path, where)}: byte 0x{error.object[error.start]:02x} at byte {where} is not UTF-8"
         ) from error
+
+
+def _refuse_record(path: Path, within: int, *, name: str, limits: IngestLimits) -> None:
+    """Name the first line of the record that holds this line, or the place before it where the file is no JSON."""
+    with json_text(path, name=name, limits=limits) as text:
+        line = text.line
+        while text.peek() and text.line <= within:
+            line = text.line
+            text.skip()
+    raise TooLargeError(f"{name}, line {line}: a record longer than {limits.max_record_bytes} bytes")
 
 
 def _refuse_nesting(path: Path, start: int, size: int, *, name: str, limits: IngestLimits) -> None:
