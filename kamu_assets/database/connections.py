@@ -89,6 +89,8 @@ def sqlite_writer(url: URL, durability: Durability, *, foreign_keys: bool = True
     @event.listens_for(engine, "connect")
     def prepare(connection: sqlite3.Connection, _record: Any) -> None:
         _prepare(connection)
+        # Counts in a new file only (`shrinking`).
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         _use_wal(connection)
         connection.execute(f"PRAGMA synchronous = {synchronous}")
         connection.execute(f"PRAGMA foreign_keys = {'ON' if foreign_keys else 'OFF'}")

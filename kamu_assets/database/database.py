@@ -87,9 +87,14 @@ class Database:
 
     def leadership(self, name: str, *, lasting: bool = False) -> Leadership:
         """A role that one at a time has, among all who use this database; not taken yet. `lasting`: for minutes."""
-        if self._is_sqlite and self._url.database:
-            return FileLeadership(Path(self._url.database).absolute(), name, lasting=lasting)
+        if self.file is not None:
+            return FileLeadership(self.file, name, lasting=lasting)
         return ServerLeadership(self._connections.writer, name, lasting=lasting)
+
+    @property
+    def file(self) -> Path | None:
+        """That of a SQLite database."""
+        return Path(self._url.database).absolute() if self._is_sqlite and self._url.database else None
 
     @property
     def is_shared(self) -> bool:

@@ -1,13 +1,15 @@
 """The node's processes around Dagster: `python -m kamu_assets.definitions.process {scheduler,worker}`."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 
 from dagster import DagsterInstance
 
 from kamu_assets.database.database import Database
+from kamu_assets.database.shrinking import Shrinking
 from kamu_assets.definitions.builder import ListedDefinitions, NodeDefinitions
 from kamu_assets.definitions.keeping import node_keeper
 from kamu_assets.defs.checker import NodeChecker
@@ -129,7 +131,15 @@ def _retention(node: Node, instance: DagsterInstance, database: Database) -> Ret
         clock=node.clock,
         keep_days=node.settings.dagster.keep_days,
     )
-    return Retention({"flows": flows.batches, "dagster": runs.batches})
+    room = Shrinking(partial(_sqlite_files, node))
+    return Retention({"flows": flows.batches, "dagster": runs.batches, "pages": room.batches})
+
+
+def _sqlite_files(node: Node) -> Iterator[Path]:
+    """The node's and Dagster's, where they are not tables of a server."""
+    if node.database.file is not None:
+        yield node.database.file
+    yield from adapter_config(node.settings).dagster_home.rglob("*.db")
 
 
 def _orchestrator(
