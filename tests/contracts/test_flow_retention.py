@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import text
 
 from kamu_assets.clock import ManualClock
 from kamu_assets.database.database import Database
@@ -19,6 +20,7 @@ from kamu_assets.flows.processes.store import ProcessStore, Record
 from kamu_assets.flows.scopes import SYSTEM, Scope, WebhookScope
 from kamu_assets.flows.store import FlowStore
 from kamu_assets.odf.timestamp import Timestamp
+from tests.contracts.conftest import opened
 from tests.support.builders import START, a_dataset_id
 
 DAY = 86_400
@@ -116,3 +118,26 @@ def test_whoever_stops_half_way_goes_on_another_time(database: Database) -> None
     assert left(database) == {*flows[6:]}
     list(retention_of(database).batches())
     assert left(database) == {*flows[-2:]}
+
+
+def test_the_room_of_what_was_forgotten_is_used_again(migrated_sqlite: str) -> None:
+    """DS-08: the database levels off, though its file does not shrink."""
+    sizes = []
+    with opened(migrated_sqlite) as database:
+        empty = pages(database)
+        for month in range(4):
+            for number in range(90):
+                ended(database, 30 * month + number / 3, ROOT)
+            clock = ManualClock(on_day(30 * (month + 1)))
+            sum(FlowRetention(database, clock=clock, keep_days=10, keep_flows=2).batches())
+            sizes.append(pages(database) - empty)
+
+        assert len(left(database)) == pytest.approx(30, abs=2)
+
+    # The first month began with nothing.
+    assert sizes[3] <= sizes[1] * 1.05, sizes
+
+
+def pages(database: Database) -> int:
+    with database.reading() as tx:
+        return int(tx.execute(text("PRAGMA page_count")).scalar_one())
