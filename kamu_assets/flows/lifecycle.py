@@ -96,6 +96,7 @@ class FlowLife(FlowPlans):
         causes = reduce(lambda known, cause: tuple(merged(known, cause) or known), flow.late_causes, flow.causes)
         waiting = replace(flow, state=FlowState.RETRYING, scheduled_at=again, attempt_ended_at=now, condition=None)
         waiting = replace(waiting, causes=causes, late_causes=(), submitted_at=None, started_at=None)
+        waiting = replace(waiting, waits_for=f"failed: {outcome.message}" if outcome.message else "failed")
         return self._saved(tx, waiting)
 
     def end(self, tx: Transaction, flow: Flow, outcome: FlowOutcome) -> Flow:

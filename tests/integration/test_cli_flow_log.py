@@ -22,7 +22,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
 
 
 def live_flow(home: Home) -> str:
-    return str(home.json("flow", "run", "raw")["flowId"])
+    return str(home.json("flow", "run", "raw", "--type", "verify")["flowId"])
 
 
 @contextlib.contextmanager

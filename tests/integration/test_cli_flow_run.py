@@ -33,6 +33,7 @@ def test_garbage_is_of_the_whole_node(home: Home) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
+        ("raw", "there is nothing to poll"),
         ("raw --type transform", "Derivative"),
         ("daily --type compaction --yes", "Root"),
         ("raw --type compaction --max-slice-size 0 --yes", "must be a positive number"),
@@ -47,6 +48,7 @@ def test_what_cannot_be_done_is_refused_before_it_waits(home: Home, arguments: s
     [
         ("raw --type compaction", "needs a yes"),
         ("raw --max-slice-size 7", "for --type compaction"),
+        ("raw --type verify --fetch-uncacheable", "for --type ingest"),
         ("raw --type reset --yes", "--to-seed"),
         ("raw --type verify --to-seed", "for --type reset"),
         ("raw --type reset --block nonsense --yes", "--block"),
@@ -54,3 +56,15 @@ def test_what_cannot_be_done_is_refused_before_it_waits(home: Home, arguments: s
 )
 def test_what_makes_no_sense_is_misuse(home: Home, arguments: str, told: str) -> None:
     assert told in home.misuse("flow", "run", *arguments.split())
+
+
+def test_what_cannot_be_done_to_some_of_a_pattern_is_said_of_each(home: Home) -> None:
+    asked = home.run("flow", "run", "%")
+    set_ = home.run("trigger", "set", "%", "--reactive", "--recover")
+
+    for done in (asked, set_):
+        assert done.code == 0
+        assert "kamu/raw is left out" in done.told
+        assert "kamu/other is left out" in done.told
+    assert {row["dataset"] for row in home.json("trigger", "list")} == {"kamu/clean", "kamu/daily", "kamu/weekly"}
+    assert "raw" in home.refusal("trigger", "set", "raw", "--every", "1h")

@@ -20,7 +20,7 @@ PAGED = {
 def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     made = Home(tmp_path_factory.mktemp("pages"))
     made.ok("add", made.write("cities.yaml", pushed_root("cities", reading("id INT"))))
-    made.ok("flow", "run", "cities")
+    made.ok("flow", "run", "cities", "--type", "verify")
     return made
 
 

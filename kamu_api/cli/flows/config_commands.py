@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kamu_api.cli.flows.ingest_options import NextIteration, ingest_arguments
+from kamu_api.cli.flows.several import done_to
 from kamu_api.cli.flows.text import arguments_facts
 from kamu_api.cli.flows.trigger_commands import trigger_type
 from kamu_api.cli.flows.trigger_text import interval_text, parse_interval
@@ -13,6 +14,7 @@ from kamu_api.cli.options import AsJson, Home, Matching, local_node
 from kamu_api.cli.output import print_json, print_rows, remark, say
 
 if TYPE_CHECKING:
+    from kamu_assets.datasets.model import DatasetEntry
     from kamu_assets.flows.arguments import CompactionArguments
     from kamu_assets.flows.retrying import FlowConfig, RetryPolicy
 
@@ -71,10 +73,12 @@ def set_config(
     config = FlowConfig(_policy(retries, delay, backoff) if retries else None, priority, ingest, compaction)
     with local_node(home) as node:
         caller = node.auth.admin_caller()
-        found = node.datasets.select(caller, [dataset])
-        for entry in found:
+
+        def configured(entry: "DatasetEntry") -> dict[str, Any]:
             node.flow_configs.set(caller, entry.id, config)
-        rows = [_facts(str(entry.alias), config) for entry in found]
+            return _facts(str(entry.alias), config)
+
+        rows = done_to(node.datasets.select(caller, [dataset]), configured)
     if as_json:
         print_json(rows if "%" in dataset else rows[0])
         return

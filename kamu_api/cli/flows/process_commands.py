@@ -6,12 +6,14 @@ import typer
 
 from kamu_api.cli.misuse import MisuseError
 from kamu_api.cli.options import AsJson, Home, local_node
-from kamu_api.cli.output import print_json, print_rows, remark, time_text
+from kamu_api.cli.output import print_json, print_rows, remark, short_text, time_text
 
 if TYPE_CHECKING:
+    from kamu_assets.flows.model import Flow
     from kamu_assets.flows.processes.listing import Process, ProcessState
 
 _HIDDEN = "Run one process of the node; the supervisor and deployments call this."
+_TROUBLES = ("STOPPED_AUTO", "FAILING")
 _STATES = "stopped-auto, failing, unconfigured, paused-manual, active"
 
 
@@ -46,17 +48,27 @@ def list_processes(
     from kamu_assets.flows.processes.listing import ProcessState
 
     states = [_state(each) for each in state or ()]
+    states_asked = bool(states)
     states = states or [each for each in ProcessState if each is not ProcessState.UNCONFIGURED]
     with local_node(home) as node:
         caller = node.auth.admin_caller()
-        rows = [_facts(each) for each in node.processes.list(caller, states=states)]
+        found = node.processes.list(caller, states=states)
+        latest = node.flows.latest(caller, [each.dataset_id for each in found if each.state in _TROUBLES])
+        rows = [_facts(each, latest.get(each.dataset_id)) for each in found]
         counts = node.processes.rollup(caller)
     if as_json:
         print_json(rows)
         return
     if rows:
         print_rows([_shown(row) for row in rows])
-    remark(", ".join(f"{_words(each)} {count}" for each, count in counts.items()))
+    elif not states_asked:
+        remark("nothing is brought up to date by itself; `kamu-node trigger set <dataset> --every 1h` has it done")
+    if told := ", ".join(f"{_words(each)} {count}" for each, count in counts.items() if count):
+        remark(told)
+    if any(row["effectiveState"] == "STOPPED_AUTO" for row in rows):
+        remark(
+            "`kamu-node trigger resume <dataset>` starts one again that was stopped; so does a `flow run` that succeeds"
+        )
 
 
 def _state(text: str) -> "ProcessState":
@@ -68,7 +80,8 @@ def _state(text: str) -> "ProcessState":
         raise MisuseError(f"{text!r} is no state; there are {_STATES}") from None
 
 
-def _facts(process: "Process") -> dict[str, Any]:
+def _facts(process: "Process", last: "Flow | None") -> dict[str, Any]:
+    failed = last is not None and last.outcome is not None and last.outcome.kind == "FAILED"
     times = {
         "lastSuccessAt": process.last_success_at,
         "lastAttemptAt": process.last_attempt_at,
@@ -85,6 +98,8 @@ def _facts(process: "Process") -> dict[str, Any]:
         "consecutiveFailures": process.consecutive_failures,
         "stopAfterFailures": process.stop_after,
         "autoStoppedReason": process.stop_reason.value if process.stop_reason else None,
+        "lastFailedFlow": last.id if failed and last else None,
+        "lastFailure": last.outcome.message if failed and last and last.outcome else None,
         **{name: None if moment is None else str(moment) for name, moment in times.items()},
     }
 
@@ -98,8 +113,17 @@ def _shown(facts: dict[str, Any]) -> dict[str, Any]:
         "last success (UTC)": time_text(facts["lastSuccessAt"]),
         "last attempt (UTC)": time_text(facts["lastAttemptAt"]),
         "next (UTC)": following,
+        "why": _why(facts),
     }
 
 
+def _why(facts: dict[str, Any]) -> str:
+    """What it was stopped for, and what went wrong last."""
+    reason = _words(facts["autoStoppedReason"] or "")
+    failure = facts["lastFailure"] and f"flow {facts['lastFailedFlow']}: {short_text(facts['lastFailure'])}"
+    return "; ".join(part for part in (reason, failure) if part)
+
+
 def _words(state: str) -> str:
-    return state.lower().replace("_", " ")
+    """As `--state` takes it."""
+    return state.lower().replace("_", "-")

@@ -8,6 +8,7 @@ import typer
 from kamu_api.cli.completing import dataset_names
 from kamu_api.cli.confirming import Yes, require_consent
 from kamu_api.cli.flows.ingest_options import NextIteration, ingest_arguments
+from kamu_api.cli.flows.several import done_to
 from kamu_api.cli.misuse import MisuseError
 from kamu_api.cli.options import AsJson, Home, local_node
 from kamu_api.cli.output import print_json, say
@@ -113,10 +114,14 @@ def _collect(node: "Node") -> "Flow":
 def _asked(
     node: "Node", entries: "Sequence[DatasetEntry]", type_: TypeName | None, config: "FlowConfig"
 ) -> "list[Flow]":
+    from kamu_assets.flows.model import FlowType
+
     caller = node.auth.admin_caller()
-    if type_ is None:
-        return [node.flows.request_run(caller, each.id) for each in entries]
-    return [node.flow_requests.run(caller, each.id, type_.type, config) for each in entries]
+
+    def wanted(entry: "DatasetEntry") -> "Flow":
+        return node.flow_requests.run(caller, entry.id, type_.type if type_ else FlowType.updating(entry.kind), config)
+
+    return done_to(entries, wanted)
 
 
 def _config(type_: TypeName | None, limits: dict[str, Any]) -> "FlowConfig":

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from kamu_api.cli.flows.result_text import result_facts
+from kamu_api.cli.flows.result_text import result_facts, result_text
 from kamu_api.cli.output import short_text, time_text
 
 if TYPE_CHECKING:
@@ -11,6 +11,11 @@ if TYPE_CHECKING:
     from kamu_assets.flows.model import Attempt, Flow, FlowOutcome, StartCondition
     from kamu_assets.flows.retrying import FlowConfig
 
+# As `--type` takes them.
+_TYPES = {"EXECUTE_TRANSFORM": "transform", "HARD_COMPACTION": "compaction", "SYSTEM_GC": "gc"}
+_TYPES |= {"WEBHOOK_DELIVER": "webhook", "RESET_TO_METADATA": "reset-to-metadata"}
+_WENT_WELL = ("SUCCESS", "UP_TO_DATE")
+_CAUSES = {"AUTO_POLLING": "schedule"}
 _WAITS = {"SCHEDULE": "its schedule", "THROTTLING": "throttling", "EXECUTOR": "an executor", "REACTIVE": "more records"}
 
 
@@ -135,9 +140,9 @@ def flow_row(facts: dict[str, Any]) -> dict[str, Any]:
     return {
         "flow": facts["flowId"],
         "dataset": facts["dataset"],
-        "type": _words(facts["type"]),
+        "type": _TYPES.get(facts["type"], _words(facts["type"])),
         "status": _words(facts["status"]),
-        "cause": _words(facts["causes"][0]["kind"]),
+        "cause": _cause(facts["causes"][0]),
         "since (UTC)": time_text(timing["completedAt"] or timing["runningSince"] or timing["initiatedAt"]),
         "outcome": short_text(_told(facts)),
     }
@@ -160,11 +165,11 @@ def event_text(facts: dict[str, Any]) -> str:
     if "attempt" in facts:
         parts.append(f"attempt {facts['attempt']}")
     if "cause" in facts:
-        parts.append(_words(facts["cause"]["kind"]))
+        parts.append(_cause(facts["cause"]))
     if "startCondition" in facts:
         parts.append(_waiting(facts["startCondition"]))
     if "scheduledAt" in facts:
-        parts.append(f"for {time_text(facts['scheduledAt'])}")
+        parts.append(f"{'again at' if 'attempt' in facts else 'for'} {time_text(facts['scheduledAt'])}")
     if "outcome" in facts:
         parts.append(_outcome(facts["outcome"]))
     return "  ".join(parts)
@@ -173,10 +178,24 @@ def event_text(facts: dict[str, Any]) -> str:
 def _told(facts: dict[str, Any]) -> str:
     """How it ended; before that, what it waits for."""
     if facts["outcome"]:
-        return _outcome(facts["outcome"])
+        told = _outcome(facts["outcome"])
+        achieved = facts["result"] if facts["outcome"]["kind"] in _WENT_WELL else None
+        return f"{told}: {result_text(achieved)}" if achieved and _tells_more(achieved) else told
+    if facts["status"] == "RETRYING" and facts["startCondition"] is None:
+        again = time_text(facts["timing"]["scheduledAt"])
+        return f"attempt {facts['attempt'] + 1} at {again}: the last {facts['waitsFor']}"
     if facts["waitsFor"]:
         return str(facts["waitsFor"])
     return _waiting(facts["startCondition"]) if facts["startCondition"] else ""
+
+
+def _tells_more(result: dict[str, Any]) -> bool:
+    """More than that it went well."""
+    return result["kind"] not in {"UP_TO_DATE", "NOTHING_TO_DO"} or bool(result.get("uncacheable"))
+
+
+def _cause(cause: dict[str, Any]) -> str:
+    return _CAUSES.get(cause["kind"], _words(cause["kind"]))
 
 
 def _waiting(condition: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kamu_api.cli.flows.several import done_to
 from kamu_api.cli.flows.trigger_text import (
     does_text,
     due_text,
@@ -64,7 +65,12 @@ def set_trigger(
         ),
     ] = False,
     stop_after: Annotated[
-        int | None, typer.Option("--stop-after", help="stop after so many failed flows in a row; default: never")
+        int | None,
+        typer.Option(
+            "--stop-after",
+            help="stop after so many failed flows in a row (1 to 10); default: never, but for "
+            "failures that would only repeat, as of rows that cannot be read",
+        ),
     ] = None,
     compaction: Compaction = False,
     home: Home = None,
@@ -76,13 +82,16 @@ def set_trigger(
         raise MisuseError("say one of --every, --cron and --reactive")
     if not reactive and (min_records or max_interval or recover):
         raise MisuseError("--min-records, --max-interval and --recover belong to --reactive")
+    if (min_records > 0) is not (max_interval is not None):
+        raise MisuseError("--min-records and --max-interval go together: so many records, or so long after the first")
     _check(rule, stop_after)
     with local_node(home) as node:
         caller = node.auth.admin_caller()
-        found = [
-            node.triggers.set(caller, each.id, rule, stop_after=stop_after, type_=trigger_type(compaction=compaction))
-            for each in node.datasets.select(caller, [dataset])
-        ]
+        type_ = trigger_type(compaction=compaction)
+        found = done_to(
+            node.datasets.select(caller, [dataset]),
+            lambda each: node.triggers.set(caller, each.id, rule, stop_after=stop_after, type_=type_),
+        )
         _tell(node, dataset, found, as_json=as_json)
 
 
@@ -129,7 +138,9 @@ def remove(dataset: Matching, compaction: Compaction = False, home: Home = None,
 def _rule(every: str | None, cron: str | None) -> "TriggerRule":
     from kamu_assets.flows.triggers.rules import Cron, Interval
 
-    if (every is None) == (cron is None):
+    if every is not None and cron is not None:
+        raise MisuseError("say one of --every and --cron")
+    if every is None and cron is None:
         raise MisuseError("say when: --every 1h, or --cron '0 3 * * *', or --reactive")
     if every is None:
         return Cron(cron or "")

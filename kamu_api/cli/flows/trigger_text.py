@@ -3,6 +3,7 @@
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from kamu_api.cli.flows.result_text import result_facts, result_text
 from kamu_api.cli.misuse import MisuseError
 from kamu_api.cli.output import short_text, time_text
 
@@ -81,8 +82,8 @@ def run_facts(flow: "Flow | None") -> dict[str, Any] | None:
     """How a run ended; None where none has."""
     if flow is None or flow.outcome is None:
         return None
-    message = flow.outcome.message
-    return {"outcome": flow.outcome.kind.value, "finishedAt": str(flow.finished_at), "message": message}
+    facts = {"outcome": flow.outcome.kind.value, "finishedAt": str(flow.finished_at), "message": flow.outcome.message}
+    return {**facts, "result": result_facts(flow.result)}
 
 
 def live_facts(flows: "Iterable[Flow]") -> dict[str, Any] | None:
@@ -121,4 +122,6 @@ def does_text(facts: dict[str, Any]) -> str:
 def outcome_text(facts: dict[str, Any]) -> str:
     """How it ended, and why where there is something to tell."""
     outcome: str = facts["outcome"].lower().replace("_", " ")
-    return f"{outcome}: {short_text(facts['message'])}" if facts["message"] else outcome
+    achieved = facts.get("result")
+    told = facts["message"] or (achieved and achieved.get("uncacheable") and result_text(achieved))
+    return f"{outcome}: {short_text(told)}" if told else outcome

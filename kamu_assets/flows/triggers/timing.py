@@ -1,5 +1,7 @@
 """Which times a rule of time names. Pure."""
 
+import re
+
 from kamu_assets.flows.errors import FlowTypeNotSupportedError, InvalidStopPolicyError, InvalidTriggerError
 from kamu_assets.flows.model import FlowType
 from kamu_assets.flows.triggers.rules import Cron, Interval, Reactive, TimedRule, TriggerRule
@@ -10,6 +12,11 @@ LONGEST_BATCHING = 86_400
 MOST_FAILURES = 10
 # Minute to weekday.
 _CRON_FIELDS = 5
+_LONGEST_CRON = 200
+# Others that the library knows name other times in each process.
+_CRON_FIELD = re.compile(r"[0-9A-Za-z*,/-]+", re.ASCII)
+_MONTHS = frozenset({"jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"})
+_CRON_NAMES = _MONTHS | {"sun", "mon", "tue", "wed", "thu", "fri", "sat"}
 _TIMED = frozenset({FlowType.INGEST, FlowType.EXECUTE_TRANSFORM, FlowType.HARD_COMPACTION})
 
 
@@ -24,7 +31,8 @@ def check_rule(rule: TriggerRule) -> None:
         case Interval(seconds) if seconds > LONGEST_INTERVAL:
             raise InvalidTriggerError(f"an interval has at most {LONGEST_INTERVAL} seconds (100 years), not {seconds}")
         case Cron(expression) if not _is_cron(expression):
-            raise InvalidTriggerError(f"{expression!r} is not a cron expression of five fields")
+            shown = expression if len(expression) <= _LONGEST_CRON else f"{expression[:_LONGEST_CRON]}…"
+            raise InvalidTriggerError(f"{shown!r} is not a cron expression of five fields")
 
 
 def _check_batching(rule: Reactive) -> None:
@@ -60,7 +68,11 @@ def _is_cron(expression: str) -> bool:
     # Loaded only where it is needed: most commands of the command line know no time.
     from croniter import croniter
 
-    return len(expression.split()) == _CRON_FIELDS and croniter.is_valid(expression)
+    fields = expression.split()
+    if len(fields) != _CRON_FIELDS or len(expression) > _LONGEST_CRON or not all(map(_CRON_FIELD.fullmatch, fields)):
+        return False
+    names = re.findall(r"[a-z]+", expression.lower())
+    return _CRON_NAMES.issuperset(names) and croniter.is_valid(expression)
 
 
 def _next_cron(expression: str, after: Timestamp) -> Timestamp:

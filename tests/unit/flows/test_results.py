@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kamu_api.cli.flows.result_text import result_facts, result_text
-from kamu_api.cli.flows.text import flow_facts, way_out
+from kamu_api.cli.flows.text import event_facts, event_text, flow_facts, flow_row, way_out
 from kamu_assets.coordinator.results import NothingToDo, Reorganized
 from kamu_assets.flows.achievements import Achievements
 from kamu_assets.flows.model import FlowOutcome, OutcomeKind
@@ -106,3 +106,23 @@ def test_who_cannot_go_on_after_an_input_was_rewritten_is_told_the_way_out(flows
     assert "--reactive --recover" in hint
     flows.service.request_run(ADMIN, root.id)
     assert way_out(flow_facts(flows.only(root), dataset="kamu/root")) is None
+
+
+def test_a_list_says_what_came_of_a_flow_and_when_it_is_tried_again(flows: Flows) -> None:
+    root = flows.root()
+    flows.configs.set(ADMIN, root.id, FlowConfig(RetryPolicy(1, 5.0)))
+    flows.service.request_run(ADMIN, root.id)
+    flows.scheduler.step()
+    flows.service.run_finished(str(flows.only(root).run_id), FlowOutcome(OutcomeKind.FAILED, "the network is away"))
+    again = flow_row(flow_facts(flows.only(root), dataset="kamu/root"))
+    ended = event_text(event_facts(flows.service.events(ADMIN, flows.only(root).id)[-1]))
+    flows.clock.advance(5)
+    flows.scheduler.step()
+    Achievements(flows.heart.database).note(str(flows.only(root).run_id), root.id, DataAdded(1, 3))
+    flows.service.run_finished(str(flows.only(root).run_id), FlowOutcome(OutcomeKind.SUCCESS))
+    done = flow_row(flow_facts(flows.only(root), dataset="kamu/root"))
+
+    assert again["outcome"] == "attempt 2 at 2024-01-01 00:00:05: the last failed: the network is away"
+    assert "again at 2024-01-01 00:00:05" in ended
+    assert done["outcome"] == "success: 3 records in 1 block"
+    assert (done["type"], done["cause"]) == ("ingest", "manual")
