@@ -106,12 +106,13 @@ class Transforms:
         engines: EngineRegistry,
         clock: Clock,
     ) -> None:
+        self._database = database
         self._chains = chains
         self._committer = committer
         self._volumes = volumes
         self._engines = engines
         self._clock = clock
-        self._inputs = TransformInputs(database=database, chains=chains, volumes=volumes)
+        self._inputs = TransformInputs(chains=chains, volumes=volumes)
 
     def transform(self, entry: DatasetEntry, options: TransformOptions | None = None) -> PullResult:
         """Compute everything new in the inputs, as one block."""
@@ -123,10 +124,11 @@ class Transforms:
         return self._attempt(entry, options or TransformOptions())
 
     def _attempt(self, entry: DatasetEntry, options: TransformOptions) -> PullResult:
-        chain = self._chains.state(entry.id)
-        if chain.transform is None:
-            raise TransformNotDefinedError(f"derivative dataset {entry.alias} has no transform")
-        inputs = self._inputs.plan(chain, chain.transform)
+        with self._database.reading() as tx:
+            chain = self._chains.state(entry.id, tx=tx)
+            if chain.transform is None:
+                raise TransformNotDefinedError(f"derivative dataset {entry.alias} has no transform")
+            inputs = self._inputs.plan(tx, chain, chain.transform)
         if isinstance(inputs, InputsWithoutSchema):
             return UpToDate(waiting_for=inputs.aliases)
         if chain.schema is not None and all(one.plan.nothing_to_do for one in inputs):

@@ -7,7 +7,6 @@ from kamu_assets.coordinator.errors import InvalidInputIntervalError
 from kamu_assets.coordinator.ingest.slice_events import schema_of
 from kamu_assets.coordinator.schema_message import schema_message
 from kamu_assets.coordinator.transform_plan import InputChain, InputPlan, check_same_inputs, plan_inputs
-from kamu_assets.database.database import Database
 from kamu_assets.database.transaction import Transaction
 from kamu_assets.datasets.chains import Chains
 from kamu_assets.datasets.damaged_slices import StoredSlice
@@ -54,29 +53,29 @@ class InputsWithoutSchema:
 class TransformInputs:
     """Looks at the inputs of derivatives."""
 
-    def __init__(self, *, database: Database, chains: Chains, volumes: Volumes) -> None:
-        self._database = database
+    def __init__(self, *, chains: Chains, volumes: Volumes) -> None:
         self._chains = chains
         self._volumes = volumes
         self._entries = DatasetStore()
 
-    def plan(self, chain: ChainState, transform: SetTransform) -> Sequence[PlannedInput] | InputsWithoutSchema:
+    def plan(
+        self, tx: Transaction, chain: ChainState, transform: SetTransform
+    ) -> Sequence[PlannedInput] | InputsWithoutSchema:
         """What the next step reads, if every input has a schema."""
         found: list[InputDataset] = []
         empty: list[DatasetAlias] = []
-        with self._database.reading() as tx:
-            entries = [self._entry(tx, wanted) for wanted in transform.inputs]
-            check_same_inputs([entry.id for entry in entries], chain.last_transform)
-            for wanted, entry in zip(transform.inputs, entries, strict=True):
-                state = self._chains.state(entry.id, tx=tx)
-                schema = schema_of(state)
-                if schema is None:
-                    empty.append(entry.alias)
-                    continue
-                found.append(InputDataset(entry, wanted.alias or str(entry.alias.name), state, schema))
-            if empty:
-                return InputsWithoutSchema(tuple(empty))
-            plans = plan_inputs([self._chain(tx, one) for one in found], chain.last_transform)
+        entries = [self._entry(tx, wanted) for wanted in transform.inputs]
+        check_same_inputs([entry.id for entry in entries], chain.last_transform)
+        for wanted, entry in zip(transform.inputs, entries, strict=True):
+            state = self._chains.state(entry.id, tx=tx)
+            schema = schema_of(state)
+            if schema is None:
+                empty.append(entry.alias)
+                continue
+            found.append(InputDataset(entry, wanted.alias or str(entry.alias.name), state, schema))
+        if empty:
+            return InputsWithoutSchema(tuple(empty))
+        plans = plan_inputs([self._chain(tx, one) for one in found], chain.last_transform)
         return [PlannedInput(one, plan) for one, plan in zip(found, plans, strict=True)]
 
     def slices(self, planned: PlannedInput) -> Iterator[StoredSlice]:
