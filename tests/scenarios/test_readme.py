@@ -112,18 +112,25 @@ def test_the_demo_and_what_to_try_with_it(visitor: Visitor) -> None:
     verify(visitor)
 
 
-def test_a_file_of_ones_own_becomes_a_queried_verified_dataset(visitor: Visitor) -> None:
+def test_a_file_of_ones_own_becomes_a_queried_verified_dataset_that_keeps_itself_up_to_date(visitor: Visitor) -> None:
     (visitor.folder / "cities.csv").write_text("city,population\nLima,10092000\nBern,134591\n")
-    session = readme.sessions(readme.README.read_text())[1]
-    assert len(session.commands) == 5
+    _, own, kept = readme.sessions(readme.README.read_text())
+    assert [len(own.commands), len(kept.commands)] == [5, 5]
+    home = {"HOME": str(visitor.folder / "home")}
 
-    _, added, pulled, asked, verified = visitor.type(session.commands, HOME=str(visitor.folder / "home"))
+    _, added, pulled, asked, verified = visitor.type(own.commands, **home)
 
     assert added.startswith("Added: cities\n")
     assert pulled == "kamu/cities: 2 new record(s) in 2 block(s)"
     assert [line.rstrip() for line in asked.splitlines()] == ["city", "Lima"]
     assert verified.startswith("kamu/cities: valid: 4 block(s), 2 record(s)")
     assert (visitor.folder / "home" / ".kamu-node" / "datasets").is_dir()
+
+    _, told, _, listed_flows, processes, _ = visitor.type([*kept.commands, ".venv/bin/kamu-node down"], **home)
+
+    assert "every 1h" in told
+    assert "kamu/cities  ingest" in listed_flows
+    assert "kamu/cities" in processes
 
 
 @contextlib.contextmanager
