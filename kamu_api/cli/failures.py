@@ -48,6 +48,7 @@ def _steps() -> dict[type[KamuError], str]:
     from kamu_assets.coordinator.ingest import errors as ingest
     from kamu_assets.datasets import errors as datasets
     from kamu_assets.flows.errors import InvalidTriggerError
+    from kamu_assets.flows.store import FlowNotFoundError
     from kamu_assets.node import UnusableFolderError
     from kamu_assets.storage import errors as storage
     from kamu_assets.webhooks import errors as webhooks
@@ -70,6 +71,7 @@ def _steps() -> dict[type[KamuError], str]:
         ingest.SourceUnreachableError: "try again later",
         storage.DamagedBlockError: "`kamu-node verify %` says what is left",
         storage.ObjectNotFoundError: "`kamu-node verify %` says what is left",
+        FlowNotFoundError: "`kamu-node flow list` shows what there is",
         InvalidTriggerError: "write --every 1h, or --cron '0 3 * * *' for 03:00 UTC every day",
         webhooks.InvalidTargetUrlError: "the settings egress.allow and webhooks.allow_http open more",
         webhooks.DuplicateLabelError: "choose another label",

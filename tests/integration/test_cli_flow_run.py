@@ -58,6 +58,18 @@ def test_what_makes_no_sense_is_misuse(home: Home, arguments: str, told: str) ->
     assert told in home.misuse("flow", "run", *arguments.split())
 
 
+def test_who_rewrites_a_dataset_hears_who_reads_it(home: Home) -> None:
+    asked = home.run("flow", "run", "clean", "--type", "reset-to-metadata", "--yes")
+
+    assert "computed from it: kamu/daily, kamu/weekly" in asked.told
+    assert "the flow waits until `kamu-node up`" in asked.told
+    assert "to drop all rows of 1 dataset(s) needs a yes" in home.misuse(
+        "flow", "run", "clean", "--type", "reset-to-metadata"
+    )
+    assert "Root" in home.refusal("flow", "run", "clean", "--type", "compaction")
+    assert "`kamu-node flow list` shows" in home.refusal("flow", "show", "9999")
+
+
 def test_what_cannot_be_done_to_some_of_a_pattern_is_said_of_each(home: Home) -> None:
     asked = home.run("flow", "run", "%")
     set_ = home.run("trigger", "set", "%", "--reactive", "--recover")

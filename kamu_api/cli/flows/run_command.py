@@ -11,7 +11,7 @@ from kamu_api.cli.flows.ingest_options import NextIteration, ingest_arguments
 from kamu_api.cli.flows.several import done_to
 from kamu_api.cli.misuse import MisuseError
 from kamu_api.cli.options import AsJson, Home, local_node
-from kamu_api.cli.output import print_json, say
+from kamu_api.cli.output import print_json, remark, say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,6 +40,14 @@ class TypeName(StrEnum):
         from kamu_assets.flows.model import FlowType
 
         return FlowType[self.name]
+
+
+# What is asked before it, and what was not done where somebody said no.
+_REWRITES = {
+    TypeName.HARD_COMPACTION: ("compact", "compacted"),
+    TypeName.RESET: ("reset", "reset"),
+    TypeName.RESET_TO_METADATA: ("drop all rows of", "dropped"),
+}
 
 
 def run(
@@ -97,14 +105,32 @@ def run(
         if dataset is not None:
             entries = node.datasets.select(node.auth.admin_caller(), [dataset])
             if type_ is not None and type_.type.rewrites:
-                require_consent(context, entries, yes=yes, verb=f"run {type_} of", done="asked for")
+                fitting = [entry for entry in entries if entry.kind in type_.type.kinds]
+                verb, done = _REWRITES[type_]
+                require_consent(context, fitting, yes=yes, verb=verb, done=done)
             asked = _asked(node, entries, type_, config)
+        _tell_what_follows(node, asked)
         rows = [facts_of(node, flow) for flow in asked]
     if as_json:
         print_json(rows if "%" in (dataset or "") else rows[0])
         return
     for row in rows:
         say(f"{row['dataset'] or 'the node'}: flow {row['flowId']}, {row['status'].lower()}")
+
+
+def _tell_what_follows(node: "Node", asked: "Sequence[Flow]") -> None:
+    """What nobody would expect who only asked for this."""
+    from kamu_api.cli.node.home_lock import HomeLock
+
+    rewritten = [flow.dataset_id for flow in asked if flow.type.rewrites and flow.dataset_id]
+    caller = node.auth.admin_caller()
+    readers = {str(reader.alias) for dataset in rewritten for reader in node.datasets.dependents(caller, dataset)}
+    if readers:
+        names = ", ".join(sorted(readers))
+        way_out = "`kamu-node flow run <dataset> --type reset-to-metadata`"
+        remark(f"computed from it: {names}; they stop then, unless their trigger says --recover, until {way_out}")
+    if HomeLock(node.settings.home).owner() is None:
+        remark("no node runs here: the flow waits until `kamu-node up`")
 
 
 def _collect(node: "Node") -> "Flow":

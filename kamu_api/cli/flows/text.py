@@ -16,6 +16,7 @@ _TYPES = {"EXECUTE_TRANSFORM": "transform", "HARD_COMPACTION": "compaction", "SY
 _TYPES |= {"WEBHOOK_DELIVER": "webhook", "RESET_TO_METADATA": "reset-to-metadata"}
 _WENT_WELL = ("SUCCESS", "UP_TO_DATE")
 _CAUSES = {"AUTO_POLLING": "schedule"}
+REWRITTEN = "an input was reset or compacted; `kamu-node flow show` says what to do"
 _WAITS = {"SCHEDULE": "its schedule", "THROTTLING": "throttling", "EXECUTOR": "an executor", "REACTIVE": "more records"}
 
 
@@ -155,7 +156,8 @@ def way_out(facts: dict[str, Any]) -> str | None:
     name = facts["dataset"]
     return (
         f"an input was reset or compacted: `kamu-node flow run {name} --type reset-to-metadata` drops the rows, to be "
-        f"computed anew; `kamu-node trigger set {name} --reactive --recover` has that done by itself from now on"
+        f"computed anew (by a trigger that was stopped after `kamu-node trigger resume {name}`); "
+        f"`kamu-node trigger set {name} --reactive --recover` has that done by itself from now on"
     )
 
 
@@ -211,7 +213,8 @@ def _has_enough(condition: dict[str, Any]) -> bool:
 
 
 def _outcome(outcome: dict[str, Any]) -> str:
-    return _words(outcome["kind"]) + (f": {outcome['message']}" if outcome["message"] else "")
+    message = REWRITTEN if "rewrittenInput" in outcome else outcome["message"]
+    return _words(outcome["kind"]) + (f": {message}" if message else "")
 
 
 def _words(name: str) -> str:

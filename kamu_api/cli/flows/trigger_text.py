@@ -4,6 +4,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from kamu_api.cli.flows.result_text import result_facts, result_text
+from kamu_api.cli.flows.text import REWRITTEN
 from kamu_api.cli.misuse import MisuseError
 from kamu_api.cli.output import short_text, time_text
 
@@ -83,7 +84,8 @@ def run_facts(flow: "Flow | None") -> dict[str, Any] | None:
     if flow is None or flow.outcome is None:
         return None
     facts = {"outcome": flow.outcome.kind.value, "finishedAt": str(flow.finished_at), "message": flow.outcome.message}
-    return {**facts, "result": result_facts(flow.result)}
+    rewritten = {"rewrittenInput": str(flow.outcome.rewritten_input)} if flow.outcome.rewritten_input else {}
+    return {**facts, **rewritten, "result": result_facts(flow.result)}
 
 
 def live_facts(flows: "Iterable[Flow]") -> dict[str, Any] | None:
@@ -123,5 +125,7 @@ def outcome_text(facts: dict[str, Any]) -> str:
     """How it ended, and why where there is something to tell."""
     outcome: str = facts["outcome"].lower().replace("_", " ")
     achieved = facts.get("result")
+    if "rewrittenInput" in facts:
+        return f"{outcome}: {REWRITTEN}"
     told = facts["message"] or (achieved and achieved.get("uncacheable") and result_text(achieved))
     return f"{outcome}: {short_text(told)}" if told else outcome
