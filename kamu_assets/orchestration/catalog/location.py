@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+import time
 from pathlib import Path
 from uuid import uuid4
 
@@ -38,6 +39,8 @@ class CatalogLocation:
         self.is_behind = True
         # Another one after each start and each reload; None until somebody has looked.
         self.server_id: str | None = None
+        # How long the code server took to load it the last time.
+        self.load_seconds = 0.0
 
     @property
     def name(self) -> str:
@@ -72,10 +75,12 @@ class CatalogLocation:
     def reload(self) -> None:
         """Let the code server take the latest state in; a server that is not up yet reads it when it starts."""
         info = self._storage.get_latest_defs_state_info() or DefsStateInfo.empty()
+        began = time.monotonic()
         try:
             reply = self._client.reload_code_with_state(serialized_defs_state_info=serialize_value(info))
         except DagsterUserCodeUnreachableError:
             return
+        self.load_seconds = time.monotonic() - began
         self.is_behind = bool(reply.serialized_error)
         self.server_id = reply.serialized_server_id or self.server_id
         if reply.serialized_error:

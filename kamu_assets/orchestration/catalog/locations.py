@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Collection
 from collections.abc import Set as AbstractSet
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import structlog
@@ -21,6 +22,8 @@ log = structlog.get_logger(__name__)
 
 # Times what a location should have.
 LARGE = 2
+# Times what the code servers took: after that the webserver is not just slow.
+LOADS = 2
 
 
 class _Look(NamedTuple):
@@ -92,9 +95,10 @@ class CatalogLocations:
         if shard_count(self._config) != len(self._locations):
             # Dagster's home was lost.
             write_shard_count(self._config, len(self._locations))
-        for location in self._locations.values():
-            if location.is_behind:
-                location.reload()
+        behind = [location for location in self._locations.values() if location.is_behind]
+        with ThreadPoolExecutor(max_workers=max(1, len(behind))) as pool:
+            # Each waits for a process of its own.
+            list(pool.map(CatalogLocation.reload, behind))
         arrived = {number for number, location in self._locations.items() if not location.is_behind} - self._ready
         known = self._known(arrived)
         self._ready |= known
@@ -110,7 +114,11 @@ class CatalogLocations:
         for location in restarted:
             location.load()
         served = {self._locations[number].name: self._locations[number].server_id for number in self._ready}
-        shown = self._shown.compare({name: server_id for name, server_id in served.items() if server_id})
+        # The webserver loads them again, one after another, and is as quick about it as they were.
+        loads = sum(location.load_seconds for location in self._locations.values())
+        shown = self._shown.compare(
+            {name: server_id for name, server_id in served.items() if server_id}, patience=LOADS * loads
+        )
         seen = {
             number
             for number, location in self._locations.items()

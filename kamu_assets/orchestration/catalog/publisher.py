@@ -29,6 +29,8 @@ CONSUMER = "catalog"
 SECONDS_BETWEEN = 2.0
 # Who looks sees something after that, however much more is coming.
 BURST_SECONDS = 5.0
+# As long as servers took to load what was new, they are left alone while more is coming; within this limit.
+LONGEST_PAUSE = 20.0
 _SHOWN_EVENTS = frozenset(
     {"SetInfo", "SetTransform", "SetDataSchema", "SetPollingSource", "DisablePollingSource"}
     | {"AddPushSource", "DisablePushSource", "SetAttachments"}
@@ -47,7 +49,9 @@ class CatalogPublisher:
         database: Database,
         outbox: Outbox,
         heard: Callable[[Sequence[Message]], object] = list,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._monotonic = monotonic
         # Who shows something of the same datasets, and follows the outbox through us.
         self._heard = heard
         self._instance = instance
@@ -57,8 +61,9 @@ class CatalogPublisher:
         self._lineage = Lineage()
         self._locations = CatalogLocations(instance=instance, config=config)
         self._rows: dict[DatasetID, CatalogRow] = {}
-        # Whether there is more to publish.
+        # Whether there is more to publish, and when it may be though still more is coming.
         self._is_stale = False
+        self._not_before = float("-inf")
 
     def load(self) -> None:
         """Read the whole registry; once, before the first step."""
@@ -69,19 +74,27 @@ class CatalogPublisher:
     def step(self) -> bool:
         """Publish what changed; tells whether it pays to come back soon."""
         changed = self._catch_up()
-        if self._is_stale:
-            self._publish()
-        self._reload()
-        if self._locations.look_after_servers():
-            self._publish()
+        if self._is_stale and not (changed and self._monotonic() < self._not_before):
+            self._show()
+        else:
             self._reload()
-        return changed or self._locations.are_behind
+        if self._locations.look_after_servers():
+            self._show()
+        return changed or self._is_stale or self._locations.are_behind
+
+    def _show(self) -> None:
+        """Each server loads all it has for a single dataset that is new."""
+        began = self._monotonic()
+        self._publish()
+        self._reload()
+        ended = self._monotonic()
+        self._not_before = ended + min(ended - began, LONGEST_PAUSE)
 
     def _catch_up(self) -> bool:
         """Hear of what is waiting, since servers should load a burst once; tells whether there was anything."""
-        began = time.monotonic()
+        began = self._monotonic()
         changed = False
-        while time.monotonic() - began < BURST_SECONDS:
+        while self._monotonic() - began < BURST_SECONDS:
             if not follow(CONSUMER, self._hear, outbox=self._outbox, database=self._database):
                 break
             changed = True

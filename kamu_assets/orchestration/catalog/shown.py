@@ -18,6 +18,7 @@ log = structlog.get_logger(__name__)
 TIMEOUT_SECONDS = 10.0
 # The webserver looks by itself every second.
 GRACE_SECONDS = 3.0
+LONGEST_PATIENCE = 60.0
 # What was seen once may be another webserver's later.
 SEEN_SECONDS = 60.0
 # One that starts, or starts anew, has loaded what it shows long before it listens.
@@ -35,16 +36,19 @@ class ShownCatalog:
         # What the UI was seen to show, and when.
         self._shown: Mapping[str, str | None] = {}
         self._seen = float("-inf")
+        self._grace = GRACE_SECONDS
         # Since when it is known not to show what it should.
         self._late: dict[tuple[str, str], float] = {}
         # Since when nothing listens where the webserver should.
         self._absent: float | None = None
 
-    def compare(self, served: Mapping[str, str]) -> frozenset[str]:
+    def compare(self, served: Mapping[str, str], *, patience: float = 0) -> frozenset[str]:
         """Let the UI load the locations again whose server, by its name here, has long had another id than there.
 
-        Tells which are shown as they are served: all, where there has long been no webserver.
+        That has the server load everything once more, too: `patience` says how many more seconds the UI may just be
+        slow. Tells which are shown as they are served: all, where there has long been no webserver.
         """
+        self._grace = GRACE_SECONDS + min(patience, LONGEST_PATIENCE)
         if self._missing(served) or self._monotonic() - self._seen >= SEEN_SECONDS:
             self._look()
             self._refresh(self._missing(served))
@@ -75,7 +79,7 @@ class ShownCatalog:
             return
         now = self._monotonic()
         self._late = {each: self._late.get(each, now) for each in missing}
-        for location, _ in [each for each, since in self._late.items() if now - since > GRACE_SECONDS]:
+        for location, _ in [each for each, since in self._late.items() if now - since > self._grace]:
             log.info("catalog_shown_late", location=location)
             try:
                 ask(self._config, _REFRESH, timeout_seconds=TIMEOUT_SECONDS, name=location)
