@@ -306,6 +306,9 @@ class FlowAgentSettings(Section):
     mandatory_throttling_period_secs: float = Field(
         1, ge=0, le=86_400, description="least time between the end of one run of a dataset and its next; kamu's is 60"
     )
+    awaiting_step_secs: float = Field(
+        1, ge=0, le=60, description="times at which flows begin are told as multiples of this; 0: as they are"
+    )
     account_runs: int | None = Field(
         None, ge=1, description="runs of one account's datasets at once; default: as many as there are places"
     )

@@ -120,6 +120,7 @@ def flow_rules(settings: Settings) -> FlowRules:
     }
     return FlowRules(
         throttling_seconds=agent.mandatory_throttling_period_secs,
+        awaiting_step_seconds=agent.awaiting_step_secs,
         account_limit=agent.account_runs,
         retries={kind: policies[kind.full_name] for kind in FlowType if kind.full_name in policies},
     )

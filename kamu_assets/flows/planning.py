@@ -12,6 +12,7 @@ from kamu_assets.odf.timestamp import NANOS_PER_SECOND, Timestamp
 
 # The reference waits a minute.
 THROTTLING_SECONDS = 1.0
+AWAITING_STEP_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,10 +20,17 @@ class FlowRules:
     """What the operator sets for all flows."""
 
     throttling_seconds: float = THROTTLING_SECONDS
+    # What begins now is told to begin at a multiple of this; it never begins later for that.
+    awaiting_step_seconds: float = AWAITING_STEP_SECONDS
     # Runs of one account's datasets at once; None: as many as there are places.
     account_limit: int | None = None
     # Where a binding has no policy of its own.
     retries: Mapping[FlowType, RetryPolicy] = field(default_factory=dict)
+
+    def step_of(self, now: Timestamp) -> Timestamp:
+        """The step that a moment belongs to."""
+        step = int(self.awaiting_step_seconds * NANOS_PER_SECOND)
+        return Timestamp(now.ns - now.ns % step) if step else now
 
 
 @dataclass(frozen=True, slots=True)

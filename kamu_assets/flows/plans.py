@@ -45,7 +45,7 @@ class FlowPlans:
 
     def want(self, tx: Transaction, binding: Binding, cause: FlowCause) -> Flow:
         """Have a live flow of the binding with this cause: a new one, or the one there is."""
-        cause = replace(cause, at=cause.at or self._clock.now())
+        cause = replace(cause, at=cause.at or self.rules.step_of(self._clock.now()))
         known = self._flows.live(tx, binding)
         if known is None:
             new = self._flows.add(tx, self._new(tx, binding, (cause,)))
@@ -64,7 +64,7 @@ class FlowPlans:
             type=binding.type,
             causes=causes,
             state=FlowState.WAITING,
-            created_at=self._clock.now(),
+            created_at=self.rules.step_of(self._clock.now()),
             config=self._config(tx, binding),
         )
 
@@ -105,7 +105,10 @@ class FlowPlans:
         """Decide anew when a waiting flow starts."""
         record = self._processes.get(tx, flow.binding)
         trigger = self._triggers.in_force(tx, flow.binding)
-        planned = plan(flow.causes, Facts(self._clock.now(), trigger, record.last_attempt_at), self.rules)
+        now = self._clock.now()
+        planned = plan(flow.causes, Facts(now, trigger, record.last_attempt_at), self.rules)
+        if planned.at == now:
+            planned = replace(planned, at=self.rules.step_of(now))
         if planned.condition is not None and planned.condition != flow.condition:
             self._note(tx, flow, EventKind.CONDITION_UPDATED, Happening(condition=planned.condition))
         if planned.at != flow.scheduled_at:

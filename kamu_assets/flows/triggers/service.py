@@ -118,12 +118,13 @@ class TriggerService:
         binding = trigger.binding
         self._put(tx, replace(trigger, paused_at=None, stopped_at=None, stop_reason=None))
         self._processes.save(tx, binding, replace(self._processes.get(tx, binding), consecutive_failures=0))
+        known = self._flows.live(tx, binding)
         self._life.plan_next(tx, binding)
         live = self._flows.live(tx, binding)
         planned = None
         if live is not None and live.state is not FlowState.RUNNING:
-            # It may have been planned by another rule.
-            planned = self._life.replan(tx, live).scheduled_at
+            # What waited already may have been planned by another rule.
+            planned = (self._life.replan(tx, live) if known else live).scheduled_at
         current = self._triggers.find(tx, binding)
         return PlannedTrigger(current or trigger, planned)
 

@@ -73,7 +73,7 @@ def due_at_once(running: RunningNode) -> Iterator[Measurement]:
     executors = _Executors(running.settings.dagster.workers)
     with running.opened() as node:
         followers = _followers(node)
-        since = node.clock.now()
+        since = node.flows.life.rules.step_of(node.clock.now())
         with executors.watched(node):
             pushed = time.monotonic()
             running.push(f"kamu/{SOURCE}", rows(RECORDS, RECORDS))
