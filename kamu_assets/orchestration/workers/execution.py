@@ -51,7 +51,8 @@ class _Seen:
             if reason is RunFailureReason.UNEXPECTED_TERMINATION:
                 # The node is stopping; the flow goes on with another attempt when it starts again.
                 self.lost = "true"
-        if event.event_type is DagsterEventType.STEP_FAILURE and is_outage(event):
+        # Of the run where the step's own could not be written.
+        if event.event_type in {DagsterEventType.STEP_FAILURE, DagsterEventType.RUN_FAILURE} and is_outage(event):
             self.lost = message_of(event)
 
 

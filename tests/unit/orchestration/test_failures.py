@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 import psycopg2
 import pytest
-from dagster import DagsterEvent, DagsterEventType
+from dagster import DagsterEvent, DagsterEventType, DagsterRun
+from dagster._core.events import RunFailureReason
 from dagster._core.execution.plan.objects import StepFailureData
 from dagster._utils.error import serializable_error_info_from_exc_info
 from sqlalchemy.exc import OperationalError, PendingRollbackError
@@ -26,6 +28,8 @@ from kamu_assets.orchestration.failures import (
     rewritten_input_of,
     traceback_of,
 )
+from kamu_assets.orchestration.workers.execution import _Seen
+from kamu_assets.orchestration.workers.run_log import RunLog
 from tests.support.builders import a_dataset_id
 
 
@@ -37,6 +41,12 @@ def a_failure(error: BaseException) -> DagsterEvent:
         info = serializable_error_info_from_exc_info(sys.exc_info())
     data = StepFailureData(error=info, user_failure_data=None)  # type: ignore[no-untyped-call] # Dagster's
     return DagsterEvent(DagsterEventType.STEP_FAILURE.value, "job", event_specific_data=data)
+
+
+def an_end(failure: DagsterEvent) -> DagsterEvent:
+    """Of the run, by the failure of its step."""
+    unknown = RunFailureReason.UNKNOWN
+    return DagsterEvent.job_failure("job", "Steps failed.", unknown, first_step_failure_event=failure)
 
 
 def caused(error: Exception, *causes: Exception) -> Exception:
@@ -53,6 +63,20 @@ def lost_connection() -> Exception:
     with pytest.raises(DatabaseUnavailableError) as told, told_plainly():
         raise OperationalError("SELECT 1", None, psycopg2.OperationalError("server closed the connection"))
     return told.value
+
+
+@pytest.mark.parametrize("told", [a_failure, lambda error: an_end(a_failure(error))])
+def test_a_run_is_tried_again_after_an_outage_and_not_for_faults_of_its_own(
+    told: Callable[[Exception], DagsterEvent],
+) -> None:
+    run = DagsterRun("job", run_id="r")
+    cut, failed = _Seen(RunLog(run, about=[], types=[])), _Seen(RunLog(run, about=[], types=[]))
+
+    cut.note(told(caused(RuntimeError("wrapped by Dagster"), lost_connection())))
+    failed.note(told(InvalidError("no such column")))
+
+    assert "server does not answer" in str(cut.lost)
+    assert failed.lost is None
 
 
 def test_an_outage_is_one_whatever_the_driver_said_of_it() -> None:
