@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import stat
 import subprocess
 import tempfile
@@ -124,6 +125,12 @@ class RestartableServer:
 
     def stop(self) -> None:
         """Cut all connections, and return when it has ended."""
+        self._running.close()
+
+    def crash(self) -> None:
+        """End it as a power cut does: it has to recover when it starts again (`pg_ctl stop -m immediate`)."""
+        pid = int((self._home.data / "postmaster.pid").read_text().split()[0])
+        os.kill(pid, signal.SIGQUIT)
         self._running.close()
 
 

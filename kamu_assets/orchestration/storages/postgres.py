@@ -3,6 +3,7 @@
 Where that database is stands in a file, and not in `dagster.yaml`, which Dagster's UI shows.
 """
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -12,11 +13,12 @@ from dagster._serdes.config_class import ConfigurableClassData
 from dagster_postgres.event_log import PostgresEventLogStorage
 from dagster_postgres.run_storage import PostgresRunStorage
 from dagster_postgres.schedule_storage import PostgresScheduleStorage
-from sqlalchemy import URL, create_engine, inspect, make_url, text
+from sqlalchemy import URL, Connection, Engine, create_engine, inspect, make_url, text
 from sqlalchemy.pool import NullPool
 from sqlalchemy.schema import CreateSchema
 
 from kamu_assets.orchestration.storages.planned_checks import is_never_run
+from kamu_assets.orchestration.storages.server_connections import connected, examine
 
 SCHEMA: Final = "dagster"
 _CONFIG: Final[UserConfigSchema] = {"url_file": StringSource}
@@ -32,7 +34,23 @@ def create_schema(url: str) -> None:
             connection.execute(CreateSchema(SCHEMA))
 
 
-class PostgresRuns(PostgresRunStorage):
+class _Lasting:
+    """Connections of a process that lives longer than a server may be up."""
+
+    _engine: Engine
+
+    def optimize_for_webserver(self, *args: Any, **kwargs: Any) -> None:
+        super().optimize_for_webserver(*args, **kwargs)  # type: ignore[misc] # Dagster's, of each storage
+        examine(self._engine)
+
+    def connect(self, run_id: str | None = None) -> AbstractContextManager[Connection]:  # noqa: ARG002 - as Dagster has it
+        return connected(self._engine)
+
+    # The name that the event log has for it.
+    _connect = connect
+
+
+class PostgresRuns(_Lasting, PostgresRunStorage):
     """Runs and their tags."""
 
     @classmethod
@@ -44,7 +62,7 @@ class PostgresRuns(PostgresRunStorage):
         return cls(_address(config_value), inst_data=inst_data)
 
 
-class PostgresEvents(PostgresEventLogStorage):
+class PostgresEvents(_Lasting, PostgresEventLogStorage):
     """Logs, materializations, checks."""
 
     @classmethod
@@ -60,7 +78,7 @@ class PostgresEvents(PostgresEventLogStorage):
             super().store_asset_check_event(event, event_id)
 
 
-class PostgresSchedules(PostgresScheduleStorage):
+class PostgresSchedules(_Lasting, PostgresScheduleStorage):
     """Ticks of schedules and sensors."""
 
     @classmethod
