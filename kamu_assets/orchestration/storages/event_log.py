@@ -3,8 +3,9 @@
 import os
 import secrets
 import shutil
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,7 +19,9 @@ from sqlalchemy.pool import NullPool
 from kamu_assets.orchestration.storages.planned_checks import is_never_run
 from kamu_assets.orchestration.storages.sqlite_engines import Engines
 
-_TEMPLATE = f"template-{__version__}"
+# A table or an index takes a page at least, and a run's file has more of them than a run fills.
+_PAGE_BYTES = 1024
+_TEMPLATE = f"template-{__version__}-{_PAGE_BYTES}"
 
 
 class NodeEventLogStorage(SqliteEventLogStorage):
@@ -80,5 +83,15 @@ class NodeEventLogStorage(SqliteEventLogStorage):
             engine = create_engine(create_db_conn_string(str(folder), name), poolclass=NullPool)
             self._initdb(engine)
             engine.dispose()
+            _use_small_pages(folder / f"{name}.db")
             (folder / f"{name}.db").replace(template)
         return template
+
+
+def _use_small_pages(path: Path) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        # Pages cannot change their size while there is a write-ahead log.
+        for change in ("journal_mode = DELETE", f"page_size = {_PAGE_BYTES}"):
+            connection.execute(f"PRAGMA {change}")
+        connection.execute("VACUUM")
+        connection.execute("PRAGMA journal_mode = WAL")
