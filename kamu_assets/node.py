@@ -1,4 +1,4 @@
-"""Wires everything together, once. Only this module and `wiring`, which makes parts from settings, know which implementation is used.
+"""Wires everything together, once. Only this module and `wiring`, which makes parts from settings, know what is used.
 
 Opening a node loads neither Dagster nor an engine: pools of child processes start when they are first needed.
 """
@@ -140,14 +140,14 @@ class Node:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def prepare(self, *, repair: bool = True) -> None:
+    def prepare(self, *, repair: bool = True, migrate: bool = True) -> None:
         """Make the home ready: folders, tables, the admin; finish what a crash interrupted. Harmless when repeated."""
         settings = self.settings
         for folder in (settings.home, settings.root_path, settings.derivative_path):
             _make(folder)
         for folder in (settings.uploads_path, settings.log_path, settings.run_path):
             _make(folder)
-        self.database.migrate()
+        self.database.migrate(old=migrate)
         self.auth.ensure_admin()
         self.key.ensure()
         if repair:
@@ -377,12 +377,15 @@ class Node:
         self.database.close()
 
 
-def open_node(settings: Settings, *, clock: Clock | None = None, repair: bool = True) -> Node:
-    """The node in `settings.home`, made first if it is new; without `repair` the doctor finds what a crash left."""
+def open_node(settings: Settings, *, clock: Clock | None = None, repair: bool = True, migrate: bool = True) -> Node:
+    """The node in `settings.home`, made first if it is new; without `repair` the doctor finds what a crash left.
+
+    Without `migrate` a database of an older version is refused.
+    """
     _make(settings.home)
     node = Node(settings, clock=clock)
     try:
-        node.prepare(repair=repair)
+        node.prepare(repair=repair, migrate=migrate)
     except BaseException:
         node.close()
         raise

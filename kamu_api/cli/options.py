@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from kamu_assets.datasets.model import DatasetEntry
     from kamu_assets.node import Node
     from kamu_assets.odf.timestamp import Timestamp
+    from kamu_assets.settings import Settings
 
 # Datasets that a message names.
 _SHOWN = 5
@@ -83,12 +84,11 @@ def local_node(home: Path | None, *, repair: bool = True) -> "Iterator[Node]":
     """
     from kamu_assets.errors import KamuError
     from kamu_assets.monitoring.logs import configure_logging
-    from kamu_assets.node import open_node
     from kamu_assets.settings import load_settings
 
     # Standard output belongs to the command's answer.
     configure_logging("cli", level="WARNING", stream=sys.stderr)
-    node = open_node(load_settings(home), repair=repair)
+    node = _opened(load_settings(home), repair=repair)
     try:
         if repair and (notes := unfinished(node)).exists():
             from kamu_api.cli.targets import sweep
@@ -104,3 +104,18 @@ def local_node(home: Path | None, *, repair: bool = True) -> "Iterator[Node]":
         raise better from error
     finally:
         node.close()
+
+
+def _opened(settings: "Settings", *, repair: bool) -> "Node":
+    """Beside a running node the tables stay as they are: it works with them."""
+    from kamu_api.cli.node.home_lock import HomeLock, OtherVersionRunsError
+    from kamu_assets.database.errors import DatabaseOutdatedError
+    from kamu_assets.node import open_node
+
+    pid = HomeLock(settings.home).owner()
+    try:
+        return open_node(settings, repair=repair, migrate=pid is None)
+    except DatabaseOutdatedError as error:
+        if pid is None:
+            raise
+        raise OtherVersionRunsError(settings.home, pid) from error

@@ -14,7 +14,7 @@ from typing import Self
 from sqlalchemy import Engine, Pool
 
 from kamu_assets.database.connections import BUSY_SECONDS, connect, parse_url
-from kamu_assets.database.errors import DatabaseBusyError, told_plainly
+from kamu_assets.database.errors import DatabaseBusyError, DatabaseOutdatedError, told_plainly
 from kamu_assets.database.leadership import Leadership
 from kamu_assets.database.leadership_files import FileLeadership
 from kamu_assets.database.leadership_server import ServerLeadership
@@ -105,11 +105,14 @@ class Database:
         """What all who use a shared database say to each other, from now on."""
         return Notices(self._connections.writer, channel)
 
-    def migrate(self) -> None:
-        """Bring the tables to the version of this code; safe from many processes at once."""
+    def migrate(self, *, old: bool = True) -> None:
+        """Bring the tables to the version of this code; safe from many processes at once.
+
+        DatabaseOutdatedError for `old` ones that shall stay as they are.
+        """
         if self._is_sqlite and self._url.database:
             close_to_others(Path(self._url.database).absolute())
-        if self._is_current():
+        if self._is_current(old=old):
             return
         # Alembic takes longer to import than everything else here.
         from kamu_assets.database.migrations.runner import migrate
@@ -124,9 +127,13 @@ class Database:
         with self.reading() as tx:
             require_current(tx)
 
-    def _is_current(self) -> bool:
+    def _is_current(self, *, old: bool) -> bool:
         try:
             self.require_current()
+        except DatabaseOutdatedError as error:
+            if error.found is not None and not old:
+                raise
+            return False
         except UnavailableError:
             return False
         return True

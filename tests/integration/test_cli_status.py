@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -153,3 +155,26 @@ def test_a_database_that_is_none_is_told(home: Home) -> None:
 
     assert found["work"] is None
     assert "database" in found["noWork"]
+
+
+def test_commands_of_another_version_leave_the_tables_of_a_running_node_alone(home: Home) -> None:
+    home.run("init")
+    version = change_version(home, "0001_older")
+    lock = HomeLock(home.path / "home")
+    lock.acquire()
+
+    refused = home.run("list")
+
+    assert refused.code == 1
+    assert "is of another version than this command" in refused.told
+    assert change_version(home, version) == "0001_older"
+    assert home.run("list").code == 0
+
+
+def change_version(home: Home, to: str) -> str:
+    """What the tables say of themselves; what they said until now."""
+    with contextlib.closing(sqlite3.connect(home.path / "home" / "node.db")) as database:
+        (was,) = database.execute("select version_num from alembic_version").fetchone()
+        database.execute("update alembic_version set version_num = ?", (to,))
+        database.commit()
+    return str(was)

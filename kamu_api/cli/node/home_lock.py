@@ -12,6 +12,14 @@ class NodeRunningError(ConflictError):
         super().__init__(f"the node in {home} is already running (process {pid}); stop it with `kamu-node down`")
 
 
+class OtherVersionRunsError(ConflictError):
+    def __init__(self, home: Path, pid: int) -> None:
+        super().__init__(
+            f"the node that runs in {home} (process {pid}) is of another version than this command, and so is its"
+            " database: stop it with `kamu-node down` first"
+        )
+
+
 class HomeLock:
     """One running node per home. Released by the kernel when the process ends, however it ends."""
 
