@@ -106,10 +106,12 @@ class FlowService:
 
     def _require(self, tx: Transaction, caller: Caller, flow: Flow) -> None:
         """Raise unless the caller may stop the flow."""
-        if flow.dataset_id is None:
-            self._access.require_admin(caller, f"stop flows of type {flow.type}")
+        entry = self._entries.find(tx, flow.dataset_id) if flow.dataset_id is not None else None
+        if entry is not None:
+            self._access.require(tx, caller, entry, Action.WRITE)
         else:
-            self._access.require(tx, caller, self._entries.get(tx, flow.dataset_id), Action.WRITE)
+            # Of the node, or of a dataset that was deleted while it ran.
+            self._access.require_admin(caller, f"stop flows of type {flow.type}")
 
     def list(
         self, caller: Caller, *, dataset: DatasetRef | None = None, limit: int = 50, before: int | None = None

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from kamu_assets.auth.model import ANONYMOUS
+from kamu_assets.auth.model import ANONYMOUS, Caller
+from kamu_assets.errors import DeniedError
 from kamu_assets.flows.causes import CauseKind
 from kamu_assets.flows.errors import InvalidTriggerError
 from kamu_assets.flows.model import Binding, FlowOutcome, FlowState, FlowType, OutcomeKind
@@ -10,7 +11,7 @@ from kamu_assets.flows.retrying import PLAIN
 from kamu_assets.flows.store import FlowNotFoundError
 from kamu_assets.flows.triggers.rules import Cron, Interval
 from kamu_assets.governance.errors import LoginRequiredError
-from tests.support.heart import ADMIN
+from tests.support.heart import ADMIN, account
 from tests.unit.flows.conftest import Flows
 
 DONE = FlowOutcome(OutcomeKind.SUCCESS)
@@ -128,3 +129,18 @@ def test_a_trigger_without_times_is_refused(flows: Flows) -> None:
 
     with pytest.raises(InvalidTriggerError):
         flows.triggers.set(ADMIN, root.id, Cron("sometimes"))
+
+
+def test_what_runs_for_a_dataset_that_is_deleted_can_be_stopped(flows: Flows) -> None:
+    root = flows.root()
+    flow = flows.service.request_run(ADMIN, root.id)
+    flows.scheduler.step()
+    flows.heart.datasets.delete(ADMIN, root.id)
+    flows.scheduler.step()
+
+    flows.service.cancel(ADMIN, flow.id)
+    flows.scheduler.step()
+
+    assert flows.orchestrator.canceled == flows.orchestrator.submitted
+    with pytest.raises(DeniedError):
+        flows.service.cancel(Caller(account("alice")), flow.id)
