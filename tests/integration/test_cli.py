@@ -18,31 +18,8 @@ from kamu_assets.settings import load_settings
 from tests.faults.forgeries import blocks_of, sealed, slice_changed, write
 from tests.support.builders import a_logical_hash
 from tests.support.command_line import Done, Home
+from tests.support.manifests import CITIES
 
-ROOT = """
-kind: DatasetSnapshot
-version: 1
-content:
-  name: {name}
-  kind: Root
-  metadata:
-  - kind: {source}
-    {details}
-    read:
-      kind: Csv
-      header: true
-      ddlSchema:
-      - at TIMESTAMP
-      - city STRING
-      - population BIGINT
-    merge:
-      kind: Ledger
-      primaryKey:
-      - at
-      - city
-  - kind: SetVocab
-    eventTimeColumn: at
-"""
 DERIVATIVE = """
 kind: DatasetSnapshot
 version: 1
@@ -71,8 +48,8 @@ def home(tmp_path: Path) -> Home:
 def cities(home: Home) -> Home:
     """A home with a root that is pushed to, one that polls a file, and a derivative."""
     home.write("polled.csv", ROWS)
-    push = ROOT.format(name="cities", source="AddPushSource", details="sourceName: default")
-    poll = ROOT.format(
+    push = CITIES.format(name="cities", source="AddPushSource", details="sourceName: default")
+    poll = CITIES.format(
         name="polled", source="SetPollingSource", details=f"fetch: {{kind: Url, url: 'file://{home.path}/polled.csv'}}"
     )
     home.write("manifests/a.yaml", DERIVATIVE)
@@ -137,7 +114,7 @@ def test_adding_again_skips_what_is_there(cities: Home) -> None:
 
 
 def test_manifests_are_added_inputs_first(home: Home) -> None:
-    both = DERIVATIVE + "---" + ROOT.format(name="cities", source="AddPushSource", details="sourceName: default")
+    both = DERIVATIVE + "---" + CITIES.format(name="cities", source="AddPushSource", details="sourceName: default")
 
     told = home.ok("add", "--stdin", stdin=both.encode())
 
@@ -240,7 +217,7 @@ def test_nothing_to_show_is_said(home: Home) -> None:
     assert empty.told.startswith(f"(no datasets in {home.path / 'home'}; ")
     assert home.run("trigger", "list").told.startswith("(no triggers; `kamu-node trigger set ")
     assert home.run("sql", "select 1 as x where false").told == "(no rows)\n"
-    home.ok("add", home.write("root.yaml", ROOT.format(name="bare", source="AddPushSource", details="sourceName: a")))
+    home.ok("add", home.write("root.yaml", CITIES.format(name="bare", source="AddPushSource", details="sourceName: a")))
     assert home.run("tail", "bare").told == "(no rows and no columns yet)\n"
     assert home.ok("tail", "bare", "--json") == "[]\n"
 
@@ -360,8 +337,8 @@ def test_values_that_mean_nothing_are_misuse(refusing: Home, arguments: tuple[st
 def refusing(tmp_path_factory: pytest.TempPathFactory) -> Home:
     """A home that stays as it is."""
     home = Home(tmp_path_factory.mktemp("refusing"))
-    push = ROOT.format(name="cities", source="AddPushSource", details="sourceName: default")
-    poll = ROOT.format(name="polled", source="SetPollingSource", details="fetch: {kind: Url, url: 'file:///nope'}")
+    push = CITIES.format(name="cities", source="AddPushSource", details="sourceName: default")
+    poll = CITIES.format(name="polled", source="SetPollingSource", details="fetch: {kind: Url, url: 'file:///nope'}")
     home.write("manifests/other.yaml", "a: 1\n")
     home.ok("add", home.write("all.yaml", f"{push}---{poll}---{DERIVATIVE}"))
     return home

@@ -4,15 +4,12 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.integration.test_cli import ROOT
-from tests.support.command_line import Home
-
-PROGRAM = [sys.executable, "-m", "kamu_api.cli.main"]
+from tests.support.command_line import PROGRAM, Home
+from tests.support.manifests import CITIES
 
 
 def run(home: Path, redirections: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -84,7 +81,7 @@ def test_ctrl_c_in_the_middle_of_a_pull_ends_it_in_few_words(tmp_path: Path) -> 
     with socket.create_server(("127.0.0.1", 0)) as source:
         url = f"http://127.0.0.1:{source.getsockname()[1]}/rows.csv"
         details = f"fetch: {{kind: Url, url: '{url}'}}"
-        home.ok("add", home.write("root.yaml", ROOT.format(name="slow", source="SetPollingSource", details=details)))
+        home.ok("add", home.write("root.yaml", CITIES.format(name="slow", source="SetPollingSource", details=details)))
         pull = subprocess.Popen(
             [*PROGRAM, "pull", "slow"],
             env={**os.environ, "KAMU_NODE_HOME": str(tmp_path / "home"), "KAMU_NODE__EGRESS__ALLOW": "127.0.0.1"},

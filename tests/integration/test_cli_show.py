@@ -9,9 +9,9 @@ import pytest
 from kamu_assets.flows.model import Binding, FlowOutcome, FlowType, OutcomeKind
 from kamu_assets.node import open_node
 from kamu_assets.settings import load_settings
-from tests.integration.test_cli import ROOT
 from tests.support.cli_lineage import home_with_lineage
 from tests.support.command_line import Home
+from tests.support.manifests import CITIES
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def test_words_about_a_dataset_and_where_it_polls(home: Home) -> None:
     events = """  - {kind: SetInfo, description: "Two\\nlines [of text]", keywords: [a, b]}
   - {kind: SetLicense, shortName: CC0, name: Public domain, websiteUrl: "https://example.org/cc0"}
 """
-    manifest = ROOT.format(name="polled", source="SetPollingSource", details="fetch: {kind: Url, url: 'file:///x'}")
+    manifest = CITIES.format(name="polled", source="SetPollingSource", details="fetch: {kind: Url, url: 'file:///x'}")
     home.ok("add", home.write("polled.yaml", manifest + events))
 
     told = home.ok("show", "polled")

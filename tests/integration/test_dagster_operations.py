@@ -13,35 +13,19 @@ from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.flows.arguments import CompactionArguments, ResetArguments
 from kamu_assets.flows.causes import CauseKind
 from kamu_assets.flows.model import Flow, FlowState, FlowType, OutcomeKind
-from kamu_assets.flows.requests import FlowRequests
 from kamu_assets.flows.results import ChainReplaced, GarbageRemoved, NothingChanged, Verified
 from kamu_assets.flows.retrying import PLAIN, FlowConfig
-from kamu_assets.governance.access import Access
 from kamu_assets.odf.multihash import Multihash
 from kamu_assets.orchestration.names import TAG_ACCOUNT, TAG_ATTEMPT, TAG_DATASET, TAG_FLOW, TAG_FLOW_TYPE
 from kamu_assets.storage.layout import data_key
-from tests.support.coordination import a_reorganization
 from tests.support.dagster_adapter import Adapter, worker_of
 from tests.support.dagster_home import DagsterHome
 from tests.support.heart import ADMIN
 
 
-def requests_of(adapter: Adapter) -> FlowRequests:
-    parts = adapter.parts
-    return FlowRequests(
-        database=parts.database,
-        datasets=parts.datasets,
-        chains=parts.chains,
-        access=Access(),
-        clock=parts.clock,
-        resets=a_reorganization(parts.heart),
-        life=parts.flows.life,
-    )
-
-
 def done(adapter: Adapter, entry: DatasetEntry, type_: FlowType, config: FlowConfig = PLAIN) -> Flow:
     """The flow after all that was to be done."""
-    asked = requests_of(adapter).run(ADMIN, entry.id, type_, config)
+    asked = adapter.parts.requests().run(ADMIN, entry.id, type_, config)
     adapter.settle()
     return adapter.parts.flows.get(ADMIN, asked.id)
 
@@ -178,7 +162,7 @@ def test_garbage_of_the_node_is_collected(adapter: Adapter) -> None:
     root = a_root(adapter)
     done(adapter, root, FlowType.RESET, FlowConfig(reset=ResetArguments()))
 
-    asked = requests_of(adapter).collect(ADMIN)
+    asked = adapter.parts.requests().collect(ADMIN)
     adapter.settle()
 
     flow = adapter.parts.flows.get(ADMIN, asked.id)
@@ -229,7 +213,7 @@ def test_the_log_names_the_dataset_and_the_type_of_what_was_done(adapter: Adapte
 def test_what_its_worker_died_of_is_done_by_another(adapter: Adapter) -> None:
     root = a_root(adapter)
     before = len(blocks_of(adapter, root))
-    asked = requests_of(adapter).run(ADMIN, root.id, FlowType.HARD_COMPACTION)
+    asked = adapter.parts.requests().run(ADMIN, root.id, FlowType.HARD_COMPACTION)
     adapter.scheduler.step()
     first = adapter.run_of(root)
     adapter.parts.queue.claim("dead-host:1:1")
@@ -247,7 +231,7 @@ def test_what_its_worker_died_of_is_done_by_another(adapter: Adapter) -> None:
 def test_time_limits_hold_for_all_types(dagster: DagsterHome, adapter: Adapter) -> None:
     slow = dagster.parts.root(f"slow-{uuid4().hex[:8]}")
     head = dagster.parts.chains.head(slow.id)
-    asked = requests_of(adapter).run(ADMIN, slow.id, FlowType.HARD_COMPACTION)
+    asked = adapter.parts.requests().run(ADMIN, slow.id, FlowType.HARD_COMPACTION)
     adapter.scheduler.step()
     hasty = worker_of(adapter.parts, adapter.instance, time_limit_seconds=0.5)
     adapter.parts.queue.beat(hasty._identity)

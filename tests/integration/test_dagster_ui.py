@@ -17,9 +17,7 @@ from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.flows.arguments import ResetArguments
 from kamu_assets.flows.causes import CauseKind
 from kamu_assets.flows.model import FlowType, OutcomeKind
-from kamu_assets.flows.requests import FlowRequests
 from kamu_assets.flows.retrying import PLAIN, FlowConfig
-from kamu_assets.governance.access import Access
 from kamu_assets.orchestration.names import TAG_DATASET, TAG_FLOW, TAG_IDLE, TAG_STOPPED
 from kamu_assets.orchestration.processes import catalog_command, flows_command, webserver_command
 from tests.support.coordination import a_reorganization
@@ -153,19 +151,6 @@ def start(home: DagsterHome, job: str, op: str, **config: object) -> str:
     answer = ask(home, LAUNCH, params={"selector": selector, "mode": "default", "runConfigData": told})["launchRun"]
     assert answer["__typename"] == "LaunchRunSuccess", answer
     return str(answer["run"]["runId"])
-
-
-def requests_of(home: DagsterHome) -> FlowRequests:
-    parts = home.parts
-    return FlowRequests(
-        database=parts.database,
-        datasets=parts.datasets,
-        chains=parts.chains,
-        access=Access(),
-        clock=parts.clock,
-        resets=a_reorganization(parts.heart),
-        life=parts.flows.life,
-    )
 
 
 def a_root(home: DagsterHome, name: str) -> DatasetEntry:
@@ -312,7 +297,7 @@ def test_what_is_stopped_leaves_the_dataset_as_it_was(
     slow = a_root(home, "slow")
     head = home.parts.chains.head(slow.id)
     config = FlowConfig(reset=ResetArguments()) if type_ is FlowType.RESET else PLAIN
-    asked = requests_of(home).run(ADMIN, slow.id, type_, config)
+    asked = home.parts.requests().run(ADMIN, slow.id, type_, config)
     run_id = wait_until(lambda: home.parts.flows.get(ADMIN, asked.id).run_id)
     begun(instance, run_id)
 
@@ -338,7 +323,7 @@ def test_a_collection_of_garbage_that_is_stopped_removes_nothing_more(
     a_reorganization(home.parts.heart).reset(ADMIN, slow.id)
     folder = Path(home.parts.datasets.storage_location(slow))
     before = sorted(folder.rglob("*"))
-    asked = requests_of(home).collect(ADMIN)
+    asked = home.parts.requests().collect(ADMIN)
     run_id = wait_until(lambda: home.parts.flows.get(ADMIN, asked.id).run_id)
     begun(instance, run_id)
 
@@ -352,12 +337,12 @@ def test_a_collection_of_garbage_that_is_stopped_removes_nothing_more(
 def test_what_is_done_to_a_dataset_is_done_in_turn(home: DagsterHome, instance: DagsterInstance) -> None:
     slow = a_root(home, "slow")
     shown(home, slow)
-    asked = requests_of(home).run(ADMIN, slow.id, FlowType.HARD_COMPACTION)
+    asked = home.parts.requests().run(ADMIN, slow.id, FlowType.HARD_COMPACTION)
     running = wait_until(lambda: home.parts.flows.get(ADMIN, asked.id).run_id)
     begun(instance, running)
 
     other = start(home, "reset_dataset", "reset", dataset=str(slow.id), to_seed=True)
-    waiting = requests_of(home).run(ADMIN, slow.id, FlowType.RESET_TO_METADATA)
+    waiting = home.parts.requests().run(ADMIN, slow.id, FlowType.RESET_TO_METADATA)
 
     run = instance.get_run_by_id(other)
     assert run is not None
@@ -372,7 +357,7 @@ def test_what_is_done_to_a_dataset_is_done_in_turn(home: DagsterHome, instance: 
 def test_a_run_once_more_is_a_flow_of_its_own(home: DagsterHome, instance: DagsterInstance) -> None:
     root = a_root(home, "compacted")
     shown(home, root)
-    first = requests_of(home).run(ADMIN, root.id, FlowType.HARD_COMPACTION)
+    first = home.parts.requests().run(ADMIN, root.id, FlowType.HARD_COMPACTION)
     (done,) = home.parts.finished(root.id)
     instance.add_run_tags(str(done.run_id), {TAG_IDLE: "true", TAG_STOPPED: "whatever it was"})
     for _ in range(2):

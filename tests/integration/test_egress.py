@@ -1,6 +1,5 @@
 """Connections under a policy: the address that is connected to decides, at the first hop and at every redirect."""
 
-import datetime as dt
 import socket
 import ssl
 import threading
@@ -11,14 +10,11 @@ from typing import Any
 
 import httpx
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from kamu_assets.egress.http import Get, GuardedTransport, TransferLimits, open_get
 from kamu_assets.egress.network import Deadline, DeadlineError
 from kamu_assets.egress.policy import EgressDeniedError, EgressPolicy
+from tests.support.certificates import certificate_for
 from tests.support.web_source import Route, WebSource, web_source
 
 LIMITS = TransferLimits(silence_seconds=5, total_seconds=20, max_redirects=10)
@@ -201,24 +197,10 @@ def test_looking_up_a_name_ends_at_the_deadline_too(monkeypatch: pytest.MonkeyPa
 
 def certificate(folder: Path, name: str) -> tuple[Path, ssl.SSLContext]:
     """A certificate that signs itself, and whoever trusts it."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    start = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
-    built = (
-        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
-        .not_valid_before(start)
-        .not_valid_after(start + dt.timedelta(days=9))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
+    encoded, trusting = certificate_for(name)
     path = folder / f"{name}.pem"
-    encoded = built.public_bytes(serialization.Encoding.PEM)
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    path.write_bytes(encoded + private)
-    return path, ssl.create_default_context(cadata=encoded.decode())
+    path.write_bytes(encoded)
+    return path, trusting
 
 
 @contextmanager

@@ -8,9 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.test_rest_kill import Api, home, numbers, serving
-
-__all__ = ["home"]
+from tests.support.api_process import Api, home_with_log, numbers, serving
 
 # All of them are sent before the first answer is read.
 PUSHES_PER_CONNECTION = 4
@@ -20,8 +18,8 @@ SLACK = 512 * MIB
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("pushes", [400, pytest.param(10_000, marks=[pytest.mark.faults])])
-def test_many_small_pushes_wait_for_each_other(home: Path, pushes: int) -> None:
-    with serving(home) as api:
+def test_many_small_pushes_wait_for_each_other(tmp_path: Path, pushes: int) -> None:
+    with serving(home_with_log(tmp_path)) as api:
         assert api.push(b'{"n":-1}') == 200
         before = api.resident_bytes()
 

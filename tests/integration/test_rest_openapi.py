@@ -13,24 +13,11 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from kamu_gateway.rest import documents, ingest, metadata, query, system, tail, verify
+from tests.support.manifests import pushed_root, reading
 from tests.support.openapi_compare import Descriptions
 from tests.support.served_node import ServedNode, serving
 
-_MANIFEST = """
-kind: DatasetSnapshot
-version: 1
-content:
-  name: alice/log
-  kind: Root
-  metadata:
-  - kind: AddPushSource
-    sourceName: default
-    read:
-      kind: NdJson
-      ddlSchema: [station STRING, level BIGINT]
-    merge:
-      kind: Append
-"""
+_MANIFEST = pushed_root("alice/log", reading("station STRING", "level BIGINT"))
 # What kamu does not describe or have.
 _BEYOND = {("/system/health", "get"), ("/system/info", "get"), ("/verify", "get")}
 

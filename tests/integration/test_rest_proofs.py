@@ -16,23 +16,10 @@ from kamu_assets.auth.node_key import NODE_KEY_FILE
 from kamu_assets.odf.commitments import Commitment, Proof, sign, verify
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.odf.multihash import Multihash
+from tests.support.manifests import pushed_root, reading
 from tests.support.served_node import ServedNode, serving
 
-_MANIFEST = """
-kind: DatasetSnapshot
-version: 1
-content:
-  name: alice/log
-  kind: Root
-  metadata:
-  - kind: AddPushSource
-    sourceName: default
-    read:
-      kind: NdJson
-      ddlSchema: [station STRING, level DOUBLE]
-    merge:
-      kind: Append
-"""
+_MANIFEST = pushed_root("alice/log", reading("station STRING", "level DOUBLE"))
 _SQL = 'select "offset", station, level, level / 3 as third from "alice/log" order by "offset"'
 _KEY = bytes(range(32))
 

@@ -15,23 +15,10 @@ from kamu_assets.coordinator.results import Reorganized
 from kamu_assets.odf.identity import DatasetAlias
 from kamu_assets.odf.multihash import Multihash
 from tests.integration.test_rest_proofs import statement, verdict
+from tests.support.manifests import pushed_root, reading
 from tests.support.served_node import ServedNode, serving
 
-_MANIFEST = """
-kind: DatasetSnapshot
-version: 1
-content:
-  name: alice/log
-  kind: Root
-  metadata:
-  - kind: AddPushSource
-    sourceName: default
-    read:
-      kind: NdJson
-      ddlSchema: [level BIGINT]
-    merge:
-      kind: Append
-"""
+_MANIFEST = pushed_root("alice/log", reading("level BIGINT"))
 SQL = 'select "offset", level from "alice/log" order by "offset"'
 LOG = DatasetAlias.parse("alice/log")
 SLICES = 12

@@ -17,6 +17,9 @@ import structlog
 
 from kamu_api.cli.main import main
 
+# As a process of its own.
+PROGRAM = (sys.executable, "-m", "kamu_api.cli.main")
+
 
 @dataclass(frozen=True)
 class Done:

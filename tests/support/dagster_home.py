@@ -34,6 +34,7 @@ from kamu_assets.errors import InvalidError
 from kamu_assets.flows import messages as flow_messages
 from kamu_assets.flows.model import Flow, FlowState
 from kamu_assets.flows.planning import FlowRules
+from kamu_assets.flows.requests import FlowRequests
 from kamu_assets.flows.service import FlowService
 from kamu_assets.flows.store import FlowStore
 from kamu_assets.governance.access import Access
@@ -49,6 +50,7 @@ from kamu_assets.orchestration.reports.materialization import Materializations
 from kamu_assets.orchestration.workers.capacity import EngineCapacity
 from kamu_assets.orchestration.workers.warm_queue import WarmQueue
 from tests.support.builders import a_schema
+from tests.support.coordination import a_reorganization
 from tests.support.heart import Heart, an_entry, open_heart
 from tests.support.ports import free_ports
 from tests.support.waiting import wait_until
@@ -116,6 +118,18 @@ class Parts:
 
     def push(self, dataset: DatasetID, *, records: int = RECORDS) -> Multihash:
         return self.heart.add_data(dataset, records=records)
+
+    def requests(self) -> FlowRequests:
+        """How people ask for flows of any type."""
+        return FlowRequests(
+            database=self.database,
+            datasets=self.datasets,
+            chains=self.chains,
+            access=Access(),
+            clock=self.clock,
+            resets=a_reorganization(self.heart),
+            life=self.flows.life,
+        )
 
     def flow_of(self, dataset: DatasetID) -> Flow | None:
         """The dataset's newest flow."""

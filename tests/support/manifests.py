@@ -11,6 +11,32 @@ SNAPSHOT: Final = "{kind: Snapshot, primaryKey: [id]}"
 UPSERT: Final = "{kind: UpsertStream, primaryKey: [id]}"
 CHANGELOG: Final = "{kind: ChangelogStream, primaryKey: [id]}"
 
+# A root of CSV files; `source` is the event that has the `details`.
+CITIES: Final = """
+kind: DatasetSnapshot
+version: 1
+content:
+  name: {name}
+  kind: Root
+  metadata:
+  - kind: {source}
+    {details}
+    read:
+      kind: Csv
+      header: true
+      ddlSchema:
+      - at TIMESTAMP
+      - city STRING
+      - population BIGINT
+    merge:
+      kind: Ledger
+      primaryKey:
+      - at
+      - city
+  - kind: SetVocab
+    eventTimeColumn: at
+"""
+
 
 def a_manifest(name: str, kind: str, *events: str) -> str:
     """A dataset and the events that follow its seed."""

@@ -7,7 +7,6 @@ import ctypes
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ import yaml
 from kamu_api.cli.node.processes import process_specs
 from kamu_assets.node import Node, open_node
 from kamu_assets.settings import Settings, load_settings
+from tests.support.command_line import PROGRAM
 from tests.support.dagster_ui import DagsterUi
 from tests.support.ports import free_ports
 from tests.support.process_tree import all_processes, arguments_of, descendants
@@ -29,7 +29,6 @@ START_SECONDS = 450.0
 STOP_SECONDS = 40.0
 _PORTS = (("http", "port"), ("dagster", "webserver_port"), ("dagster", "catalog_port"), ("dagster", "flows_port"))
 _PR_SET_PDEATHSIG = 1
-_COMMAND = (sys.executable, "-m", "kamu_api.cli.main")
 
 
 class NodeFailedError(AssertionError):
@@ -81,7 +80,7 @@ class RunningNode:
     def kamu_node(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run the command line on this home."""
         variables = {**environment(), "KAMU_NODE_HOME": str(self.home)}
-        done = subprocess.run([*_COMMAND, *arguments], env=variables, capture_output=True, text=True, check=False)
+        done = subprocess.run([*PROGRAM, *arguments], env=variables, capture_output=True, text=True, check=False)
         assert not check or done.returncode == 0, f"{arguments}: {done.stdout}{done.stderr}"
         return done
 
@@ -157,7 +156,7 @@ def _start(settings: Settings) -> subprocess.Popen[bytes]:
     _ready_file(settings).unlink(missing_ok=True)
     with _console(settings).open("ab") as output:
         return subprocess.Popen(
-            [*_COMMAND, "up", "--home", str(settings.home)],
+            [*PROGRAM, "up", "--home", str(settings.home)],
             env=environment(),
             stdin=subprocess.DEVNULL,
             stdout=output,

@@ -10,8 +10,9 @@ import pytest
 
 from kamu_assets.egress.policy import EgressPolicy
 from kamu_assets.webhooks.model import DeliveryState
+from tests.support.certificates import certificate_for
 from tests.support.heart import ADMIN
-from tests.support.webhook_receiver import Answer, Receiver, certificate_for, webhook_receiver
+from tests.support.webhook_receiver import Answer, Receiver, webhook_receiver
 from tests.support.webhook_signatures import verify_standard
 from tests.support.webhooks import Hooks, open_hooks, reason, subscribed
 
