@@ -41,6 +41,7 @@ from kamu_assets.setting_sections import OwnEngine
 from kamu_assets.settings import Settings, secret_values
 from kamu_assets.storage.workplaces import abandoned
 from kamu_assets.webhooks.messages import MESSAGES as WEBHOOK_MESSAGES
+from kamu_assets.webhooks.receivers import SubscribedReceivers
 
 if TYPE_CHECKING:
     from kamu_assets.coordinator.garbage import GarbageCollection
@@ -118,6 +119,11 @@ class Node:
             access=self.access,
             clock=self.clock,
             rules=wiring.flow_rules(settings),
+            receivers=SubscribedReceivers(
+                outbox=self.outbox,
+                clock=self.clock,
+                stop_after=settings.webhooks.max_consecutive_failures,
+            ),
         )
         self.triggers = TriggerService(
             database=self.database,
@@ -302,23 +308,17 @@ class Node:
     @cached_property
     def webhooks(self) -> "WebhookParts":
         """Subscriptions, and what delivers to them."""
-        from kamu_assets.webhooks.model import DeliveryRules
         from kamu_assets.webhooks.setup import webhook_parts
 
-        webhooks = self.settings.webhooks
         return webhook_parts(
             database=self.database,
             outbox=self.outbox,
             access=self.access,
             clock=self.clock,
             policy=EgressPolicy.allowing(self.settings.egress.allow),
-            allow_http=webhooks.allow_http,
-            rules=DeliveryRules(
-                timeout_seconds=webhooks.timeout_seconds,
-                max_attempts=webhooks.max_attempts,
-                retry_seconds=webhooks.retry_seconds,
-                max_consecutive_failures=webhooks.max_consecutive_failures,
-            ),
+            life=self.flows.life,
+            rules=wiring.delivery_rules(self.settings),
+            allow_http=self.settings.webhooks.allow_http,
         )
 
     @cached_property

@@ -14,6 +14,7 @@ from kamu_assets.flows.retrying import Backoff, RetryPolicy
 from kamu_assets.settings import Settings, adapter_config
 from kamu_assets.storage.local import LocalObjectStore
 from kamu_assets.storage.volumes import Volumes
+from kamu_assets.webhooks.model import DeliveryRules
 
 if TYPE_CHECKING:
     from kamu_assets.coordinator.ingest.poll import PollRules
@@ -122,7 +123,19 @@ def flow_rules(settings: Settings) -> FlowRules:
         throttling_seconds=agent.mandatory_throttling_period_secs,
         awaiting_step_seconds=agent.awaiting_step_secs,
         account_limit=agent.account_runs,
-        retries={kind: policies[kind.full_name] for kind in FlowType if kind.full_name in policies},
+        retries={kind: policies[kind.full_name] for kind in FlowType if kind.full_name in policies}
+        | {FlowType.WEBHOOK_DELIVER: delivery_rules(settings).retry},
+    )
+
+
+def delivery_rules(settings: Settings) -> DeliveryRules:
+    """How patient the node is with receivers of webhooks."""
+    webhooks = settings.webhooks
+    return DeliveryRules(
+        timeout_seconds=webhooks.timeout_seconds,
+        max_attempts=webhooks.max_attempts,
+        retry_seconds=webhooks.retry_seconds,
+        max_consecutive_failures=webhooks.max_consecutive_failures,
     )
 
 

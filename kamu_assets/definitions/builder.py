@@ -6,6 +6,7 @@ from dagster import Definitions, JobDefinition, ResourceDefinition
 
 from kamu_assets.defs.assets import AssetCache
 from kamu_assets.defs.catalog import catalog_definitions
+from kamu_assets.defs.deliveries import Teller
 from kamu_assets.defs.jobs import Examiner, flow_definitions
 from kamu_assets.defs.operations import Operator
 from kamu_assets.defs.resources import Checker, Updater, Verifier, updater_resource
@@ -26,6 +27,7 @@ class NodeDefinitions:
         examiner: Examiner,
         operator: Operator,
         keeper: Keeper,
+        teller: Teller,
     ) -> None:
         self._updater = updater_resource(updater)
         self._verifier = ResourceDefinition.hardcoded_resource(verifier)
@@ -33,6 +35,8 @@ class NodeDefinitions:
         self._examiner = ResourceDefinition.hardcoded_resource(examiner)
         self._operator = ResourceDefinition.hardcoded_resource(operator)
         self._keeper = ResourceDefinition.hardcoded_resource(keeper)
+        self._teller = ResourceDefinition.hardcoded_resource(teller)
+        self._jobs: dict[str, JobDefinition] = {}
         self._cache = AssetCache(capacity=CACHED_JOBS)
 
     def datasets(self, rows: Sequence[CatalogRow]) -> Definitions:
@@ -43,7 +47,10 @@ class NodeDefinitions:
 
     def job(self, name: str) -> JobDefinition:
         """A job of the flows location."""
-        return flow_definitions(self._examiner, self._operator, self._keeper).get_repository_def().get_job(name)
+        if name not in self._jobs:
+            all_ = flow_definitions(self._examiner, self._operator, self._keeper, self._teller)
+            self._jobs[name] = all_.get_repository_def().get_job(name)
+        return self._jobs[name]
 
 
 class ListedDefinitions:

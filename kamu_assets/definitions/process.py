@@ -14,6 +14,7 @@ from kamu_assets.definitions.builder import ListedDefinitions, NodeDefinitions
 from kamu_assets.definitions.keeping import node_keeper
 from kamu_assets.defs.checker import NodeChecker
 from kamu_assets.defs.operator import NodeOperator
+from kamu_assets.defs.teller import NodeTeller
 from kamu_assets.defs.updater import NodeUpdater
 from kamu_assets.defs.verifier import NodeVerifier
 from kamu_assets.flows.achievements import Achievements
@@ -43,10 +44,11 @@ from kamu_assets.orchestration.scheduler.retention import Retention
 from kamu_assets.orchestration.scoped import ScopedJobs
 from kamu_assets.orchestration.storages.retention import DagsterRetention
 from kamu_assets.orchestration.workers.capacity import EngineCapacity, engine_of
-from kamu_assets.orchestration.workers.execution import RunExecutor
+from kamu_assets.orchestration.workers.execution import RunExecutor, TellingExecutor
 from kamu_assets.orchestration.workers.place_waits import PlaceWaits
 from kamu_assets.orchestration.workers.reaper import Reaper
-from kamu_assets.orchestration.workers.warm_queue import WarmQueue
+from kamu_assets.orchestration.workers.telling import Telling
+from kamu_assets.orchestration.workers.warm_queue import TELLING_PER_WORKER, WarmQueue
 from kamu_assets.orchestration.workers.worker import WarmWorker
 from kamu_assets.settings import adapter_config, begin_logging, load_settings
 from kamu_assets.webhooks import dispatcher
@@ -95,6 +97,7 @@ def _led_work(node: Node, instance: DagsterInstance, catalog: Catalog, jobs: Sco
             orchestrator=orchestrator,
             clock=node.clock,
             max_running=RUNNING_PER_WORKER * config.workers,
+            max_telling=TELLING_PER_WORKER * config.workers,
             places=_places(node),
         ),
         reaper=Reaper(instance=instance, queue=queue, clock=node.clock),
@@ -109,10 +112,9 @@ def _led_work(node: Node, instance: DagsterInstance, catalog: Catalog, jobs: Sco
         ),
         reports=RestoringReporter(instance=instance, database=database, reporter=reporter, clock=node.clock),
         chores=partial(_forget_what_is_old, node),
-        # Each attempt of a delivery has one owner, and what came of it may be told whoever leads meanwhile.
         more={
             "retention": _retention(node, instance, database),
-            "webhooks": node.webhooks.courier(),
+            "webhooks": node.webhooks.dispatcher,
             "checks": checks,
             "freshness": freshness,
             "asked-runs": AskedRuns(
@@ -193,28 +195,36 @@ def run_worker(node: Node) -> None:
         grace_seconds=node.settings.flow_agent.garbage_grace_secs,
         achieved=achieved,
     )
+    teller = NodeTeller(node.webhooks.deliverer)
     with open_instance(config) as instance:
         catalog = _catalog(node, config)
         reporter = _reporter(node, instance, node.database)
         orchestrator = _orchestrator(node, instance, catalog, ScopedJobs(ListedDefinitions()), reporter)
-        WarmWorker(
-            instance=instance,
-            queue=_queue(node),
-            runs=RunExecutor(
+        builder = NodeDefinitions(
+            updater=updater,
+            verifier=verifier,
+            checker=checker,
+            examiner=node.doctor,
+            operator=operator,
+            keeper=node_keeper(node, reporter=reporter, orchestrator=orchestrator),
+            teller=teller,
+        )
+
+        def executing(kind: type[RunExecutor]) -> RunExecutor:
+            return kind(
                 instance=instance,
                 catalog=catalog,
-                builder=NodeDefinitions(
-                    updater=updater,
-                    verifier=verifier,
-                    checker=checker,
-                    examiner=node.doctor,
-                    operator=operator,
-                    keeper=node_keeper(node, reporter=reporter, orchestrator=orchestrator),
-                ),
+                builder=builder,
                 flows=node.flows,
                 time_limit_seconds=config.run_time_limit_seconds,
                 tell=partial(node.wakeups.notify, logs.WAKEUP),
-            ),
+            )
+
+        WarmWorker(
+            instance=instance,
+            queue=_queue(node),
+            runs=executing(RunExecutor),
+            telling=Telling(queue=_queue(node), runs=executing(TellingExecutor), recall=teller.recall),
             max_runs=config.worker_max_runs,
         ).main()
 

@@ -16,6 +16,8 @@ from dagster import (
 )
 
 from kamu_assets.datasets.findings import Finding, FindingKind
+from kamu_assets.defs.deliveries import JOBS as TELLER_JOBS
+from kamu_assets.defs.deliveries import TELLER, no_teller
 from kamu_assets.defs.operations import JOBS, OPERATOR, no_operator
 from kamu_assets.defs.resources import NoNodeError
 from kamu_assets.defs.sensors import JOBS as KEEPER_JOBS
@@ -62,6 +64,7 @@ def flow_definitions(
     examiner: ResourceDefinition = no_examiner,
     operator: ResourceDefinition = no_operator,
     keeper: ResourceDefinition = no_keeper,
+    teller: ResourceDefinition = no_teller,
     *,
     watch: Watch | None = None,
 ) -> Definitions:
@@ -70,8 +73,8 @@ def flow_definitions(
     Sensors look at the node that `watch` finds.
     """
     return Definitions(
-        jobs=[check_node, *JOBS, *KEEPER_JOBS],
+        jobs=[check_node, *JOBS, *TELLER_JOBS, *KEEPER_JOBS],
         sensors=sensors(watch) if watch is not None else (),
-        resources={EXAMINER: examiner, OPERATOR: operator, KEEPER: keeper},
+        resources={EXAMINER: examiner, OPERATOR: operator, KEEPER: keeper, TELLER: teller},
         executor=in_process_executor,
     )

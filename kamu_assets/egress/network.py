@@ -4,7 +4,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from ipaddress import ip_address
 from typing import Any
@@ -26,14 +26,16 @@ class DeadlineError(UnavailableError):
 class Deadline:
     """When a transfer must be done, however lively the other side is."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, *, is_over: Callable[[], bool] | None = None) -> None:
         self._seconds = seconds
         self._end = time.monotonic() + seconds
+        # Whether somebody wants it no longer.
+        self._is_over = is_over
 
     def bound(self, timeout: float | None) -> float:
         """The patience of one step of the transfer; DeadlineError when there is none left."""
         left = self._end - time.monotonic()
-        if left <= 0:
+        if left <= 0 or (self._is_over is not None and self._is_over()):
             raise DeadlineError(self._seconds)
         return left if timeout is None else min(timeout, left)
 

@@ -52,7 +52,7 @@ def judge(flow: Flow, status: RunStatus) -> Verdict:
 
 
 def _outcome(kind: OutcomeKind, status: RunStatus) -> FlowOutcome:
-    return FlowOutcome(kind, status.message, status.recoverable, status.rewritten_input)
+    return FlowOutcome(kind, status.message, status.recoverable, status.rewritten_input, retry_after=status.retry_after)
 
 
 def _finish(kind: OutcomeKind, message: str | None) -> Verdict:

@@ -24,6 +24,7 @@ from kamu_assets.flows.plans import FlowPlans
 from kamu_assets.flows.processes.store import Record
 from kamu_assets.flows.progress import counted, follow_up, next_attempt, reason_to_stop, resumes, starts_anew
 from kamu_assets.flows.retrying import FlowConfig
+from kamu_assets.flows.scopes import WebhookScope
 from kamu_assets.flows.triggers.rules import emptying
 from kamu_assets.monitoring import metrics
 from kamu_assets.odf.timestamp import Timestamp
@@ -115,7 +116,7 @@ class FlowLife(FlowPlans):
         return ended
 
     def _go_on(self, tx: Transaction, flow: Flow, outcome: FlowOutcome) -> None:
-        trigger = self._triggers.in_force(tx, flow.binding)
+        trigger = self._in_force(tx, flow.binding)
         active = trigger is not None and not trigger.paused
         if flow.attempt:
             record = counted(self._processes.get(tx, flow.binding), outcome, self._clock.now(), active=active)
@@ -123,7 +124,8 @@ class FlowLife(FlowPlans):
             active = self._judge(tx, flow, outcome, record, active=active)
         if trigger is not None and outcome.rewritten_input is not None and starts_anew(trigger, outcome):
             self.want(tx, emptying(trigger.dataset_id), rewrite_found(outcome.rewritten_input))
-        for cause in follow_up(flow, outcome, active=active):
+        still = self._receivers.ended(tx, flow.scope, outcome) if isinstance(flow.scope, WebhookScope) else ()
+        for cause in (*follow_up(flow, outcome, active=active), *still):
             following = self.want(tx, flow.binding, cause)
             if cause.kind is CauseKind.ITERATION_FINISHED:
                 # Whoever asked for this one asked for all that follow from it.
@@ -132,6 +134,8 @@ class FlowLife(FlowPlans):
 
     def _judge(self, tx: Transaction, flow: Flow, outcome: FlowOutcome, record: Record, *, active: bool) -> bool:
         """Stop a trigger that failed too often, or let a stopped one go on; tells whether it is active now."""
+        if isinstance(flow.scope, WebhookScope):
+            return self._judge_receiver(tx, flow.scope, outcome, record)
         trigger = self._triggers.find(tx, flow.binding)
         if trigger is None:
             return active
@@ -144,6 +148,16 @@ class FlowLife(FlowPlans):
             return active
         self._outbox.post(tx, TriggerChanged(dataset_id=trigger.dataset_id))
         return reason is None and trigger.paused_at is None
+
+    def _judge_receiver(self, tx: Transaction, scope: WebhookScope, outcome: FlowOutcome, record: Record) -> bool:
+        """The same of a receiver; one that was stopped goes on when its owner says so, and not before."""
+        trigger = self._receivers.trigger(tx, scope)
+        if trigger is None or trigger.paused:
+            return False
+        reason = reason_to_stop(trigger, record, outcome)
+        if reason is not None:
+            self._receivers.stop(tx, scope, reason)
+        return reason is None
 
     def forget(self, tx: Transaction, live: Sequence[Flow], reason: str) -> None:
         """End what has no run yet."""

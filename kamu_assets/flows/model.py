@@ -49,6 +49,11 @@ class FlowType(StrEnum):
         return self in _MAINTENANCE
 
     @property
+    def tells(self) -> bool:
+        """Whether it waits for somebody outside most of the time: such flows have places of their own."""
+        return self is FlowType.WEBHOOK_DELIVER
+
+    @property
     def rewrites(self) -> bool:
         """Whether another chain takes the place of the dataset's."""
         return self in _REWRITING
@@ -119,6 +124,8 @@ class FlowOutcome:
     recoverable: bool = True
     # Of a failure: the input that was reset or compacted, so that nothing can be computed on from what was read of it.
     rewritten_input: DatasetID | None = None
+    # Of a failure: seconds that whoever was asked wants to be left alone. Told to who plans the next attempt.
+    retry_after: float | None = None
 
 
 class WaitKind(StrEnum):

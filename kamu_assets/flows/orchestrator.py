@@ -33,6 +33,8 @@ class RunStatus:
     # Of a failure: whether the same work may succeed another time, and the input that was rewritten if that is why.
     recoverable: bool = True
     rewritten_input: DatasetID | None = None
+    # Of a failure: seconds that whoever was asked wants to be left alone.
+    retry_after: float | None = None
 
 
 class Orchestrator(Protocol):

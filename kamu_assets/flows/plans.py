@@ -18,8 +18,11 @@ from kamu_assets.flows.model import Binding, Flow, FlowState
 from kamu_assets.flows.planning import Facts, FlowRules, plan
 from kamu_assets.flows.priorities import priority
 from kamu_assets.flows.processes.store import ProcessStore
+from kamu_assets.flows.receivers import Receivers
 from kamu_assets.flows.retrying import ARGUMENTS, FlowConfig
+from kamu_assets.flows.scopes import WebhookScope
 from kamu_assets.flows.store import FlowStore
+from kamu_assets.flows.triggers.rules import Trigger
 from kamu_assets.flows.triggers.store import TriggerStore
 
 some_chance = SystemRandom().random
@@ -29,9 +32,16 @@ class FlowPlans:
     """Each step takes the transaction, changes the rows and tells the history."""
 
     def __init__(
-        self, *, outbox: Outbox, clock: Clock, rules: FlowRules, chance: Callable[[], float] = some_chance
+        self,
+        *,
+        outbox: Outbox,
+        clock: Clock,
+        rules: FlowRules,
+        receivers: Receivers,
+        chance: Callable[[], float] = some_chance,
     ) -> None:
         self._outbox = outbox
+        self._receivers = receivers
         self._clock = clock
         self.rules = rules
         self._chance = chance
@@ -104,7 +114,7 @@ class FlowPlans:
     def replan(self, tx: Transaction, flow: Flow) -> Flow:
         """Decide anew when a waiting flow starts."""
         record = self._processes.get(tx, flow.binding)
-        trigger = self._triggers.in_force(tx, flow.binding)
+        trigger = self._in_force(tx, flow.binding)
         now = self._clock.now()
         planned = plan(flow.causes, Facts(now, trigger, record.last_attempt_at), self.rules)
         if planned.at == now:
@@ -129,6 +139,15 @@ class FlowPlans:
         trigger = self._triggers.find(tx, binding)
         if trigger is not None and not trigger.paused and trigger.is_timed:
             self.want(tx, binding, FlowCause(CauseKind.AUTO_POLLING))
+
+    def _in_force(self, tx: Transaction, binding: Binding) -> Trigger | None:
+        """The rule that starts flows of the binding, whoever keeps it."""
+        scope = binding.scope
+        return (
+            self._receivers.trigger(tx, scope)
+            if isinstance(scope, WebhookScope)
+            else self._triggers.in_force(tx, binding)
+        )
 
     def hold(self, tx: Transaction, binding: Binding) -> None:
         """Pause an active rule of time: whoever cancels its flow wants no other at once."""

@@ -73,5 +73,5 @@ def next_attempt(flow: Flow, outcome: FlowOutcome, *, now: Timestamp, chance: fl
         return None
     if not outcome.recoverable or flow.attempt > policy.max_attempts:
         return None
-    seconds = delay(policy, failed=flow.attempt, chance=chance)
+    seconds = max(delay(policy, failed=flow.attempt, chance=chance), outcome.retry_after or 0)
     return Timestamp(now.ns + int(seconds * NANOS_PER_SECOND))

@@ -8,7 +8,8 @@ from sqlalchemy.types import TypeEngine
 
 from kamu_assets.odf.identity import DatasetID
 
-_WEBHOOK: Final = "webhook:"
+# What the texts of subscriptions begin with.
+WEBHOOK: Final = "webhook:"
 _SYSTEM: Final = "system"
 
 
@@ -21,7 +22,7 @@ class WebhookScope:
     dataset_id: DatasetID | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
-        return f"{_WEBHOOK}{self.subscription_id}"
+        return f"{WEBHOOK}{self.subscription_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +53,8 @@ def parse_scope(text: str) -> Scope:
     """A scope by its text; one of a webhook without its dataset."""
     if text == _SYSTEM:
         return SYSTEM
-    if text.startswith(_WEBHOOK):
-        return WebhookScope(text.removeprefix(_WEBHOOK))
+    if text.startswith(WEBHOOK):
+        return WebhookScope(text.removeprefix(WEBHOOK))
     return DatasetID.parse(text)
 
 

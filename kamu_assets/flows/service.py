@@ -28,6 +28,7 @@ from kamu_assets.flows.model import (
 )
 from kamu_assets.flows.planning import FlowRules
 from kamu_assets.flows.plans import some_chance
+from kamu_assets.flows.receivers import NoReceivers, Receivers
 from kamu_assets.flows.retrying import PLAIN, FlowConfig
 from kamu_assets.flows.store import FlowStore
 from kamu_assets.governance.access import Access, Action
@@ -47,6 +48,7 @@ class FlowService:
         access: Access,
         clock: Clock,
         rules: FlowRules | None = None,
+        receivers: Receivers | None = None,
         chance: Callable[[], float] = some_chance,
     ) -> None:
         self._database = database
@@ -57,7 +59,13 @@ class FlowService:
         self._entries = DatasetStore()
         self._flows = FlowStore()
         self._history = FlowHistory()
-        self.life = FlowLife(outbox=outbox, clock=clock, rules=rules or FlowRules(), chance=chance)
+        self.life = FlowLife(
+            outbox=outbox,
+            clock=clock,
+            rules=rules or FlowRules(),
+            receivers=receivers or NoReceivers(),
+            chance=chance,
+        )
 
     def request_run(self, caller: Caller, dataset: DatasetRef) -> Flow:
         """Bring a dataset up to date soon; joins the flow that is live already."""

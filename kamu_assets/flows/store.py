@@ -91,6 +91,11 @@ class FlowStore:
         found = tx.find(_LIVE, {"scope": binding.scope, "type": binding.type.value})
         return next(map(flow_of, found), None)
 
+    def peek(self, tx: Transaction, binding: Binding) -> Flow | None:
+        """The same, for who only looks."""
+        mine = and_(flows.c.scope == binding.scope, flows.c.type == binding.type.value, is_live)
+        return _first(tx, select(flows).where(mine))
+
     def live_of(self, tx: Transaction, dataset: DatasetID) -> Sequence[Flow]:
         """All that is to be done to a dataset, or is being done."""
         return _all(tx, select(flows).where(flows.c.dataset_id == dataset, is_live).order_by(flows.c.id))
@@ -103,12 +108,14 @@ class FlowStore:
     def running(self, tx: Transaction) -> Sequence[Flow]:
         return _all(tx, select(flows).where(_in(FlowState.RUNNING)).order_by(flows.c.scheduled_at, flows.c.id))
 
-    def ready(self, tx: Transaction, now: Timestamp, limit: int, *, account_limit: int | None = None) -> Sequence[Flow]:
-        """Flows whose time has come, one of each scope where none runs.
+    def ready(
+        self, tx: Transaction, now: Timestamp, limit: int, *, account_limit: int | None = None, telling: bool = False
+    ) -> Sequence[Flow]:
+        """Flows whose time has come, one of each scope where none runs: those that tell receivers, or all others.
 
         Accounts take turns, those with fewer runs first; in its turn an account has its most urgent flow done.
         """
-        turns = _turns(now)
+        turns = _turns(now, _is_telling(telling=telling))
         query = select(flows).join(turns, turns.c.id == flows.c.id).where(turns.c.nth_of_scope == 1)
         if account_limit is not None:
             query = query.where(turns.c.turn <= account_limit)
@@ -128,20 +135,23 @@ class FlowStore:
         query = select(flows.c.scope, flows.c.type, flows.c.scheduled_at).where(flows.c.state.in_(_STARTABLE))
         return {Binding(row.scope, FlowType(row.type)): row.scheduled_at for row in tx.execute(query)}
 
-    def count_running(self, tx: Transaction) -> int:
-        return self._count(tx, _in(FlowState.RUNNING))
+    def count_running(self, tx: Transaction, *, telling: bool = False) -> int:
+        """Those that tell receivers, or all others."""
+        return self._count(tx, and_(_in(FlowState.RUNNING), _is_telling(telling=telling)))
 
     def load(self, tx: Transaction, now: Timestamp) -> FlowLoad:
         """Flows that wait although their time has come, and those that run."""
         due = and_(flows.c.state.in_(_STARTABLE), flows.c.scheduled_at <= now)
-        return FlowLoad(waiting=self._count(tx, due), running=self.count_running(tx))
+        return FlowLoad(waiting=self._count(tx, due), running=self._count(tx, _in(FlowState.RUNNING)))
 
     def _count(self, tx: Transaction, condition: ColumnElement[bool]) -> int:
         return int(tx.execute(select(func.count()).select_from(flows).where(condition)).scalar_one())
 
     def newest_finished(self, tx: Transaction, dataset: DatasetID) -> Flow | None:
-        """The dataset's latest flow that had a run and has an outcome."""
-        ended = and_(flows.c.dataset_id == dataset, _in(FlowState.FINISHED), flows.c.attempt > 0)
+        """The latest flow that did something to the dataset, and has an outcome."""
+        ended = and_(
+            flows.c.dataset_id == dataset, _is_telling(telling=False), _in(FlowState.FINISHED), flows.c.attempt > 0
+        )
         return _first(tx, select(flows).where(ended).order_by(flows.c.finished_at.desc(), flows.c.id.desc()).limit(1))
 
     def list(
@@ -156,10 +166,10 @@ class FlowStore:
         return _all(tx, query)
 
 
-def _turns(now: Timestamp) -> Subquery:
+def _turns(now: Timestamp, which: ColumnElement[bool]) -> Subquery:
     """For every flow that could begin: the how-manieth of its scope it is, and which turn of its account."""
-    running = select(_LANE.label("lane"), datasets.c.owner_id).select_from(_owned()).where(_in(FlowState.RUNNING))
-    busy = running.subquery()
+    running = select(_LANE.label("lane"), datasets.c.owner_id).select_from(_owned())
+    busy = running.where(_in(FlowState.RUNNING), which).subquery()
     places = select(busy.c.owner_id, func.count().label("taken")).group_by(busy.c.owner_id).subquery()
     due = and_(flows.c.state.in_(_STARTABLE), flows.c.scheduled_at <= now)
     # Nothing is computed from what is about to be dropped.
@@ -167,7 +177,7 @@ def _turns(now: Timestamp) -> Subquery:
     order = (emptied, flows.c.priority.desc(), flows.c.scheduled_at, flows.c.id)
     first = func.row_number().over(partition_by=_LANE, order_by=order)
     free = select(flows.c.id, flows.c.priority, flows.c.scheduled_at, datasets.c.owner_id, first.label("nth"))
-    free = free.select_from(_owned()).where(due, _LANE.not_in(select(busy.c.lane)))
+    free = free.select_from(_owned()).where(due, which, _LANE.not_in(select(busy.c.lane)))
     each = free.subquery()
     within = (each.c.nth, each.c.priority.desc(), each.c.scheduled_at, each.c.id)
     turn = func.row_number().over(partition_by=each.c.owner_id, order_by=within) + func.coalesce(places.c.taken, 0)
@@ -181,6 +191,11 @@ def _turns(now: Timestamp) -> Subquery:
 def _owned() -> FromClause:
     """Flows with the accounts of their datasets, as long as there are some."""
     return flows.outerjoin(datasets, datasets.c.id == flows.c.dataset_id)
+
+
+def _is_telling(*, telling: bool) -> ColumnElement[bool]:
+    told = [type_.value for type_ in FlowType if type_.tells]
+    return flows.c.type.in_(told) if telling else flows.c.type.not_in(told)
 
 
 def _in(state: FlowState) -> ColumnElement[bool]:

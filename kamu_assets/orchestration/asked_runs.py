@@ -13,10 +13,11 @@ from kamu_assets.errors import KamuError
 from kamu_assets.flows.model import Binding, Flow, FlowOutcome, FlowType, OutcomeKind
 from kamu_assets.flows.orchestrator import RunStatus
 from kamu_assets.flows.retrying import PLAIN, FlowConfig
-from kamu_assets.flows.scopes import SYSTEM
+from kamu_assets.flows.scopes import SYSTEM, Scope
 from kamu_assets.flows.service import FlowService
 from kamu_assets.orchestration.catalog.rows import Catalog
 from kamu_assets.orchestration.names import CHECK_VERIFY, TAG_ATTEMPT, TAG_FLOW, TAG_FLOW_TYPE
+from kamu_assets.orchestration.operations import Asked as AskedJob
 from kamu_assets.orchestration.operations import asked_by
 
 log = structlog.get_logger(__name__)
@@ -34,12 +35,17 @@ Asked = Mapping[Binding, FlowConfig]
 def asked_of(run: DagsterRun, catalog: Catalog) -> Asked:
     """The flows that a run is, as far as its datasets exist; none of a run that only looks after the node."""
     if asked := asked_by(run):
-        scope = SYSTEM if asked.dataset is None else catalog.referred(asked.dataset).id
-        return {Binding(scope, asked.type): asked.config}
+        return {Binding(_scope(asked, catalog), asked.type): asked.config}
     if updated := catalog.known(run.asset_selection or ()):
         return {Binding(entry.id, FlowType.updating(entry.kind)): PLAIN for entry in updated}
     verified = {key.asset_key for key in run.asset_check_selection or () if key.name == CHECK_VERIFY}
     return {Binding(entry.id, FlowType.VERIFY): PLAIN for entry in catalog.known(verified)}
+
+
+def _scope(asked: AskedJob, catalog: Catalog) -> Scope:
+    if asked.subscription is not None:
+        return catalog.receiver(asked.subscription)
+    return SYSTEM if asked.dataset is None else catalog.referred(asked.dataset).id
 
 
 def name_flows(instance: DagsterInstance, run: DagsterRun, flows: Collection[Flow]) -> None:
@@ -56,6 +62,8 @@ def subjects_of(run: DagsterRun, catalog: Catalog) -> list[str]:
     if keys:
         return sorted(key.to_user_string() for key in keys)
     asked = asked_by(run)
+    if asked is not None and asked.subscription is not None:
+        return [f"webhook {asked.subscription}"]
     if asked is None or asked.dataset is None:
         return [run.job_name]
     try:
@@ -134,7 +142,9 @@ class AskedRuns:
     def _outcome(self, run: DagsterRun) -> FlowOutcome:
         status = self._runs.status(run.run_id)
         kind = OutcomeKind.ABORTED if run.status is DagsterRunStatus.CANCELED else OutcomeKind.FAILED
-        return FlowOutcome(kind, status.message, status.recoverable, status.rewritten_input)
+        return FlowOutcome(
+            kind, status.message, status.recoverable, status.rewritten_input, retry_after=status.retry_after
+        )
 
     def _now(self) -> datetime:
         return self._clock.now().to_datetime().astimezone(UTC)

@@ -15,7 +15,7 @@ from kamu_assets.datasets.errors import AlreadyHeadError, NewHeadNotFoundError
 from kamu_assets.errors import InvalidError, KamuError
 from kamu_assets.monitoring.secrets import without_secrets
 from kamu_assets.odf.identity import DatasetID
-from kamu_assets.orchestration.names import CHECK_VERIFY
+from kamu_assets.orchestration.names import CHECK_VERIFY, METADATA_RETRY_AFTER
 
 _LONGEST = 2000
 # What Dagster's storages raise goes through SQLAlchemy only. The last of them follows one that somebody has caught.
@@ -90,6 +90,15 @@ def rewritten_input_of(event: DagsterEvent) -> DatasetID | None:
     if error is None or not _is_a((InvalidInputIntervalError,), error):
         return None
     return InvalidInputIntervalError.dataset_in(error.message)
+
+
+def retry_after_in(event: DagsterEvent) -> float | None:
+    """Seconds that whoever was asked wants to be left alone, as the failure of a step says."""
+    if event.event_type is not DagsterEventType.STEP_FAILURE:
+        return None
+    told = event.step_failure_data.user_failure_data
+    found = told.metadata.get(METADATA_RETRY_AFTER) if told is not None else None
+    return None if found is None else float(str(found.value))
 
 
 def is_recoverable_error(error: BaseException) -> bool:

@@ -1,6 +1,7 @@
 """The node's Dagster instance: its configuration files and its first start."""
 
 import fcntl
+import logging
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -62,6 +63,13 @@ class NodeInstance(DagsterInstance):
 
     def get_required_daemon_types(self) -> Sequence[str]:
         return [QueuedRunCoordinatorDaemon.daemon_type(), SensorDaemon.daemon_type()]
+
+    def get_yaml_python_handlers(self) -> Sequence[logging.Handler]:
+        """None: to look for some, Dagster would set up logging anew for each run and close everybody's handlers.
+
+        Runs that are executed beside each other would wait for one another for ever.
+        """
+        return []
 
     def add_backfill(self, partition_backfill: PartitionBackfill) -> None:
         """Refused while somebody is there to be told: no daemon would ever begin with it."""

@@ -16,6 +16,8 @@ REPOSITORY = "__repository__"
 
 TAG_FLOW = "kamu/flow_id"
 TAG_DATASET = "kamu/dataset_id"
+# The subscription that a run tells: it is one of its runs, not one of the dataset's.
+TAG_WEBHOOK = "kamu/webhook_id"
 TAG_ACCOUNT = "kamu/account"
 TAG_FLOW_TYPE = "kamu/flow_type"
 TAG_ATTEMPT = "kamu/attempt"
@@ -44,6 +46,8 @@ TAG_CHECKS = "kamu/checks"
 METADATA_DATASET_ID = "kamu/dataset_id"
 METADATA_HEAD = "kamu/head"
 METADATA_ENGINE = "engine"
+# On failures: seconds that whoever was asked wants to be left alone.
+METADATA_RETRY_AFTER = "retry_after_seconds"
 # On events whose text an engine has printed: its pool.
 METADATA_ENGINE_OUTPUT = "kamu/engine_output"
 

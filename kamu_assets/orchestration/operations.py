@@ -9,6 +9,8 @@ from dagster import DagsterRun
 from kamu_assets.flows.arguments import CompactionArguments, ResetArguments
 from kamu_assets.flows.model import Flow, FlowType
 from kamu_assets.flows.retrying import PLAIN, FlowConfig
+from kamu_assets.flows.scopes import Scope, SystemScope, WebhookScope
+from kamu_assets.odf.identity import DatasetID
 from kamu_assets.odf.multihash import Multihash
 from kamu_assets.orchestration.names import TAG_IDLE
 
@@ -25,6 +27,7 @@ OPERATIONS: Final = {
     FlowType.HARD_COMPACTION: Operation("compact_dataset", "compact"),
     FlowType.RESET: Operation("reset_dataset", "reset"),
     FlowType.RESET_TO_METADATA: Operation("reset_dataset_to_metadata", "reset_to_metadata"),
+    FlowType.WEBHOOK_DELIVER: Operation("webhook_deliver", "deliver"),
     FlowType.SYSTEM_GC: Operation("collect_garbage_of_node", "collect_garbage"),
 }
 _TYPES: Final = {operation.job: type_ for type_, operation in OPERATIONS.items()}
@@ -38,11 +41,13 @@ class Asked:
     # As whoever started it calls it: its DID, or `account/name`.
     dataset: str | None
     config: FlowConfig
+    # The webhook that is told.
+    subscription: str | None = None
 
 
 def config_of(flow: Flow) -> dict[str, Any]:
     """The run config of the flow's job."""
-    told: dict[str, Any] = {} if flow.dataset_id is None else {"dataset": str(flow.dataset_id)}
+    told = _about(flow.scope)
     match flow.type:
         case FlowType.HARD_COMPACTION:
             limits = flow.config.compaction or CompactionArguments()
@@ -59,12 +64,28 @@ def asked_by(run: DagsterRun) -> Asked | None:
         return None
     told = _told(run.run_config, OPERATIONS[type_].op)
     dataset = told.get("dataset")
-    return Asked(type_, None if dataset is None else str(dataset), _config(type_, told))
+    subscription = told.get("webhook")
+    return Asked(
+        type_,
+        None if dataset is None else str(dataset),
+        _config(type_, told),
+        None if subscription is None else str(subscription),
+    )
 
 
 def did_nothing(run: DagsterRun) -> bool:
     """Whether the run said that there was nothing to do."""
     return TAG_IDLE in run.tags
+
+
+def _about(scope: Scope) -> dict[str, Any]:
+    match scope:
+        case DatasetID():
+            return {"dataset": str(scope)}
+        case WebhookScope():
+            return {"webhook": scope.subscription_id}
+        case SystemScope():
+            return {}
 
 
 def _where_to(reset: ResetArguments | None) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from dagster._core.storage.tags import PARENT_RUN_ID_TAG, PRIORITY_TAG, ROOT_RUN
 
 from kamu_assets.flows.causes import CauseKind
 from kamu_assets.flows.model import Flow, FlowType
+from kamu_assets.flows.scopes import WebhookScope
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.orchestration.catalog.rows import Catalog
 from kamu_assets.orchestration.catalog.shards import shard_count, shard_of
@@ -22,6 +23,7 @@ from kamu_assets.orchestration.names import (
     TAG_FLOW_TYPE,
     TAG_LAUNCHED_BY,
     TAG_RUNTIME,
+    TAG_WEBHOOK,
     asset_key,
 )
 from kamu_assets.orchestration.operations import OPERATIONS, config_of
@@ -129,7 +131,12 @@ def _tags(flow: Flow, account: str | None, engine: str | None) -> dict[str, str]
         TAG_LAUNCHED_BY: _LAUNCHED_BY[flow.cause.kind],
         PRIORITY_TAG: str(flow.priority),
     }
-    found = {TAG_DATASET: flow.dataset_id, TAG_ACCOUNT: account, TAG_ENGINES: engine}
+    found = {TAG_ACCOUNT: account, TAG_ENGINES: engine}
+    match flow.scope:
+        case DatasetID() as dataset:
+            found[TAG_DATASET] = str(dataset)
+        case WebhookScope(subscription_id=subscription):
+            found[TAG_WEBHOOK] = subscription
     tags |= {name: str(value) for name, value in found.items() if value is not None}
     if flow.root_run_id and flow.parent_run_id:
         tags |= {ROOT_RUN_ID_TAG: flow.root_run_id, PARENT_RUN_ID_TAG: flow.parent_run_id}

@@ -18,6 +18,7 @@ from kamu_assets.orchestration.failures import (
     is_outage,
     is_recoverable,
     message_of,
+    retry_after_in,
     rewritten_input_of,
 )
 from kamu_assets.orchestration.names import (
@@ -74,9 +75,9 @@ class DagsterOrchestrator:
         if flow.run_id is None:
             raise ValueError("the flow has no attempt")
         run = self._instance.get_run_by_id(flow.run_id)
-        if run is None and flow.attempt > 1 and flow.dataset_id is not None:
+        if run is None and flow.attempt > 1 and isinstance(flow.scope, DatasetID):
             # The attempt before may have died between its commit and its report; this one tells only of its own.
-            self._tell(flow.dataset_id)
+            self._tell(flow.scope)
         run = run or self._create(flow)
         if run.status is DagsterRunStatus.NOT_STARTED:
             # Our coordinator asks the workspace only about runs that the UI made.
@@ -131,4 +132,10 @@ def _failed(event: DagsterEvent | None) -> RunStatus:
         return RunStatus(RunState.FAILED)
     # Its worker marks it, unless the outage went on until that, too, had failed.
     state = RunState.LOST if is_outage(event) else RunState.FAILED
-    return RunStatus(state, message_of(event), is_recoverable(event), rewritten_input_of(event))
+    return RunStatus(
+        state,
+        message_of(event),
+        is_recoverable(event),
+        rewritten_input_of(event),
+        retry_after=retry_after_in(event),
+    )

@@ -1,16 +1,35 @@
 """Rows of deliveries."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Boolean, Column, Index, Integer, Row, String, Table, Text, delete, func, insert, select, update
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ColumnElement,
+    Index,
+    Integer,
+    Row,
+    String,
+    Table,
+    Text,
+    delete,
+    exists,
+    insert,
+    literal,
+    select,
+    type_coerce,
+    update,
+)
 
 from kamu_assets.database.columns import DatasetIDColumn, MultihashColumn, RowNumber, TimestampColumn
 from kamu_assets.database.tables import metadata
 from kamu_assets.database.transaction import Transaction
+from kamu_assets.flows.flow_rows import flows, is_live
+from kamu_assets.flows.scopes import WEBHOOK
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.odf.timestamp import Timestamp
-from kamu_assets.webhooks.model import OPEN, Delivery, DeliveryState, EventType
+from kamu_assets.webhooks.model import Delivery, DeliveryState, EventType
 
 deliveries = Table(
     "webhook_deliveries",
@@ -22,12 +41,12 @@ deliveries = Table(
     Column("event_type", String(32), nullable=False),
     Column("dataset_id", DatasetIDColumn),
     Column("created_at", TimestampColumn, nullable=False),
-    Column("due_at", TimestampColumn, nullable=False),
     Column("old_hash", MultihashColumn),
     Column("new_hash", MultihashColumn),
     Column("is_breaking", Boolean, nullable=False),
     Column("state", String(16), nullable=False),
     Column("attempt", Integer, nullable=False),
+    Column("flow_id", RowNumber),
     Column("finished_at", TimestampColumn),
     Column("response_status", Integer),
     Column("message", Text),
@@ -35,9 +54,8 @@ deliveries = Table(
     Index("ix_webhook_deliveries_dataset_id", "dataset_id"),
     Index("ix_webhook_deliveries_finished_at", "finished_at"),
 )
-_IS_OPEN = deliveries.c.state.in_([state.value for state in OPEN])
 _IS_WAITING = deliveries.c.state == DeliveryState.WAITING.value
-Index("ix_webhook_deliveries_open", deliveries.c.due_at, sqlite_where=deliveries.c.finished_at.is_(None))
+Index("ix_webhook_deliveries_open", deliveries.c.subscription_id, sqlite_where=deliveries.c.finished_at.is_(None))
 # Whoever races: updates that wait are folded into one delivery.
 Index(
     "uq_webhook_deliveries_waiting",
@@ -82,23 +100,17 @@ class DeliveryStore:
         row = tx.execute(query.with_for_update()).one_or_none()
         return None if row is None else _delivery(row)
 
-    def next_of(self, tx: Transaction, subscription: str) -> Delivery | None:
-        """The oldest that is open: the others of its subscription come after it."""
-        query = select(deliveries).where(_IS_OPEN, deliveries.c.subscription_id == subscription)
-        row = tx.execute(query.order_by(deliveries.c.number).limit(1)).one_or_none()
-        return None if row is None else _delivery(row)
-
-    def due(self, tx: Transaction, now: Timestamp, *, besides: Collection[str], limit: int) -> Sequence[Delivery]:
-        """The first open one of each subscription but some, where it is due; those first that are due longest."""
-        first = select(func.min(deliveries.c.number)).where(_not_finished()).group_by(deliveries.c.subscription_id)
-        query = select(deliveries).where(deliveries.c.number.in_(first), deliveries.c.due_at <= now)
-        if besides:
-            query = query.where(deliveries.c.subscription_id.not_in(sorted(besides)))
-        return [_delivery(row) for row in tx.execute(query.order_by(deliveries.c.due_at).limit(limit))]
-
     def open_of(self, tx: Transaction, subscription: str) -> Sequence[Delivery]:
-        query = select(deliveries).where(_IS_OPEN, deliveries.c.subscription_id == subscription)
+        """What is still to be sent, oldest first."""
+        query = select(deliveries).where(_is_open(), deliveries.c.subscription_id == subscription)
         return [_delivery(row) for row in tx.execute(query.order_by(deliveries.c.number))]
+
+    def forsaken(self, tx: Transaction) -> Sequence[str]:
+        """Subscriptions that something is still to be sent to, and no flow is there that would."""
+        scope = literal(WEBHOOK) + deliveries.c.subscription_id
+        sent = exists().where(type_coerce(flows.c.scope, Text) == scope, is_live)
+        query = select(deliveries.c.subscription_id).where(_is_open(), ~sent).distinct()
+        return list(tx.execute(query.order_by(deliveries.c.subscription_id)).scalars())
 
     def list(self, tx: Transaction, subscription: str, *, limit: int, offset: int = 0) -> Sequence[Delivery]:
         """Newest first."""
@@ -115,7 +127,7 @@ class DeliveryStore:
         return tx.execute(delete(deliveries).where(deliveries.c.finished_at < finished_before)).rowcount
 
 
-def _not_finished() -> Any:
+def _is_open() -> ColumnElement[bool]:
     return deliveries.c.finished_at.is_(None)
 
 
@@ -125,12 +137,12 @@ def _values(delivery: Delivery) -> dict[str, object]:
         "event_type": delivery.event_type.value,
         "dataset_id": delivery.dataset_id,
         "created_at": delivery.created_at,
-        "due_at": delivery.due_at,
         "old_hash": delivery.old_hash,
         "new_hash": delivery.new_hash,
         "is_breaking": delivery.is_breaking,
         "state": delivery.state.value,
         "attempt": delivery.attempt,
+        "flow_id": delivery.flow,
         "finished_at": delivery.finished_at,
         "response_status": delivery.response_status,
         "message": delivery.message,
@@ -144,12 +156,12 @@ def _delivery(row: Row[Any]) -> Delivery:
         event_type=EventType(row.event_type),
         dataset_id=row.dataset_id,
         created_at=row.created_at,
-        due_at=row.due_at,
         old_hash=row.old_hash,
         new_hash=row.new_hash,
         is_breaking=row.is_breaking,
         state=DeliveryState(row.state),
         attempt=row.attempt,
+        flow=row.flow_id,
         finished_at=row.finished_at,
         response_status=row.response_status,
         message=row.message,

@@ -62,25 +62,19 @@ class SubscriptionNotFoundError(NotFoundError):
 class DeliveryFailedError(UnavailableError):
     """An attempt to deliver failed. What the receiver answered beside its status is nobody's business."""
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        status: int | None = None,
-        recoverable: bool = True,
-        retry_after: float | None = None,
-    ) -> None:
+    def __init__(self, message: str, *, status: int | None = None, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.status = status
-        # Otherwise the receiver never wants to be asked again.
-        self.recoverable = recoverable
         # Seconds that the receiver wants to be left alone.
         self.retry_after = retry_after
 
 
-class NotDueError(ConflictError):
-    """The delivery is done, or somebody else sends it."""
+class ReceiverGoneError(DeliveryFailedError, InvalidError):
+    """The receiver never wants to be asked again."""
 
-    def __init__(self, delivery: str) -> None:
-        super().__init__(f"webhook delivery {delivery} is not to be sent now")
-        self.delivery = delivery
+
+class RecalledError(ConflictError):
+    """Somebody wants the delivery no longer to be sent."""
+
+    def __init__(self) -> None:
+        super().__init__("the delivery was called back")

@@ -1,8 +1,11 @@
 """Which heads of a dataset a receiver knows."""
 
+from dataclasses import replace
+
 from kamu_assets.database.transaction import Transaction
 from kamu_assets.datasets.block_index import BlockIndex
 from kamu_assets.datasets.references import References
+from kamu_assets.flows.causes import CauseKind, FlowCause, UpdateSource
 from kamu_assets.odf.multihash import Multihash
 from kamu_assets.webhooks.model import EventType, Subscription
 from kamu_assets.webhooks.post import Post
@@ -32,4 +35,5 @@ class KnownHeads:
         head = self._references.head(tx, dataset)
         if head is not None and head != told:
             breaks = told is not None and self._blocks.sequence_of(tx, dataset, told) is None
-            self._post.tell(tx, subscription, dataset, old=told, new=head, is_breaking=breaks)
+            cause = FlowCause(CauseKind.INPUT_UPDATED, input=dataset, head=head, source=UpdateSource.FOUND)
+            self._post.tell(tx, subscription, dataset, replace(cause, breaking=breaks), old=told, new=head)

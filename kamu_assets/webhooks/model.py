@@ -5,6 +5,10 @@ from enum import StrEnum
 
 from pydantic import SecretStr
 
+from kamu_assets.flows.model import Binding, FlowType
+from kamu_assets.flows.retrying import Backoff, RetryPolicy
+from kamu_assets.flows.scopes import WebhookScope
+from kamu_assets.flows.triggers.rules import StopReason
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.odf.multihash import Multihash
 from kamu_assets.odf.timestamp import Timestamp
@@ -56,7 +60,11 @@ class Subscription:
     status: SubscriptionStatus
     secret: SecretStr
     created_at: Timestamp
-    # Deliveries that failed for good since one succeeded.
+    # Since when it has its status, where that is known.
+    status_since: Timestamp | None = None
+    # Of UNREACHABLE.
+    stop_reason: StopReason | None = None
+    # Flows of deliveries that failed since one succeeded. Kept with flows.
     consecutive_failures: int = 0
     # The newest head that the receiver was told of, or that was there when it subscribed.
     told_head: Multihash | None = None
@@ -66,6 +74,11 @@ class Subscription:
         """Its label, or where it points to."""
         return self.label or self.target_url
 
+    @property
+    def binding(self) -> Binding:
+        """What there is at most one live flow of: that it is told."""
+        return Binding(WebhookScope(self.id, self.dataset_id), FlowType.WEBHOOK_DELIVER)
+
 
 class DeliveryState(StrEnum):
     """How far a delivery is."""
@@ -74,7 +87,7 @@ class DeliveryState(StrEnum):
     WAITING = "WAITING"
     # Somebody sends it, or died while sending it.
     SENDING = "SENDING"
-    # Will be sent again as it was.
+    # Will be sent again as it was, by the same flow.
     RETRYING = "RETRYING"
     DELIVERED = "DELIVERED"
     FAILED = "FAILED"
@@ -99,14 +112,14 @@ class Delivery:
     event_type: EventType
     dataset_id: DatasetID | None
     created_at: Timestamp
-    # When it may be sent; while it is being sent, when to give the sender up.
-    due_at: Timestamp
     old_hash: Multihash | None = None
     new_hash: Multihash | None = None
     is_breaking: bool = False
     state: DeliveryState = DeliveryState.WAITING
     # Counted from 1.
     attempt: int = 0
+    # The flow that sent it last.
+    flow: int | None = None
     finished_at: Timestamp | None = None
     # What the receiver answered to the last attempt.
     response_status: int | None = None
@@ -123,5 +136,10 @@ class DeliveryRules:
     max_attempts: int = 4
     # Before the second attempt; doubles from then on.
     retry_seconds: float = 10
-    # Deliveries that may fail in a row.
+    # Flows that may fail in a row.
     max_consecutive_failures: int = 5
+
+    @property
+    def retry(self) -> RetryPolicy:
+        """The same in the words of flows."""
+        return RetryPolicy(self.max_attempts - 1, self.retry_seconds, Backoff.EXPONENTIAL)

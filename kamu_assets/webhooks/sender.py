@@ -11,8 +11,9 @@ from kamu_assets.clock import Clock
 from kamu_assets.egress.http import GuardedTransport, parse_url
 from kamu_assets.egress.network import Deadline, DeadlineError
 from kamu_assets.egress.policy import EgressDeniedError, EgressPolicy
-from kamu_assets.webhooks.errors import DeliveryFailedError
+from kamu_assets.webhooks.errors import DeliveryFailedError, ReceiverGoneError
 from kamu_assets.webhooks.model import Delivery, Subscription
+from kamu_assets.webhooks.recall import Recall
 from kamu_assets.webhooks.signature import Origin, SignedRequest, headers
 
 USER_AGENT = "Kamu-Webhook/1.0"
@@ -40,11 +41,15 @@ class Sender:
         self._timeout = timeout_seconds
         self._context = context
 
-    def send(self, letter: Letter) -> int:
-        """The status of an answer that means success, which all of 2xx do; DeliveryFailedError."""
+    def send(self, letter: Letter, *, recall: Recall | None = None) -> int:
+        """The status of an answer that means success, which all of 2xx do; DeliveryFailedError.
+
+        What is called back before it is sent is not sent any more.
+        """
         request = self._request(letter)
+        deadline = Deadline(self._timeout, is_over=recall.is_asked if recall else None)
         try:
-            with GuardedTransport(self._policy, Deadline(self._timeout), context=self._context) as transport:
+            with GuardedTransport(self._policy, deadline, context=self._context) as transport:
                 answer = transport.handle_request(request)
                 # Whatever its body says, and however much it is: it is not read.
                 answer.close()
@@ -96,11 +101,9 @@ def _is_tls(error: BaseException | None) -> bool:
 
 def _refusal(answer: httpx.Response) -> DeliveryFailedError:
     status = answer.status_code
-    gone = status == HTTPStatus.GONE
+    kind = ReceiverGoneError if status == HTTPStatus.GONE else DeliveryFailedError
     what = " and is not followed" if answer.has_redirect_location else ""
-    return DeliveryFailedError(
-        f"The target answered {status}{what}", status=status, recoverable=not gone, retry_after=_retry_after(answer)
-    )
+    return kind(f"The target answered {status}{what}", status=status, retry_after=_retry_after(answer))
 
 
 def _retry_after(answer: httpx.Response) -> float | None:

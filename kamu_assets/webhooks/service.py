@@ -15,12 +15,10 @@ from kamu_assets.datasets.references import References
 from kamu_assets.datasets.store import DatasetStore
 from kamu_assets.governance.access import Access
 from kamu_assets.odf.identity import DatasetID, DatasetRef
+from kamu_assets.odf.timestamp import Timestamp
 from kamu_assets.webhooks.checks import check_label, checked_events
 from kamu_assets.webhooks.delivery_store import DeliveryStore
-from kamu_assets.webhooks.errors import (
-    DeliveryFailedError,
-    DuplicateLabelError,
-)
+from kamu_assets.webhooks.errors import DeliveryFailedError, DuplicateLabelError
 from kamu_assets.webhooks.heads import KnownHeads
 from kamu_assets.webhooks.messages import WebhookSubscriptionChanged
 from kamu_assets.webhooks.model import (
@@ -32,6 +30,7 @@ from kamu_assets.webhooks.model import (
     SubscriptionStatus,
 )
 from kamu_assets.webhooks.payload import payload
+from kamu_assets.webhooks.pending import PendingFlows
 from kamu_assets.webhooks.permits import Permits
 from kamu_assets.webhooks.post import Post, new_id
 from kamu_assets.webhooks.sender import Letter, Sender
@@ -68,6 +67,7 @@ class Webhooks:
         targets: Targets,
         post: Post,
         sender: Sender,
+        pending: PendingFlows,
         make_secret: Callable[[], SecretStr] = new_secret,
         make_id: Callable[[], str] = new_id,
     ) -> None:
@@ -77,6 +77,7 @@ class Webhooks:
         self._targets = targets
         self._post = post
         self._sender = sender
+        self._pending = pending
         self._make_secret = make_secret
         self._make_id = make_id
         self._permits = Permits(access)
@@ -141,13 +142,15 @@ class Webhooks:
     def pause(self, caller: Caller, id_: str) -> Subscription:
         """Tell it nothing until it is resumed; UnexpectedStatusError."""
         with self._database.transaction() as tx:
+            self._pending.hold(tx, id_)
             paused = self._changed(tx, caller, id_, PAUSE)
-            self._post.abort_all(tx, id_)
+            self._pending.drop(tx, paused, "its webhook was paused")
             return paused
 
     def resume(self, caller: Caller, id_: str) -> Subscription:
         """Go on, with one delivery of all that was missed; UnexpectedStatusError."""
         with self._database.transaction() as tx:
+            self._pending.hold(tx, id_)
             was = self._permits.hold(tx, caller, id_).status
             resumed = self._changed(tx, caller, id_, RESUME)
             if was is not resumed.status:
@@ -157,9 +160,9 @@ class Webhooks:
     def reactivate(self, caller: Caller, id_: str) -> Subscription:
         """Go on after the node has given up; UnexpectedStatusError."""
         with self._database.transaction() as tx:
-            held = self._permits.hold(tx, caller, id_)
-            active = replace(held, status=REACTIVATE.of(held.status), consecutive_failures=0)
-            self._heads.catch_up(tx, self._save(tx, active))
+            self._pending.hold(tx, id_)
+            active = self._changed(tx, caller, id_, REACTIVATE)
+            self._heads.catch_up(tx, active)
             return active
 
     def rotate_secret(self, caller: Caller, id_: str) -> NewSecret:
@@ -172,9 +175,10 @@ class Webhooks:
     def remove(self, caller: Caller, id_: str) -> None:
         """Forget it, but for the history of its deliveries."""
         with self._database.transaction() as tx:
+            self._pending.hold(tx, id_)
             held = self._permits.hold(tx, caller, id_)
+            self._pending.drop(tx, held, "its webhook was removed")
             self._save(tx, replace(held, status=REMOVE.of(held.status), secret=SecretStr("")))
-            self._post.abort_all(tx, id_)
 
     def test(self, caller: Caller, id_: str) -> Delivery:
         """Send a `TEST` now, whatever the state; how it went counts for nothing."""
@@ -197,14 +201,25 @@ class Webhooks:
             self._permits.find(tx, caller, id_)
             return self._deliveries.list(tx, id_, limit=limit, offset=offset)
 
+    def next_attempt(self, caller: Caller, id_: str) -> Timestamp | None:
+        """When what waits for it is sent, if something does and is not being sent."""
+        with self._database.reading() as tx:
+            return self._pending.next_attempt(tx, self._permits.find(tx, caller, id_))
+
     def prune(self, *, older_than: float) -> int:
         """Forget deliveries that ended so many seconds ago; tells how many."""
         with self._database.transaction() as tx:
             return self._post.prune(tx, older_than=older_than)
 
     def _changed(self, tx: Transaction, caller: Caller, id_: str, change: Change) -> Subscription:
+        """Whatever stopped it is forgotten."""
         held = self._permits.hold(tx, caller, id_)
-        return self._save(tx, replace(held, status=change.of(held.status)))
+        after = change.of(held.status)
+        if after is held.status:
+            return self._save(tx, held)
+        self._pending.count_anew(tx, held)
+        changed = replace(held, status=after, status_since=self._clock.now(), stop_reason=None)
+        return self._save(tx, replace(changed, consecutive_failures=0))
 
     def _save(self, tx: Transaction, subscription: Subscription) -> Subscription:
         self._subscriptions.save(tx, subscription)

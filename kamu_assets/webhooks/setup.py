@@ -7,12 +7,14 @@ from kamu_assets.clock import Clock
 from kamu_assets.database.database import Database
 from kamu_assets.database.outbox import Outbox
 from kamu_assets.egress.policy import EgressPolicy
+from kamu_assets.flows.lifecycle import FlowLife
 from kamu_assets.governance.access import Access
-from kamu_assets.webhooks.courier import Courier
 from kamu_assets.webhooks.deliverer import Deliverer
 from kamu_assets.webhooks.dispatcher import Dispatcher
 from kamu_assets.webhooks.model import DeliveryRules
+from kamu_assets.webhooks.pending import PendingFlows
 from kamu_assets.webhooks.post import Post
+from kamu_assets.webhooks.processes import ReceiverProcesses
 from kamu_assets.webhooks.sender import Sender
 from kamu_assets.webhooks.service import Webhooks
 from kamu_assets.webhooks.targets import Targets
@@ -20,15 +22,12 @@ from kamu_assets.webhooks.targets import Targets
 
 @dataclass(frozen=True, slots=True)
 class WebhookParts:
-    """What doors use, and what the scheduler's process runs."""
+    """What doors use, what the scheduler's process follows the outbox with, and what runs of flows do."""
 
     service: Webhooks
+    processes: ReceiverProcesses
     dispatcher: Dispatcher
     deliverer: Deliverer
-
-    def courier(self) -> Courier:
-        """Dispatches and delivers, until flows run deliveries."""
-        return Courier(dispatcher=self.dispatcher, deliverer=self.deliverer)
 
 
 def webhook_parts(
@@ -38,12 +37,13 @@ def webhook_parts(
     access: Access,
     clock: Clock,
     policy: EgressPolicy,
+    life: FlowLife,
     rules: DeliveryRules,
     allow_http: bool = False,
     context: ssl.SSLContext | None = None,
 ) -> WebhookParts:
     """All of them; `context`: whom to trust, if not the usual authorities."""
-    post = Post(clock=clock, rules=rules)
+    post = Post(clock=clock, life=life)
     sender = Sender(policy, clock=clock, timeout_seconds=rules.timeout_seconds, context=context)
     service = Webhooks(
         database=database,
@@ -53,9 +53,11 @@ def webhook_parts(
         targets=Targets(policy, allow_http=allow_http),
         post=post,
         sender=sender,
+        pending=PendingFlows(outbox=outbox, life=life),
     )
     return WebhookParts(
         service=service,
-        dispatcher=Dispatcher(database=database, outbox=outbox, post=post),
-        deliverer=Deliverer(database=database, outbox=outbox, post=post, sender=sender, rules=rules),
+        processes=ReceiverProcesses(database, access=access, stop_after=rules.max_consecutive_failures),
+        dispatcher=Dispatcher(database=database, outbox=outbox, post=post, life=life),
+        deliverer=Deliverer(database=database, post=post, sender=sender),
     )

@@ -4,11 +4,31 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from pydantic import SecretStr
-from sqlalchemy import Column, Index, Integer, Row, String, Table, Text, and_, delete, func, insert, or_, select, update
+from sqlalchemy import (
+    Column,
+    Index,
+    Row,
+    String,
+    Table,
+    Text,
+    and_,
+    delete,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    type_coerce,
+    update,
+)
 
 from kamu_assets.database.columns import DatasetIDColumn, MultihashColumn, RowNumber, TimestampColumn
 from kamu_assets.database.tables import metadata
 from kamu_assets.database.transaction import Transaction
+from kamu_assets.flows.model import FlowType
+from kamu_assets.flows.processes.store import processes
+from kamu_assets.flows.scopes import WEBHOOK
+from kamu_assets.flows.triggers.rules import StopReason
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.odf.multihash import Multihash
 from kamu_assets.webhooks.model import EventType, Subscription, SubscriptionStatus
@@ -28,7 +48,8 @@ subscriptions = Table(
     Column("status", String(16), nullable=False),
     Column("secret", Text, nullable=False),
     Column("created_at", TimestampColumn, nullable=False),
-    Column("consecutive_failures", Integer, nullable=False),
+    Column("status_since", TimestampColumn),
+    Column("stop_reason", String(32)),
     Column("told_head", MultihashColumn),
     Index("ix_webhook_subscriptions_dataset_id", "dataset_id"),
 )
@@ -43,6 +64,16 @@ Index(
 )
 
 
+# With how its flows have gone.
+_SCOPE = literal(WEBHOOK) + subscriptions.c.id
+_READ = select(subscriptions, processes.c.consecutive_failures.label("failures")).select_from(
+    subscriptions.outerjoin(
+        processes,
+        and_(type_coerce(processes.c.scope, Text) == _SCOPE, processes.c.type == FlowType.WEBHOOK_DELIVER.value),
+    )
+)
+
+
 class SubscriptionStore:
     """Subscriptions; removed ones are kept for the history of their deliveries, and found by nobody."""
 
@@ -54,7 +85,7 @@ class SubscriptionStore:
         tx.execute(changed.values(**_values(subscription)))
 
     def find(self, tx: Transaction, id_: str) -> Subscription | None:
-        row = tx.execute(select(subscriptions).where(subscriptions.c.id == id_, _IS_THERE)).one_or_none()
+        row = tx.execute(_READ.where(subscriptions.c.id == id_, _IS_THERE)).one_or_none()
         return None if row is None else _subscription(row)
 
     def hold(self, tx: Transaction, id_: str) -> Subscription | None:
@@ -64,18 +95,18 @@ class SubscriptionStore:
 
     def of_dataset(self, tx: Transaction, dataset: DatasetID | None) -> Sequence[Subscription]:
         """Those of one dataset, or those of all, oldest first."""
-        query = select(subscriptions).where(_IS_THERE, _of(dataset)).order_by(subscriptions.c.number)
+        query = _READ.where(_IS_THERE, _of(dataset)).order_by(subscriptions.c.number)
         return [_subscription(row) for row in tx.execute(query)]
 
     def all(self, tx: Transaction) -> Sequence[Subscription]:
         """Oldest first."""
-        query = select(subscriptions).where(_IS_THERE).order_by(subscriptions.c.number)
+        query = _READ.where(_IS_THERE).order_by(subscriptions.c.number)
         return [_subscription(row) for row in tx.execute(query)]
 
     def listening(self, tx: Transaction, datasets: Collection[DatasetID]) -> Sequence[Subscription]:
         """Those that are told of some datasets."""
         about = or_(subscriptions.c.dataset_id.is_(None), subscriptions.c.dataset_id.in_(datasets))
-        query = select(subscriptions).where(subscriptions.c.status == SubscriptionStatus.ENABLED.value, about)
+        query = _READ.where(subscriptions.c.status == SubscriptionStatus.ENABLED.value, about)
         return [_subscription(row) for row in tx.execute(query.order_by(subscriptions.c.number))]
 
     def has_label(self, tx: Transaction, dataset: DatasetID | None, label: str, *, besides: str | None) -> bool:
@@ -88,12 +119,9 @@ class SubscriptionStore:
         """Remove all of a dataset that is gone."""
         tx.execute(delete(subscriptions).where(subscriptions.c.dataset_id == dataset))
 
-    def note_success(self, tx: Transaction, id_: str, told: Multihash | None) -> None:
-        """A delivery got there."""
-        changes: dict[str, Any] = {"consecutive_failures": 0}
-        if told is not None:
-            changes["told_head"] = told
-        tx.execute(update(subscriptions).where(subscriptions.c.id == id_).values(**changes))
+    def note_told(self, tx: Transaction, id_: str, told: Multihash | None) -> None:
+        """It knows this head now."""
+        tx.execute(update(subscriptions).where(subscriptions.c.id == id_).values(told_head=told))
 
 
 def _of(dataset: DatasetID | None) -> Any:
@@ -109,7 +137,8 @@ def _values(subscription: Subscription) -> dict[str, object]:
         "status": subscription.status.value,
         "secret": subscription.secret.get_secret_value(),
         "created_at": subscription.created_at,
-        "consecutive_failures": subscription.consecutive_failures,
+        "status_since": subscription.status_since,
+        "stop_reason": subscription.stop_reason.value if subscription.stop_reason else None,
         "told_head": subscription.told_head,
     }
 
@@ -124,6 +153,8 @@ def _subscription(row: Row[Any]) -> Subscription:
         status=SubscriptionStatus(row.status),
         secret=SecretStr(row.secret),
         created_at=row.created_at,
-        consecutive_failures=row.consecutive_failures,
+        status_since=row.status_since,
+        stop_reason=StopReason(row.stop_reason) if row.stop_reason else None,
+        consecutive_failures=row.failures or 0,
         told_head=row.told_head,
     )

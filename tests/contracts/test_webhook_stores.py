@@ -9,11 +9,16 @@ from pydantic import SecretStr
 from sqlalchemy.exc import IntegrityError
 
 from kamu_assets.database.database import Database
+from kamu_assets.flows.model import FlowType
+from kamu_assets.flows.processes.store import ProcessStore, Record
+from kamu_assets.flows.scopes import WebhookScope
+from kamu_assets.flows.store import FlowStore
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.odf.timestamp import Timestamp
 from kamu_assets.webhooks.delivery_store import DeliveryStore
 from kamu_assets.webhooks.model import Delivery, DeliveryState, EventType, Subscription, SubscriptionStatus
 from kamu_assets.webhooks.store import SubscriptionStore
+from tests.contracts.test_flow_stores import a_flow
 from tests.support.builders import START, a_dataset_id, a_hash
 
 SUBSCRIPTIONS, DELIVERIES = SubscriptionStore(), DeliveryStore()
@@ -35,7 +40,7 @@ def a_subscription(id_: str = "s-1", *, dataset: DatasetID | None = DATASET, lab
 
 
 def a_delivery(id_: str = "d-1", *, subscription: str = "s-1", dataset: DatasetID = DATASET) -> Delivery:
-    return Delivery(id_, subscription, EventType.DATASET_REF_UPDATED, dataset, created_at=START, due_at=START)
+    return Delivery(id_, subscription, EventType.DATASET_REF_UPDATED, dataset, created_at=START)
 
 
 def later(seconds: float) -> Timestamp:
@@ -48,7 +53,7 @@ class TestSubscriptions:
     @pytest.mark.parametrize("dataset", [DATASET, None])
     def test_what_was_added_and_saved_is_found(self, database: Database, dataset: DatasetID | None) -> None:
         subscription = a_subscription(dataset=dataset)
-        changed = replace(subscription, status=SubscriptionStatus.PAUSED, consecutive_failures=2, told_head=None)
+        changed = replace(subscription, status=SubscriptionStatus.PAUSED, status_since=later(1), told_head=None)
 
         with database.transaction() as tx:
             SUBSCRIPTIONS.add(tx, subscription)
@@ -144,22 +149,26 @@ class TestDeliveries:
         with pytest.raises(IntegrityError), database.transaction() as tx:
             DELIVERIES.add(tx, a_delivery("d-4"))
 
-    def test_the_first_of_each_subscription_is_due(self, database: Database) -> None:
+    def test_what_is_open_and_has_no_flow_is_forsaken(self, database: Database) -> None:
         with database.transaction() as tx:
             DELIVERIES.add(tx, replace(a_delivery("done"), state=DeliveryState.DELIVERED, finished_at=START))
-            DELIVERIES.add(tx, replace(a_delivery("first"), state=DeliveryState.RETRYING, due_at=later(5)))
+            DELIVERIES.add(tx, replace(a_delivery("first"), state=DeliveryState.RETRYING))
             DELIVERIES.add(tx, a_delivery("second"))
-            DELIVERIES.add(tx, replace(a_delivery("other", subscription="s-2"), due_at=later(1)))
+            DELIVERIES.add(tx, a_delivery("other", subscription="s-2"))
+            flow = replace(a_flow(), type=FlowType.WEBHOOK_DELIVER, scope=WebhookScope("s-2", DATASET))
+            assert FlowStore().add(tx, flow)
 
-        def due(seconds: float, *besides: str, limit: int = 9) -> list[str]:
-            with database.reading() as tx:
-                return [each.id for each in DELIVERIES.due(tx, later(seconds), besides=besides, limit=limit)]
+            assert [each.id for each in DELIVERIES.open_of(tx, "s-1")] == ["first", "second"]
+            assert DELIVERIES.forsaken(tx) == ["s-1"]
 
-        assert due(0) == []
-        assert due(1) == ["other"]
-        assert due(5) == ["other", "first"]
-        assert due(5, "s-2") == ["first"]
-        assert due(5, limit=1) == ["other"]
+    def test_failures_are_those_of_its_flows(self, database: Database) -> None:
+        with database.transaction() as tx:
+            SUBSCRIPTIONS.add(tx, a_subscription())
+            ProcessStore().save(tx, a_subscription().binding, Record(consecutive_failures=3))
+
+            found = SUBSCRIPTIONS.find(tx, "s-1")
+
+        assert found == replace(a_subscription(), consecutive_failures=3)
 
     def test_lists_are_pages_with_the_newest_first(self, database: Database) -> None:
         with database.transaction() as tx:

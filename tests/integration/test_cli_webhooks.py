@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from kamu_assets.node import open_node
+from kamu_assets.flows.scheduling.scheduler import FlowScheduler
+from kamu_assets.node import Node, open_node
 from kamu_assets.settings import load_settings
 from tests.support.command_line import Home
 from tests.support.manifests import pushed_root, reading
 from tests.support.webhook_receiver import Answer, Receiver, webhook_receiver
 from tests.support.webhook_signatures import verify_kamu
+from tests.support.webhooks import Attempts, attempt
 
 URL = "https://nobody.invalid/kamu"
 
@@ -173,11 +175,27 @@ def test_what_is_pushed_is_told(home: Home, receiver: Receiver) -> None:
     [request] = receiver.received
     assert (told["state"], told["newHash"]) == ("DELIVERED", request.json["new_hash"])
     assert told["id"] == request.headers["x-webhook-delivery-id"]
+    [flow] = home.json("flow", "list", "--webhook", made["id"])
+    assert (flow["flowId"], flow["type"], flow["dataset"]) == (told["flowId"], "WEBHOOK_DELIVER", "kamu/cities")
+    assert flow["webhook"] == {"id": made["id"], "label": "", "targetUrl": receiver.url}
+    assert (flow["outcome"]["kind"], flow["causes"][0]["kind"]) == ("SUCCESS", "INPUT_UPDATED")
+    assert f"kamu/cities -> {receiver.url}" in home.ok("flow", "list")
+    assert [each["webhook"] for each in home.json("process", "list")] == [{"id": made["id"], "name": receiver.url}]
 
 
-def _deliver(node: object) -> None:
-    courier = node.webhooks.courier()  # type: ignore[attr-defined] # a node
-    while courier.step():
+def _deliver(node: Node) -> None:
+    """As the scheduler and a worker do."""
+    while node.webhooks.dispatcher.step():
         pass
-    courier.step()
-    assert courier.wait_until_idle(60)
+    attempts = Attempts()
+    FlowScheduler(
+        database=node.database,
+        outbox=node.outbox,
+        flows=node.flows,
+        chains=node.chains,
+        orchestrator=attempts,
+        clock=node.clock,
+        max_running=4,
+    ).step()
+    for flow in attempts.waiting:
+        attempt(node.flows, node.webhooks.deliverer, flow)

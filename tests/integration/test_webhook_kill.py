@@ -68,24 +68,7 @@ def test_a_delivery_survives_death_at_every_step(tmp_path: Path, receiver: Recei
     hooks.heart.database.close()
 
 
-def test_nobody_else_sends_what_is_being_sent(tmp_path: Path, receiver: Receiver) -> None:
-    hooks = open_hooks(tmp_path)
-    dataset = hooks.heart.dataset().id
-    hooks.subscribe(receiver.url, dataset)
-    hooks.heart.add_data(dataset)
-    process = FORK.Process(target=tell_and_die, args=(tmp_path, "before sending"))
-    process.start()
-    process.join()
-
-    # Its sender might still be at it: an attempt takes up to 10 seconds.
-    hooks.heart.clock.advance(10)
-    assert hooks.deliver() == []
-    hooks.heart.clock.advance(2)
-    assert hooks.deliver() == [200]
-    hooks.heart.database.close()
-
-
-def test_couriers_that_are_killed_again_and_again_tell_all_of_it(tmp_path: Path, receiver: Receiver) -> None:
+def test_processes_that_are_killed_again_and_again_tell_all_of_it(tmp_path: Path, receiver: Receiver) -> None:
     receiver.usual = Answer(silence_seconds=0.05)
     hooks = open_hooks(tmp_path, clock=SystemClock())
     dataset = hooks.heart.dataset().id
@@ -142,5 +125,5 @@ def carry(home: Path) -> None:
     rules = DeliveryRules(timeout_seconds=1, retry_seconds=0.1)
     hooks = open_hooks(home, clock=SystemClock(), rules=rules)
     while True:
-        hooks.courier.step()
+        hooks.deliver()
         time.sleep(0.01)

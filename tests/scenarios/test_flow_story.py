@@ -124,7 +124,8 @@ def test_a_push_waits_for_its_batch_and_reaches_the_end_of_the_chain(node: Runni
     full = ask(node, "flow", "show", str(early["flowId"]))
     assert full["outcome"]["kind"] == "SUCCESS"
     assert sum(cause["records"] for cause in full["causes"]) == 5
-    followed = [flow["causes"][0]["upstreamFlowId"] for flow in ask(node, "flow", "list", "most")]
+    computed = ask(node, "flow", "list", "most", "--type", "transform")
+    followed = [flow["causes"][0]["upstreamFlowId"] for flow in computed]
     assert followed == [full["flowId"], late["flowId"]]
     _check_webhook(node, receiver, made)
 
@@ -140,6 +141,10 @@ def _check_webhook(node: RunningNode, receiver: Receiver, made: Facts) -> None:
         assert verify_standard(request, made["secret"])
     written = wait_until(partial(_delivered, node, made["id"], len(hashes)), patience=PATIENCE, every=0.5)
     assert [each["newHash"] for each in written] == hashes[::-1]
+    told = ask(node, "flow", "list", "--webhook", made["id"])
+    assert {each["flowId"] for each in written} <= {flow["flowId"] for flow in told}
+    assert {flow["webhook"]["id"] for flow in told} == {made["id"]}
+    assert {flow["causes"][0]["source"] for flow in told} == {"UPSTREAM_FLOW"}
 
 
 def _delivered(node: RunningNode, webhook: str, count: int) -> list[Facts]:
@@ -238,7 +243,8 @@ def test_dagster_and_the_command_line_tell_the_same_history(node: RunningNode, s
     flows = ask(node, "flow", "list", "--limit", "10000")
     # The node's own chores are nobody's history.
     attempts = [(flow, attempt) for flow in flows if flow["dataset"] for attempt in _attempts(node, flow)]
-    runs = {run.id: run for run in node.ui.told_runs() if "kamu/dataset_id" in run.tags}
+    about = {"kamu/dataset_id", "kamu/webhook_id"}
+    runs = {run.id: run for run in node.ui.told_runs() if not about.isdisjoint(run.tags)}
     names = f"seed {seed}: {[step.__name__ for step in steps]}"
     known = {attempt["runId"] for _, attempt in attempts}
     assert known <= runs.keys(), names

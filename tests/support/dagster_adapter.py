@@ -20,6 +20,7 @@ from kamu_assets.definitions.builder import NodeDefinitions
 from kamu_assets.defs.checker import NodeChecker
 from kamu_assets.defs.keeper import NodeKeeper
 from kamu_assets.defs.operator import NodeOperator
+from kamu_assets.defs.teller import NodeTeller
 from kamu_assets.defs.updater import NodeUpdater
 from kamu_assets.defs.verifier import NodeVerifier
 from kamu_assets.flows.achievements import Achievements
@@ -35,8 +36,9 @@ from kamu_assets.orchestration.origins import flows_job_code_origin, job_code_or
 from kamu_assets.orchestration.reports.reporter import Reporter
 from kamu_assets.orchestration.runs import DagsterOrchestrator
 from kamu_assets.orchestration.scoped import DefinitionsBuilder, ScopedJobs
-from kamu_assets.orchestration.workers.execution import RunExecutor
+from kamu_assets.orchestration.workers.execution import RunExecutor, TellingExecutor
 from kamu_assets.orchestration.workers.reaper import Reaper
+from kamu_assets.orchestration.workers.telling import Telling
 from kamu_assets.orchestration.workers.worker import WarmWorker
 from kamu_assets.quality.results import QualityReport
 from tests.support.coordination import a_coordinator, a_reorganization
@@ -84,7 +86,9 @@ class Adapter:
         """Execute what is queued; tells how many runs."""
         before = self.worker._max_runs
         self.worker._drain()
-        return before - self.worker._max_runs
+        told = self.worker._telling.claim(self.worker._identity)
+        assert self.worker._telling.wait_until_idle(60)
+        return before - self.worker._max_runs + told
 
     def events(self, run: DagsterRun, kind: DagsterEventType) -> int:
         return len(self.instance.get_records_for_run(run.run_id, of_type=kind).records)
@@ -170,7 +174,7 @@ class NoQuality:
         raise AssertionError(f"{caller} has {ref} checked")
 
 
-def definitions_of(parts: Parts) -> NodeDefinitions:
+def definitions_of(parts: Parts, teller: NodeTeller | None = None) -> NodeDefinitions:
     """As a worker has them."""
     achieved = Achievements(parts.database).note
     updater = NodeUpdater(
@@ -199,6 +203,7 @@ def definitions_of(parts: Parts) -> NodeDefinitions:
         examiner=parts.heart.doctor,
         operator=operator,
         keeper=keeper_of(parts, report=_nobody),
+        teller=teller or NodeTeller(parts.webhooks.deliverer),
     )
 
 
@@ -271,17 +276,24 @@ def scheduler_of(parts: Parts, orchestrator: DagsterOrchestrator, database: Data
 
 
 def worker_of(parts: Parts, instance: DagsterInstance, *, time_limit_seconds: float = 3600) -> WarmWorker:
-    return WarmWorker(
-        instance=instance,
-        queue=parts.queue,
-        runs=RunExecutor(
+    teller = NodeTeller(parts.webhooks.deliverer)
+    builder = definitions_of(parts, teller)
+
+    def executing(kind: type[RunExecutor]) -> RunExecutor:
+        return kind(
             instance=instance,
             catalog=parts.catalog,
-            builder=definitions_of(parts),
+            builder=builder,
             flows=parts.flows,
             time_limit_seconds=time_limit_seconds,
             tell=partial(parts.wakeups.notify, logs.WAKEUP),
-        ),
+        )
+
+    return WarmWorker(
+        instance=instance,
+        queue=parts.queue,
+        runs=executing(RunExecutor),
+        telling=Telling(queue=parts.queue, runs=executing(TellingExecutor), recall=teller.recall),
         max_runs=1000,
         # A process that has run other tests before is none to replace.
         max_memory=sys.maxsize,

@@ -30,9 +30,10 @@ from kamu_assets.datasets.commit import Committer
 from kamu_assets.datasets.model import DatasetEntry, NewSlice
 from kamu_assets.datasets.service import Datasets
 from kamu_assets.durability import Durability
+from kamu_assets.egress.policy import EgressPolicy
 from kamu_assets.errors import InvalidError
 from kamu_assets.flows import messages as flow_messages
-from kamu_assets.flows.model import Flow, FlowState
+from kamu_assets.flows.model import Flow, FlowState, FlowType
 from kamu_assets.flows.planning import FlowRules
 from kamu_assets.flows.requests import FlowRequests
 from kamu_assets.flows.service import FlowService
@@ -49,6 +50,10 @@ from kamu_assets.orchestration.processes import ProcessCommand
 from kamu_assets.orchestration.reports.materialization import Materializations
 from kamu_assets.orchestration.workers.capacity import EngineCapacity
 from kamu_assets.orchestration.workers.warm_queue import WarmQueue
+from kamu_assets.webhooks import messages as webhook_messages
+from kamu_assets.webhooks.model import DeliveryRules
+from kamu_assets.webhooks.receivers import SubscribedReceivers
+from kamu_assets.webhooks.setup import webhook_parts
 from tests.support.builders import a_schema
 from tests.support.coordination import a_reorganization
 from tests.support.heart import Heart, an_entry, open_heart
@@ -71,7 +76,7 @@ class Parts:
         self.clock = SystemClock()
         self.database: Database = self.heart.database
         self.wakeups = Wakeups(self.config.run_directory)
-        types = MessageTypes([*dataset_messages.MESSAGES, *flow_messages.MESSAGES])
+        types = MessageTypes([*dataset_messages.MESSAGES, *flow_messages.MESSAGES, *webhook_messages.MESSAGES])
         self.outbox = Outbox(self.database, clock=self.clock, types=types, transport=EmbeddedTransport(self.wakeups))
         volumes = self.heart.volumes
         self.chains = Chains(database=self.database, volumes=volumes)
@@ -94,7 +99,18 @@ class Parts:
             access=Access(),
             clock=self.clock,
             # Tests wait for nothing that does not happen.
-            rules=FlowRules(throttling_seconds=0),
+            rules=FlowRules(throttling_seconds=0, retries={FlowType.WEBHOOK_DELIVER: DeliveryRules().retry}),
+            receivers=SubscribedReceivers(outbox=self.outbox, clock=self.clock, stop_after=1),
+        )
+        self.webhooks = webhook_parts(
+            database=self.database,
+            outbox=self.outbox,
+            access=Access(),
+            clock=self.clock,
+            policy=EgressPolicy.allowing(["127.0.0.1"]),
+            life=self.flows.life,
+            rules=DeliveryRules(),
+            allow_http=True,
         )
         self.catalog = Catalog(
             database=self.database, chains=self.chains, volumes=volumes, node_url=self.config.node_url

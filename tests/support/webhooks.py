@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from kamu_assets.auth.model import Caller
@@ -13,12 +13,21 @@ from kamu_assets.database.messages import MessageTypes
 from kamu_assets.database.outbox import Outbox
 from kamu_assets.datasets.messages import MESSAGES as DATASET_MESSAGES
 from kamu_assets.egress.policy import EgressPolicy
+from kamu_assets.flows.history.listing import FlowFilter, FlowLists
+from kamu_assets.flows.messages import MESSAGES as FLOW_MESSAGES
+from kamu_assets.flows.model import Flow, FlowOutcome, FlowType, OutcomeKind
+from kamu_assets.flows.orchestrator import RunState, RunStatus
+from kamu_assets.flows.planning import FlowRules
+from kamu_assets.flows.scheduling.scheduler import FlowScheduler
+from kamu_assets.flows.scopes import WebhookScope
+from kamu_assets.flows.service import FlowService
 from kamu_assets.governance.access import Access
 from kamu_assets.odf.identity import DatasetID
-from kamu_assets.webhooks.courier import Courier
-from kamu_assets.webhooks.errors import DeliveryFailedError, NotDueError
+from kamu_assets.webhooks.deliverer import Deliverer
+from kamu_assets.webhooks.errors import DeliveryFailedError, ReceiverGoneError
 from kamu_assets.webhooks.messages import MESSAGES
 from kamu_assets.webhooks.model import Delivery, DeliveryRules, DeliveryState, Subscription, SubscriptionInput
+from kamu_assets.webhooks.receivers import SubscribedReceivers
 from kamu_assets.webhooks.service import NewSecret
 from kamu_assets.webhooks.setup import WebhookParts, webhook_parts
 from tests.support.heart import ADMIN, Heart, account, open_heart
@@ -28,13 +37,33 @@ BOB = Caller(account("bob"))
 
 
 @dataclass
+class Attempts:
+    """Keeps the runs that the scheduler wants; those that it never heard of died with another process."""
+
+    waiting: list[Flow] = field(default_factory=list)
+    canceled: list[str] = field(default_factory=list)
+
+    def submit(self, flow: Flow) -> None:
+        self.waiting.append(flow)
+
+    def status(self, run_id: str) -> RunStatus:
+        known = any(flow.run_id == run_id for flow in self.waiting)
+        return RunStatus(RunState.WAITING if known else RunState.LOST, "its process died")
+
+    def cancel(self, run_id: str) -> None:
+        self.canceled.append(run_id)
+
+
+@dataclass
 class Hooks:
     """The parts of a node that tell others."""
 
     heart: Heart
     outbox: Outbox
+    flows: FlowService
+    scheduler: FlowScheduler
+    attempts: Attempts
     parts: WebhookParts
-    courier: Courier
 
     def subscribe(self, url: str, dataset: DatasetID | None = None, label: str = "") -> NewSecret:
         wanted = SubscriptionInput(target_url=url, label=label)
@@ -54,10 +83,18 @@ class Hooks:
         while self.parts.dispatcher.step():
             pass
 
+    def flows_of(self, made: NewSecret) -> Sequence[Flow]:
+        """Oldest first."""
+        wanted = FlowFilter(subscriptions=[made.subscription.id])
+        return list(reversed(FlowLists(self.heart.database).page(ADMIN, wanted, limit=10_000).flows))
+
     def deliver(self) -> list[int | None]:
-        """One attempt at all that is due now; the statuses of the answers, None without one."""
+        """One attempt of each flow that is due now; the statuses of the last answers, None without one."""
         self.dispatch()
-        return [self._attempt(delivery) for delivery in self.parts.deliverer.due(limit=1_000)]
+        self.scheduler.reconcile()
+        self.scheduler.step()
+        due, self.attempts.waiting = self.attempts.waiting, []
+        return [status for flow in due for status in self.attempt(flow)]
 
     def fail(self, times: int) -> None:
         """So many attempts, as soon as they are due."""
@@ -65,13 +102,24 @@ class Hooks:
             self.deliver()
             self.heart.clock.advance(3_601)
 
-    def _attempt(self, delivery: Delivery) -> int | None:
-        try:
-            return self.parts.deliverer.deliver(delivery.id)
-        except DeliveryFailedError as error:
-            return error.status
-        except NotDueError:
-            return None
+    def attempt(self, flow: Flow) -> list[int | None]:
+        return attempt(self.flows, self.parts.deliverer, flow)
+
+
+def attempt(flows: FlowService, deliverer: Deliverer, flow: Flow) -> list[int | None]:
+    """What a run does; the statuses of the answers as far as they are known."""
+    assert isinstance(flow.scope, WebhookScope)
+    run_id = str(flow.run_id)
+    flows.run_started(run_id)
+    try:
+        sent = deliverer.deliver(flow.scope.subscription_id, run_id=run_id)
+    except DeliveryFailedError as error:
+        lasts = isinstance(error, ReceiverGoneError)
+        failed = FlowOutcome(OutcomeKind.FAILED, str(error), not lasts, retry_after=error.retry_after)
+        flows.run_finished(run_id, failed)
+        return [error.status]
+    flows.run_finished(run_id, FlowOutcome(OutcomeKind.SUCCESS if sent else OutcomeKind.UP_TO_DATE))
+    return [200] * sent
 
 
 def subscribed(hooks: Hooks, url: str) -> tuple[DatasetID, NewSecret]:
@@ -97,15 +145,37 @@ def open_hooks(
 ) -> Hooks:
     """All of it on a folder; a SQLite file in it unless another database is named. `clock`: for all but datasets."""
     heart = open_heart(home, url=url)
-    outbox = Outbox(heart.database, clock=clock or heart.clock, types=MessageTypes([*DATASET_MESSAGES, *MESSAGES]))
+    now = clock or heart.clock
+    types = MessageTypes([*DATASET_MESSAGES, *FLOW_MESSAGES, *MESSAGES])
+    outbox = Outbox(heart.database, clock=now, types=types)
+    flows = FlowService(
+        database=heart.database,
+        outbox=outbox,
+        datasets=heart.datasets,
+        access=Access(),
+        clock=now,
+        rules=FlowRules(throttling_seconds=0, retries={FlowType.WEBHOOK_DELIVER: rules.retry}),
+        receivers=SubscribedReceivers(outbox=outbox, clock=now, stop_after=rules.max_consecutive_failures),
+    )
+    attempts = Attempts()
+    scheduler = FlowScheduler(
+        database=heart.database,
+        outbox=outbox,
+        flows=flows,
+        chains=heart.chains,
+        orchestrator=attempts,
+        clock=now,
+        max_running=4,
+    )
     parts = webhook_parts(
         database=heart.database,
         outbox=outbox,
         access=Access(),
-        clock=clock or heart.clock,
+        clock=now,
         policy=policy,
+        life=flows.life,
         rules=rules,
         context=context,
         allow_http=allow_http,
     )
-    return Hooks(heart, outbox, parts, parts.courier())
+    return Hooks(heart, outbox, flows, scheduler, attempts, parts)

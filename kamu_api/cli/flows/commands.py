@@ -9,7 +9,7 @@ from kamu_api.cli.flows.list_command import list_flows
 from kamu_api.cli.flows.named_flows import facts_of
 from kamu_api.cli.flows.result_text import result_text
 from kamu_api.cli.flows.run_command import run
-from kamu_api.cli.flows.text import attempt_facts, event_facts, event_text, flow_row, way_out
+from kamu_api.cli.flows.text import about, attempt_facts, event_facts, event_text, flow_row, way_out
 from kamu_api.cli.options import AsJson, Home, local_node
 from kamu_api.cli.output import print_json, say
 
@@ -59,6 +59,6 @@ def cancel(flow: FlowId, home: Home = None, as_json: AsJson = False) -> None:
     if as_json:
         print_json(facts)
     elif canceled.cancel_requested and canceled.outcome is None:
-        say(f"flow {flow} of {facts['dataset']}: will be stopped")
+        say(f"flow {flow} of {about(facts)}: will be stopped")
     else:
-        say(f"flow {flow} of {facts['dataset']}: {flow_row(facts)['outcome']}")
+        say(f"flow {flow} of {about(facts)}: {flow_row(facts)['outcome']}")

@@ -1,6 +1,7 @@
 """List flows, page by page."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +12,7 @@ from kamu_api.cli.flows.text import flow_row
 from kamu_api.cli.misuse import MisuseError
 from kamu_api.cli.options import AsJson, Home, local_node, the_dataset
 from kamu_api.cli.output import print_json, print_rows, remark
+from kamu_api.cli.webhooks.finding import found_webhook
 
 if TYPE_CHECKING:
     from kamu_assets.flows.history.listing import FlowFilter, FlowPage
@@ -38,6 +40,10 @@ def list_flows(
     *,
     dataset: Annotated[str | None, typer.Argument(help="of this dataset only", show_default=False)] = None,
     types: Annotated[list[TypeName] | None, typer.Option("--type", help="of this type; repeat for several")] = None,
+    webhooks: Annotated[
+        list[str] | None,
+        typer.Option("--webhook", metavar="WEBHOOK", help="that tell this webhook, by its id or label; repeatable"),
+    ] = None,
     statuses: Annotated[list[StatusName] | None, typer.Option("--status", help="in this state; repeatable")] = None,
     by: Annotated[list[str] | None, typer.Option("--by", help="that this account asked for; repeatable")] = None,
     by_itself: Annotated[bool, typer.Option("--by-itself", help="that nobody asked for")] = False,
@@ -59,6 +65,8 @@ def list_flows(
 
     with local_node(home) as node:
         wanted = _filter(node, dataset, types, statuses, by, by_itself=by_itself)
+        if webhooks:
+            wanted = replace(wanted, subscriptions=[found_webhook(node, each).id for each in webhooks])
         page = node.flow_lists.page(
             node.auth.admin_caller(), wanted, order=FlowOrder[order.name], limit=limit, offset=skip, before=before
         )

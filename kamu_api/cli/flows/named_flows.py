@@ -1,4 +1,4 @@
-"""Flows as facts, with the names that their datasets have."""
+"""Flows as facts, with the names that their datasets and webhooks have."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +12,28 @@ if TYPE_CHECKING:
 
 def facts_of(node: "Node", flow: "Flow") -> dict[str, Any]:
     """What a list tells of a flow."""
+    return flow_facts(flow, dataset=_dataset(node, flow), webhook=_webhook(node, flow))
+
+
+def _dataset(node: "Node", flow: "Flow") -> str:
     if flow.dataset_id is None:
-        return flow_facts(flow, dataset="")
+        return ""
     try:
-        name = str(node.datasets.resolve(node.auth.admin_caller(), flow.dataset_id).alias)
+        return str(node.datasets.resolve(node.auth.admin_caller(), flow.dataset_id).alias)
     except NotFoundError:
         # Deleted since.
-        name = str(flow.dataset_id)
-    return flow_facts(flow, dataset=name)
+        return str(flow.dataset_id)
+
+
+def _webhook(node: "Node", flow: "Flow") -> dict[str, Any] | None:
+    """Who is told, as far as it is still subscribed."""
+    from kamu_assets.flows.scopes import WebhookScope
+
+    if not isinstance(flow.scope, WebhookScope):
+        return None
+    facts: dict[str, Any] = {"id": flow.scope.subscription_id}
+    try:
+        found = node.webhooks.service.get(node.auth.admin_caller(), flow.scope.subscription_id)
+    except NotFoundError:
+        return facts
+    return facts | {"label": found.label, "targetUrl": found.target_url}

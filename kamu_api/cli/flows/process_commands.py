@@ -1,5 +1,6 @@
 """How what happens to datasets by itself is going. Beside it, hidden, what runs one process of the node."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,6 +12,7 @@ from kamu_api.cli.output import print_json, print_rows, remark, short_text, time
 if TYPE_CHECKING:
     from kamu_assets.flows.model import Flow
     from kamu_assets.flows.processes.listing import Process, ProcessState
+    from kamu_assets.odf.identity import DatasetID
 
 _HIDDEN = "Run one process of the node; the supervisor and deployments call this."
 _TROUBLES = ("STOPPED_AUTO", "FAILING")
@@ -44,7 +46,7 @@ def list_processes(
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """List what keeps each dataset up to date: how it goes, what failed, what is next; trouble first."""
+    """List what keeps each dataset up to date, and who is told of it: how it goes, what is next; trouble first."""
     from kamu_assets.flows.processes.listing import ProcessState
 
     states = [_state(each) for each in state or ()]
@@ -52,10 +54,14 @@ def list_processes(
     states = states or [each for each in ProcessState if each is not ProcessState.UNCONFIGURED]
     with local_node(home) as node:
         caller = node.auth.admin_caller()
-        found = node.processes.list(caller, states=states)
-        latest = node.flows.latest(caller, [each.dataset_id for each in found if each.state in _TROUBLES])
-        rows = [_facts(each, latest.get(each.dataset_id)) for each in found]
-        counts = node.processes.rollup(caller)
+        found = [*node.processes.list(caller, states=states), *node.webhooks.processes.list(caller, states=states)]
+        # Trouble first, whoever has it.
+        found.sort(key=lambda each: list(ProcessState).index(each.state))
+        troubled = [each.dataset_id for each in found if each.state in _TROUBLES and not each.webhook]
+        latest = node.flows.latest(caller, [dataset for dataset in troubled if dataset is not None])
+        rows = [_facts(each, _last(each, latest)) for each in found]
+        of_datasets, of_webhooks = node.processes.rollup(caller), node.webhooks.processes.rollup(caller)
+        counts = {state: of_datasets[state] + of_webhooks[state] for state in ProcessState}
     if as_json:
         print_json(rows)
         return
@@ -80,6 +86,11 @@ def _state(text: str) -> "ProcessState":
         raise MisuseError(f"{text!r} is no state; there are {_STATES}") from None
 
 
+def _last(process: "Process", latest: "Mapping[DatasetID, Flow]") -> "Flow | None":
+    """Why a webhook is in trouble is told by its deliveries."""
+    return None if process.webhook or process.dataset_id is None else latest.get(process.dataset_id)
+
+
 def _facts(process: "Process", last: "Flow | None") -> dict[str, Any]:
     failed = last is not None and last.outcome is not None and last.outcome.kind == "FAILED"
     times = {
@@ -92,7 +103,8 @@ def _facts(process: "Process", last: "Flow | None") -> dict[str, Any]:
         "autoStoppedAt": process.stopped_at,
     }
     return {
-        "dataset": str(process.alias),
+        "dataset": None if process.alias is None else str(process.alias),
+        "webhook": None if process.webhook is None else {"id": process.webhook.id, "name": process.webhook.name},
         "type": process.type.value,
         "effectiveState": process.state.value,
         "consecutiveFailures": process.consecutive_failures,
@@ -106,8 +118,10 @@ def _facts(process: "Process", last: "Flow | None") -> dict[str, Any]:
 
 def _shown(facts: dict[str, Any]) -> dict[str, Any]:
     following = "runs" if facts["runningSince"] else time_text(facts["nextPlannedAt"])
+    webhook = facts["webhook"]
+    told = "" if webhook is None else f" -> {webhook['name']}"
     return {
-        "dataset": facts["dataset"],
+        "dataset": (facts["dataset"] or "all datasets") + told,
         "state": _words(facts["effectiveState"]),
         "failures": facts["consecutiveFailures"],
         "last success (UTC)": time_text(facts["lastSuccessAt"]),

@@ -34,6 +34,7 @@ class TypeName(StrEnum):
     RESET_TO_METADATA = "reset-to-metadata"
     VERIFY = "verify"
     SYSTEM_GC = "gc"
+    WEBHOOK_DELIVER = "webhook"
 
     @property
     def type(self) -> "FlowType":
@@ -98,6 +99,8 @@ def run(
     config = _with_reset(config, type_, block, old_head, to_seed=to_seed)
     if ingest := ingest_arguments(fetch_uncacheable=fetch_uncacheable, fetch_next_iteration=fetch_next_iteration):
         type_, config = _with_ingest(config, type_, ingest)
+    if type_ is TypeName.WEBHOOK_DELIVER:
+        raise MisuseError("webhooks are told by themselves; `kamu-node webhook test <webhook>` sends one something now")
     if (dataset is None) is not (type_ is TypeName.SYSTEM_GC):
         raise MisuseError("gc is of the whole node: name no dataset" if dataset else "name a dataset")
     with local_node(home) as node:

@@ -20,11 +20,12 @@ REWRITTEN = "an input was reset or compacted; `kamu-node flow show` says what to
 _WAITS = {"SCHEDULE": "its schedule", "THROTTLING": "throttling", "EXECUTOR": "an executor", "REACTIVE": "more records"}
 
 
-def flow_facts(flow: "Flow", *, dataset: str) -> dict[str, Any]:
+def flow_facts(flow: "Flow", *, dataset: str, webhook: dict[str, Any] | None = None) -> dict[str, Any]:
     """What a list tells of a flow."""
     return {
         "flowId": flow.id,
         "dataset": dataset,
+        "webhook": webhook,
         "type": flow.type.value,
         "status": flow.status.value,
         "outcome": outcome_facts(flow.outcome),
@@ -140,7 +141,7 @@ def flow_row(facts: dict[str, Any]) -> dict[str, Any]:
     timing = facts["timing"]
     return {
         "flow": facts["flowId"],
-        "dataset": facts["dataset"],
+        "dataset": about(facts),
         "type": _TYPES.get(facts["type"], _words(facts["type"])),
         "status": _words(facts["status"]),
         "cause": _cause(facts["causes"][0]),
@@ -159,6 +160,15 @@ def way_out(facts: dict[str, Any]) -> str | None:
         f"computed anew (by a trigger that was stopped after `kamu-node trigger resume {name}`); "
         f"`kamu-node trigger set {name} --reactive --recover` has that done by itself from now on"
     )
+
+
+def about(facts: dict[str, Any]) -> str:
+    """What a flow is done to, or who is told of it."""
+    webhook = facts["webhook"]
+    if webhook is None:
+        return str(facts["dataset"])
+    told = webhook.get("label") or webhook.get("targetUrl") or webhook["id"]
+    return f"{facts['dataset'] or 'all datasets'} -> {told}"
 
 
 def event_text(facts: dict[str, Any]) -> str:

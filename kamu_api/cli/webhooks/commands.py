@@ -8,6 +8,7 @@ from kamu_api.cli.completing import dataset_names
 from kamu_api.cli.misuse import MisuseError
 from kamu_api.cli.options import AsJson, Home, local_node, the_dataset
 from kamu_api.cli.output import print_json, print_rows, remark, say
+from kamu_api.cli.webhooks.finding import found_webhook
 from kamu_api.cli.webhooks.text import (
     delivery_facts,
     delivery_row,
@@ -67,7 +68,7 @@ def list_webhooks(dataset: _About = None, home: Home = None, as_json: AsJson = F
 def show(webhook: _Webhook, home: Home = None, as_json: AsJson = False) -> None:
     """Show one subscription."""
     with local_node(home) as node:
-        _tell(node, _found(node, webhook), as_json=as_json)
+        _tell(node, found_webhook(node, webhook), as_json=as_json)
 
 
 def create(  # noqa: PLR0917 - typer's
@@ -104,7 +105,7 @@ def update(  # noqa: PLR0917 - typer's
     if url is None and label is None and event is None:
         raise MisuseError("say what is new: --url, --label or --event")
     with local_node(home) as node:
-        old = _found(node, webhook)
+        old = found_webhook(node, webhook)
         wanted = SubscriptionInput(
             target_url=old.target_url if url is None else url,
             event_types=tuple(old.event_types if event is None else event),
@@ -117,35 +118,35 @@ def update(  # noqa: PLR0917 - typer's
 def pause(webhook: _Webhook, home: Home = None, as_json: AsJson = False) -> None:
     """Tell it nothing until it is resumed."""
     with local_node(home) as node:
-        changed = node.webhooks.service.pause(node.auth.admin_caller(), _found(node, webhook).id)
+        changed = node.webhooks.service.pause(node.auth.admin_caller(), found_webhook(node, webhook).id)
         _tell(node, changed, as_json=as_json)
 
 
 def resume(webhook: _Webhook, home: Home = None, as_json: AsJson = False) -> None:
     """Go on with a paused one; what it missed is one delivery."""
     with local_node(home) as node:
-        changed = node.webhooks.service.resume(node.auth.admin_caller(), _found(node, webhook).id)
+        changed = node.webhooks.service.resume(node.auth.admin_caller(), found_webhook(node, webhook).id)
         _tell(node, changed, as_json=as_json)
 
 
 def reactivate(webhook: _Webhook, home: Home = None, as_json: AsJson = False) -> None:
     """Go on with one that the node gave up; what it missed is one delivery."""
     with local_node(home) as node:
-        changed = node.webhooks.service.reactivate(node.auth.admin_caller(), _found(node, webhook).id)
+        changed = node.webhooks.service.reactivate(node.auth.admin_caller(), found_webhook(node, webhook).id)
         _tell(node, changed, as_json=as_json)
 
 
 def rotate_secret(webhook: _Webhook, home: Home = None, as_json: AsJson = False) -> None:
     """Make a new secret and show it, this once; the old one signs nothing any more."""
     with local_node(home) as node:
-        made = node.webhooks.service.rotate_secret(node.auth.admin_caller(), _found(node, webhook).id)
+        made = node.webhooks.service.rotate_secret(node.auth.admin_caller(), found_webhook(node, webhook).id)
         _tell_secret(node, made, as_json=as_json)
 
 
 def remove(webhook: _Webhook, home: Home = None, as_json: AsJson = False) -> None:
     """Tell it nothing any more."""
     with local_node(home) as node:
-        found = _found(node, webhook)
+        found = found_webhook(node, webhook)
         node.webhooks.service.remove(node.auth.admin_caller(), found.id)
     if as_json:
         print_json({"id": found.id, "result": "removed"})
@@ -156,7 +157,7 @@ def remove(webhook: _Webhook, home: Home = None, as_json: AsJson = False) -> Non
 def send_test(webhook: _Webhook, home: Home = None, as_json: AsJson = False) -> None:
     """Send a TEST to it now; exit code 1 if it did not get there. It counts for nothing."""
     with local_node(home) as node:
-        done = delivery_facts(node.webhooks.service.test(node.auth.admin_caller(), _found(node, webhook).id))
+        done = delivery_facts(node.webhooks.service.test(node.auth.admin_caller(), found_webhook(node, webhook).id))
     if as_json:
         print_json(done)
     else:
@@ -173,27 +174,16 @@ def deliveries(
 ) -> None:
     """List what it was told, newest first."""
     with local_node(home) as node:
-        found = node.webhooks.service.deliveries(node.auth.admin_caller(), _found(node, webhook).id, limit=limit)
-    rows = [delivery_facts(each) for each in found]
+        caller, id_ = node.auth.admin_caller(), found_webhook(node, webhook).id
+        following = node.webhooks.service.next_attempt(caller, id_)
+        found = node.webhooks.service.deliveries(caller, id_, limit=limit)
+    rows = [delivery_facts(each, following) for each in found]
     if as_json:
         print_json(rows)
     elif rows:
         print_rows([delivery_row(row) for row in rows])
     else:
         remark("nothing yet")
-
-
-def _found(node: "Node", text: str) -> "Subscription":
-    """By id, or by a label that only one has."""
-    from kamu_assets.webhooks.errors import SubscriptionNotFoundError
-
-    known = node.webhooks.service.list(node.auth.admin_caller())
-    found = [each for each in known if each.id == text] or [each for each in known if text and each.label == text]
-    if len(found) > 1:
-        raise MisuseError(f"{len(found)} subscriptions have the label {text!r}: name one by its id")
-    if not found:
-        raise SubscriptionNotFoundError(text)
-    return found[0]
 
 
 def _tell(node: "Node", subscription: "Subscription", *, as_json: bool) -> None:

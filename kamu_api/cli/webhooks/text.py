@@ -7,6 +7,7 @@ from kamu_assets.errors import NotFoundError
 
 if TYPE_CHECKING:
     from kamu_assets.node import Node
+    from kamu_assets.odf.timestamp import Timestamp
     from kamu_assets.webhooks.model import Delivery, Subscription
 
 _EVERY = "all datasets"
@@ -47,21 +48,22 @@ def subscription_sentence(facts: dict[str, Any]) -> str:
     return f"{facts['id']}{label}: {about} -> {facts['targetUrl']}, {facts['status']}{failures}"
 
 
-def delivery_facts(delivery: "Delivery") -> dict[str, Any]:
-    """All of it."""
+def delivery_facts(delivery: "Delivery", next_attempt: "Timestamp | None" = None) -> dict[str, Any]:
+    """All of it; `next_attempt` is that of whatever is still to be sent."""
     return {
         "id": delivery.id,
         "eventType": delivery.event_type.value,
         "datasetId": None if delivery.dataset_id is None else str(delivery.dataset_id),
         "state": delivery.state.value,
         "attempt": delivery.attempt,
+        "flowId": delivery.flow,
         "responseStatus": delivery.response_status,
         "message": delivery.message,
         "oldHash": None if delivery.old_hash is None else str(delivery.old_hash),
         "newHash": None if delivery.new_hash is None else str(delivery.new_hash),
         "isBreakingChange": delivery.is_breaking,
         "createdAt": str(delivery.created_at),
-        "nextAttemptAt": str(delivery.due_at) if delivery.state.is_open else None,
+        "nextAttemptAt": str(next_attempt) if next_attempt and delivery.state.is_open else None,
         "finishedAt": None if delivery.finished_at is None else str(delivery.finished_at),
     }
 
@@ -73,6 +75,7 @@ def delivery_row(facts: dict[str, Any]) -> dict[str, Any]:
         "event": facts["eventType"],
         "created (UTC)": time_text(facts["createdAt"]),
         "state": facts["state"],
+        "flow": facts["flowId"],
         "attempt": facts["attempt"],
         "answer": facts["responseStatus"],
         "next attempt (UTC)": time_text(facts["nextAttemptAt"]),

@@ -12,6 +12,7 @@ from kamu_assets.datasets.store import datasets
 from kamu_assets.flows.flow_rows import flow_of, flows
 from kamu_assets.flows.history.orders import FlowOrder, ids_of_page
 from kamu_assets.flows.model import Flow, FlowState, FlowType, OutcomeKind
+from kamu_assets.flows.scopes import WebhookScope
 from kamu_assets.odf.identity import AccountID, DatasetID
 from kamu_assets.odf.timestamp import Timestamp
 
@@ -24,6 +25,8 @@ class FlowFilter:
     # Of whose datasets; those of deleted datasets are nobody's.
     owner: AccountID | None = None
     types: Collection[FlowType] | None = None
+    # Webhooks that were told.
+    subscriptions: Collection[str] | None = None
     # As they are shown (`Flow.status`).
     statuses: Collection[FlowState] | None = None
     # Who asked first; None among them stands for flows that nobody asked for.
@@ -85,6 +88,8 @@ def _conditions(wanted: FlowFilter) -> Iterator[ColumnElement[bool]]:
         yield flows.c.dataset_id.in_(select(datasets.c.id).where(datasets.c.owner_id == wanted.owner))
     if wanted.types is not None:
         yield flows.c.type.in_([type_.value for type_ in wanted.types])
+    if wanted.subscriptions is not None:
+        yield flows.c.scope.in_([WebhookScope(id_) for id_ in wanted.subscriptions])
     if wanted.statuses is not None:
         yield _any([_is_shown(status) for status in wanted.statuses])
     if wanted.initiators is not None:

@@ -30,11 +30,20 @@ class ProcessState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Process:
-    """What keeps a dataset up to date, and how that went."""
+class Receiver:
+    """Who is told: a subscription, by its label or by where it points to."""
 
-    dataset_id: DatasetID
-    alias: DatasetAlias
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """What keeps a dataset up to date, or tells somebody of it, and how that went."""
+
+    # None: all of them.
+    dataset_id: DatasetID | None
+    alias: DatasetAlias | None
     type: FlowType
     state: ProcessState
     consecutive_failures: int
@@ -47,6 +56,8 @@ class Process:
     paused_at: Timestamp | None
     stopped_at: Timestamp | None
     stop_reason: StopReason | None
+    # Of one that tells somebody.
+    webhook: Receiver | None = None
 
 
 _TYPE = case((datasets.c.kind == DatasetKind.ROOT.value, FlowType.INGEST.value), else_=FlowType.EXECUTE_TRANSFORM.value)

@@ -9,8 +9,7 @@ from kamu_assets.database.frequent import Frequent
 from kamu_assets.database.tables import metadata
 from kamu_assets.database.transaction import Transaction
 from kamu_assets.flows.model import Binding
-from kamu_assets.flows.scopes import ScopeColumn
-from kamu_assets.odf.identity import DatasetID
+from kamu_assets.flows.scopes import Scope, ScopeColumn
 from kamu_assets.odf.timestamp import Timestamp
 
 processes = Table(
@@ -56,5 +55,5 @@ class ProcessStore:
         query = tx.insert(processes).values(**keys, **values)
         tx.execute(query.on_conflict_do_update(index_elements=["scope", "type"], set_=values))
 
-    def remove(self, tx: Transaction, dataset: DatasetID) -> None:
-        tx.execute(delete(processes).where(processes.c.scope == dataset))
+    def remove(self, tx: Transaction, scope: Scope) -> None:
+        tx.execute(delete(processes).where(processes.c.scope == scope))

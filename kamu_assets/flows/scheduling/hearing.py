@@ -16,6 +16,7 @@ from kamu_assets.flows.lifecycle import FlowLife
 from kamu_assets.flows.messages import TriggerChanged
 from kamu_assets.flows.processes.store import ProcessStore
 from kamu_assets.flows.scheduling.backlog import Backlog, InputNews
+from kamu_assets.flows.scheduling.changes import cause_of
 from kamu_assets.flows.service import updating
 from kamu_assets.flows.store import FlowStore
 from kamu_assets.flows.triggers.rules import emptying, recovers
@@ -67,15 +68,14 @@ class Hearing:
         dependents = self._lineage.dependents(tx, update.dataset_id)
         if not dependents:
             return
-        moved = update.old_watermark != update.watermark
-        cause = replace(self._cause(tx, update), records=update.new_records, watermark_moved=moved)
+        cause = cause_of(tx, update)
         for entry in self._entries.get_many(tx, dependents):
             if self._triggers.reaction(tx, updating(entry)) is not None:
                 self._life.want(tx, updating(entry), cause)
 
     def _rewritten(self, tx: Transaction, rewrite: DatasetRewritten) -> None:
         """Derivatives that were computed from what is gone start anew, where their rules say so."""
-        cause = replace(self._cause(tx, rewrite), breaking=True)
+        cause = cause_of(tx, rewrite)
         for entry in self._entries.get_many(tx, self._lineage.dependents(tx, rewrite.dataset_id)):
             rule = self._triggers.reaction(tx, updating(entry))
             if recovers(rule) and self._backlog.has_read(tx, entry.id, rewrite.dataset_id):
@@ -105,16 +105,6 @@ class Hearing:
             for news in all_news:
                 if news.is_any:
                     self._life.want(tx, updating(entry), _found(news))
-
-    def _cause(self, tx: Transaction, change: DatasetUpdated | DatasetRewritten) -> FlowCause:
-        made_by = self._flows.by_run(tx, change.run_id) if change.run_id else ()
-        flow = next((flow.id for flow in made_by if flow.dataset_id == change.dataset_id), None)
-        cause = FlowCause(CauseKind.INPUT_UPDATED, input=change.dataset_id, head=change.new_head, flow=flow)
-        if flow is not None:
-            return replace(cause, source=UpdateSource.UPSTREAM_FLOW)
-        if isinstance(change, DatasetUpdated) and change.push is not None:
-            return replace(cause, source=UpdateSource.PUSH, push_source=change.push.source_name)
-        return replace(cause, source=UpdateSource.COMMIT)
 
     def _want_first_run(self, tx: Transaction, message: DatasetCreated) -> None:
         """A derivative over inputs that have data need not wait until they change."""

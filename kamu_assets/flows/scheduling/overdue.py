@@ -79,12 +79,15 @@ class OverduePushes:
         return Overdue(entry.id, newest.block_hash)
 
     def _is_untold(self, tx: Transaction, entry: DatasetEntry, newest: int) -> bool:
-        if self._flows.live_of(tx, entry.id):
+        if self._is_at_work(tx, entry):
             # Its run tells when it ends.
             return False
         told = self._told(entry.alias)
         sequence = None if told is None else self._index.sequence_of(tx, entry.id, told)
         return sequence is None or sequence < newest
+
+    def _is_at_work(self, tx: Transaction, entry: DatasetEntry) -> bool:
+        return any(flow.scope == entry.id for flow in self._flows.live_of(tx, entry.id))
 
     def _is_unread(self, tx: Transaction, entry: DatasetEntry, at: Timestamp) -> bool:
         readers = self._entries.get_many(tx, self._lineage.dependents(tx, entry.id))
@@ -93,7 +96,7 @@ class OverduePushes:
     def _is_waiting(self, tx: Transaction, reader: DatasetEntry, input_: DatasetID, at: Timestamp) -> bool:
         """Whether a derivative that reacts has neither tried to read what is new, nor is about to."""
         binding = updating(reader)
-        if self._triggers.reaction(tx, binding) is None or self._flows.live_of(tx, reader.id):
+        if self._triggers.reaction(tx, binding) is None or self._is_at_work(tx, reader):
             return False
         tried = self._processes.get(tx, binding).last_attempt_at
         if tried is not None and tried >= at:

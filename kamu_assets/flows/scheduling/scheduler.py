@@ -53,6 +53,7 @@ class FlowScheduler:
         orchestrator: Orchestrator,
         clock: Clock,
         max_running: int,
+        max_telling: int = 32,
         places: EnginePlaces | None = None,
         make_id: Callable[[], str] = new_id,
     ) -> None:
@@ -63,6 +64,7 @@ class FlowScheduler:
         self._orchestrator = orchestrator
         self._clock = clock
         self._max_running = max_running
+        self._max_telling = max_telling
         self._places = places
         self._make_id = make_id
         self._flows = FlowStore()
@@ -161,6 +163,14 @@ class FlowScheduler:
             return [self._life.begin(tx, flow, self._make_id()) for flow in self._submittable(tx, now)]
 
     def _submittable(self, tx: Transaction, now: Timestamp) -> Sequence[Flow]:
+        """Those that wait for receivers hold up none that work, nor the other way round."""
+        return (*self._working(tx, now), *self._telling(tx, now))
+
+    def _telling(self, tx: Transaction, now: Timestamp) -> Sequence[Flow]:
+        room = self._max_telling - self._flows.count_running(tx, telling=True)
+        return self._flows.ready(tx, now, room, telling=True) if room > 0 else ()
+
+    def _working(self, tx: Transaction, now: Timestamp) -> Sequence[Flow]:
         room = self._max_running - self._flows.count_running(tx)
         if room <= 0:
             return ()

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from kamu_assets.flows.model import Binding, FlowType
+from kamu_assets.flows.scopes import Scope
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.odf.timestamp import Timestamp
 
@@ -57,9 +58,9 @@ class StopReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """The standing rule that starts a dataset's flows."""
+    """The standing rule that starts the flows of a binding."""
 
-    dataset_id: DatasetID
+    scope: Scope
     type: FlowType
     rule: TriggerRule
     # After so many failed flows in a row; None: never.
@@ -80,7 +81,14 @@ class Trigger:
 
     @property
     def binding(self) -> Binding:
-        return Binding(self.dataset_id, self.type)
+        return Binding(self.scope, self.type)
+
+    @property
+    def dataset_id(self) -> DatasetID:
+        """What it updates: rules of others than datasets are kept with what they are about."""
+        if not isinstance(self.scope, DatasetID):
+            raise TypeError(f"{self.scope} is no dataset")
+        return self.scope
 
 
 def followed(binding: Binding) -> Trigger | None:

@@ -15,6 +15,7 @@ from kamu_assets.datasets.lineage import Lineage
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.datasets.store import DatasetStore
 from kamu_assets.errors import KamuError
+from kamu_assets.flows.scopes import WebhookScope
 from kamu_assets.flows.service import updating
 from kamu_assets.flows.triggers.store import TriggerStore
 from kamu_assets.odf.identity import DatasetAlias, DatasetID, parse_dataset_ref
@@ -24,6 +25,8 @@ from kamu_assets.orchestration.catalog.state import CatalogRow, describe, undesc
 from kamu_assets.orchestration.names import key_of
 from kamu_assets.storage.layout import dataset_folder, head_key
 from kamu_assets.storage.volumes import Volumes
+from kamu_assets.webhooks.errors import SubscriptionNotFoundError
+from kamu_assets.webhooks.store import SubscriptionStore
 
 log = structlog.get_logger(__name__)
 
@@ -39,6 +42,7 @@ class Catalog:
         self._entries = DatasetStore()
         self._lineage = Lineage()
         self._triggers = TriggerStore()
+        self._subscriptions = SubscriptionStore()
 
     def ids(self) -> Sequence[DatasetID]:
         with self._database.reading() as tx:
@@ -79,6 +83,14 @@ class Catalog:
         if ref.account is None:
             raise DatasetNotFoundError(ref)
         return self.entry(self._find(key_of(ref)))
+
+    def receiver(self, subscription: str) -> WebhookScope:
+        """The webhook of this id."""
+        with self._database.reading() as tx:
+            found = self._subscriptions.find(tx, subscription)
+        if found is None:
+            raise SubscriptionNotFoundError(subscription)
+        return WebhookScope(found.id, found.dataset_id)
 
     def known(self, keys: Collection[AssetKey]) -> Sequence[DatasetEntry]:
         """The datasets behind asset keys, as far as there are any."""

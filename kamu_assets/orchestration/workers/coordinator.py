@@ -17,6 +17,7 @@ from kamu_assets.orchestration.names import (
     TAG_ENGINES,
     TAG_FLOW,
     TAG_RUNTIME,
+    TAG_WEBHOOK,
     asset_key,
 )
 from kamu_assets.orchestration.operations import asked_by
@@ -54,6 +55,8 @@ def _missing_tags(run: DagsterRun, workspace: BaseWorkspaceRequestContext) -> di
 def _tags(run: DagsterRun, workspace: BaseWorkspaceRequestContext) -> dict[str, str]:
     tags = {TAG_RUNTIME: RUNTIME_WARM}
     asked = asked_by(run)
+    if asked is not None and asked.subscription is not None:
+        return tags | {TAG_WEBHOOK: asked.subscription}
     keys = list(run.asset_selection or ()) if asked is None else _key(asked.dataset)
     if asked is not None and asked.dataset is not None and asked.dataset.startswith(DID_ODF):
         tags[TAG_DATASET] = asked.dataset

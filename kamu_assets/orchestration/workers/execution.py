@@ -22,7 +22,7 @@ from kamu_assets.orchestration.operations import did_nothing
 from kamu_assets.orchestration.scoped import DefinitionsBuilder, ScopedJobs
 from kamu_assets.orchestration.workers.run_log import RunLog
 from kamu_assets.orchestration.workers.run_output import captured
-from kamu_assets.orchestration.workers.time_limit import Watch, limit_of
+from kamu_assets.orchestration.workers.time_limit import TimeLimit, Watch, limit_of
 
 log = structlog.get_logger(__name__)
 
@@ -122,15 +122,22 @@ class RunExecutor:
         self._instance.report_engine_event(f"Picked up by warm worker {worker}", run)
         seen = _Seen(RunLog(run, about=about, types=types_of(run, asked)))
         job = InMemoryJob(self._job(run, rows))
+        self._follow(run, job, seen, limit)
+        self._settle(run, seen, asked)
+
+    def _follow(self, run: DagsterRun, job: InMemoryJob, seen: _Seen, limit: TimeLimit) -> None:
+        """Until the run has ended, or its time is over."""
         more = captured(self._instance, run, tell=self._tell)
         with more, Watch(limit, tell=partial(self._tell_why, run)) as watch:
-            for event in execute_run_iterator(job, seen.log.quiet_run(), self._instance):
-                seen.note(event)
-                self._tell()
+            self._execute(job, seen)
         if watch.expired:
             seen.lost = None
             seen.log.blame(limit.message)
-        self._settle(run, seen, asked)
+
+    def _execute(self, job: InMemoryJob, seen: _Seen) -> None:
+        for event in execute_run_iterator(job, seen.log.quiet_run(), self._instance):
+            seen.note(event)
+            self._tell()
 
     def _begin(self, run: DagsterRun) -> Asked:
         """Tells what flows it is, if somebody started it by hand."""
@@ -193,6 +200,16 @@ class RunExecutor:
         self._flows.run_finished(run.run_id, FlowOutcome(OutcomeKind.FAILED, message, recoverable))
 
 
+class TellingExecutor(RunExecutor):
+    """Executes runs that tell receivers, several at the same time: each is on a thread, and nothing else is its own.
+
+    Their time limit is that of webhooks, and no engine of theirs prints anything.
+    """
+
+    def _follow(self, run: DagsterRun, job: InMemoryJob, seen: _Seen, limit: TimeLimit) -> None:  # noqa: ARG002 - above
+        self._execute(job, seen)
+
+
 def _outcome(status: DagsterRunStatus, seen: _Seen, *, did: bool) -> FlowOutcome:
     match status:
         case DagsterRunStatus.SUCCESS if seen.fault is not None:
@@ -202,4 +219,11 @@ def _outcome(status: DagsterRunStatus, seen: _Seen, *, did: bool) -> FlowOutcome
         case DagsterRunStatus.CANCELED:
             return FlowOutcome(OutcomeKind.ABORTED)
         case _:
-            return FlowOutcome(OutcomeKind.FAILED, seen.log.failure, seen.log.recoverable, seen.log.rewritten_input)
+            told = seen.log
+            return FlowOutcome(
+                OutcomeKind.FAILED,
+                told.failure,
+                told.recoverable,
+                told.rewritten_input,
+                retry_after=told.retry_after,
+            )

@@ -19,8 +19,9 @@ from kamu_assets.database.errors import DatabaseUnavailableError
 from kamu_assets.database.wakeups import Wakeups
 from kamu_assets.durability import Durability
 from kamu_assets.flows.model import FlowState, FlowType
+from kamu_assets.flows.scopes import WebhookScope
 from kamu_assets.flows.store import FlowStore
-from kamu_assets.orchestration.names import TAG_DATASET, TAG_ENGINES, TAG_FLOW_TYPE
+from kamu_assets.orchestration.names import TAG_DATASET, TAG_ENGINES, TAG_FLOW_TYPE, TAG_WEBHOOK
 from kamu_assets.orchestration.workers.runtimes import require_runtime
 from kamu_assets.orchestration.workers.warm_queue import Cancellation, WarmQueue
 
@@ -99,7 +100,9 @@ class HybridRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass):
 
 
 def subject_of(run: DagsterRun) -> str | None:
-    """The dataset, of whose runs there is one at a time; who only reads it disturbs nobody."""
+    """The dataset, or the receiver, of whose runs there is one at a time; who only reads disturbs nobody."""
+    if webhook := run.tags.get(TAG_WEBHOOK):
+        return str(WebhookScope(webhook))
     return None if run.tags.get(TAG_FLOW_TYPE) == FlowType.VERIFY else run.tags.get(TAG_DATASET)
 
 

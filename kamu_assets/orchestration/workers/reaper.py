@@ -4,11 +4,11 @@ import structlog
 from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
 
 from kamu_assets.clock import Clock
+from kamu_assets.database.silence import Silence
 from kamu_assets.odf.timestamp import NANOS_PER_SECOND
 from kamu_assets.orchestration.names import TAG_LOST, TAG_STOPPED
 from kamu_assets.orchestration.workers.launcher import HybridRunLauncher
 from kamu_assets.orchestration.workers.liveness import end
-from kamu_assets.database.silence import Silence
 from kamu_assets.orchestration.workers.warm_queue import WarmQueue
 
 log = structlog.get_logger(__name__)

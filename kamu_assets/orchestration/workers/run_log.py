@@ -8,7 +8,13 @@ from dagster._core.events import DagsterEventType
 
 from kamu_assets.flows.model import FlowOutcome, OutcomeKind
 from kamu_assets.odf.identity import DatasetID
-from kamu_assets.orchestration.failures import is_recoverable, message_of, rewritten_input_of, traceback_of
+from kamu_assets.orchestration.failures import (
+    is_recoverable,
+    message_of,
+    retry_after_in,
+    rewritten_input_of,
+    traceback_of,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -25,6 +31,7 @@ class RunLog:
         self.failure: str | None = None
         self.recoverable = True
         self.rewritten_input: DatasetID | None = None
+        self.retry_after: float | None = None
         self._traceback: str | None = None
         self._figures: dict[str, object] = {}
 
@@ -44,6 +51,7 @@ class RunLog:
         elif event.event_type in {DagsterEventType.STEP_FAILURE, DagsterEventType.RUN_FAILURE} and not self.failure:
             self.failure, self._traceback = message_of(event), traceback_of(event)
             self.recoverable, self.rewritten_input = is_recoverable(event), rewritten_input_of(event)
+            self.retry_after = retry_after_in(event)
 
     def tell(self, outcome: FlowOutcome) -> None:
         """One line; a bug's traceback goes with it."""

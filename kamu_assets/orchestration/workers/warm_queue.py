@@ -1,13 +1,29 @@
 """Runs on their way to warm workers: an atomic claim, an owner with a heartbeat, nothing popped and lost.
 
 Works alike on SQLite and PostgreSQL. At most one claimed run per subject (a dataset): a unique index sees to it. At
-most as many per engine as it has places: the claim counts them.
+most as many per engine as it has places: the claim counts them. Runs that tell receivers are claimed for themselves.
 """
 
 from collections.abc import Mapping, Sequence
 from enum import Enum, auto
 
-from sqlalchemy import Boolean, Column, Index, Integer, String, Table, Text, and_, delete, func, or_, select, update
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ColumnElement,
+    Index,
+    Integer,
+    String,
+    Table,
+    Text,
+    and_,
+    delete,
+    func,
+    not_,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from kamu_assets.clock import Clock
@@ -16,6 +32,7 @@ from kamu_assets.database.database import Database
 from kamu_assets.database.tables import metadata
 from kamu_assets.database.transaction import Transaction
 from kamu_assets.database.wakeups import Listener, Wakeups
+from kamu_assets.flows.scopes import WEBHOOK
 from kamu_assets.odf.timestamp import Timestamp
 from kamu_assets.orchestration.workers.capacity import EngineCapacity, WaitingForPlace, engines_in, holders_of
 from kamu_assets.orchestration.workers.liveness import is_alive
@@ -24,6 +41,9 @@ RUNS_TOPIC = "warm_runs"
 CANCELS_TOPIC = "warm_cancels"
 # Runs that may wait in front of a worker; a worker takes the next one within milliseconds.
 WAITING_PER_WORKER = 4
+# Receivers that a worker tells at the same time, beside the run that it computes; one that hangs holds one place until
+# its time is up.
+TELLING_PER_WORKER = 16
 
 warm_runs = Table(
     "warm_runs",
@@ -39,6 +59,7 @@ warm_runs = Table(
 )
 _claimed = warm_runs.c.owner.is_not(None)
 Index("uq_warm_runs_subject", warm_runs.c.subject, unique=True, sqlite_where=_claimed)
+_tells = func.coalesce(warm_runs.c.subject, "").startswith(WEBHOOK)
 
 warm_workers = Table(
     "warm_workers",
@@ -79,23 +100,34 @@ class WarmQueue:
             tx.execute(new.on_conflict_do_nothing())
         self._wakeups.notify(RUNS_TOPIC)
 
-    def claim(self, worker: str) -> str | None:
-        """Take the most urgent, then oldest run whose subject is free and whose engines have a place."""
+    def claim(self, worker: str, *, telling: bool = False) -> str | None:
+        """Take the most urgent, then oldest run whose subject is free and whose engines have a place.
+
+        `telling`: of those that tell receivers, and wait for them most of the time; else of all others.
+        """
         try:
             with self._database.transaction() as tx:
-                return self._claim(tx, worker)
+                return self._claim(tx, worker, _of(telling=telling))
         except IntegrityError:  # Another worker claimed a run of the same subject at the same moment.
             return None
 
-    def held(self, worker: str) -> str | None:
-        """A run that the worker has: its claim succeeded though its answer was lost, or its end could not be told."""
+    def held(self, worker: str, *, telling: bool = False) -> Sequence[str]:
+        """Runs that the worker has: its claim succeeded though its answer was lost, or its end could not be told."""
         with self._database.reading() as tx:
-            mine = select(warm_runs.c.run_id).where(warm_runs.c.owner == worker).limit(1)
-            return tx.execute(mine).scalar_one_or_none()
+            mine = select(warm_runs.c.run_id).where(warm_runs.c.owner == worker, _of(telling=telling))
+            return list(tx.execute(mine).scalars())
 
-    def _claim(self, tx: Transaction, worker: str) -> str | None:
+    def has_receivers(self) -> bool:
+        """Whether a run waits that tells one."""
+        with self._database.reading() as tx:
+            waiting = select(warm_runs.c.run_id).where(warm_runs.c.owner.is_(None), _tells).limit(1)
+            return tx.execute(waiting).first() is not None
+
+    def _claim(self, tx: Transaction, worker: str, which: ColumnElement[bool]) -> str | None:
         busy = select(warm_runs.c.subject).where(_claimed, warm_runs.c.subject.is_not(None))
-        free = and_(warm_runs.c.owner.is_(None), or_(warm_runs.c.subject.is_(None), warm_runs.c.subject.not_in(busy)))
+        free = and_(
+            warm_runs.c.owner.is_(None), which, or_(warm_runs.c.subject.is_(None), warm_runs.c.subject.not_in(busy))
+        )
         if full := self._without_place(tx):
             free = and_(free, or_(warm_runs.c.engines.is_(None), warm_runs.c.engines.not_in(full)))
         order = (warm_runs.c.priority.desc(), warm_runs.c.enqueued_at, warm_runs.c.run_id)
@@ -170,8 +202,11 @@ class WarmQueue:
         """Whether a run given now would start at once, or right after those that run."""
         with self._database.reading() as tx:
             workers = len(self._live(tx))
-            waiting = select(func.count()).select_from(warm_runs).where(warm_runs.c.owner.is_(None))
-            if tx.execute(waiting).scalar_one() >= workers * WAITING_PER_WORKER:
+            telling = subject is not None and subject.startswith(WEBHOOK)
+            each = TELLING_PER_WORKER if telling else WAITING_PER_WORKER
+            queued = warm_runs.c.owner.is_(None)
+            waiting = select(func.count()).select_from(warm_runs).where(queued, _of(telling=telling))
+            if tx.execute(waiting).scalar_one() >= workers * each:
                 return False
             same = select(warm_runs.c.run_id).where(warm_runs.c.subject == subject)
             return subject is None or tx.execute(same).first() is None
@@ -220,6 +255,10 @@ class WarmQueue:
         now = self._clock.now()
         rows = tx.execute(select(warm_workers.c.id, warm_workers.c.heartbeat_at))
         return {row.id for row in rows if is_alive(row.id, row.heartbeat_at, now)}
+
+
+def _of(*, telling: bool) -> ColumnElement[bool]:
+    return _tells if telling else not_(_tells)
 
 
 def _exists(tx: Transaction, run_id: str) -> bool:

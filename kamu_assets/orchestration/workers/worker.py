@@ -16,6 +16,7 @@ from dagster._utils.interrupts import capture_interrupts
 from kamu_assets.orchestration.failures import is_outage_error
 from kamu_assets.orchestration.workers.execution import RunExecutor
 from kamu_assets.orchestration.workers.liveness import HEARTBEAT_SECONDS, own_identity
+from kamu_assets.orchestration.workers.telling import Telling
 from kamu_assets.orchestration.workers.warm_queue import CANCELS_TOPIC, RUNS_TOPIC, WarmQueue
 from kamu_assets.orchestration.workers.warm_up import warm_up
 
@@ -25,6 +26,8 @@ log = structlog.get_logger(__name__)
 IDLE_SECONDS = 5.0
 # For a run to end that was interrupted, before it is interrupted once more.
 PATIENCE_SECONDS = 15.0
+# For receivers that are being told when the worker leaves; others are told again.
+LEAVING_SECONDS = 3.0
 MAX_MEMORY_BYTES = 1 << 30
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
@@ -38,12 +41,14 @@ class WarmWorker:
         instance: DagsterInstance,
         queue: WarmQueue,
         runs: RunExecutor,
+        telling: Telling,
         max_runs: int,
         max_memory: int = MAX_MEMORY_BYTES,
     ) -> None:
         self._instance = instance
         self._queue = queue
         self._runs = runs
+        self._telling = telling
         self._max_runs = max_runs
         self._max_memory = max_memory
         self._identity = own_identity()
@@ -67,11 +72,14 @@ class WarmWorker:
         with self._queue.listen(RUNS_TOPIC) as listener:
             self._queue.beat(self._identity)
             beating.start()
+            threading.Thread(target=self._telling.follow, args=(self._identity,), name="telling", daemon=True).start()
             # What queued up while no worker was there.
             self._drain()
             while not self._is_due():
                 listener.wait(IDLE_SECONDS)
                 self._drain()
+        self._telling.stop()
+        self._telling.wait_until_idle(LEAVING_SECONDS)
         self._stop.set()
         self._queue.leave(self._identity)
 
@@ -95,9 +103,9 @@ class WarmWorker:
             self._uncertain = True
 
     def _next(self) -> str | None:
-        held = self._queue.held(self._identity) if self._uncertain else None
+        held = self._queue.held(self._identity) if self._uncertain else ()
         self._uncertain = False
-        return held or self._queue.claim(self._identity)
+        return next(iter(held), None) or self._queue.claim(self._identity)
 
     def _execute(self, run_id: str) -> None:
         with self._claimed(run_id):
@@ -135,6 +143,7 @@ class WarmWorker:
 
     def _cancel_current(self) -> None:
         wanted = self._queue.cancels(self._identity)
+        self._telling.cancel(wanted)
         with self._switching:
             if self._current in wanted and not self._is_ending():
                 self._interrupted = (self._current, time.monotonic())

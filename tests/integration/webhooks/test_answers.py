@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from kamu_assets.flows.model import FlowState
 from kamu_assets.webhooks.model import DeliveryRules, DeliveryState, SubscriptionStatus
+from tests.support.heart import ADMIN
 from tests.support.webhook_receiver import Answer, Receiver
 from tests.support.webhooks import Hooks, open_hooks, reason, subscribed
 
@@ -81,7 +83,11 @@ def test_pauses_double(hooks: Hooks, receiver: Receiver) -> None:
     pauses = []
     for _ in range(3):
         hooks.deliver()
-        pauses.append((hooks.deliveries(made)[0].due_at.ns - hooks.heart.clock.now().ns) / 10**9)
+        [flow] = hooks.flows_of(made)
+        assert flow.status is FlowState.RETRYING
+        assert flow.scheduled_at is not None
+        assert flow.scheduled_at == hooks.parts.service.next_attempt(ADMIN, made.subscription.id)
+        pauses.append((flow.scheduled_at.ns - hooks.heart.clock.now().ns) / 10**9)
         hooks.heart.clock.advance(pauses[-1])
     hooks.deliver()
 

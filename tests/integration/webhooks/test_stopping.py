@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from kamu_assets.flows.processes.listing import ProcessState
+from kamu_assets.flows.triggers.rules import StopReason
 from kamu_assets.monitoring.metric import LEDGER
 from kamu_assets.webhooks.model import DeliveryState, SubscriptionStatus
 from tests.support.heart import ADMIN
@@ -24,6 +26,9 @@ def test_after_so_many_failures_in_a_row_it_is_unreachable(hooks: Hooks, receive
     assert hooks.subscription(made).status is SubscriptionStatus.UNREACHABLE
     assert hooks.states(made) == [DeliveryState.FAILED] * 5
     assert len(receiver.received) == 20
+    [process] = hooks.parts.processes.list(ADMIN)
+    assert (process.state, process.stop_reason) == (ProcessState.STOPPED_AUTO, StopReason.STOP_POLICY)
+    assert (process.consecutive_failures, process.stop_after) == (5, 5)
 
 
 def test_attempts_and_ends_are_counted(hooks: Hooks, receiver: Receiver) -> None:
@@ -65,7 +70,11 @@ def test_reactivated_it_is_told_what_it_missed(hooks: Hooks, receiver: Receiver)
     newest = hooks.heart.add_data(dataset)
     hooks.dispatch()
 
+    [process] = hooks.parts.processes.list(ADMIN, states=[ProcessState.STOPPED_AUTO])
+    assert (process.consecutive_failures, process.stop_reason) == (1, StopReason.UNRECOVERABLE_FAILURE)
     assert hooks.parts.service.reactivate(ADMIN, made.subscription.id).status is SubscriptionStatus.ENABLED
+    [process] = hooks.parts.processes.list(ADMIN)
+    assert (process.state, process.consecutive_failures) == (ProcessState.ACTIVE, 0)
     assert hooks.deliver() == [200]
 
     told = receiver.received[-1].json

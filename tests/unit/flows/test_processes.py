@@ -92,10 +92,10 @@ def test_trouble_comes_first_and_states_can_be_chosen(flows: Flows) -> None:
     flows.scheduler.step()
     flows.service.run_finished(str(flows.only(roots[1]).run_id), PASSING)
 
-    assert [str(each.alias.name) for each in flows.processes.list(ADMIN)] == ["b", "c", "a"]
+    assert [str(each.alias and each.alias.name) for each in flows.processes.list(ADMIN)] == ["b", "c", "a"]
     chosen = flows.processes.list(ADMIN, states=[ProcessState.ACTIVE, ProcessState.UNCONFIGURED])
-    assert [str(each.alias.name) for each in chosen] == ["c", "a"]
-    assert [str(each.alias.name) for each in flows.processes.list(ADMIN, limit=1, offset=1)] == ["c"]
+    assert [str(each.alias and each.alias.name) for each in chosen] == ["c", "a"]
+    assert [str(each.alias and each.alias.name) for each in flows.processes.list(ADMIN, limit=1, offset=1)] == ["c"]
     assert flows.processes.rollup(ADMIN) == {
         ProcessState.STOPPED_AUTO: 1,
         ProcessState.FAILING: 0,

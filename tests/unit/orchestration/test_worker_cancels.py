@@ -12,6 +12,7 @@ from dagster import DagsterInstance
 
 from kamu_assets.orchestration.workers import worker
 from kamu_assets.orchestration.workers.execution import RunExecutor
+from kamu_assets.orchestration.workers.telling import Telling
 from kamu_assets.orchestration.workers.warm_queue import WarmQueue
 from kamu_assets.orchestration.workers.worker import WarmWorker
 
@@ -30,6 +31,7 @@ def test_a_run_that_ends_already_is_not_interrupted_again(monkeypatch: pytest.Mo
         instance=cast("DagsterInstance", None),
         queue=cast("WarmQueue", EveryRunIsCancelled()),
         runs=cast("RunExecutor", None),
+        telling=Telling(queue=cast("WarmQueue", None), runs=cast("RunExecutor", None), recall=list),
         max_runs=1,
     )
 

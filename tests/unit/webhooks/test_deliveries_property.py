@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from pathlib import Path
 
@@ -11,13 +11,12 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from kamu_assets.webhooks.courier import Courier
 from kamu_assets.webhooks.deliverer import Deliverer
-from kamu_assets.webhooks.errors import DeliveryFailedError
+from kamu_assets.webhooks.errors import DeliveryFailedError, ReceiverGoneError
 from kamu_assets.webhooks.model import DeliveryRules, DeliveryState, SubscriptionStatus
 from kamu_assets.webhooks.post import Post
+from kamu_assets.webhooks.recall import Recall
 from kamu_assets.webhooks.sender import Letter
-from kamu_assets.webhooks.setup import WebhookParts
 from tests.support.heart import ADMIN
 from tests.support.webhooks import Hooks, open_hooks
 
@@ -46,7 +45,7 @@ class Line:
     # By id, as they arrived: first and last head.
     received: dict[str, tuple[str, str]] = field(default_factory=dict)
 
-    def send(self, letter: Letter) -> int:
+    def send(self, letter: Letter, *, recall: Recall | None = None) -> int:  # noqa: ARG002 - as senders have it
         delivery = letter.delivery
         if self.answer is Answer.DIES_BEFORE:
             raise DeathError
@@ -55,7 +54,7 @@ class Line:
         if self.answer is Answer.DIES_AFTER:
             raise DeathError
         if self.answer is not Answer.OK:
-            raise DeliveryFailedError("!", status=500, recoverable=self.answer is Answer.FAILS)
+            raise (DeliveryFailedError if self.answer is Answer.FAILS else ReceiverGoneError)("!", status=500)
         return 200
 
 
@@ -160,10 +159,9 @@ class Deliveries(RuleBasedStateMachine):
 
 def on_line(hooks: Hooks, line: Line) -> Hooks:
     """The same with another way to receivers."""
-    post = Post(clock=hooks.heart.clock, rules=RULES)
-    deliverer = Deliverer(database=hooks.heart.database, outbox=hooks.outbox, post=post, sender=line, rules=RULES)
-    parts = WebhookParts(hooks.parts.service, hooks.parts.dispatcher, deliverer)
-    return Hooks(hooks.heart, hooks.outbox, parts, Courier(dispatcher=parts.dispatcher, deliverer=deliverer))
+    post = Post(clock=hooks.heart.clock, life=hooks.flows.life)
+    deliverer = Deliverer(database=hooks.heart.database, post=post, sender=line)
+    return replace(hooks, parts=replace(hooks.parts, deliverer=deliverer))
 
 
 TestDeliveries = Deliveries.TestCase

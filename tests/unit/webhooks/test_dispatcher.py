@@ -8,6 +8,8 @@ from sqlalchemy import text
 from kamu_assets.database.transaction import Transaction
 from kamu_assets.datasets.messages import DatasetRewritten
 from kamu_assets.datasets.model import RewriteKind
+from kamu_assets.flows.causes import CauseKind
+from kamu_assets.flows.model import FlowState, FlowType, WaitKind
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.odf.multihash import Multihash
 from kamu_assets.webhooks.dispatcher import CONSUMER
@@ -37,6 +39,11 @@ def test_an_update_makes_a_delivery(hooks: Hooks, dataset: DatasetID) -> None:
     assert (delivery.dataset_id, delivery.old_hash, delivery.new_hash) == (dataset, old, new)
     assert delivery.state is DeliveryState.WAITING
     assert not delivery.is_breaking
+    [flow] = hooks.flows_of(made)
+    [cause] = flow.causes
+    assert (flow.type, flow.dataset_id, flow.status) == (FlowType.WEBHOOK_DELIVER, dataset, FlowState.WAITING)
+    assert (cause.kind, cause.input, cause.head, cause.records) == (CauseKind.INPUT_UPDATED, dataset, new, 10)
+    assert (flow.condition.kind, flow.condition.records) == (WaitKind.REACTIVE, 10) if flow.condition else False
 
 
 def test_updates_of_other_datasets_make_none(hooks: Hooks, dataset: DatasetID) -> None:
@@ -58,6 +65,8 @@ def test_updates_are_folded_while_the_delivery_waits(hooks: Hooks, dataset: Data
 
     [delivery] = hooks.deliveries(made)
     assert (delivery.old_hash, delivery.new_hash) == (old, newest)
+    [flow] = hooks.flows_of(made)
+    assert [cause.records for cause in flow.causes] == [30]
 
 
 def test_nothing_is_folded_into_what_was_sent(hooks: Hooks, dataset: DatasetID, receiver: Receiver) -> None:
@@ -138,7 +147,6 @@ def test_a_message_is_dispatched_once_by_however_many(hooks: Hooks, dataset: Dat
         found = read(*arguments)  # type: ignore[arg-type] # passed on
         hooks.outbox.read = read  # type: ignore[method-assign] # as it was
         hooks.parts.dispatcher.step()
-        hooks.parts.deliverer.due()
         return found
 
     hooks.outbox.read = another_comes_first  # type: ignore[method-assign, assignment] # another process in between

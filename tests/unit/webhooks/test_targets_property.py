@@ -92,7 +92,7 @@ def test_a_target_is_refused_in_words_or_can_be_sent_to(text: str) -> None:
         secret=SecretStr("secret"),
         created_at=START,
     )
-    delivery = Delivery("d", "s", EventType.TEST, None, created_at=START, due_at=START, attempt=1)
+    delivery = Delivery("d", "s", EventType.TEST, None, created_at=START, attempt=1)
 
     # Nobody is there, and nothing else is wrong.
     with pytest.raises(DeliveryFailedError, match="Failed to connect"):
