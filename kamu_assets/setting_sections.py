@@ -93,6 +93,12 @@ class DagsterSettings(Section):
         le=36_500,
         description="how long Dagster's runs and their logs are kept, but for those that tell the latest of a dataset",
     )
+    keep_idle_days: float = Field(
+        1,
+        gt=0,
+        le=36_500,
+        description="how long runs are kept that looked for new data and found none (at most dagster.keep_days)",
+    )
     run_time_limit_seconds: float = Field(
         86_400,
         gt=0,

@@ -132,6 +132,7 @@ def _retention(node: Node, instance: DagsterInstance, database: Database) -> Ret
         is_needed=flows.runs_of_live_flows,
         clock=node.clock,
         keep_days=node.settings.dagster.keep_days,
+        keep_idle_days=node.settings.dagster.keep_idle_days,
     )
     room = Shrinking(partial(_sqlite_files, node))
     return Retention({"flows": flows.batches, "dagster": runs.batches, "pages": room.batches})

@@ -49,9 +49,11 @@ def instance(dagster: DagsterHome) -> Iterator[DagsterInstance]:
         yield instance
 
 
-def in_a_year(instance: DagsterInstance, *, needed: Collection[str] = (), days: float = 30) -> DagsterRetention:
+def in_a_year(
+    instance: DagsterInstance, *, needed: Collection[str] = (), days: float = 30, idle_days: float = 30
+) -> DagsterRetention:
     clock = ManualClock(Timestamp(SystemClock().now().ns + YEAR))
-    return DagsterRetention(instance, is_needed=lambda _: needed, clock=clock, keep_days=days)
+    return DagsterRetention(instance, is_needed=lambda _: needed, clock=clock, keep_days=days, keep_idle_days=idle_days)
 
 
 def a_key() -> AssetKey:
@@ -112,6 +114,28 @@ def rest_of(instance: DagsterInstance, runs: Collection[str]) -> list[object]:
         found = [*connection.execute(events), *connection.execute(checks)]
     with cast("SqlRunStorage", instance.run_storage).connect() as connection:
         return [*found, *connection.execute(tags)]
+
+
+def test_runs_that_found_nothing_go_early(instance: DagsterInstance) -> None:
+    def update(status: DagsterRunStatus = DagsterRunStatus.SUCCESS, *, brings: bool = False) -> str:
+        asset = a_key()
+        run = DagsterRun("job", run_id=str(uuid4()), status=status, asset_selection=frozenset({asset}))
+        instance.add_run(run)
+        if brings:
+            instance.report_dagster_event(materialized(asset), run_id=run.run_id, log_level=logging.INFO)
+        return run.run_id
+
+    failed, brought, other = update(DagsterRunStatus.FAILURE), update(brings=True), run_of(instance)
+    idle = [update() for _ in range(5)]
+    needed, live = update(), update(DagsterRunStatus.STARTED)
+    retention = in_a_year(instance, needed=[needed], days=1000, idle_days=1)
+
+    assert sum(retention.batches()) == len(idle)
+    assert there(instance, [failed, brought, other, *idle, needed, live]) == [failed, brought, other, needed, live]
+
+    later = update()
+    assert sum(retention.batches()) == 1
+    assert there(instance, [brought, other, later]) == [brought, other]
 
 
 def test_of_reports_without_runs_the_last_of_each_asset_stays(instance: DagsterInstance) -> None:

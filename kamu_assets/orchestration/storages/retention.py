@@ -21,6 +21,7 @@ RUNS_AT_ONCE: Final = 20
 EVENTS_AT_ONCE: Final = 200
 _ENDED: Final = [DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED]
 _LATEST_KEPT: Final = (DagsterEventType.ASSET_MATERIALIZATION.value, DagsterEventType.ASSET_OBSERVATION.value)
+_TOLD: Final = (*_LATEST_KEPT, DagsterEventType.ASSET_CHECK_EVALUATION.value)
 _PLANNED: Final = "PLANNED"
 
 _events = SqlEventLogStorageTable.c
@@ -40,17 +41,23 @@ class DagsterRetention:
         is_needed: Callable[[Collection[str]], Collection[str]],
         clock: Clock,
         keep_days: float,
+        keep_idle_days: float,
     ) -> None:
         self._instance = instance
         # Those of some runs that somebody still needs, whatever their age.
         self._is_needed = is_needed
         self._clock = clock
         self._keep = timedelta(days=keep_days)
+        self._keep_idle = timedelta(days=min(keep_idle_days, keep_days))
+        # The last run that was looked at for having brought nothing, and stayed.
+        self._idle_after: str | None = None
 
     def batches(self) -> Iterator[int]:
         """Each step removes some and tells how many; to stop between two, or within one, does no harm."""
-        before = self._clock.now().to_datetime().astimezone(UTC) - self._keep
+        now = self._clock.now().to_datetime().astimezone(UTC)
+        before = now - self._keep
         yield from self._runs(before)
+        yield from self._idle_runs(now - self._keep_idle)
         yield from self._check_results(before)
         yield from self._reports(before)
         yield from self._copies(before)
@@ -64,14 +71,35 @@ class DagsterRetention:
         while found := self._instance.get_run_records(old, cursor=after, limit=RUNS_AT_ONCE, ascending=True):
             runs = [record.dagster_run.run_id for record in found]
             kept = {*self._latest(runs), *self._is_needed(runs)}
-            gone = [run for run in runs if run not in kept]
-            for run in gone:
-                # First what a run without events would not lead to.
-                self._log.delete_events(run)
-                self._instance.run_storage.delete_run(run)
-            yield len(gone)
+            yield self._remove([run for run in runs if run not in kept])
             # A run that is gone has no place.
             after = next((run for run in reversed(runs) if run in kept), after)
+
+    def _idle_runs(self, before: datetime) -> Iterator[int]:
+        """Those that looked for new data and found none: they are most of all runs, and say the least."""
+        old, after = RunsFilter(statuses=[DagsterRunStatus.SUCCESS], updated_before=before), self._idle_after
+        if after is not None and not self._instance.has_run(after):
+            after = None
+        while found := self._instance.get_run_records(old, cursor=after, limit=RUNS_AT_ONCE, ascending=True):
+            runs = [record.dagster_run.run_id for record in found]
+            updates = {record.dagster_run.run_id for record in found if record.dagster_run.asset_selection}
+            idle = updates - self._telling(runs) - {*self._is_needed(runs)}
+            yield self._remove(idle)
+            after = next((run for run in reversed(runs) if run not in idle), after)
+            self._idle_after = after
+
+    def _remove(self, runs: Collection[str]) -> int:
+        for run in runs:
+            # First what a run without events would not lead to.
+            self._log.delete_events(run)
+            self._instance.run_storage.delete_run(run)
+        return len(runs)
+
+    def _telling(self, runs: Sequence[str]) -> set[str]:
+        """Those of the runs that told anything of their datasets."""
+        told = select(_events.run_id).where(_events.run_id.in_(runs), _events.dagster_event_type.in_(_TOLD))
+        with self._log.index_connection() as connection:
+            return {*connection.execute(told).scalars()}
 
     def _latest(self, runs: Sequence[str]) -> set[str]:
         """Those of the runs that made what is kept."""
