@@ -65,6 +65,8 @@ def publisher(home: DagsterHome, instance: DagsterInstance, client: DagsterGrpcC
         catalog=home.parts.catalog,
         database=home.parts.database,
         outbox=home.parts.outbox,
+        # Time stands still: nothing is put off.
+        monotonic=float,
     )
     publisher.load()
     publisher.step()
@@ -274,6 +276,8 @@ def test_a_lost_state_file_is_published_anew(
         catalog=home.parts.catalog,
         database=home.parts.database,
         outbox=home.parts.outbox,
+        # Time stands still: nothing is put off.
+        monotonic=float,
     ).load()
 
     assert _version(instance) != before

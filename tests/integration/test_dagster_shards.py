@@ -53,6 +53,8 @@ def publisher(home: DagsterHome) -> Iterator[CatalogPublisher]:
             catalog=parts.catalog,
             database=parts.database,
             outbox=parts.outbox,
+            # Time stands still: nothing is put off.
+            monotonic=float,
         )
         publisher.load()
         yield publisher
