@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import cast
 
 from dagster import DagsterInstance, DagsterRun, DagsterRunStatus
-from dagster._core.events import DagsterEvent, DagsterEventType
+from dagster._core.events import DagsterEventType
 from dagster._core.workspace.context import BaseWorkspaceRequestContext
 
 from kamu_assets.flows.model import Flow
@@ -18,7 +18,6 @@ from kamu_assets.orchestration.failures import (
     is_outage,
     is_recoverable,
     message_of,
-    retry_after_in,
     rewritten_input_of,
 )
 from kamu_assets.orchestration.names import (
@@ -42,6 +41,7 @@ _STATES = {
 
 _EVALUATION = DagsterEventType.ASSET_CHECK_EVALUATION
 WORKER_DIED = "the worker process died"
+NOT_BEGUN = "its run could not be given to a worker"
 
 
 class DagsterOrchestrator:
@@ -97,7 +97,7 @@ class DagsterOrchestrator:
             case RunState.FAILED if run.tags.get(TAG_LOST):
                 return RunStatus(RunState.LOST, WORKER_DIED if run.tags[TAG_LOST] == "true" else run.tags[TAG_LOST])
             case RunState.FAILED:
-                return _failed(failure_of(self._instance, run_id))
+                return self._failed(run_id)
         return RunStatus(state)
 
     def cancel(self, run_id: str) -> None:
@@ -126,16 +126,14 @@ class DagsterOrchestrator:
         kind = DagsterEventType.ASSET_MATERIALIZATION
         return bool(self._instance.get_records_for_run(run_id, of_type=kind, limit=1).records)
 
-
-def _failed(event: DagsterEvent | None) -> RunStatus:
-    if event is None:
-        return RunStatus(RunState.FAILED)
-    # Its worker marks it, unless the outage went on until that, too, had failed.
-    state = RunState.LOST if is_outage(event) else RunState.FAILED
-    return RunStatus(
-        state,
-        message_of(event),
-        is_recoverable(event),
-        rewritten_input_of(event),
-        retry_after=retry_after_in(event),
-    )
+    def _failed(self, run_id: str) -> RunStatus:
+        event = failure_of(self._instance, run_id)
+        if event is None:
+            return RunStatus(RunState.FAILED)
+        record = self._instance.get_run_record_by_id(run_id)
+        if record is None or record.start_time is None:
+            # Dagster ends what it cannot hand over, also when the database was away for that moment only.
+            return RunStatus(RunState.LOST, NOT_BEGUN)
+        # Its worker marks it, unless the outage went on until that, too, had failed.
+        state = RunState.LOST if is_outage(event) else RunState.FAILED
+        return RunStatus(state, message_of(event), is_recoverable(event), rewritten_input_of(event))

@@ -250,6 +250,27 @@ def test_a_run_that_could_not_be_queued_is_queued_later(adapter: Adapter, monkey
     assert (flow.outcome and flow.outcome.kind, flow.attempt) == (OutcomeKind.SUCCESS, 1)
 
 
+def test_a_run_that_could_not_be_handed_over_is_made_again(adapter: Adapter, monkeypatch: pytest.MonkeyPatch) -> None:
+    def leave(*_: object) -> None:
+        raise DatabaseBusyError
+
+    launcher = adapter.instance.run_launcher
+    assert isinstance(launcher, HybridRunLauncher)
+    polled = adapter.polled_root()
+    adapter.parts.flows.request_run(ADMIN, polled.id)
+    monkeypatch.setattr(launcher.queue, "has_room", leave)
+    adapter.scheduler.step()
+    # By Dagster, whose own tables were there.
+    assert adapter.run_of(polled).status is DagsterRunStatus.FAILURE
+    monkeypatch.undo()
+
+    adapter.scheduler.reconcile()
+    adapter.settle()
+
+    (flow,) = adapter.parts.finished(polled.id)
+    assert (flow.outcome and flow.outcome.kind, flow.attempt) == (OutcomeKind.SUCCESS, 2)
+
+
 def test_news_wait_until_the_past_of_their_dataset_is_told(tmp_path: Path) -> None:
     with dagster_home(tmp_path) as home:
         roots = [home.parts.root(f"root-{number}") for number in range(2)]

@@ -24,6 +24,8 @@ log = structlog.get_logger(__name__)
 
 # Looks by itself this often, should a wake-up be lost.
 IDLE_SECONDS = 5.0
+# While the database is away.
+FAILED_SECONDS = 1.0
 # For a run to end that was interrupted, before it is interrupted once more.
 PATIENCE_SECONDS = 15.0
 # For receivers that are being told when the worker leaves; others are told again.
@@ -76,7 +78,7 @@ class WarmWorker:
             # What queued up while no worker was there.
             self._drain()
             while not self._is_due():
-                listener.wait(IDLE_SECONDS)
+                listener.wait(FAILED_SECONDS if self._uncertain else IDLE_SECONDS)
                 self._drain()
         self._telling.stop()
         self._telling.wait_until_idle(LEAVING_SECONDS)
