@@ -18,6 +18,7 @@ from kamu_assets.orchestration.failures import (
     is_outage,
     is_recoverable,
     message_of,
+    retry_after_in,
     rewritten_input_of,
 )
 from kamu_assets.orchestration.names import (
@@ -136,4 +137,10 @@ class DagsterOrchestrator:
             return RunStatus(RunState.LOST, NOT_BEGUN)
         # Its worker marks it, unless the outage went on until that, too, had failed.
         state = RunState.LOST if is_outage(event) else RunState.FAILED
-        return RunStatus(state, message_of(event), is_recoverable(event), rewritten_input_of(event))
+        return RunStatus(
+            state,
+            message_of(event),
+            is_recoverable(event),
+            rewritten_input_of(event),
+            retry_after=retry_after_in(event),
+        )
