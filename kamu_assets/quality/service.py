@@ -18,9 +18,9 @@ from kamu_assets.quality.checking import Checking
 from kamu_assets.quality.columns import Table
 from kamu_assets.quality.counting import Counting
 from kamu_assets.quality.declared import Check, Declared, declared
-from kamu_assets.quality.judging import judged
+from kamu_assets.quality.judging import without_columns
 from kamu_assets.quality.progress import Progress
-from kamu_assets.quality.results import CheckResult, QualityReport, Tally
+from kamu_assets.quality.results import CheckResult, QualityReport
 from kamu_assets.quality.sql import MAX_OFFSETS, ROWS
 from kamu_assets.query.model import DatasetPin, QueryRequest
 from kamu_assets.query.service import QueryService
@@ -63,9 +63,9 @@ class Quality:
         cancel: threading.Event | None,
     ) -> Sequence[CheckResult]:
         chain, schema = description.chain, description.schema
-        if schema is None or chain.next_offset == 0:
+        if schema is None:
             # Without rows it keeps every promise about them.
-            return [judged(check, Tally()) for check in checks]
+            return [without_columns(check) for check in checks]
         dataset = description.entry.id
         counting = Counting(Table.of(schema, chain.vocab), partial(self._ask, caller, dataset, head, cancel))
         results = Checking(counting, self._progress.begun(dataset, chain, checks)).results(checks)

@@ -121,7 +121,7 @@ def test_whoever_stops_half_way_goes_on_another_time(database: Database) -> None
 
 
 def test_the_room_of_what_was_forgotten_is_used_again(migrated_sqlite: str) -> None:
-    """DS-08: the database levels off, though its file does not shrink."""
+    """DS-08: the database levels off."""
     sizes = []
     with opened(migrated_sqlite) as database:
         empty = pages(database)

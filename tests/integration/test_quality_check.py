@@ -51,6 +51,7 @@ def test_broken_rules_are_told_with_offsets_and_mended_by_data(home: Home) -> No
     home.ok("add", "--stdin", stdin=checked_root("cities", RULES, is_changelog=True).encode())
     empty = home.json("check", "cities")
     assert {outcome for outcome, *_ in outcomes(empty).values()} == {"passed"}
+    assert empty[-1]["message"] == "No nulls in nmae: there are no rows yet, so its columns are not known"
 
     first = rows(
         {"op": 0, "id": 1, "name": "a", "level": 1},
