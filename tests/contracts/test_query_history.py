@@ -127,7 +127,7 @@ def test_who_tends_a_query_hears_that_it_is_to_be_cancelled(history: QueryHistor
 
     assert history.tend([one, other]) == {one.id}
     history.add([replace(one, finished_at=later(3), state=QueryState.CANCELLED)])
-    with pytest.raises(QueryEndedError, match="does not run: it is cancelled"):
+    with pytest.raises(QueryEndedError, match="does not run: it was cancelled"):
         history.cancel(ADMIN, one.id)
 
 

@@ -152,7 +152,7 @@ def test_what_does_not_run_cannot_be_cancelled(home: Home) -> None:
     home.ok("sql", "select 1")
     [row] = home.json("query", "list", "--limit", "1")
 
-    assert home.refusal("query", "cancel", row["id"]) == f"query {row['id']} does not run: it is ok"
+    assert home.refusal("query", "cancel", row["id"]) == f"query {row['id']} does not run: it has ended"
     assert home.json("query", "list", "--running") == []
 
 

@@ -33,6 +33,9 @@ def check_rule(rule: TriggerRule) -> None:
         case Cron(expression) if not _is_cron(expression):
             shown = expression if len(expression) <= _LONGEST_CRON else f"{expression[:_LONGEST_CRON]}…"
             raise InvalidTriggerError(f"{shown!r} is not a cron expression of five fields")
+        case Cron(expression):
+            # Else it would be found out when the flow that runs now has ended, by whoever plans the next.
+            _next_cron(expression, Timestamp(0))
 
 
 def _check_batching(rule: Reactive) -> None:

@@ -37,6 +37,15 @@ class QueryState(StrEnum):
     LOST = "LOST"
 
 
+_ENDED = {
+    QueryState.REFUSED: "was refused",
+    QueryState.FAILED: "has failed",
+    QueryState.CANCELLED: "was cancelled",
+    QueryState.TIMED_OUT: "has timed out",
+    QueryState.LOST: "is lost, with its process",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Origin:
     """Where a query comes from; `request` is the id that the log of the node has, too."""
@@ -90,6 +99,6 @@ class QueryEndedError(InvalidError):
     """There is nothing to cancel."""
 
     def __init__(self, query: str, state: QueryState) -> None:
-        super().__init__(f"query {query} does not run: it is {state.lower().replace('_', ' ')}")
+        super().__init__(f"query {query} does not run: it {_ENDED.get(state, 'has ended')}")
         self.query = query
         self.state = state
