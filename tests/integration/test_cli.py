@@ -185,7 +185,9 @@ def test_the_list_of_triggers_tells_how_their_last_runs_ended(cities: Home) -> N
         failed = FlowOutcome(OutcomeKind.FAILED, "source not found: file:///nope\nmore")
         node.flows.run_finished("b", failed, bindings=[Binding(told[DatasetName("polled")], FlowType.INGEST)])
         node.flows.run_finished(
-            "c", FlowOutcome(OutcomeKind.SUCCESS), bindings=[Binding(told[DatasetName("large")], FlowType.INGEST)]
+            "c",
+            FlowOutcome(OutcomeKind.SUCCESS),
+            bindings=[Binding(told[DatasetName("large")], FlowType.EXECUTE_TRANSFORM)],
         )
 
     rows = {line.split()[0]: line for line in cities.ok("trigger", "list").splitlines()}
