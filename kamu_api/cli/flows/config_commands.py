@@ -33,7 +33,12 @@ def set_config(
     dataset: Matching,
     *,
     retries: Annotated[
-        int, typer.Option("--retries", help="attempts after the first, for failures that may pass; 0: none")
+        int,
+        typer.Option(
+            "--retries",
+            help="attempts after the first, for failures that may pass; 0: what "
+            "flow_agent.default_retry_policies of the settings says",
+        ),
     ] = 0,
     delay: Annotated[str, typer.Option("--delay", help="before the first of them: 30s, 5m")] = "30s",
     backoff: Annotated[
@@ -64,13 +69,14 @@ def set_config(
 
     ingest = ingest_arguments(fetch_uncacheable=fetch_uncacheable, fetch_next_iteration=fetch_next_iteration)
     compaction = _compaction(max_slice_size, max_slice_records)
+    policy = _policy(retries, delay, backoff)
     if not (retries or priority or ingest or compaction):
-        raise MisuseError("say what: --retries 3, --priority 100")
+        raise MisuseError("say what: --retries 3, --priority 100, --fetch-uncacheable (--delay goes with --retries)")
     try:
         check_priority(priority)
     except InvalidPriorityError as error:
         raise MisuseError(str(error)) from error
-    config = FlowConfig(_policy(retries, delay, backoff) if retries else None, priority, ingest, compaction)
+    config = FlowConfig(policy if retries else None, priority, ingest, compaction)
     with local_node(home) as node:
         caller = node.auth.admin_caller()
 
