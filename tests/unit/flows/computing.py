@@ -9,7 +9,7 @@ from kamu_assets.coordinator.chain_making import ChainMaking
 from kamu_assets.coordinator.metadata_only import MetadataOnly
 from kamu_assets.coordinator.resetting import ResetOptions, Resets
 from kamu_assets.coordinator.results import NothingToDo, ReorganizationResult
-from kamu_assets.datasets.errors import InvalidBlockIntervalError
+from kamu_assets.datasets.errors import DatasetNotFoundError, InvalidBlockIntervalError
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.datasets.past import PastStates
 from kamu_assets.datasets.rewriting import Rewriting
@@ -32,6 +32,13 @@ class Computing:
 
     def run(self, flow: Flow) -> FlowOutcome:
         """What comes of a flow that nothing disturbs."""
+        try:
+            return self._run(flow)
+        except DatasetNotFoundError as error:
+            # Deleted while it ran.
+            return FlowOutcome(OutcomeKind.FAILED, str(error))
+
+    def _run(self, flow: Flow) -> FlowOutcome:
         assert flow.dataset_id is not None
         match flow.type:
             case FlowType.EXECUTE_TRANSFORM:

@@ -13,12 +13,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from kamu_assets.datasets.model import DatasetEntry
+from kamu_assets.flows.achievements import Achievements
+from kamu_assets.flows.arguments import IngestArguments
 from kamu_assets.flows.causes import CauseKind
 from kamu_assets.flows.decide import MAX_ATTEMPTS
 from kamu_assets.flows.history.events import EventKind
 from kamu_assets.flows.model import Binding, Flow, FlowOutcome, FlowState, FlowType, OutcomeKind
 from kamu_assets.flows.orchestrator import RunState
 from kamu_assets.flows.processes.store import ProcessStore
+from kamu_assets.flows.results import DataAdded
 from kamu_assets.flows.retrying import Backoff, FlowConfig, RetryPolicy
 from kamu_assets.flows.scheduling.backlog import Backlog
 from kamu_assets.flows.store import FlowStore
@@ -230,6 +233,27 @@ class SchedulerMachine(RuleBasedStateMachine):
     @rule(name=datasets, policy=policies)
     def configure(self, name: str, policy: RetryPolicy) -> None:
         self.flows.configs.set(ADMIN, self.entries[name].id, FlowConfig(policy))
+
+    @rule(name=st.sampled_from(["one", "two"]), next_one=st.sampled_from([True, False, None]))
+    def take_slices(self, name: str, next_one: bool | None) -> None:  # noqa: FBT001 - Hypothesis names it
+        config = FlowConfig(ingest=IngestArguments(fetch_next_iteration=next_one))
+        self.flows.configs.set(ADMIN, self.entries[name].id, config)
+
+    @rule(number=st.integers(0, 5), more=st.booleans())
+    def poll(self, number: int, more: bool) -> None:  # noqa: FBT001 - as above
+        """What the source has left is taken by the next flow, where that was asked for."""
+        flow = self.running(number)
+        if flow is None or flow.type is not FlowType.INGEST:
+            return
+        result = DataAdded(1, 10, has_more=more)
+        Achievements(self.flows.heart.database).note(str(flow.run_id), flow.scope, result)
+        self.flows.service.run_finished(str(flow.run_id), OUTCOMES[0])
+        assert self.flows.service.get(ADMIN, flow.id).result == result
+        if more and flow.config.ingest is not None and flow.config.ingest.fetch_next_iteration:
+            (following,) = [each for each in self.all() if self.is_live(each) and each.binding == flow.binding]
+            assert CauseKind.ITERATION_FINISHED in {cause.kind for cause in following.causes}
+            assert following.config.ingest == flow.config.ingest
+        self.step()
 
     @rule(number=st.integers(0, 5))
     def cancel(self, number: int) -> None:
