@@ -250,6 +250,18 @@ def test_a_run_that_could_not_be_queued_is_queued_later(adapter: Adapter, monkey
     assert (flow.outcome and flow.outcome.kind, flow.attempt) == (OutcomeKind.SUCCESS, 1)
 
 
+def test_a_run_that_was_canceled_as_it_ended_keeps_no_other_from_starting(adapter: Adapter) -> None:
+    polled = adapter.polled_root()
+    adapter.parts.flows.request_run(ADMIN, polled.id)
+    adapter.settle()
+    adapter.instance.report_run_canceling(adapter.run_of(polled))
+
+    later = ManualClock(Timestamp(adapter.parts.clock.now().ns + 60 * NANOS_PER_SECOND))
+    assert Reaper(instance=adapter.instance, queue=adapter.parts.queue, clock=later).requeue_stranded() == 1
+
+    assert adapter.run_of(polled).status is DagsterRunStatus.SUCCESS
+
+
 def test_a_run_that_could_not_be_handed_over_is_made_again(adapter: Adapter, monkeypatch: pytest.MonkeyPatch) -> None:
     def leave(*_: object) -> None:
         raise DatabaseBusyError

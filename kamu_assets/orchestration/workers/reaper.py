@@ -1,7 +1,7 @@
 """Finds what dead processes left: runs whose worker is gone or hangs, runs that were launched but never queued."""
 
 import structlog
-from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
+from dagster import DagsterEvent, DagsterEventType, DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
 
 from kamu_assets.clock import Clock
 from kamu_assets.database.silence import Silence
@@ -61,16 +61,34 @@ class Reaper:
         self._queue.done(run_id)
 
     def requeue_stranded(self) -> int:
-        """Queue runs that Dagster believes started and no worker knows of: their launcher died half way."""
+        """Queue runs that Dagster believes started and no worker knows of: their launcher died half way.
+
+        Those that it believes to be being canceled get the end that they had: they would keep others of their dataset
+        in Dagster's queue for ever.
+        """
         launcher = self._instance.run_launcher
         if not isinstance(launcher, HybridRunLauncher):
             return 0
         before = (self._clock.now().ns - STRANDED_SECONDS * NANOS_PER_SECOND) / NANOS_PER_SECOND
         stranded = 0
-        for record in self._instance.get_run_records(RunsFilter(statuses=[DagsterRunStatus.STARTING])):
+        statuses = [DagsterRunStatus.STARTING, DagsterRunStatus.CANCELING]
+        for record in self._instance.get_run_records(RunsFilter(statuses=statuses)):
             run = record.dagster_run
             if record.update_timestamp.timestamp() < before and not self._queue.contains(run.run_id):
-                log.warning("run_stranded", run=run.run_id)
-                launcher.put(run)
+                log.warning("run_stranded", run=run.run_id, status=run.status.value)
+                if run.status is DagsterRunStatus.CANCELING:
+                    self._end_again(run)
+                else:
+                    launcher.put(run)
                 stranded += 1
         return stranded
+
+    def _end_again(self, run: DagsterRun) -> None:
+        """Whoever canceled it looked before its end and said so after it, or died before saying more."""
+        ends = {DagsterEventType.RUN_SUCCESS, DagsterEventType.RUN_FAILURE}
+        known = [entry.dagster_event_type for entry in self._instance.all_logs(run.run_id, of_type=ends)]
+        if not known or known[-1] is None:
+            self._instance.report_run_canceled(run)
+            return
+        told = DagsterEvent(known[-1].value, run.job_name, message="It had ended before it could be canceled.")
+        self._instance.report_dagster_event(told, run.run_id)
