@@ -25,7 +25,7 @@ from dagster import (
     resource,
     sensor,
 )
-from pydantic import Field, TypeAdapter
+from pydantic import Field, TypeAdapter, ValidationError
 
 from kamu_assets.defs.resources import NoNodeError
 from kamu_assets.odf.identity import DatasetID
@@ -121,8 +121,8 @@ def sensors(watch: Watch) -> Sequence[SensorDefinition]:
 
 
 def _pushes_to_follow(watches: Watches, cursor: str | None) -> SensorResult:
-    """The cursor is a place in the outbox. A dataset is followed once per head."""
-    position, found = watches.overdue(int(cursor or 0))
+    """The cursor is a place in the outbox. A dataset is followed once per head, however often it is found."""
+    position, found = watches.overdue(_position(cursor))
     config = {each: RunConfig({"follow_pushes": CatchUpConfig(dataset=str(each.dataset))}) for each in found}
     requests = [
         RunRequest(run_key=f"{each.dataset}:{each.head}", run_config=config[each], tags=_TAGS) for each in found
@@ -136,7 +136,7 @@ def _pushes_to_follow(watches: Watches, cursor: str | None) -> SensorResult:
 
 def _flows_to_settle(watches: Watches, cursor: str | None) -> SensorResult:
     """The cursor holds what was seen the last time: the scheduler settles most of it by itself."""
-    before = set(_ATTEMPTS.validate_json(cursor)) if cursor else set()
+    before = _seen(cursor)
     seen = sorted(watches.ended())
     stuck = [each for each in seen if each in before]
     requests = [RunRequest(run_key="stuck:" + ",".join(f"{each.flow}.{each.number}" for each in stuck), tags=_TAGS)]
@@ -145,3 +145,15 @@ def _flows_to_settle(watches: Watches, cursor: str | None) -> SensorResult:
         cursor=_ATTEMPTS.dump_json(seen).decode(),
         skip_reason=None if stuck else "no flow is stuck",
     )
+
+
+def _position(cursor: str | None) -> int:
+    """The UI lets everybody write a cursor; whoever cannot read it begins anew, which finds nothing that is done."""
+    return int(cursor) if cursor is not None and cursor.isascii() and cursor.isdigit() else 0
+
+
+def _seen(cursor: str | None) -> set[Attempt]:
+    try:
+        return set(_ATTEMPTS.validate_json(cursor or "[]"))
+    except ValidationError:
+        return set()

@@ -9,14 +9,15 @@ import structlog
 from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
 
 from kamu_assets.clock import Clock
-from kamu_assets.errors import KamuError
+from kamu_assets.errors import ConflictError, KamuError
 from kamu_assets.flows.model import Binding, Flow, FlowOutcome, FlowType, OutcomeKind
 from kamu_assets.flows.orchestrator import RunStatus
 from kamu_assets.flows.retrying import PLAIN, FlowConfig
 from kamu_assets.flows.scopes import SYSTEM, Scope
 from kamu_assets.flows.service import FlowService
+from kamu_assets.odf.identity import DatasetAlias, DatasetID
 from kamu_assets.orchestration.catalog.rows import Catalog
-from kamu_assets.orchestration.names import CHECK_VERIFY, TAG_ATTEMPT, TAG_FLOW, TAG_FLOW_TYPE
+from kamu_assets.orchestration.names import CHECK_VERIFY, TAG_ATTEMPT, TAG_DATASET, TAG_FLOW, TAG_FLOW_TYPE, key_of
 from kamu_assets.orchestration.operations import Asked as AskedJob
 from kamu_assets.orchestration.operations import asked_by
 
@@ -30,6 +31,25 @@ _WAITING = (DagsterRunStatus.QUEUED, DagsterRunStatus.STARTING)
 _GONE_WRONG = (DagsterRunStatus.CANCELED, DagsterRunStatus.FAILURE)
 
 Asked = Mapping[Binding, FlowConfig]
+
+
+class RenamedError(ConflictError):
+    """The run's plan has the former name of its dataset: only another run can have the new one."""
+
+    def __init__(self, alias: DatasetAlias) -> None:
+        super().__init__(f"the dataset was renamed to {alias} while the run waited")
+        self.alias = alias
+
+
+def require_name(run: DagsterRun, catalog: Catalog) -> None:
+    """Raise unless the dataset that the run was made for exists, and has the name that is in its plan."""
+    keys = {*(run.asset_selection or ()), *(check.asset_key for check in run.asset_check_selection or ())}
+    meant = run.tags.get(TAG_DATASET)
+    if meant is None or len(keys) != 1:
+        return
+    entry = catalog.entry(DatasetID.parse(meant))
+    if key_of(entry.alias) not in keys:
+        raise RenamedError(entry.alias)
 
 
 def asked_of(run: DagsterRun, catalog: Catalog) -> Asked:

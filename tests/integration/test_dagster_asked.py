@@ -10,6 +10,7 @@ from dagster import DagsterRun, DagsterRunStatus
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.flows.causes import CauseKind
 from kamu_assets.flows.model import FlowOutcome, FlowState, FlowType, OutcomeKind
+from kamu_assets.odf.identity import DatasetName
 from kamu_assets.orchestration.asked_runs import AskedRuns
 from kamu_assets.orchestration.instance import RunNeededError
 from kamu_assets.orchestration.names import TAG_ATTEMPT, TAG_FLOW, TAG_FLOW_TYPE, TAG_IDLE, TAG_LOST, TAG_RUNTIME
@@ -189,3 +190,26 @@ def test_a_run_made_like_one_of_the_nodes_is_another_one(adapter: Adapter) -> No
     assert {**mine, **run.tags} == dict(run.tags)
     assert not {TAG_FLOW, TAG_IDLE, TAG_LOST} & {*run.tags}
     assert run.status is DagsterRunStatus.NOT_STARTED
+
+
+@pytest.mark.parametrize("is_verified", [True, False])
+def test_what_is_renamed_while_its_run_waits_is_done_under_its_new_name(adapter: Adapter, *, is_verified: bool) -> None:
+    root = adapter.polled_root()
+    flows = adapter.parts.flows
+    asked = adapter.parts.requests().run(ADMIN, root.id, FlowType.VERIFY) if is_verified else None
+    flow = asked or flows.request_run(ADMIN, root.id)
+    adapter.scheduler.step()
+    adapter.parts.datasets.rename(ADMIN, root.id, DatasetName.parse(f"{root.name}-renamed"))
+    # Whoever has the old name now is not meant.
+    other = adapter.polled_root()
+    adapter.parts.datasets.rename(ADMIN, other.id, root.name)
+
+    adapter.work()
+    adapter.scheduler.reconcile()
+    adapter.settle()
+
+    ended = flows.get(ADMIN, flow.id)
+    assert ended.outcome is not None
+    assert (ended.outcome.kind, ended.attempt) == (OutcomeKind.SUCCESS, 2)
+    assert adapter.parts.flows_of(other.id) == []
+    assert adapter.parts.chains.state(other.id).next_offset == 0

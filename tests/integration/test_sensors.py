@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import pytest
 from dagster import DagsterInstance, ResourceDefinition, build_sensor_context
 from dagster._core.definitions.sensor_definition import SensorExecutionData
 
@@ -106,3 +107,35 @@ def test_a_process_without_a_node_finds_nothing(adapter: Adapter) -> None:
 
         assert (found.run_requests, found.cursor) == ([], None)
         assert "no node" in str(found.skip_message)
+
+
+@pytest.mark.parametrize("cursor", [None, "", "not a number", "-1", "[[1]]", "{}", "\u0663"])
+def test_a_cursor_that_is_lost_or_makes_no_sense_finds_what_is_undone_and_nothing_else(
+    adapter: Adapter, cursor: str | None
+) -> None:
+    done = adapter.pushed_root()
+    adapter.parts.push(done.id)
+    adapter.settle()
+    adapter.report()
+    undone = adapter.pushed_root()
+    head = adapter.parts.push(undone.id)
+
+    found, again = (tick(adapter, "push_backlog", cursor) for _ in range(2))
+    stuck = tick(adapter, "stuck_flows", cursor)
+
+    # Dagster starts no second run for a key that had one.
+    assert keys(found) == keys(again) == [f"{undone.id}:{head}"]
+    assert (keys(stuck), stuck.cursor) == ([], "[]")
+    adapter.report()
+
+
+def test_what_was_pushed_while_a_sensor_was_paused_is_found_afterwards(adapter: Adapter) -> None:
+    before = tick(adapter, "push_backlog").cursor
+    roots = [adapter.pushed_root() for _ in range(2)]
+    heads = [adapter.parts.push(root.id) for root in roots for _ in range(2)]
+
+    found = tick(adapter, "push_backlog", before)
+
+    assert {*keys(found)} == {f"{root.id}:{head}" for root, head in zip(roots, heads[1::2], strict=True)}
+    adapter.report()
+    assert keys(tick(adapter, "push_backlog", before)) == []

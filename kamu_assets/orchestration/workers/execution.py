@@ -13,7 +13,15 @@ from dagster._core.execution.api import execute_run_iterator
 from kamu_assets.errors import KamuError
 from kamu_assets.flows.model import FlowOutcome, OutcomeKind
 from kamu_assets.flows.service import FlowService
-from kamu_assets.orchestration.asked_runs import Asked, asked_of, name_flows, subjects_of, types_of
+from kamu_assets.orchestration.asked_runs import (
+    Asked,
+    RenamedError,
+    asked_of,
+    name_flows,
+    require_name,
+    subjects_of,
+    types_of,
+)
 from kamu_assets.orchestration.catalog.rows import Catalog
 from kamu_assets.orchestration.catalog.state import CatalogRow
 from kamu_assets.orchestration.failures import fault_in, is_outage, is_outage_error, is_recoverable_error, message_of
@@ -108,6 +116,9 @@ class RunExecutor:
         if is_outage_error(error):
             log.warning("run_interrupted", run=run.run_id, reason=message.partition("\n")[0])
             self._lose(run.run_id, INTERRUPTED)
+        elif isinstance(error, RenamedError):
+            log.info("run_begins_anew", run=run.run_id, reason=message)
+            self._lose(run.run_id, message)
         elif isinstance(error, KamuError):
             # It could not even begin: its dataset is gone, say.
             self._give_up(run, message, recoverable=is_recoverable_error(error))
@@ -117,6 +128,7 @@ class RunExecutor:
 
     def _run(self, run: DagsterRun, worker: str, about: Sequence[str]) -> None:
         limit = limit_of(run, setting_seconds=self._time_limit_seconds)
+        require_name(run, self._catalog)
         rows = self._catalog.named(run.asset_selection or ())
         asked = self._begin(run)
         self._instance.report_engine_event(f"Picked up by warm worker {worker}", run)
