@@ -73,8 +73,11 @@ def _steps() -> dict[type[KamuError], str]:
         storage.ObjectNotFoundError: "`kamu-node verify %` says what is left",
         FlowNotFoundError: "`kamu-node flow list` shows what there is",
         InvalidTriggerError: "write --every 1h, or --cron '0 3 * * *' for 03:00 UTC every day",
-        webhooks.InvalidTargetUrlError: "the settings egress.allow and webhooks.allow_http open more",
+        webhooks.PlainTargetError: "`kamu-node config set webhooks.allow_http true` allows http, which everybody on "
+        "the way can read",
+        webhooks.InnerTargetError: "`kamu-node config set egress.allow <address>` lets the node send there",
         webhooks.DuplicateLabelError: "choose another label",
+        webhooks.GivenUpError: "it was given up after failures: `kamu-node webhook reactivate <webhook>` tries again",
         webhooks.UnexpectedStatusError: "`kamu-node webhook show <webhook>` tells its state",
         webhooks.SubscriptionNotFoundError: "`kamu-node webhook list` shows what there is",
         UnusableFolderError: "--home or KAMU_NODE_HOME names another",

@@ -14,6 +14,14 @@ class InvalidTargetUrlError(InvalidError):
         self.url = url
 
 
+class PlainTargetError(InvalidTargetUrlError):
+    """The target is not https."""
+
+
+class InnerTargetError(InvalidTargetUrlError):
+    """The target is at an address that deliveries do not go to."""
+
+
 class DuplicateLabelError(ConflictError):
     """Another subscription of the dataset has this label."""
 
@@ -49,6 +57,10 @@ class UnexpectedStatusError(ConflictError):
     def __init__(self, doing: str, status: SubscriptionStatus) -> None:
         super().__init__(f"{doing} webhook subscription is unexpected at this state")
         self.status = status
+
+
+class GivenUpError(UnexpectedStatusError):
+    """The node does not tell the receiver any more, since that failed too often."""
 
 
 class SubscriptionNotFoundError(NotFoundError):

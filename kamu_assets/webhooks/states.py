@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from kamu_assets.webhooks.errors import UnexpectedStatusError
+from kamu_assets.webhooks.errors import GivenUpError, UnexpectedStatusError
 from kamu_assets.webhooks.model import SubscriptionStatus as Status
 
 
@@ -17,6 +17,8 @@ class Change:
     def of(self, status: Status) -> Status:
         """The state afterwards; UnexpectedStatusError."""
         after = self.leads.get(status)
+        if after is None and status is Status.UNREACHABLE:
+            raise GivenUpError(self.doing, status)
         if after is None:
             raise UnexpectedStatusError(self.doing, status)
         return after

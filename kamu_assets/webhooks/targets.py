@@ -8,7 +8,7 @@ import httpx
 from kamu_assets.egress.http import parse_url
 from kamu_assets.egress.network import resolve
 from kamu_assets.egress.policy import EgressDeniedError, EgressPolicy
-from kamu_assets.webhooks.errors import InvalidTargetUrlError
+from kamu_assets.webhooks.errors import InnerTargetError, InvalidTargetUrlError, PlainTargetError
 
 MAX_URL = 2_048
 _PATIENCE = 5.0
@@ -33,13 +33,13 @@ class Targets:
         """
         url = self._parsed(text)
         if url.scheme not in self._schemes:
-            raise InvalidTargetUrlError(f"{_HTTPS_ONLY}: {text}", text)
+            raise PlainTargetError(f"{_HTTPS_ONLY}: {text}", text)
         try:
             resolve(self._policy, url.host, url.port or _PORTS[url.scheme], patience=_PATIENCE)
         except EgressDeniedError as error:
             # Nothing of what there is: neither the address nor whether anybody listens.
             words = _HTTPS_ONLY if error.address.is_loopback else _PUBLIC_ONLY
-            raise InvalidTargetUrlError(f"{words}: {text}", text) from None
+            raise InnerTargetError(f"{words}: {text}", text) from None
         except (httpcore.NetworkError, httpcore.TimeoutException):
             pass
         return text

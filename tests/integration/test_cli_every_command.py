@@ -120,7 +120,7 @@ USES = (
     Use("rm", list, "other --yes", "other --all", "nope --yes"),
 )
 # They go on until they are stopped, print texts for programs that have no use for JSON, or are not for people.
-OTHERS = {"up", "engine serve", "completions", "process prepare", "process api"}
+OTHERS = {"up", "engine serve", "completions", "webhook receiving", "process prepare", "process api"}
 # Settings have their defaults where there is no file of them.
 NEED_NO_HOME = {"version", "config docs", "config get", "config list", "config unset", "settings", "new"}
 

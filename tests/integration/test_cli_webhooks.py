@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 import json
+import re
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -89,7 +95,7 @@ def test_all_datasets_can_be_subscribed(home: Home) -> None:
     ("words", "said"),
     [
         (["ftp://hooks.example.org/", "--dataset", "cities"], "Webhook target should use https://"),
-        (["https://10.0.0.1/", "--dataset", "cities"], "egress.allow"),
+        (["https://10.0.0.1/", "--dataset", "cities"], "`kamu-node config set egress.allow <address>`"),
         (["nonsense", "--dataset", "cities"], "is not a URL"),
         ([URL, "--dataset", "nope"], "dataset nope does not exist"),
         ([URL, "--dataset", "cities", "--event", "NO.SUCH"], 'Must be one of: "DATASET.REF.UPDATED"'),
@@ -181,6 +187,34 @@ def test_what_is_pushed_is_told(home: Home, receiver: Receiver) -> None:
     assert (flow["outcome"]["kind"], flow["causes"][0]["kind"]) == ("SUCCESS", "INPUT_UPDATED")
     assert f"kamu/cities -> {receiver.url}" in home.ok("flow", "list")
     assert [each["webhook"] for each in home.json("process", "list")] == [{"id": made["id"], "name": receiver.url}]
+
+
+def test_receivers_are_told_how_to_check_what_they_get(home: Home, receiver: Receiver) -> None:
+    made = home.json("webhook", "create", receiver.url, "--dataset", "cities", "--label", "ops")
+    home.json("webhook", "test", "ops")
+    [request] = receiver.received
+    told = home.ok("webhook", "receiving")
+    sample = textwrap.dedent(told[told.index("  params = ") :])
+
+    def check(secret: str, body: bytes) -> bool:
+        known: dict[str, Any] = {"secret": secret, "body": body, "path": "/", "headers": {**request.headers}}
+        known |= {"re": re, "hmac": hmac, "hashlib": hashlib, "base64": base64}
+        exec(sample, known)  # noqa: S102 - as a reader of ours would
+        return bool(known["good"])
+
+    assert check(made["secret"], request.body)
+    assert not check(made["secret"], request.body + b" ")
+    assert not check(made["secret"][::-1], request.body)
+
+
+def test_whoever_was_given_up_is_to_be_reactivated(home: Home, receiver: Receiver) -> None:
+    home.ok("webhook", "create", receiver.url, "--dataset", "cities", "--label", "ops")
+    receiver.usual = Answer(status=410)
+    home.ok("ingest", "cities", home.write("rows.ndjson", '{"id": 1}\n'))
+    with open_node(load_settings(home.path / "home")) as node:
+        _deliver(node)
+
+    assert "`kamu-node webhook reactivate <webhook>` tries again" in home.run("webhook", "pause", "ops").told
 
 
 def _deliver(node: Node) -> None:

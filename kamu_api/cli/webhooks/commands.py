@@ -9,6 +9,7 @@ from kamu_api.cli.misuse import MisuseError
 from kamu_api.cli.options import AsJson, Home, local_node, the_dataset
 from kamu_api.cli.output import print_json, print_rows, remark, say
 from kamu_api.cli.webhooks.finding import found_webhook
+from kamu_api.cli.webhooks.receiving import RECEIVING
 from kamu_api.cli.webhooks.text import (
     delivery_facts,
     delivery_row,
@@ -48,6 +49,7 @@ def register(app: typer.Typer) -> None:
     webhook.command()(remove)
     webhook.command("test")(send_test)
     webhook.command()(deliveries)
+    webhook.command()(receiving)
     app.add_typer(webhook, name="webhook")
 
 
@@ -76,7 +78,9 @@ def create(  # noqa: PLR0917 - typer's
     dataset: _About = None,
     all_datasets: Annotated[bool, typer.Option("--all-datasets", help="told of the changes of each dataset")] = False,
     label: Annotated[str, typer.Option("--label", help="a name for it, unique for the dataset")] = "",
-    event: Annotated[list[str] | None, typer.Option("--event", help=f"default: {_DEFAULT_EVENT}")] = None,
+    event: Annotated[
+        list[str] | None, typer.Option("--event", help=f"{_DEFAULT_EVENT}, which is all there is yet")
+    ] = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
@@ -186,6 +190,11 @@ def deliveries(
         remark("nothing yet")
 
 
+def receiving() -> None:
+    """Tell whoever writes a receiver what it gets and how to check that it is from here."""
+    say(RECEIVING)
+
+
 def _tell(node: "Node", subscription: "Subscription", *, as_json: bool) -> None:
     facts = subscription_facts(node, subscription)
     if as_json:
@@ -201,4 +210,4 @@ def _tell_secret(node: "Node", made: "NewSecret", *, as_json: bool) -> None:
         return
     say(subscription_sentence(facts))
     say(f"secret: {facts['secret']}")
-    remark("it is shown this once; the receiver needs it to check signatures")
+    remark("it is shown this once; receivers check signatures with it, as `kamu-node webhook receiving` tells")
