@@ -155,8 +155,11 @@ def _config(flow: Flow) -> Json:
         return {"__typename": "FlowConfigRuleCompaction", **told}
     if flow.config.ingest is not None:
         uncacheable, next_one = flow.config.ingest.fetch_uncacheable, flow.config.ingest.fetch_next_iteration
-        told = {"fetchUncacheable": uncacheable, "fetchNextIteration": next_one}
-        return {"__typename": "FlowConfigRuleIngest", **told}
+        return {
+            "__typename": "FlowConfigRuleIngest",
+            "fetchUncacheable": uncacheable,
+            "fetchNextIteration": next_one,
+        }
     return None
 
 
