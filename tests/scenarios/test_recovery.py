@@ -7,7 +7,9 @@ import os
 import random
 import shutil
 import signal
+import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +17,30 @@ import httpx
 import psycopg2
 import pytest
 
+from kamu_api.cli.node.processes import process_specs
 from kamu_assets.flows.model import OutcomeKind
+from tests.support.ports import free_port
 from tests.support.postgres import RestartableServer, restartable_server
-from tests.support.running_node import RunningNode, running_node
+from tests.support.running_node import RunningNode, environment, running_node
 from tests.support.steady_pushes import SteadyPushes
-from tests.support.stories import add, derivative, flows, live_flows, numbers, numbers_so_far, pushed_root, records
+from tests.support.stories import (
+    add,
+    derivative,
+    flows,
+    live_flows,
+    numbers,
+    numbers_so_far,
+    polled_root,
+    pushed_root,
+    records,
+)
 from tests.support.waiting import wait_until
 
 PATIENCE = 200.0
 ROOT, DERIVATIVE = "counted", "more"
 QUERY_WORKERS = "query workers"
+# Datasets with a trigger, and the first number of those that are pushed to the other API.
+POLLED, OTHERS = 40, 1_000_000
 
 # Each takes a minute or more: with the long forms.
 pytestmark = [pytest.mark.timeout(900), pytest.mark.faults]
@@ -177,6 +193,53 @@ def test_connections_to_the_database_are_cut_while_data_flows(tmp_path: Path, se
                 cut_connections(server.url)
 
         check(node, pushes)
+
+
+def test_one_of_two_apis_and_schedulers_is_killed_while_data_flows(tmp_path: Path, server: RestartableServer) -> None:
+    """KF-15"""
+    page = tmp_path / "page.ndjson"
+    page.write_text(records(range(3)), encoding="utf-8")
+    polled = [f"polled{number}" for number in range(POLLED)]
+    with started(tmp_path / "home", database={"url": server.url}) as node, beside(node) as other:
+        add(node, pushed_root(ROOT), *(polled_root(name, page.as_uri()) for name in polled))
+        with SteadyPushes(node, ROOT) as ours, SteadyPushes(other, ROOT, first=OTHERS) as others:
+            ours.go_on()
+            node.kamu_node("trigger", "set", "polled%", "--every", "1h")
+            others.go_on()
+            kill(node, "api", "scheduler")
+            others.go_on()
+            ours.go_on()
+
+        wait_until(lambda: not live_flows(node), patience=PATIENCE, every=1)
+        for name in polled:
+            (flow,) = (flow for flow in flows(node, name) if flow.outcome)
+            assert flow.outcome is not None
+            assert (flow.outcome.kind, numbers(node, name)) == (OutcomeKind.SUCCESS, [0, 1, 2])
+        found = numbers(node, ROOT)
+        ours.check([number for number in found if number < OTHERS])
+        others.check([number for number in found if number >= OTHERS])
+
+
+@contextlib.contextmanager
+def beside(node: RunningNode) -> Iterator[RunningNode]:
+    """The same node by another API; a second scheduler stands by."""
+    http = node.settings.http.model_copy(update={"port": free_port()})
+    port = {"KAMU_NODE__HTTP__PORT": str(http.port)}
+    specs = [spec for spec in process_specs(node.settings) if spec.name in {"api", "scheduler"}]
+    with contextlib.ExitStack() as running:
+        for spec in specs:
+            variables = {**environment(), **spec.env, **(port if spec.name == "api" else {})}
+            process = running.enter_context(subprocess.Popen(spec.argv, env=variables, start_new_session=True))
+            running.callback(os.killpg, process.pid, signal.SIGKILL)
+        other = replace(node, settings=node.settings.model_copy(update={"http": http}))
+        wait_until(lambda: answers(other), patience=PATIENCE, every=0.2)
+        yield other
+
+
+def answers(node: RunningNode) -> bool:
+    with contextlib.suppress(httpx.HTTPError):
+        return node.request("GET", "/system/health").is_success
+    return False
 
 
 def cut_connections(url: str) -> None:

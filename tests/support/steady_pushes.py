@@ -20,10 +20,10 @@ PAUSE_SECONDS = 0.1
 class SteadyPushes:
     """Numbers go up and are never sent twice: what was not acknowledged may be there, once, or not."""
 
-    def __init__(self, node: RunningNode, dataset: str) -> None:
+    def __init__(self, node: RunningNode, dataset: str, *, first: int = 0) -> None:
         self._node = node
         self._dataset = dataset
-        self.next = 0
+        self.next = first
         self.acknowledged: list[int] = []
         self.unanswered: list[int] = []
         self._stop = threading.Event()
