@@ -8,8 +8,9 @@ import structlog
 
 from kamu_assets.clock import Clock
 from kamu_assets.database.database import Database
-from kamu_assets.database.errors import DatabaseUnavailableError
+from kamu_assets.database.errors import DatabaseUnavailableError, TransactionConflictError
 from kamu_assets.database.outbox import Outbox
+from kamu_assets.database.terms import DeposedError
 from kamu_assets.database.transaction import Transaction
 from kamu_assets.datasets.chains import Chains
 from kamu_assets.datasets.store import DatasetStore
@@ -36,8 +37,11 @@ def new_id() -> str:
 
 CONSUMER = "flows"
 MESSAGES_AT_ONCE = 200
+BATCHES_AT_ONCE = 10
 # Waiting flows among which to look for one whose engine has a place.
 LOOK_AHEAD = 200
+# The same may succeed another time, or under another leader.
+_NOBODYS_FAULT = (DatabaseUnavailableError, TransactionConflictError, DeposedError)
 
 
 class FlowScheduler:
@@ -77,8 +81,7 @@ class FlowScheduler:
     def step(self) -> Timestamp | None:
         """Do all that is to be done now; tells when the next flow is due."""
         metrics.SCHEDULER_STEP.set(time.time())
-        while self._hear():
-            pass
+        has_more = self._hear_some()
         if self._cancels_wanted:
             self._cancel()
             self._cancels_wanted = False
@@ -86,6 +89,8 @@ class FlowScheduler:
             self._plan_all()
         now = self._clock.now()
         self._submit_ready(now)
+        if has_more:
+            return now
         with self._database.reading() as tx:
             return self._flows.next_start(tx, now)
 
@@ -119,6 +124,10 @@ class FlowScheduler:
         limit = self._places.limits[engine] if self._places else 0
         return waits_for(engine, places=limit, holders=names)
 
+    def _hear_some(self) -> bool:
+        """Tells whether there may be more: others post all the time, and flows have to begin meanwhile."""
+        return all(self._hear() for _ in range(BATCHES_AT_ONCE))
+
     def _hear(self) -> bool:
         """Handle a batch of messages in one transaction; False when there are none."""
         deliveries = self._outbox.read(CONSUMER, MESSAGES_AT_ONCE)
@@ -130,6 +139,8 @@ class FlowScheduler:
                     self._cancels_wanted |= isinstance(delivery.message, FlowCancelRequested)
                     self._hearing.handle(tx, delivery.message)
                 self._outbox.advance(tx, CONSUMER, deliveries[-1].id)
+        except _NOBODYS_FAULT:
+            raise
         except Exception as error:
             log.exception("flow_messages_failed", first=deliveries[0].id)
             with self._database.transaction() as tx:
@@ -183,7 +194,7 @@ class FlowScheduler:
     def _submit(self, flow: Flow) -> None:
         try:
             self._orchestrator.submit(flow)
-        except DatabaseUnavailableError as error:
+        except _NOBODYS_FAULT as error:
             # As below, and expected.
             log.warning("flow_not_submitted_yet", flow=flow.id, run=flow.run_id, reason=str(error))
         except KamuError as error:
@@ -208,13 +219,13 @@ class FlowScheduler:
                 self._orchestrator.cancel(flow.run_id)
 
     def _retry(self, flow: Flow, reason: str | None) -> None:
-        log.warning("flow_retried", flow=flow.id, lost_run=flow.run_id, attempt=flow.attempt + 1)
         with self._database.transaction() as tx:
             current = self._current(tx, flow)
             if current is None:
                 return
             self._life.lose(tx, current, reason)
             again = self._life.begin(tx, current, self._make_id())
+        log.warning("flow_retried", flow=flow.id, lost_run=flow.run_id, attempt=again.attempt)
         self._submit(again)
 
     def _finish(self, flow: Flow, outcome: FlowOutcome) -> None:

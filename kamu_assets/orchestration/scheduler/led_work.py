@@ -14,6 +14,7 @@ from kamu_assets.clock import Clock
 from kamu_assets.database.outbox import WAKEUP
 from kamu_assets.database.terms import DeposedError
 from kamu_assets.database.wakeups import Wakeups
+from kamu_assets.errors import UnavailableError
 from kamu_assets.flows.scheduling.scheduler import FlowScheduler, seconds_until
 from kamu_assets.orchestration.catalog import publisher
 from kamu_assets.orchestration.reports import reporter
@@ -145,7 +146,13 @@ class Shift:
         except DeposedError as error:
             # Whoever watches over the term ends it in a moment.
             log.warning("scheduler_step_came_too_late", reason=str(error))
+        except UnavailableError as error:
+            log.warning("scheduler_step_has_to_wait", step=_name(step), reason=str(error))
         except Exception:
-            log.exception("scheduler_step_failed", step=getattr(step, "__qualname__", repr(step)))
+            log.exception("scheduler_step_failed", step=_name(step))
         self._over.wait(FAILED_SECONDS)
         return None
+
+
+def _name(step: Callable[[], object]) -> str:
+    return getattr(step, "__qualname__", repr(step))

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from kamu_assets.database.errors import DatabaseUnavailableError
+from kamu_assets.database.errors import DatabaseUnavailableError, TransactionConflictError
 from kamu_assets.datasets.errors import DatasetNotFoundError
 from kamu_assets.flows.causes import CauseKind
 from kamu_assets.flows.model import FlowOutcome, FlowState, FlowType, OutcomeKind, StartCondition, WaitKind
 from kamu_assets.flows.orchestrator import RunState
+from kamu_assets.flows.scheduling import scheduler
 from kamu_assets.flows.triggers.rules import Cron, Interval, Trigger
 from kamu_assets.flows.triggers.store import TriggerStore
 from kamu_assets.odf.dataset import SetInfo
@@ -356,10 +357,47 @@ def test_a_flow_says_which_engine_it_waits_for_and_who_is_there(limited: Flows) 
     assert limited.only(readers[2]).id == last.id
 
 
-def test_a_database_that_is_away_for_a_moment_ends_no_flow(flows: Flows) -> None:
+def test_flows_begin_while_others_post_without_end(flows: Flows, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scheduler, "MESSAGES_AT_ONCE", 1)
+    monkeypatch.setattr(scheduler, "BATCHES_AT_ONCE", 3)
+    root = flows.root()
+    flows.service.request_run(ADMIN, root.id)
+    for _ in range(9):
+        flows.push(root)
+
+    due = flows.scheduler.step()
+
+    assert due is not None
+    assert due <= flows.clock.now()
+    assert flows.only(root).state is FlowState.RUNNING
+    for _ in range(9):
+        due = flows.scheduler.step()
+    assert due is None
+
+
+def test_messages_are_not_blamed_for_a_database_that_went_away(flows: Flows, monkeypatch: pytest.MonkeyPatch) -> None:
+    def leave(*_: object) -> None:
+        raise DatabaseUnavailableError("away")
+
+    root = flows.root()
+    reader = flows.derivative("reader", root)
+    flows.push(root)
+    with monkeypatch.context() as away:
+        away.setattr(flows.scheduler._hearing, "handle", leave)
+        with pytest.raises(DatabaseUnavailableError):
+            flows.scheduler.step()
+
+    # At once: nobody has to wait for a next attempt.
+    flows.scheduler.step()
+
+    assert flows.only(reader).state is FlowState.RUNNING
+
+
+@pytest.mark.parametrize("error", [DatabaseUnavailableError("away"), TransactionConflictError()])
+def test_a_database_that_is_away_for_a_moment_ends_no_flow(flows: Flows, error: Exception) -> None:
     root = flows.root()
     flow = flows.service.request_run(ADMIN, root.id)
-    flows.orchestrator.fails_with = DatabaseUnavailableError("away")
+    flows.orchestrator.fails_with = error
     flows.scheduler.step()
     assert flows.only(root).state is FlowState.RUNNING
 
