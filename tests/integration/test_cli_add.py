@@ -125,8 +125,8 @@ def test_what_is_replaced_loses_its_data_and_says_so(home: Home) -> None:
     told = home.ok("add", "--replace", "--yes", "a.yaml")
 
     assert told.splitlines() == [
-        "Replaced: one: 2 old record(s) are gone",
-        "Replaced: two: 2 old record(s) are gone",
+        "Replaced: one: 2 old record(s) are gone, and what was set for it: triggers, webhooks",
+        "Replaced: two: 2 old record(s) are gone, and what was set for it: triggers, webhooks",
         "Added 2 dataset(s)",
     ]
     rows = home.json("list")

@@ -105,7 +105,8 @@ def added_line(row: Row) -> str:
         case "failed":
             return str(row["message"])
         case "replaced":
-            return f"Replaced: {row['dataset']}: {row['oldRecords']:,} old record(s) are gone"
+            gone = f"{row['oldRecords']:,} old record(s) are gone, and what was set for it: triggers, webhooks"
+            return f"Replaced: {row['dataset']}: {gone}"
         case _:
             message = [row["message"]] if "message" in row else []
             return ": ".join([row["result"].capitalize(), row["dataset"], *message])

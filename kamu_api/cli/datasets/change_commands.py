@@ -31,7 +31,10 @@ def delete(
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Delete datasets with all their data, all that are named or none; refused while others are computed from them."""
+    """Delete datasets with all their data, triggers and webhooks: all that are named or none.
+
+    Refused while others are computed from them.
+    """
     if bool(datasets) == all_:
         raise MisuseError("name datasets, or use --all")
     with local_node(home) as node:

@@ -33,7 +33,11 @@ def add(
     stdin: Annotated[bool, typer.Option("--stdin", help="read manifests from standard input")] = False,
     name: Annotated[str | None, typer.Option("--name", help="another name than the one manifest says")] = None,
     replace: Annotated[
-        bool, typer.Option("--replace", help="delete datasets of these names first, with all of their data")
+        bool,
+        typer.Option(
+            "--replace",
+            help="delete datasets of these names first, with all of their data, triggers, configurations and webhooks",
+        ),
     ] = False,
     yes: Yes = False,
     home: Home = None,
