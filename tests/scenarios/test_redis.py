@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from kamu_assets.flows.model import OutcomeKind
 from tests.support.redis_server import PASSWORD, redis_server
 from tests.support.running_node import RunningNode, running_node
-from tests.support.stories import add, derivative, numbers_so_far, pushed_root, records
+from tests.support.stories import add, derivative, flows, numbers_so_far, pushed_root, records
 from tests.support.waiting import wait_until
 
 PATIENCE = 150.0
@@ -56,6 +57,19 @@ def test_a_node_runs_on_redis_and_without_it(tmp_path: Path) -> None:
             node.push("/".join(ROOT), records([4]))
             wait_for(node, [2, 3, 4, 5], told=3)
             wait_until(lambda: transport(node)["has_all"], patience=PATIENCE, every=0.5)
+
+            with server.client() as client:
+                client.flushall()
+            node.push("/".join(ROOT), records([5]))
+            wait_for(node, [2, 3, 4, 5, 6], told=4)
+            wait_until(lambda: transport(node)["has_all"], patience=PATIENCE, every=0.5)
+
+            # It keeps its connections, and answers nobody.
+            with server.frozen():
+                node.push("/".join(ROOT), records([6]))
+                wait_for(node, [2, 3, 4, 5, 6, 7], told=5)
+            wait_until(lambda: transport(node)["has_all"], patience=PATIENCE, every=0.5)
+            assert {(flow.outcome and flow.outcome.kind) for flow in flows(node, MORE[-1])} == {OutcomeKind.SUCCESS}
             log = node.log()
 
     assert log.count("outbox_stream_begun") >= 2
