@@ -19,7 +19,7 @@ _NAMES = (
     *("createFromSnapshot", "createEmpty", "setTrigger", "setIngestConfig", "setCompactionConfig"),
     *("triggerIngestFlow", "triggerTransformFlow", "triggerCompactionFlow"),
     *("pauseAccountDatasetFlows", "resumeAccountDatasetFlows", "pauseFlows", "pauseFlow", "resumeFlow"),
-    *("listFlows", "getFlow", "summary", "byType"),
+    *("createSubscription", "listFlows", "getFlow", "summary", "byType"),
 )
 _STARTED = {
     "triggerIngestFlow": FlowType.INGEST,

@@ -30,6 +30,8 @@ from kamu_assets.odf.engine import SqlQueryStep, TransformInput, TransformSql
 from kamu_assets.odf.identity import DatasetID, DatasetKind
 from kamu_assets.odf.source import FetchStepUrl, MergeStrategyAppend, ReadStepCsv
 from kamu_assets.orchestration.workers.capacity import engine_of
+from kamu_assets.webhooks import messages as webhook_messages
+from kamu_assets.webhooks.receivers import SubscribedReceivers
 from tests.support.builders import a_schema
 from tests.support.heart import Heart, open_heart
 
@@ -137,7 +139,7 @@ def wired(
 ) -> Flows:
     """Chance always says a half."""
     clock, database = heart.clock, heart.database
-    types = MessageTypes([*dataset_messages.MESSAGES, *flow_messages.MESSAGES])
+    types = MessageTypes([*dataset_messages.MESSAGES, *flow_messages.MESSAGES, *webhook_messages.MESSAGES])
     outbox = Outbox(database, clock=clock, types=types)
 
     service = FlowService(
@@ -147,6 +149,7 @@ def wired(
         access=Access(),
         clock=clock,
         rules=rules,
+        receivers=SubscribedReceivers(outbox=outbox, clock=clock, stop_after=5),
         chance=lambda: 0.5,
     )
     configs = ConfigService(database=database, datasets=heart.datasets, access=Access(), chains=heart.chains)
