@@ -141,9 +141,9 @@ class FlowLife(FlowPlans):
             return active
         if reason := reason_to_stop(trigger, record, outcome):
             log.warning("trigger_stopped", dataset=str(trigger.dataset_id), reason=reason.value, flow=flow.id)
-            self._triggers.set(tx, replace(trigger, stopped_at=self._clock.now(), stop_reason=reason))
+            self._triggers.stop(tx, trigger.binding, self._clock.now(), reason)
         elif resumes(trigger, flow, outcome):
-            self._triggers.set(tx, replace(trigger, stopped_at=None, stop_reason=None))
+            self._triggers.stop(tx, trigger.binding, None, None)
         else:
             return active
         self._outbox.post(tx, TriggerChanged(dataset_id=trigger.dataset_id))

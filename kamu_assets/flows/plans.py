@@ -153,7 +153,7 @@ class FlowPlans:
         """Pause an active rule of time: whoever cancels its flow wants no other at once."""
         trigger = self._triggers.find(tx, binding)
         if trigger is not None and trigger.is_timed and not trigger.paused:
-            self._triggers.set(tx, replace(trigger, paused_at=self._clock.now()))
+            self._triggers.pause(tx, binding, self._clock.now())
             self._outbox.post(tx, TriggerChanged(dataset_id=trigger.dataset_id))
 
     def _note(self, tx: Transaction, flow: Flow, kind: EventKind, what: Happening) -> None:

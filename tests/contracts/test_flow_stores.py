@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -192,6 +193,37 @@ def test_there_is_one_trigger_per_binding(database: Database) -> None:
         assert TRIGGERS.find(tx, other.binding) == other
         assert TRIGGERS.find(tx, third.binding) == third
         assert len(TRIGGERS.list(tx)) == 3
+
+
+def test_what_is_set_at_the_same_time_is_set_once(database: Database) -> None:
+    trigger = Trigger(a_dataset_id(), FlowType.INGEST, Interval(60))
+
+    def set_both(_: int) -> None:
+        with database.transaction() as tx:
+            TRIGGERS.set(tx, trigger)
+            ConfigStore().set(tx, trigger.binding, FlowConfig(priority=1))
+
+    with ThreadPoolExecutor(4) as many:
+        list(many.map(set_both, range(12)))
+
+    with database.reading() as tx:
+        assert TRIGGERS.list(tx) == [trigger]
+        assert ConfigStore().all(tx) == {trigger.binding: FlowConfig(priority=1)}
+
+
+def test_a_trigger_is_stopped_as_it_is_by_then(database: Database) -> None:
+    """Somebody may have set another rule since it was read."""
+    set_since = Trigger(a_dataset_id(), FlowType.INGEST, Interval(7), stop_after=3)
+    with database.transaction() as tx:
+        TRIGGERS.set(tx, set_since)
+        TRIGGERS.stop(tx, set_since.binding, START, StopReason.STOP_POLICY)
+        TRIGGERS.pause(tx, set_since.binding, START)
+
+    stopped = replace(set_since, stopped_at=START, stop_reason=StopReason.STOP_POLICY, paused_at=START)
+    with database.transaction() as tx:
+        assert TRIGGERS.find(tx, set_since.binding) == stopped
+        TRIGGERS.stop(tx, set_since.binding, None, None)
+        assert TRIGGERS.find(tx, set_since.binding) == replace(set_since, paused_at=START)
 
 
 def test_derivatives_follow_where_nobody_set_a_trigger(database: Database) -> None:

@@ -37,10 +37,11 @@ class ConfigStore:
         return next((_CONFIG.validate_json(row.config) for row in found), None)
 
     def set(self, tx: Transaction, binding: Binding, config: FlowConfig) -> None:
-        self.remove(tx, binding)
+        """Whatever others set at the same time."""
         text = _CONFIG.dump_json(config, exclude_defaults=True).decode()
-        row = {"dataset_id": binding.dataset_id, "type": binding.type.value, "config": text}
-        tx.execute(tx.insert(configs).values(row))
+        keys = {"dataset_id": binding.dataset_id, "type": binding.type.value}
+        query = tx.insert(configs).values(**keys, config=text)
+        tx.execute(query.on_conflict_do_update(index_elements=[*keys], set_={"config": text}))
 
     def remove(self, tx: Transaction, binding: Binding) -> None:
         tx.execute(delete(configs).where(*_of(binding)))

@@ -13,8 +13,8 @@ from sqlalchemy import (
     bindparam,
     delete,
     exists,
-    insert,
     select,
+    update,
 )
 
 from kamu_assets.database.columns import DatasetIDColumn, TimestampColumn
@@ -34,6 +34,7 @@ from kamu_assets.flows.triggers.rules import (
     followed,
 )
 from kamu_assets.odf.identity import DatasetID
+from kamu_assets.odf.timestamp import Timestamp
 
 triggers = Table(
     "flow_triggers",
@@ -60,19 +61,26 @@ class TriggerStore:
     """One trigger per binding."""
 
     def set(self, tx: Transaction, trigger: Trigger) -> None:
-        self.remove(tx, trigger.binding)
-        tx.execute(
-            insert(triggers).values(
-                dataset_id=trigger.dataset_id,
-                type=trigger.type.value,
-                rule_kind=type(trigger.rule).__name__,
-                rule=_rule_text(trigger.rule),
-                stop_after=trigger.stop_after,
-                paused_at=trigger.paused_at,
-                stopped_at=trigger.stopped_at,
-                stop_reason=trigger.stop_reason.value if trigger.stop_reason else None,
-            )
-        )
+        """Whatever others set at the same time."""
+        values = {
+            "rule_kind": type(trigger.rule).__name__,
+            "rule": _rule_text(trigger.rule),
+            "stop_after": trigger.stop_after,
+            "paused_at": trigger.paused_at,
+            "stopped_at": trigger.stopped_at,
+            "stop_reason": trigger.stop_reason,
+        }
+        keys = {"dataset_id": trigger.dataset_id, "type": trigger.type.value}
+        query = tx.insert(triggers).values(**keys, **values)
+        tx.execute(query.on_conflict_do_update(index_elements=[*keys], set_=values))
+
+    def pause(self, tx: Transaction, binding: Binding, at: Timestamp) -> None:
+        """Nothing else of it changes: somebody may be about to."""
+        tx.execute(update(triggers).where(_of(binding)).values(paused_at=at))
+
+    def stop(self, tx: Transaction, binding: Binding, at: Timestamp | None, reason: StopReason | None) -> None:
+        """For a reason, or None: let it go on. Nothing else of it changes."""
+        tx.execute(update(triggers).where(_of(binding)).values(stopped_at=at, stop_reason=reason))
 
     def remove(self, tx: Transaction, binding: Binding) -> None:
         tx.execute(delete(triggers).where(_of(binding)))
