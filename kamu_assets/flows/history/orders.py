@@ -41,7 +41,8 @@ _LIVE_FIRST: dict[FlowOrder, tuple[ColumnElement[Any], ...]] = {
     FlowOrder.SCHEDULED_FOR_ACTIVATION: (_IS_STARTED, flows.c.scheduled_at, flows.c.id),
 }
 _IS_LIVE = _state.in_([state.value for state in FlowState if state is not FlowState.FINISHED])
-_HAS_FINISHED = _state == FlowState.FINISHED.value
+# Told by the index that finished flows are read by.
+_HAS_FINISHED = flows.c.finished_at.is_not(None)
 _LATEST = (flows.c.finished_at.desc(), _NEWEST)
 
 
