@@ -34,6 +34,7 @@ class ConfigService:
         check_config(config)
         entry = self._datasets.resolve(caller, dataset)
         binding = Binding(entry.id, type_ or _type_of(entry, config))
+        _check_arguments(config, binding.type)
         with self._database.transaction() as tx:
             self._access.require(tx, caller, entry, Action.WRITE)
             check_dataset_kind(entry, binding.type)
@@ -71,6 +72,13 @@ def check_config(config: FlowConfig) -> None:
         raise InvalidFlowConfigError("where to reset a dataset to is said each time")
     if config.ingest is not None and config.compaction is not None:
         raise InvalidFlowConfigError("a flow polls a source or compacts a dataset, not both")
+
+
+def _check_arguments(config: FlowConfig, type_: FlowType) -> None:
+    """Arguments of another type would be kept, and never used."""
+    for given, wanted in ((config.compaction, FlowType.HARD_COMPACTION), (config.ingest, FlowType.INGEST)):
+        if given is not None and type_ is not wanted:
+            raise InvalidFlowConfigError(f"arguments of {wanted} are set for {wanted}, not for {type_}")
 
 
 def _type_of(entry: DatasetEntry, config: FlowConfig) -> FlowType:

@@ -7,6 +7,7 @@ import pytest
 from kamu_assets.flows.achievements import Achievements
 from kamu_assets.flows.arguments import IngestArguments
 from kamu_assets.flows.causes import CauseKind, FlowCause
+from kamu_assets.flows.errors import InvalidFlowConfigError
 from kamu_assets.flows.model import Binding, Flow, FlowOutcome, FlowState, FlowType, OutcomeKind
 from kamu_assets.flows.orchestrator import RunState
 from kamu_assets.flows.results import DataAdded
@@ -79,3 +80,13 @@ def test_what_was_asked_for_once_holds_for_all_that_follows(flows: Flows) -> Non
     flows.service.request_run(ADMIN, root.id)
 
     assert [flow.config.ingest for flow in flows.of(root)] == [asked.ingest, asked.ingest, None]
+
+
+def test_arguments_are_set_for_the_flows_that_take_them(flows: Flows) -> None:
+    root = flows.root()
+    config = FlowConfig(ingest=IngestArguments(fetch_next_iteration=True))
+
+    with pytest.raises(InvalidFlowConfigError, match="arguments of INGEST are set for INGEST, not for HARD_COMPACTION"):
+        flows.configs.set(ADMIN, root.id, config, type_=FlowType.HARD_COMPACTION)
+
+    assert flows.configs.all(ADMIN) == {}
