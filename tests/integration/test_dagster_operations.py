@@ -61,8 +61,9 @@ def test_a_root_is_compacted_in_a_run_that_says_so(adapter: Adapter) -> None:
     assert [run.tags[tag] for tag in tags] == [str(flow.id), "HARD_COMPACTION", str(root.id), "kamu", "1"]
     assert run.remote_job_origin is not None
     assert run.remote_job_origin.location_name == "flows"
-    lines = [entry.user_message for entry in adapter.instance.all_logs(run.run_id)]
+    lines = [entry.message for entry in adapter.instance.all_logs(run.run_id)]
     assert any(f"blocks are {before - 2} now" in line for line in lines)
+    assert any(line.startswith(f"HARD_COMPACTION of {root.alias}, picked up by") for line in lines)
     assert (adapter.orchestrator.status(run.run_id).state.name) == "SUCCEEDED"
 
 

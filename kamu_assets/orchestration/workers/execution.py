@@ -131,8 +131,11 @@ class RunExecutor:
         require_name(run, self._catalog)
         rows = self._catalog.named(run.asset_selection or ())
         asked = self._begin(run)
-        self._instance.report_engine_event(f"Picked up by warm worker {worker}", run)
-        seen = _Seen(RunLog(run, about=about, types=types_of(run, asked)))
+        types = types_of(run, asked)
+        # A job's page tells nowhere else which dataset it works on.
+        what = f"{', '.join(types) or 'Run'} of {', '.join(about)}"
+        self._instance.report_engine_event(f"{what}, picked up by warm worker {worker}", run)
+        seen = _Seen(RunLog(run, about=about, types=types))
         job = InMemoryJob(self._job(run, rows))
         self._follow(run, job, seen, limit)
         self._settle(run, seen, asked)
