@@ -394,3 +394,13 @@ def test_what_waits_is_terminated_first_and_deleted_then(home: DagsterHome, inst
     assert {flow.run_id for flow in flows} == {behind, busy}
     assert {flow.outcome and flow.outcome.kind for flow in flows} == {OutcomeKind.ABORTED}
     assert ask(home, DELETE, run=behind)["deleteRun"]["__typename"] == "DeletePipelineRunSuccess"
+
+
+def test_who_selects_nothing_is_told_so(home: DagsterHome) -> None:
+    selector = {"repositoryLocationName": "catalog", "repositoryName": "__repository__", "jobName": "__ASSET_JOB"}
+    shown(home, home.parts.root(f"some-{uuid4().hex[:8]}"))
+
+    answer = ask(home, LAUNCH, params={"selector": selector, "mode": "default"})["launchRun"]
+
+    assert answer["__typename"] == "PythonError"
+    assert "nothing is selected" in answer["message"]

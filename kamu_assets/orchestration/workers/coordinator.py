@@ -23,7 +23,7 @@ from kamu_assets.orchestration.names import (
 from kamu_assets.orchestration.operations import asked_by
 from kamu_assets.orchestration.workers.capacity import joined
 from kamu_assets.orchestration.workers.launcher import HybridRunLauncher, subject_of
-from kamu_assets.orchestration.workers.runtimes import require_runtime
+from kamu_assets.orchestration.workers.runtimes import require_runtime, require_selection
 
 
 class FastRunCoordinator(QueuedRunCoordinator[DagsterInstance]):
@@ -35,6 +35,7 @@ class FastRunCoordinator(QueuedRunCoordinator[DagsterInstance]):
             return super().submit_run(context)
         # Now, and not when it comes to the front of the queue: whoever asks for it is still there to be told.
         require_runtime(run)
+        require_selection(run)
         if missing := _missing_tags(run, context.workspace):
             self._instance.add_run_tags(run.run_id, missing)
             run = self._instance.get_run_by_id(run.run_id) or run
