@@ -18,6 +18,7 @@ from kamu_assets.auth.service import AuthService
 from kamu_assets.auth.store import AccountStore
 from kamu_assets.clock import Clock, SystemClock
 from kamu_assets.database.database import Database
+from kamu_assets.database.errors import DatabaseOutdatedError
 from kamu_assets.database.messages import MessageTypes
 from kamu_assets.database.outbox import WAKEUP, Outbox
 from kamu_assets.database.wakeups import Wakeups
@@ -71,6 +72,13 @@ class UnusableFolderError(UnavailableError):
         reason = "it is no folder" if isinstance(error, FileExistsError) else error.strerror
         super().__init__(f"{folder} cannot be used as a folder of the node: {reason}")
         self.folder = folder
+
+
+class OtherVersionError(UnavailableError):
+    """The database of the home is of another version than this code, and was to stay as it is."""
+
+    def __init__(self, home: Path) -> None:
+        super().__init__(f"the database of {home} is of another version than this command")
 
 
 class Node:
@@ -380,12 +388,15 @@ class Node:
 def open_node(settings: Settings, *, clock: Clock | None = None, repair: bool = True, migrate: bool = True) -> Node:
     """The node in `settings.home`, made first if it is new; without `repair` the doctor finds what a crash left.
 
-    Without `migrate` a database of an older version is refused.
+    Without `migrate` a database of an older version is refused (OtherVersionError).
     """
     _make(settings.home)
     node = Node(settings, clock=clock)
     try:
         node.prepare(repair=repair, migrate=migrate)
+    except DatabaseOutdatedError as error:
+        node.close()
+        raise OtherVersionError(settings.home) from error
     except BaseException:
         node.close()
         raise

@@ -109,13 +109,12 @@ def local_node(home: Path | None, *, repair: bool = True) -> "Iterator[Node]":
 def _opened(settings: "Settings", *, repair: bool) -> "Node":
     """Beside a running node the tables stay as they are: it works with them."""
     from kamu_api.cli.node.home_lock import HomeLock, OtherVersionRunsError
-    from kamu_assets.database.errors import DatabaseOutdatedError
-    from kamu_assets.node import open_node
+    from kamu_assets.node import OtherVersionError, open_node
 
     pid = HomeLock(settings.home).owner()
     try:
         return open_node(settings, repair=repair, migrate=pid is None)
-    except DatabaseOutdatedError as error:
+    except OtherVersionError as error:
         if pid is None:
             raise
         raise OtherVersionRunsError(settings.home, pid) from error

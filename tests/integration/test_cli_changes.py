@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.test_cli_rude import PROGRAM
 from tests.support.cli_lineage import home_with_lineage, names
-from tests.support.command_line import Home
+from tests.support.command_line import PROGRAM, Home
 
 ALL = ["clean", "daily", "other", "raw", "weekly"]
 

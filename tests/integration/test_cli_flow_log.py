@@ -10,9 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.integration.test_cli_rude import PROGRAM
 from tests.support.cli_lineage import home_with_lineage
-from tests.support.command_line import Home
+from tests.support.command_line import PROGRAM, Home
 
 
 @pytest.fixture(scope="module")

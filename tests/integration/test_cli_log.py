@@ -12,9 +12,8 @@ from pathlib import Path
 import pytest
 
 from kamu_assets.odf.serde.yaml import parse_block
-from tests.integration.test_cli_rude import PROGRAM
 from tests.support.cli_lineage import home_with_lineage
-from tests.support.command_line import Home
+from tests.support.command_line import PROGRAM, Home
 
 
 @pytest.fixture(scope="module")
