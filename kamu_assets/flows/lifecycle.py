@@ -124,7 +124,9 @@ class FlowLife(FlowPlans):
             active = self._judge(tx, flow, outcome, record, active=active)
         if trigger is not None and outcome.rewritten_input is not None and starts_anew(trigger, outcome):
             self.want(tx, emptying(trigger.dataset_id), rewrite_found(outcome.rewritten_input))
-        still = self._receivers.ended(tx, flow.scope, outcome) if isinstance(flow.scope, WebhookScope) else ()
+        still: Sequence[FlowCause] = ()
+        if isinstance(flow.scope, WebhookScope):
+            still = self._receivers.ended(tx, flow.scope, outcome, late=bool(flow.late_causes))
         for cause in (*follow_up(flow, outcome, active=active), *still):
             following = self.want(tx, flow.binding, cause)
             if cause.kind is CauseKind.ITERATION_FINISHED:

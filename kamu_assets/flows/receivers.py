@@ -21,8 +21,8 @@ class Receivers(Protocol):
         """Tell a receiver nothing any more, until somebody looks after it."""
         ...
 
-    def ended(self, tx: Transaction, scope: WebhookScope, outcome: FlowOutcome) -> Sequence[FlowCause]:
-        """A flow has its outcome; tells what a receiver still waits for."""
+    def ended(self, tx: Transaction, scope: WebhookScope, outcome: FlowOutcome, *, late: bool) -> Sequence[FlowCause]:
+        """A flow has its outcome; tells what a receiver still waits for. `late`: more came while it ran."""
         ...
 
 
@@ -40,5 +40,7 @@ class NoReceivers:
         tx: Transaction,  # noqa: ARG002 - the protocol's
         scope: WebhookScope,  # noqa: ARG002 - as above
         outcome: FlowOutcome,  # noqa: ARG002 - as above
+        *,
+        late: bool,  # noqa: ARG002 - as above
     ) -> Sequence[FlowCause]:
         return ()

@@ -28,12 +28,12 @@ class Recall:
     def wait_for(self, work: Callable[[], _T]) -> _T:
         """What the work comes to; RecalledError as soon as somebody asks, and the work's thread is left behind."""
         results: list[_T] = []
-        errors: list[Exception] = []
+        errors: list[BaseException] = []
 
         def do() -> None:
             try:
                 results.append(work())
-            except Exception as error:  # noqa: BLE001 - raised where it is waited for
+            except BaseException as error:  # noqa: BLE001 - raised where it is waited for, whatever it is
                 errors.append(error)
             finally:
                 with self._changed:

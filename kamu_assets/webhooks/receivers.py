@@ -21,6 +21,9 @@ from kamu_assets.webhooks.store import SubscriptionStore
 
 log = structlog.get_logger(__name__)
 
+# What becomes of what was tried.
+_ENDS = {OutcomeKind.FAILED: DeliveryState.FAILED, OutcomeKind.ABORTED: DeliveryState.ABORTED}
+
 
 class SubscribedReceivers:
     """Those of our subscriptions: told at once, until so many flows have failed in a row."""
@@ -64,23 +67,26 @@ class SubscribedReceivers:
             ),
         )
 
-    def ended(self, tx: Transaction, scope: WebhookScope, outcome: FlowOutcome) -> Sequence[FlowCause]:
-        """What was tried has failed with the flow; what waits behind it waits for another one, if there may be one."""
+    def ended(self, tx: Transaction, scope: WebhookScope, outcome: FlowOutcome, *, late: bool) -> Sequence[FlowCause]:
+        """What was tried ends with the flow; what waits behind it waits for another one, if there may be one.
+
+        Whoever takes back a flow takes back what waits as well, but for what came `late`.
+        """
         waiting = self._deliveries.open_of(tx, scope.subscription_id)
-        if outcome.kind is OutcomeKind.FAILED:
-            waiting = [each for each in waiting if not self._has_failed(tx, each)]
+        if outcome.kind in _ENDS:
+            waiting = [each for each in waiting if not self._ends(tx, each, _ENDS[outcome.kind])]
         found = self._subscriptions.find(tx, scope.subscription_id)
         listens = found is not None and found.status is SubscriptionStatus.ENABLED
-        if listens and outcome.kind is not OutcomeKind.ABORTED:
+        if listens and (late or outcome.kind is not OutcomeKind.ABORTED):
             return [still_waiting(each) for each in waiting]
         for delivery in waiting:
             self._finish(tx, delivery, DeliveryState.ABORTED)
         return ()
 
-    def _has_failed(self, tx: Transaction, delivery: Delivery) -> bool:
+    def _ends(self, tx: Transaction, delivery: Delivery, state: DeliveryState) -> bool:
         tried = delivery.state is not DeliveryState.WAITING
         if tried:
-            self._finish(tx, delivery, DeliveryState.FAILED)
+            self._finish(tx, delivery, state)
         return tried
 
     def _finish(self, tx: Transaction, delivery: Delivery, state: DeliveryState) -> None:
