@@ -43,10 +43,12 @@ class HomeLock:
         """The process that runs the node, or None."""
         try:
             descriptor = os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
-        except FileNotFoundError:
+        except OSError:
+            # Whoever wants to work in such a home is told by what it is made of.
             return None
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Shared: commands that ask at once are not taken for the node.
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except OSError:
             return int(os.pread(descriptor, 20, 0) or b"0") or None
         else:
