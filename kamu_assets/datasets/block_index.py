@@ -29,6 +29,7 @@ from kamu_assets.datasets.model import IndexedBlock
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.odf.multihash import Multihash
 from kamu_assets.odf.serde.flatbuffers import EventKind
+from kamu_assets.odf.timestamp import Timestamp
 
 blocks = Table(
     "dataset_blocks",
@@ -100,6 +101,12 @@ class BlockIndex:
         """Where the block stands in the chain of `head`, if it does."""
         found = tx.find(_SEQUENCE, {"dataset": dataset, "block": block})
         return int(found[0].sequence_number) if found else None
+
+    def newest_until(self, tx: Transaction, dataset: DatasetID, moment: Timestamp) -> Multihash | None:
+        """The last block that was made up to this moment."""
+        query = select(blocks.c.block_hash).where(_of(dataset), blocks.c.system_time <= moment)
+        found: Multihash | None = tx.execute(query.order_by(blocks.c.sequence_number.desc()).limit(1)).scalar()
+        return found
 
     def newest_by_kind(self, tx: Transaction, dataset: DatasetID) -> Sequence[IndexedBlock]:
         """The blocks whose events decide about the next one, oldest first: what a chain state is made of."""

@@ -1,6 +1,6 @@
 """Rows of deliveries."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -15,10 +15,12 @@ from sqlalchemy import (
     Text,
     delete,
     exists,
+    func,
     insert,
     literal,
     select,
     type_coerce,
+    union_all,
     update,
 )
 
@@ -28,6 +30,7 @@ from kamu_assets.database.transaction import Transaction
 from kamu_assets.flows.flow_rows import flows, is_live
 from kamu_assets.flows.scopes import WEBHOOK
 from kamu_assets.odf.identity import DatasetID
+from kamu_assets.odf.multihash import Multihash
 from kamu_assets.odf.timestamp import Timestamp
 from kamu_assets.webhooks.model import Delivery, DeliveryState, EventType
 
@@ -99,6 +102,25 @@ class DeliveryStore:
         query = query.where(deliveries.c.dataset_id == dataset, deliveries.c.event_type == event_type.value)
         row = tx.execute(query.with_for_update()).one_or_none()
         return None if row is None else _delivery(row)
+
+    def reached(self, tx: Transaction, subscription: str) -> Mapping[DatasetID, Multihash | None]:
+        """Which head of each dataset a receiver knows: that of its last delivery, or where its first failure began."""
+        number, has_arrived = deliveries.c.number, deliveries.c.state == DeliveryState.DELIVERED.value
+        mine = (
+            deliveries.c.subscription_id == subscription,
+            deliveries.c.event_type == EventType.DATASET_REF_UPDATED.value,
+            deliveries.c.dataset_id.is_not(None),
+        )
+        last = select(func.max(number)).where(*mine, has_arrived).group_by(deliveries.c.dataset_id)
+        first = select(func.min(number)).where(*mine, ~has_arrived).group_by(deliveries.c.dataset_id)
+        query = select(deliveries).where(number.in_(union_all(last, first))).order_by(number)
+        heads: dict[DatasetID, Multihash | None] = {}
+        for row in tx.execute(query):
+            if row.state == DeliveryState.DELIVERED.value:
+                heads[row.dataset_id] = row.new_hash
+            else:
+                heads.setdefault(row.dataset_id, row.old_hash)
+        return heads
 
     def open_of(self, tx: Transaction, subscription: str) -> Sequence[Delivery]:
         """What is still to be sent, oldest first."""

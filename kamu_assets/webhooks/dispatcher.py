@@ -103,7 +103,7 @@ class Dispatcher:
         cause = cause_of(tx, message)
         for receiver in receivers:
             # It subscribed, or caught up, after that and before the message was read.
-            if not cause.breaking and self._heads.knows(tx, receiver, new):
+            if not cause.breaking and self._heads.knows(tx, receiver, message.dataset_id, new):
                 continue
             self._post.tell(tx, receiver, message.dataset_id, cause, old=old, new=new)
 

@@ -148,21 +148,22 @@ class Webhooks:
             return paused
 
     def resume(self, caller: Caller, id_: str) -> Subscription:
-        """Go on, with one delivery of all that was missed; UnexpectedStatusError."""
+        """Go on, with one delivery of all that was missed, for each dataset; UnexpectedStatusError."""
         with self._database.transaction() as tx:
             self._pending.hold(tx, id_)
-            was = self._permits.hold(tx, caller, id_).status
+            was = self._permits.hold(tx, caller, id_)
             resumed = self._changed(tx, caller, id_, RESUME)
-            if was is not resumed.status:
-                self._heads.catch_up(tx, resumed)
+            if was.status is not resumed.status:
+                self._heads.catch_up(tx, resumed, since=was.status_since)
             return resumed
 
     def reactivate(self, caller: Caller, id_: str) -> Subscription:
         """Go on after the node has given up; UnexpectedStatusError."""
         with self._database.transaction() as tx:
             self._pending.hold(tx, id_)
+            was = self._permits.hold(tx, caller, id_)
             active = self._changed(tx, caller, id_, REACTIVATE)
-            self._heads.catch_up(tx, active)
+            self._heads.catch_up(tx, active, since=was.status_since)
             return active
 
     def rotate_secret(self, caller: Caller, id_: str) -> NewSecret:

@@ -127,14 +127,14 @@ def pause(webhook: _Webhook, home: Home = None, as_json: AsJson = False) -> None
 
 
 def resume(webhook: _Webhook, home: Home = None, as_json: AsJson = False) -> None:
-    """Go on with a paused one; what it missed is one delivery."""
+    """Go on with a paused one; what it missed is one delivery for each dataset."""
     with local_node(home) as node:
         changed = node.webhooks.service.resume(node.auth.admin_caller(), found_webhook(node, webhook).id)
         _tell(node, changed, as_json=as_json)
 
 
 def reactivate(webhook: _Webhook, home: Home = None, as_json: AsJson = False) -> None:
-    """Go on with one that the node gave up; what it missed is one delivery."""
+    """Go on with one that the node gave up; what it missed is one delivery for each dataset."""
     with local_node(home) as node:
         changed = node.webhooks.service.reactivate(node.auth.admin_caller(), found_webhook(node, webhook).id)
         _tell(node, changed, as_json=as_json)

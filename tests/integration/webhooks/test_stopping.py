@@ -82,6 +82,34 @@ def test_reactivated_it_is_told_what_it_missed(hooks: Hooks, receiver: Receiver)
     assert hooks.deliver() == []
 
 
+def test_one_of_all_datasets_is_told_of_each_that_changed_meanwhile(hooks: Hooks, receiver: Receiver) -> None:
+    quiet, told, failed, silent = (hooks.heart.dataset(name).id for name in ("quiet", "told", "failed", "silent"))
+    before = {each: hooks.heart.add_data(each) for each in (quiet, told, failed, silent)}
+    hooks.heart.clock.advance(3_600)
+    made = hooks.subscribe(receiver.url)
+    known = hooks.heart.add_data(told)
+    hooks.deliver()
+    hooks.heart.clock.advance(3_600)
+    receiver.turns = [Answer(status=410)]
+    hooks.heart.add_data(failed)
+    hooks.deliver()
+    assert hooks.subscription(made).status is SubscriptionStatus.UNREACHABLE
+    now = {each: hooks.heart.add_data(each) for each in (told, failed, silent)}
+    new = hooks.heart.dataset("new").id
+    receiver.received.clear()
+
+    hooks.parts.service.reactivate(ADMIN, made.subscription.id)
+    hooks.deliver()
+
+    heard = {each.json["dataset_id"]: (each.json.get("old_hash"), each.json["new_hash"]) for each in receiver.received}
+    assert heard.pop(str(new))[0] is None
+    assert heard == {
+        str(told): (str(known), str(now[told])),
+        str(failed): (str(before[failed]), str(now[failed])),
+        str(silent): (str(before[silent]), str(now[silent])),
+    }
+
+
 def test_what_waited_is_dropped_when_it_stops(hooks: Hooks, receiver: Receiver) -> None:
     dataset, made = subscribed(hooks, receiver.url)
     receiver.turns = [Answer(status=500), Answer(status=410)]
