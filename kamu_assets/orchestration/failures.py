@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator
 
 from dagster import DagsterInstance
+from dagster._core.errors import DagsterExecutionInterruptedError
 from dagster._core.events import DagsterEvent, DagsterEventType
 from dagster_shared.error import SerializableErrorInfo
 from sqlalchemy.exc import InterfaceError, OperationalError, PendingRollbackError
@@ -73,6 +74,11 @@ def _chain(event: DagsterEvent) -> Iterator[SerializableErrorInfo]:
         error = error.cause
 
 
+def is_interrupt(event: DagsterEvent) -> bool:
+    """Whether the work was stopped from outside: canceled, or over its time."""
+    return any(_is_a((DagsterExecutionInterruptedError,), error) for error in _chain(event))
+
+
 def is_outage(event: DagsterEvent) -> bool:
     """Whether the node's database, or Dagster's, was away: the same work may succeed when it is back."""
     return any(_is_a(_OUTAGES, error) for error in _chain(event))
@@ -116,7 +122,7 @@ def is_outage_error(error: BaseException) -> bool:
     return False
 
 
-def _is_a(families: tuple[type[Exception], ...], error: SerializableErrorInfo) -> bool:
+def _is_a(families: tuple[type[BaseException], ...], error: SerializableErrorInfo) -> bool:
     module, _, name = error.message.strip().partition(":")[0].rpartition(".")
     kind = getattr(sys.modules.get(module), name, None)
     return isinstance(kind, type) and issubclass(kind, families)

@@ -12,7 +12,7 @@ from dagster._core.events import DagsterEventType, RunFailureReason
 from kamu_assets.flows.logs.lines import Channel, RunLine
 from kamu_assets.odf.timestamp import NANOS_PER_SECOND, Timestamp
 from kamu_assets.orchestration.config import AdapterConfig
-from kamu_assets.orchestration.failures import message_of, traceback_of
+from kamu_assets.orchestration.failures import is_interrupt, message_of, traceback_of
 from kamu_assets.orchestration.home import INSTANCE_FILE
 from kamu_assets.orchestration.instance import open_instance
 from kamu_assets.orchestration.names import METADATA_ENGINE_OUTPUT
@@ -107,6 +107,9 @@ def line_of(record: EventLogRecord) -> RunLine | None:
     text = _event_text(event) if event is not None else entry.user_message
     if entry.error_info is not None:
         text = f"{text}\n{entry.error_info.to_string()}"
+    if event is not None and event.event_type is DagsterEventType.STEP_FAILURE and is_interrupt(event):
+        # Where it was at that moment tells nobody anything.
+        return RunLine(record.storage_id, at, "info", "stopped", Channel.RUN)
     level = entry.level if isinstance(entry.level, str) else logging.getLevelName(entry.level)
     channel = Channel.ENGINE if event is not None and _is_output(event) else Channel.RUN
     return RunLine(record.storage_id, at, level.lower(), text.rstrip(), channel)

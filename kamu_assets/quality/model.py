@@ -64,6 +64,19 @@ def moment_of(text: str) -> Timestamp | date:
         raise ValueError("a bound is a number, a date or a time such as 2024-01-31T12:00:00Z") from error
 
 
+def _are_crossed(low: float | str | None, high: float | str | None) -> bool:
+    match low, high:
+        case str(), str():
+            first, last = moment_of(low), moment_of(high)
+            both_days = isinstance(first, date) and isinstance(last, date) and first > last
+            return both_days or (isinstance(first, Timestamp) and isinstance(last, Timestamp) and first > last)
+        case int() | float(), int() | float():
+            return low > high
+        # A number and a time: no column has both.
+        case _:
+            return False
+
+
 CheckName = Annotated[str, AfterValidator(_checked_name)]
 Bound = Annotated[int | float | str, AfterValidator(_checked_bound)]
 Columns = Annotated[ListOf[str], Field(min_length=1, max_length=MAX_COLUMNS)]
@@ -100,6 +113,8 @@ class Range(_Rule):
     def _has_a_bound(self) -> Self:
         if self.min is None and self.max is None:
             raise ValueError("a range has `min`, `max` or both")
+        if _are_crossed(self.min, self.max):
+            raise ValueError("`min` is above `max`: nothing lies between")
         return self
 
 
@@ -120,6 +135,8 @@ class RowCountChange(_Rule):
     def _has_a_bound(self) -> Self:
         if self.min is None and self.max is None:
             raise ValueError("a change has `min`, `max` or both")
+        if _are_crossed(self.min, self.max):
+            raise ValueError("`min` is above `max`: nothing lies between")
         return self
 
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import psycopg2
 import pytest
-from dagster import DagsterEvent, DagsterEventType, DagsterRun
+from dagster import DagsterEvent, DagsterEventType, DagsterRun, EventLogEntry, EventLogRecord
+from dagster._core.errors import DagsterExecutionInterruptedError
 from dagster._core.events import RunFailureReason
 from dagster._core.execution.plan.objects import StepFailureData
 from dagster._utils.error import serializable_error_info_from_exc_info
@@ -20,6 +21,7 @@ from kamu_assets.errors import InvalidError
 from kamu_assets.monitoring.secrets import HIDDEN, never_tell
 from kamu_assets.odf.multihash import Multihash
 from kamu_assets.orchestration.failures import (
+    is_interrupt,
     is_outage,
     is_outage_error,
     is_recoverable,
@@ -28,6 +30,7 @@ from kamu_assets.orchestration.failures import (
     rewritten_input_of,
     traceback_of,
 )
+from kamu_assets.orchestration.run_history import line_of
 from kamu_assets.orchestration.workers.execution import _Seen
 from kamu_assets.orchestration.workers.run_log import RunLog
 from tests.support.builders import a_dataset_id
@@ -151,3 +154,17 @@ def test_the_input_that_was_rewritten_is_known_by_its_name() -> None:
     assert rewritten_input_of(failure) == input_
     assert not is_recoverable(failure)
     assert rewritten_input_of(a_failure(TransformFailedError(f"in input dataset '{input_}'"))) is None
+
+
+def test_where_the_work_was_when_somebody_stopped_it_is_nobodys_business() -> None:
+    stopped = DagsterExecutionInterruptedError()
+    stopped.__context__ = OSError("broken off")
+    event = a_failure(stopped)
+    assert is_interrupt(event)
+    assert not is_interrupt(a_failure(OSError("broken off")))
+
+    entry = EventLogEntry(None, "error", "", "run", 1.0, job_name="job", dagster_event=event)  # type: ignore[no-untyped-call] # Dagster's
+    line = line_of(EventLogRecord(7, entry))
+
+    assert line is not None
+    assert (line.level, line.text) == ("info", "stopped")
