@@ -136,6 +136,13 @@ class FlowService:
             found = {dataset: self._flows.newest_finished(tx, dataset) for dataset in datasets}
         return {dataset: flow for dataset, flow in found.items() if flow is not None}
 
+    def latest_of(self, caller: Caller, bindings: Sequence[Binding]) -> Mapping[Binding, Flow]:
+        """The same of bindings: what else was done to their datasets does not count."""
+        del caller  # Everybody may read.
+        with self._database.reading() as tx:
+            found = {binding: self._flows.newest_of(tx, binding) for binding in bindings}
+        return {binding: flow for binding, flow in found.items() if flow is not None}
+
     def load(self) -> FlowLoad:
         """How much waits that could run, and how much runs."""
         with self._database.reading() as tx:

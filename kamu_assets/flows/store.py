@@ -154,6 +154,12 @@ class FlowStore:
         )
         return _first(tx, select(flows).where(ended).order_by(flows.c.finished_at.desc(), flows.c.id.desc()).limit(1))
 
+    def newest_of(self, tx: Transaction, binding: Binding) -> Flow | None:
+        """The latest flow of a binding that did something, and has an outcome."""
+        query = select(flows).where(flows.c.dataset_id == binding.dataset_id, flows.c.type == binding.type.value)
+        ended = query.where(flows.c.scope == binding.scope, _in(FlowState.FINISHED), flows.c.attempt > 0)
+        return _first(tx, ended.order_by(flows.c.id.desc()).limit(1))
+
     def list(
         self, tx: Transaction, *, dataset: DatasetID | None = None, limit: int = 50, before: int | None = None
     ) -> Sequence[Flow]:

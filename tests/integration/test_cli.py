@@ -184,6 +184,9 @@ def test_the_list_of_triggers_tells_how_their_last_runs_ended(cities: Home) -> N
         )
         failed = FlowOutcome(OutcomeKind.FAILED, "source not found: file:///nope\nmore")
         node.flows.run_finished("b", failed, bindings=[Binding(told[DatasetName("polled")], FlowType.INGEST)])
+        # Something else that was done to it.
+        done = FlowOutcome(OutcomeKind.SUCCESS)
+        node.flows.run_finished("v", done, bindings=[Binding(told[DatasetName("polled")], FlowType.VERIFY)])
         node.flows.run_finished(
             "c",
             FlowOutcome(OutcomeKind.SUCCESS),

@@ -18,7 +18,7 @@ from tests.support.cli_lineage import home_with_lineage
 from tests.support.command_line import Home
 
 # It runs until it is stopped, and a text for other programs.
-NO_JSON = {"process prepare", "process api", "completions"}
+NO_JSON = {"process prepare", "process api", "completions", "webhook receiving"}
 
 
 @pytest.fixture(scope="module")

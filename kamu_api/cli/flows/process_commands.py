@@ -1,6 +1,5 @@
 """How what happens to datasets by itself is going. Beside it, hidden, what runs one process of the node."""
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,7 +11,6 @@ from kamu_api.cli.output import print_json, print_rows, remark, short_text, time
 if TYPE_CHECKING:
     from kamu_assets.flows.model import Flow
     from kamu_assets.flows.processes.listing import Process, ProcessState
-    from kamu_assets.odf.identity import DatasetID
 
 _HIDDEN = "Run one process of the node; the supervisor and deployments call this."
 _TROUBLES = ("STOPPED_AUTO", "FAILING")
@@ -57,9 +55,10 @@ def list_processes(
         found = [*node.processes.list(caller, states=states), *node.webhooks.processes.list(caller, states=states)]
         # Trouble first, whoever has it.
         found.sort(key=lambda each: list(ProcessState).index(each.state))
-        troubled = [each.dataset_id for each in found if each.state in _TROUBLES and not each.webhook]
-        latest = node.flows.latest(caller, [dataset for dataset in troubled if dataset is not None])
-        rows = [_facts(each, _last(each, latest)) for each in found]
+        # Why a webhook is in trouble is told by its deliveries.
+        troubled = [each.binding for each in found if each.state in _TROUBLES and each.binding is not None]
+        latest = node.flows.latest_of(caller, troubled)
+        rows = [_facts(each, latest.get(each.binding) if each.binding else None) for each in found]
         of_datasets, of_webhooks = node.processes.rollup(caller), node.webhooks.processes.rollup(caller)
         counts = {state: of_datasets[state] + of_webhooks[state] for state in ProcessState}
     if as_json:
@@ -84,11 +83,6 @@ def _state(text: str) -> "ProcessState":
         return ProcessState(text.upper().replace("-", "_"))
     except ValueError:
         raise MisuseError(f"{text!r} is no state; there are {_STATES}") from None
-
-
-def _last(process: "Process", latest: "Mapping[DatasetID, Flow]") -> "Flow | None":
-    """Why a webhook is in trouble is told by its deliveries."""
-    return None if process.webhook or process.dataset_id is None else latest.get(process.dataset_id)
 
 
 def _facts(process: "Process", last: "Flow | None") -> dict[str, Any]:

@@ -1,16 +1,18 @@
 """What is done to all datasets of a pattern: those that cannot take it are left out, and named."""
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from kamu_api.cli.output import remark
-from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.errors import InvalidError
+
+if TYPE_CHECKING:
+    from kamu_assets.datasets.model import DatasetEntry
 
 Done = TypeVar("Done")
 
 
-def done_to(entries: Sequence[DatasetEntry], do: Callable[[DatasetEntry], Done]) -> list[Done]:
+def done_to(entries: "Sequence[DatasetEntry]", do: "Callable[[DatasetEntry], Done]") -> list[Done]:
     """What came of it, where anything did; the error of the first where nothing did."""
     done: list[Done] = []
     refused: list[tuple[DatasetEntry, InvalidError]] = []

@@ -20,12 +20,11 @@ from kamu_api.cli.output import print_json, print_rows, remark, say, time_text
 from kamu_assets.errors import NotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    from kamu_assets.flows.model import Flow, FlowType
+    from kamu_assets.flows.model import FlowType
     from kamu_assets.flows.triggers.rules import PlannedTrigger, TriggerRule
     from kamu_assets.node import Node
-    from kamu_assets.odf.identity import DatasetID
 
 
 Compaction = Annotated[
@@ -100,8 +99,8 @@ def list_triggers(home: Home = None, as_json: AsJson = False) -> None:
     with local_node(home) as node:
         caller = node.auth.admin_caller()
         triggers = node.triggers.list(caller)
-        latest = node.flows.latest(caller, [each.trigger.dataset_id for each in triggers])
-        rows = [{**_facts(node, each), "last": run_facts(_last(latest, each))} for each in triggers]
+        latest = node.flows.latest_of(caller, [each.trigger.binding for each in triggers])
+        rows = [{**_facts(node, each), "last": run_facts(latest.get(each.trigger.binding))} for each in triggers]
     if as_json:
         print_json(rows)
     elif rows:
@@ -207,11 +206,6 @@ def _triggers_of(node: "Node", dataset: str, *, compaction: bool) -> "Sequence[P
 def _no_trigger(node: "Node", dataset: str) -> NotFoundError:
     name = node.datasets.select(node.auth.admin_caller(), [dataset])[0].alias
     return NotFoundError(f"{name} has no trigger: `kamu-node trigger set {name} --every 1h` makes one")
-
-
-def _last(latest: "Mapping[DatasetID, Flow]", trigger: "PlannedTrigger") -> "Flow | None":
-    flow = latest.get(trigger.trigger.dataset_id)
-    return flow if flow and flow.type is trigger.trigger.type else None
 
 
 def _facts(node: "Node", trigger: "PlannedTrigger") -> dict[str, Any]:

@@ -11,7 +11,7 @@ from kamu_assets.auth.model import Caller
 from kamu_assets.database.database import Database
 from kamu_assets.datasets.store import datasets
 from kamu_assets.flows.flow_rows import flows, is_live
-from kamu_assets.flows.model import FlowState, FlowType
+from kamu_assets.flows.model import Binding, FlowState, FlowType
 from kamu_assets.flows.processes.store import processes
 from kamu_assets.flows.triggers.rules import StopReason
 from kamu_assets.flows.triggers.store import triggers
@@ -58,6 +58,11 @@ class Process:
     stop_reason: StopReason | None
     # Of one that tells somebody.
     webhook: Receiver | None = None
+
+    @property
+    def binding(self) -> Binding | None:
+        """What it is about, where that is a dataset."""
+        return None if self.webhook or self.dataset_id is None else Binding(self.dataset_id, self.type)
 
 
 _TYPE = case((datasets.c.kind == DatasetKind.ROOT.value, FlowType.INGEST.value), else_=FlowType.EXECUTE_TRANSFORM.value)
