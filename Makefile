@@ -38,7 +38,7 @@ lint: $(READY)  ## the lock file, style, types, import contracts, what Dagster l
 	DAGSTER_HOME= VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/dg check defs
 
 test: $(READY)  ## every test, real neighbours included
-	$(BIN)/pytest -n 2 --dist loadfile --max-worker-restart 0 $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0 $(ARGS)
 
 faults: $(READY)  ## kills, power cuts, races, full and rotten disks, poison: the long form, with figures
 	$(BIN)/pytest -n 2 --dist load --maxschedchunk 1 --max-worker-restart 0 -m 'faults or fault_matrix' $(or $(ARGS),tests/faults tests/integration tests/scenarios/test_recovery.py)

@@ -26,6 +26,7 @@ MARKED_FOLDERS = {
     "scenarios": pytest.mark.scenario,
     "faults": pytest.mark.fault_matrix,
 }
+LONGEST_FIRST = {folder: place for place, folder in enumerate(("scenarios", "faults", "integration", "contracts"))}
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -39,12 +40,17 @@ def pytest_report_header() -> str:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    here = Path(__file__).parent
     for item in items:
-        if item.path.is_relative_to(here):
-            mark = MARKED_FOLDERS.get(item.path.relative_to(here).parts[0])
-            if mark:
-                item.add_marker(mark)
+        mark = MARKED_FOLDERS.get(_folder(item))
+        if mark:
+            item.add_marker(mark)
+    # Files with few long tests last would leave one of two processes alone with them.
+    items.sort(key=lambda item: LONGEST_FIRST.get(_folder(item), len(LONGEST_FIRST)))
+
+
+def _folder(item: pytest.Item) -> str:
+    here = Path(__file__).parent
+    return item.path.relative_to(here).parts[0] if item.path.is_relative_to(here) else ""
 
 
 @pytest.fixture(scope="session")
