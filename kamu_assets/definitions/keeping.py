@@ -24,6 +24,6 @@ def node_keeper(node: Node, *, reporter: Reporter, orchestrator: DagsterOrchestr
     return NodeKeeper(
         database=node.database,
         hearing=Hearing(node.flows.life, Backlog(node.chains)),
-        report=reporter.report,
+        report=reporter.catch_up,
         settle=scheduler.reconcile,
     )

@@ -25,6 +25,7 @@ from kamu_assets.flows.scheduling.places import EnginePlaces
 from kamu_assets.flows.scheduling.scheduler import FlowScheduler
 from kamu_assets.monitoring.exchange import offered
 from kamu_assets.node import Node, open_node
+from kamu_assets.odf.identity import DatasetID
 from kamu_assets.orchestration.asked_runs import AskedRuns
 from kamu_assets.orchestration.catalog import publisher
 from kamu_assets.orchestration.catalog.publisher import CatalogPublisher
@@ -69,7 +70,7 @@ def run_scheduler(node: Node) -> None:
     with open_instance(config) as instance, node.outbox.running():
         begin = partial(_led_work, node, instance, catalog, jobs)
         # What takes long is done before: whoever takes over should work at once.
-        _orchestrator(node, instance, catalog, jobs, _reporter(node, instance, node.database)).warm_up()
+        _orchestrator(node, instance, catalog, jobs, _reporter(node, instance, node.database).report).warm_up()
         SchedulerProcess(database=node.database, begin=begin, wakeups=node.wakeups, clock=node.clock).main()
 
 
@@ -87,7 +88,7 @@ def _led_work(node: Node, instance: DagsterInstance, catalog: Catalog, jobs: Sco
         database=database,
         outbox=node.outbox,
     )
-    orchestrator = _orchestrator(node, instance, catalog, jobs, reporter)
+    orchestrator = _orchestrator(node, instance, catalog, jobs, reporter.report)
     return LedWork(
         scheduler=FlowScheduler(
             database=database,
@@ -146,11 +147,11 @@ def _sqlite_files(node: Node) -> Iterator[Path]:
 
 
 def _orchestrator(
-    node: Node, instance: DagsterInstance, catalog: Catalog, jobs: ScopedJobs, reporter: Reporter
+    node: Node, instance: DagsterInstance, catalog: Catalog, jobs: ScopedJobs, tell: Callable[[DatasetID], object]
 ) -> DagsterOrchestrator:
     config = adapter_config(node.settings)
     return DagsterOrchestrator(
-        instance=instance, config=config, catalog=catalog, jobs=jobs, queue=_queue(node), tell=reporter.report
+        instance=instance, config=config, catalog=catalog, jobs=jobs, queue=_queue(node), tell=tell
     )
 
 
@@ -200,7 +201,7 @@ def run_worker(node: Node) -> None:
     with open_instance(config) as instance:
         catalog = _catalog(node, config)
         reporter = _reporter(node, instance, node.database)
-        orchestrator = _orchestrator(node, instance, catalog, ScopedJobs(ListedDefinitions()), reporter)
+        orchestrator = _orchestrator(node, instance, catalog, ScopedJobs(ListedDefinitions()), reporter.catch_up)
         builder = NodeDefinitions(
             updater=updater,
             verifier=verifier,

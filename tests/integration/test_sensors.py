@@ -14,14 +14,15 @@ from kamu_assets.defs.jobs import flow_definitions
 from kamu_assets.defs.sensors import sensors
 from kamu_assets.flows.model import FlowOutcome, FlowState, OutcomeKind
 from kamu_assets.odf.timestamp import NANOS_PER_SECOND, Timestamp
+from kamu_assets.orchestration.reports import reporter
 from kamu_assets.orchestration.scheduler.watching import Watching
 from tests.support.dagster_adapter import Adapter, keeper_of
 from tests.support.heart import ADMIN
 
 
-def tick(adapter: Adapter, name: str, cursor: str | None = None) -> SensorExecutionData:
-    """What a sensor finds a minute from now."""
-    clock = ManualClock(Timestamp(adapter.parts.clock.now().ns + 60 * NANOS_PER_SECOND))
+def tick(adapter: Adapter, name: str, cursor: str | None = None, *, at: Timestamp | None = None) -> SensorExecutionData:
+    """What a sensor finds a minute from now, or from another moment."""
+    clock = ManualClock(Timestamp((at or adapter.parts.clock.now()).ns + 60 * NANOS_PER_SECOND))
 
     def watch(instance: DagsterInstance) -> Watching:
         return Watching(instance=instance, database=adapter.parts.database, chains=adapter.parts.chains, clock=clock)
@@ -31,7 +32,7 @@ def tick(adapter: Adapter, name: str, cursor: str | None = None) -> SensorExecut
 
 
 def do(adapter: Adapter, job: str, run_config: Mapping[str, Any]) -> None:
-    keeper = keeper_of(adapter.parts, report=adapter.reporter.report, settle=adapter.scheduler.reconcile)
+    keeper = keeper_of(adapter.parts, report=adapter.reporter.catch_up, settle=adapter.scheduler.reconcile)
     definitions = flow_definitions(keeper=ResourceDefinition.hardcoded_resource(keeper))
     done = definitions.get_job_def(job).execute_in_process(run_config=run_config, instance=adapter.instance)
     assert done.success
@@ -77,6 +78,32 @@ def test_what_was_followed_is_not_found(adapter: Adapter) -> None:
 
     assert keys(tick(adapter, "push_backlog", before)) == []
     assert [flow.state for flow in adapter.parts.flows_of(derivative.id)] == [FlowState.FINISHED]
+
+
+def test_a_push_of_a_moment_ago_is_not_overdue_because_earlier_ones_are_old(adapter: Adapter) -> None:
+    before = tick(adapter, "push_backlog").cursor
+    root = adapter.pushed_root()
+    adapter.parts.push(root.id)
+    adapter.report()
+    # Half a minute later the first is old enough to be looked at, the second is not.
+    at = Timestamp(adapter.parts.clock.now().ns - 30 * NANOS_PER_SECOND)
+    adapter.parts.push(root.id)
+
+    assert keys(tick(adapter, "push_backlog", before, at=at)) == []
+    assert len(keys(tick(adapter, "push_backlog", before))) == 1
+
+
+def test_dagster_is_told_in_turns(adapter: Adapter, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reporter, "TURN_SECONDS", 0.001)
+    root = adapter.pushed_root()
+    adapter.parts.push(root.id)
+
+    with adapter.parts.outbox.turn(reporter.CONSUMER) as is_taken:
+        assert is_taken
+        assert not adapter.reporter.catch_up(root.id)
+        assert adapter.materializations(root) == []
+    assert adapter.reporter.catch_up(root.id)
+    assert not adapter.reporter.catch_up(root.id)
 
 
 def test_a_flow_whose_run_has_ended_without_it_is_settled_when_it_is_seen_twice(adapter: Adapter) -> None:

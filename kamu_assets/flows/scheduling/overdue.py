@@ -32,6 +32,14 @@ Told = Callable[[DatasetAlias], Multihash | None]
 
 
 @dataclass(frozen=True, slots=True)
+class _Push:
+    """When it came, and the head that it made."""
+
+    at: Timestamp
+    head: Multihash
+
+
+@dataclass(frozen=True, slots=True)
 class Overdue:
     """A dataset that was not followed, and its head by then."""
 
@@ -58,7 +66,7 @@ class OverduePushes:
     def after(self, position: int) -> tuple[int, Sequence[Overdue]]:
         """How far the outbox was looked through, from a position on, and what was found."""
         limit = Timestamp(self._clock.now().ns - GRACE_SECONDS * NANOS_PER_SECOND)
-        pushed: dict[DatasetID, Timestamp] = {}
+        pushed: dict[DatasetID, _Push] = {}
         with self._database.reading() as tx:
             for message in self._messages.kept(tx, position, MESSAGES_AT_ONCE):
                 if message.posted_at > limit:
@@ -67,14 +75,18 @@ class OverduePushes:
                 if message.topic == DatasetUpdated.topic:
                     update = DatasetUpdated.model_validate_json(message.body)
                     if update.new_records:
-                        pushed[update.dataset_id] = message.posted_at
+                        pushed[update.dataset_id] = _Push(message.posted_at, update.new_head)
             entries = self._entries.get_many(tx, list(pushed)) if pushed else ()
             found = [self._found(tx, entry, pushed[entry.id]) for entry in entries]
         return position, [each for each in found if each is not None]
 
-    def _found(self, tx: Transaction, entry: DatasetEntry, at: Timestamp) -> Overdue | None:
-        newest = self._index.newest_data(tx, entry.id, until=sys.maxsize)
-        if newest is None or not (self._is_untold(tx, entry, newest.sequence_number) or self._is_unread(tx, entry, at)):
+    def _found(self, tx: Transaction, entry: DatasetEntry, push: "_Push") -> Overdue | None:
+        # Later ones are nobody's debt yet; one that is in the chain no more makes whatever stands in its place one.
+        until = self._index.sequence_of(tx, entry.id, push.head)
+        newest = self._index.newest_data(tx, entry.id, until=sys.maxsize if until is None else until)
+        if newest is None:
+            return None
+        if not (self._is_untold(tx, entry, newest.sequence_number) or self._is_unread(tx, entry, push.at)):
             return None
         return Overdue(entry.id, newest.block_hash)
 

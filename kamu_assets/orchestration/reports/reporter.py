@@ -34,6 +34,8 @@ log = structlog.get_logger(__name__)
 CONSUMER = "reporter"
 # Pushes that come faster are told of together.
 SECONDS_BETWEEN = 0.5
+# Whoever is at work for so long tells what there is.
+TURNS_WAITED_FOR, TURN_SECONDS = 50, 0.2
 # How far back to look for a commit that was told of already.
 RECENT = 20
 # Outcomes of flows whose runs may have committed and told nobody.
@@ -79,6 +81,15 @@ class Reporter:
             except KamuError as error:
                 # One damaged dataset must not keep the others from being reported.
                 log.warning("dataset_not_reported", dataset=str(dataset), reason=str(error))
+
+    def catch_up(self, dataset: DatasetID) -> bool:
+        """The same from another process than the consumer's, in turns with it; False if it is at work all the time."""
+        for _ in range(TURNS_WAITED_FOR):
+            with self._outbox.turn(CONSUMER) as is_ours:
+                if is_ours:
+                    return self.report(dataset)
+            time.sleep(TURN_SECONDS)
+        return False
 
     def report(self, dataset: DatasetID, *, until: Multihash | None = None, at: Timestamp | None = None) -> bool:
         """Report the dataset's news up to a head it had, or up to its head now, if there are any.
