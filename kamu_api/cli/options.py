@@ -111,7 +111,8 @@ def _opened(settings: "Settings", *, repair: bool) -> "Node":
     from kamu_api.cli.node.home_lock import HomeLock, OtherVersionRunsError
     from kamu_assets.node import OtherVersionError, open_node
 
-    pid = HomeLock(settings.home).owner()
+    # What is wrong with one that is no folder is told by what it is made of.
+    pid = HomeLock(settings.home).owner() if settings.home.is_dir() else None
     try:
         return open_node(settings, repair=repair, migrate=pid is None)
     except OtherVersionError as error:

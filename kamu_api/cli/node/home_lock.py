@@ -43,8 +43,7 @@ class HomeLock:
         """The process that runs the node, or None."""
         try:
             descriptor = os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
-        except OSError:
-            # Whoever wants to work in such a home is told by what it is made of.
+        except FileNotFoundError:
             return None
         try:
             # Shared: commands that ask at once are not taken for the node.
