@@ -17,7 +17,8 @@ PROCESSES = {"api", "scheduler", "worker", "catalog", "flows", "daemon", "webser
 
 def test_a_node_is_whole_while_it_runs_and_leaves_nothing_behind(tmp_path: Path) -> None:
     with running_node(tmp_path / "home", storage={"durability": "fast"}) as running:
-        families = running.families()
+        # Dagster's daemon begins when the code server that it asks listens.
+        families = wait_until(lambda: found if len(found := running.families()) > len(PROCESSES) else None)
         with running.opened() as node:
             node.datasets.create_from_snapshot(node.auth.admin_caller(), root("cities"))
         running.push("kamu/cities", rows(0, 3))
