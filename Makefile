@@ -41,7 +41,7 @@ test: $(READY)  ## every test, real neighbours included
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0 $(ARGS)
 
 faults: $(READY)  ## kills, power cuts, races, full and rotten disks, poison: the long form, with figures
-	$(BIN)/pytest -n 2 --dist load --maxschedchunk 1 --max-worker-restart 0 -m 'faults or fault_matrix' $(or $(ARGS),tests/faults tests/integration tests/scenarios/test_recovery.py)
+	$(BIN)/pytest -n 2 --dist load --maxschedchunk 1 --max-worker-restart 0 -m 'faults or fault_matrix' $(or $(ARGS),tests/faults tests/integration tests/scenarios/test_recovery.py tests/scenarios/test_outages.py)
 
 conformance: $(READY)  ## ODF vectors and recordings of a real kamu [VECTORS=folder] [RECORDED=folder]
 	$(BIN)/python -m tests.conformance $(if $(VECTORS),--vectors $(VECTORS)) $(if $(RECORDED),--recorded $(RECORDED))

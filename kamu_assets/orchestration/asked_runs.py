@@ -23,7 +23,7 @@ from kamu_assets.orchestration.operations import asked_by
 
 log = structlog.get_logger(__name__)
 
-SECONDS_BETWEEN = 2.0
+SECONDS_BETWEEN = 5.0
 # How far a leader that is new looks back, and every look behind the one before it: clocks differ.
 FIRST_LOOK = timedelta(days=1)
 OVERLAP = timedelta(seconds=10)
