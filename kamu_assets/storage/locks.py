@@ -20,7 +20,7 @@ def shared(path: Path) -> Iterator[None]:
         fcntl.flock(descriptor, fcntl.LOCK_SH)
         yield
     finally:
-        os.close(descriptor)
+        _let_go(descriptor)
 
 
 @contextlib.contextmanager
@@ -30,7 +30,13 @@ def alone(path: Path, *, patience: float) -> Iterator[bool]:
     try:
         yield _taken(descriptor, time.monotonic() + patience)
     finally:
-        os.close(descriptor)
+        _let_go(descriptor)
+
+
+def _let_go(descriptor: int) -> None:
+    """A child that was forked meanwhile has the descriptor, too: closing ours alone would leave the lock to it."""
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
+    os.close(descriptor)
 
 
 def _opened(path: Path) -> int:

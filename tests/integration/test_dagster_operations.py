@@ -244,3 +244,5 @@ def test_time_limits_hold_for_all_types(dagster: DagsterHome, adapter: Adapter) 
     assert flow.outcome.kind is OutcomeKind.FAILED
     assert "the time limit of setting" in str(flow.outcome.message)
     assert dagster.parts.chains.head(slow.id) == head
+    # Whoever collects the garbage of all datasets would wait for it.
+    dagster.parts.datasets.delete(ADMIN, slow.id)
