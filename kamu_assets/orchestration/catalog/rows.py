@@ -22,6 +22,7 @@ from kamu_assets.odf.identity import DatasetAlias, DatasetID, parse_dataset_ref
 from kamu_assets.odf.names import AccountName, DatasetName
 from kamu_assets.orchestration.catalog.promises import promised
 from kamu_assets.orchestration.catalog.state import CatalogRow, describe, undescribed
+from kamu_assets.orchestration.failures import is_outage_error
 from kamu_assets.orchestration.names import key_of
 from kamu_assets.storage.layout import dataset_folder, head_key
 from kamu_assets.storage.volumes import Volumes
@@ -114,7 +115,9 @@ class Catalog:
         except KamuError as error:
             log.warning("dataset_not_described", dataset=str(dataset), reason=str(error))
             return undescribed(self.entry(dataset), str(error))
-        except Exception:
+        except Exception as error:
+            if is_outage_error(error):
+                raise
             log.exception("dataset_not_described", dataset=str(dataset))
             return undescribed(self.entry(dataset), "what is said of it cannot be shown")
         else:

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from kamu_assets.datasets.chains import Chains
 from kamu_assets.odf.data import DataField, OptionType, StringType
@@ -100,3 +101,16 @@ def test_what_nobody_expected_of_one_dataset_hides_no_other(
     assert "cannot be shown" in str(rows[odd.id].description)
     assert rows[sound.id] == row(sound.id)
     assert dump_rows(tuple(rows.values()))
+
+
+def test_an_outage_in_the_middle_is_nobodys_description(
+    heart: Heart, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(_: object) -> None:
+        raise OperationalError("select", {}, Exception("server closed the connection"))
+
+    dataset = heart.dataset("sound")
+    monkeypatch.setattr(catalog, "row", away)
+
+    with pytest.raises(OperationalError):
+        catalog.rows([dataset.id])
