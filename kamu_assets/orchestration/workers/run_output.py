@@ -120,13 +120,13 @@ class RunOutput:
 
     def _flush(self) -> None:
         """Events of a size that people and pages can take."""
-        text = ""
+        text: str | None = None
         for line in self._gathered:
-            if text and len(text) + len(line) > _EVENT_CHARACTERS:
+            if text is not None and len(text) + len(line) > _EVENT_CHARACTERS:
                 self._tell(text)
-                text = ""
-            text = f"{text}\n{line}" if text else line
-        if self._gathered:
+                text = None
+            text = line if text is None else f"{text}\n{line}"
+        if text is not None:
             self._tell(text)
         self._gathered = []
 
