@@ -69,8 +69,9 @@ class RedisTransport:
             last = self._stream.last(name or "none")
         except StreamUnavailableError as error:
             return TransportState("redis", fault=str(error))
-        number = (last or "").partition("-")[0]
-        return TransportState("redis", relayed=int(number) if number else None)
+        if last is None:
+            return TransportState("redis", relayed=self._store.stream_begun_after(tx))
+        return TransportState("redis", relayed=int(last.partition("-")[0]))
 
     def close(self) -> None:
         self._stream.close()

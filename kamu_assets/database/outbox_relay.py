@@ -132,10 +132,10 @@ class Relay:
         # Raises before anything is written where there is no Redis.
         self._stream.remove(old or "none")
         name = self._make_name()
+        after = max(slowest or 0, last - self._backlog)
         with self._database.transaction() as tx:
-            self._store.begin_stream(tx, name)
-        # Consumers that are further behind read the table.
-        self._relayed = max(slowest or 0, last - self._backlog)
+            self._store.begin_stream(tx, name, after=after)
+        self._relayed = after
         self._name, self._last, self._checked = name, None, time.monotonic()
         return name
 

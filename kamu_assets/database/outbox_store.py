@@ -36,6 +36,8 @@ streams = Table(
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("name", Text, nullable=False),
+    # Consumers that are further behind read the table.
+    Column("begun_after", BigInteger),
 )
 _ONLY = 1
 
@@ -150,10 +152,15 @@ class OutboxStore:
         """The name of the stream that the relay writes now."""
         return tx.execute(select(streams.c.name)).scalar_one_or_none()
 
-    def begin_stream(self, tx: Transaction, name: str) -> None:
-        """From now on the relay writes another stream."""
-        new = tx.insert(streams).values(id=_ONLY, name=name)
-        tx.execute(new.on_conflict_do_update(index_elements=["id"], set_={"name": name}))
+    def stream_begun_after(self, tx: Transaction) -> int | None:
+        """The message before the first of that stream."""
+        return tx.execute(select(streams.c.begun_after)).scalar_one_or_none()
+
+    def begin_stream(self, tx: Transaction, name: str, *, after: int) -> None:
+        """From now on the relay writes another stream, of the messages that follow one."""
+        values = {"name": name, "begun_after": after}
+        new = tx.insert(streams).values(id=_ONLY, **values)
+        tx.execute(new.on_conflict_do_update(index_elements=["id"], set_=values))
 
     def prune(self, tx: Transaction, posted_before: Timestamp) -> int:
         """Remove old messages that every consumer has passed; tells how many."""

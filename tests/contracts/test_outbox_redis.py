@@ -381,7 +381,7 @@ def test_another_relay_leads_when_the_process_of_the_first_was_killed(
                 post(database, outbox, 1)
 
                 wait_until(lambda: key(database) != first)
-                wait_until(lambda: relayed(database, outbox) is not None)
+                wait_until(lambda: relayed(database, outbox) == 1)
         finally:
             leader.kill()
 
@@ -448,6 +448,20 @@ def test_how_it_is_can_be_told(database: Database, outbox: Outbox, transport: Pr
     assert well == ("redis", last, None)
     assert (lost.name, lost.relayed) == ("redis", None)
     assert "Redis unavailable" in str(lost.fault)
+
+
+def test_a_stream_of_no_messages_has_all_that_were_before_it(
+    database: Database, outbox: Outbox, transport: PromptRedis, server: RedisServer
+) -> None:
+    post(database, outbox, 1, 2)
+    outbox.deliver("reader", lambda _: None)
+    transport.relay.resign()
+    transport.relay.step()
+
+    with server.client() as client:
+        assert not client.exists(key(database))
+    with database.reading() as tx:
+        assert outbox.transport_state(tx) == ("redis", outbox.last(tx), None)
 
 
 def test_a_wrong_password_is_told_without_the_right_one(database: Database, server: RedisServer) -> None:
