@@ -22,11 +22,11 @@ from kamu_assets.database.errors import DatabaseOutdatedError
 from kamu_assets.database.messages import MessageTypes
 from kamu_assets.database.outbox import WAKEUP, Outbox
 from kamu_assets.database.wakeups import Wakeups
-from kamu_assets.datasets.chains import Chains
-from kamu_assets.datasets.commit import Committer
-from kamu_assets.datasets.doctor import Doctor
+from kamu_assets.datasets.chains.chains import Chains
+from kamu_assets.datasets.chains.past import PastStates
+from kamu_assets.datasets.commit.committer import Committer
+from kamu_assets.datasets.doctor.doctor import Doctor
 from kamu_assets.datasets.messages import MESSAGES as DATASET_MESSAGES
-from kamu_assets.datasets.past import PastStates
 from kamu_assets.datasets.service import Datasets
 from kamu_assets.durability import Durability
 from kamu_assets.egress.policy import EgressPolicy
@@ -50,8 +50,8 @@ if TYPE_CHECKING:
     from kamu_assets.coordinator.service import Coordinator
     from kamu_assets.engines.grpc.server import EngineServer
     from kamu_assets.engines.registry import EngineRegistry
-    from kamu_assets.engines.slice_facts import Encodings
-    from kamu_assets.engines.workers import WorkerPool
+    from kamu_assets.engines.slices.facts import Encodings
+    from kamu_assets.engines.workers.pool import WorkerPool
     from kamu_assets.flows.logs.service import FlowLogs
     from kamu_assets.flows.requests import FlowRequests
     from kamu_assets.odf.engine import TransformSql
@@ -220,7 +220,7 @@ class Node:
     def reorganization(self) -> "Reorganization":
         """Resets and compacts."""
         from kamu_assets.coordinator.reorganization import Reorganization
-        from kamu_assets.engines.slice_facts import Encodings
+        from kamu_assets.engines.slices.facts import Encodings
 
         return Reorganization(
             datasets=self.datasets,
@@ -421,7 +421,7 @@ def registered_aliases(settings: Settings) -> "Sequence[DatasetAlias]":
 def engine_server(settings: Settings, kind: OwnEngine, *, host: str, port: int) -> "Iterator[EngineServer]":
     """An engine of ours for other coordinators, without a node: it needs neither home nor database."""
     from kamu_assets.engines.grpc.server import EngineServer
-    from kamu_assets.engines.slice_facts import Encodings
+    from kamu_assets.engines.slices.facts import Encodings
 
     pool = wiring.engine_pool(settings)
     try:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from kamu_assets.coordinator.ingest.poll import PollRules
     from kamu_assets.coordinator.service import CoordinatorConfig
     from kamu_assets.engines.engine import Engine
-    from kamu_assets.engines.slice_facts import Encodings
-    from kamu_assets.engines.workers import WorkerPool
+    from kamu_assets.engines.slices.facts import Encodings
+    from kamu_assets.engines.workers.pool import WorkerPool
     from kamu_assets.flows.logs.lines import RunLogs
 
 # Seconds after which a query gives way to others that wait.
@@ -71,7 +71,7 @@ def coordinator_config(settings: Settings) -> "CoordinatorConfig":
     """What ingest and transforms keep to."""
     from kamu_assets.coordinator.ingest.limits import IngestLimits
     from kamu_assets.coordinator.service import CoordinatorConfig
-    from kamu_assets.engines.slice_facts import Encodings
+    from kamu_assets.engines.slices.facts import Encodings
 
     ingest = settings.ingest
     return CoordinatorConfig(
@@ -154,8 +154,8 @@ def query_pool(settings: Settings) -> "WorkerPool":
 def _pool(
     name: str, size: int, memory_bytes: int, time_seconds: float, *, patience: float | None = None
 ) -> "WorkerPool":
-    from kamu_assets.engines.worker_limits import WorkerLimits
-    from kamu_assets.engines.workers import WorkerPool
+    from kamu_assets.engines.workers.limits import WorkerLimits
+    from kamu_assets.engines.workers.pool import WorkerPool
 
     limits = WorkerLimits(memory_bytes=memory_bytes, time_seconds=time_seconds)
     return WorkerPool(name=name, size=size, limits=limits, patience=patience)

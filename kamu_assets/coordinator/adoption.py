@@ -7,11 +7,11 @@ from pathlib import Path
 from kamu_assets.auth.model import Caller
 from kamu_assets.coordinator.verify.model import Fault, OnProgress, RemarkKind, VerifyOptions, VerifyScope
 from kamu_assets.coordinator.verify.service import Verification
+from kamu_assets.datasets.chains.stored import StoredChain
 from kamu_assets.datasets.directory import OnProgress as OnBytes
 from kamu_assets.datasets.errors import DamagedDatasetError
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.datasets.service import Datasets
-from kamu_assets.datasets.stored_chain import StoredChain
 from kamu_assets.odf.identity import DatasetAlias
 
 

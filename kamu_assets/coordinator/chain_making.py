@@ -15,13 +15,13 @@ from kamu_assets.coordinator.results import ReorganizationResult, Reorganized
 from kamu_assets.coordinator.succession import Successor
 from kamu_assets.database.database import Database
 from kamu_assets.database.transaction import Transaction
-from kamu_assets.datasets.block_index import BlockIndex
-from kamu_assets.datasets.bookkeeping import Change
-from kamu_assets.datasets.chains import Chains
+from kamu_assets.datasets.chains.block_index import BlockIndex
+from kamu_assets.datasets.chains.chains import Chains
+from kamu_assets.datasets.commit.bookkeeping import Change
+from kamu_assets.datasets.commit.rewriting import Rewrite, Rewriting
+from kamu_assets.datasets.commit.sealing import Sealed
 from kamu_assets.datasets.errors import DatasetNotFoundError
 from kamu_assets.datasets.model import DatasetEntry, NewObject, RewriteKind
-from kamu_assets.datasets.rewriting import Rewrite, Rewriting
-from kamu_assets.datasets.sealing import Sealed
 from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.dataset import MetadataEvent
 

@@ -14,14 +14,14 @@ from kamu_assets.coordinator.ingest.ingestion import new_slice
 from kamu_assets.coordinator.results import NothingToDo, ReorganizationResult
 from kamu_assets.coordinator.slice_merging import MergeRequest, SliceToMerge, merge_slices
 from kamu_assets.database.database import Database
-from kamu_assets.datasets.block_index import BlockIndex
-from kamu_assets.datasets.chains import ChainBlock, Chains
+from kamu_assets.datasets.chains.block_index import BlockIndex
+from kamu_assets.datasets.chains.chains import ChainBlock, Chains
 from kamu_assets.datasets.errors import ChainReplacedError
 from kamu_assets.datasets.model import DatasetEntry, NewSlice, RewriteKind
 from kamu_assets.datasets.service import Datasets
-from kamu_assets.engines.job_runner import JobRunner
-from kamu_assets.engines.slice_facts import Encodings
-from kamu_assets.engines.worker_limits import NoSpaceError, PoolBusyError
+from kamu_assets.engines.slices.facts import Encodings
+from kamu_assets.engines.workers.job_runner import JobRunner
+from kamu_assets.engines.workers.limits import NoSpaceError, PoolBusyError
 from kamu_assets.governance.access import Action
 from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.dataset import AddData, MetadataEvent

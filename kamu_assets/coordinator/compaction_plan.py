@@ -6,7 +6,7 @@ from typing import Final
 
 from pydantic import JsonValue
 
-from kamu_assets.datasets.intervals import SliceRef, data_of
+from kamu_assets.datasets.chains.intervals import SliceRef, data_of
 from kamu_assets.datasets.model import IndexedBlock
 from kamu_assets.errors import InvalidError
 from kamu_assets.odf.data import ExtraAttributes

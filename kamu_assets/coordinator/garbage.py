@@ -14,7 +14,7 @@ from kamu_assets.auth.model import Caller
 from kamu_assets.clock import Clock
 from kamu_assets.coordinator.garbage_reach import Reach, reach_of
 from kamu_assets.database.database import Database
-from kamu_assets.datasets.former_heads import FormerHeads
+from kamu_assets.datasets.chains.former_heads import FormerHeads
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.datasets.service import Datasets
 from kamu_assets.governance.access import Action

@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from kamu_assets.database.database import Database
-from kamu_assets.datasets.block_index import BlockIndex
-from kamu_assets.datasets.block_rows import index_block
+from kamu_assets.datasets.chains.block_index import BlockIndex
+from kamu_assets.datasets.chains.block_rows import index_block
+from kamu_assets.datasets.chains.former_heads import FormerHeads
+from kamu_assets.datasets.chains.references import References
 from kamu_assets.datasets.errors import DatasetNotFoundError
 from kamu_assets.datasets.files import DatasetFiles
-from kamu_assets.datasets.former_heads import FormerHeads
 from kamu_assets.datasets.model import DatasetEntry, IndexedBlock
-from kamu_assets.datasets.references import References
 from kamu_assets.errors import KamuError
 from kamu_assets.odf.dataset import SetDataSchema
 from kamu_assets.odf.links import object_links

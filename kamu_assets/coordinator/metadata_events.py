@@ -6,8 +6,8 @@ from kamu_assets.auth.model import Caller
 from kamu_assets.clock import Clock
 from kamu_assets.coordinator.moments import next_system_time
 from kamu_assets.coordinator.results import Updated
-from kamu_assets.datasets.chains import Chains
-from kamu_assets.datasets.commit import Committer
+from kamu_assets.datasets.chains.chains import Chains
+from kamu_assets.datasets.commit.committer import Committer
 from kamu_assets.datasets.errors import DatasetNotFoundError, HeadMovedError, MissingInputsError
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.datasets.service import Datasets

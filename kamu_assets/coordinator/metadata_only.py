@@ -7,8 +7,8 @@ from typing import Final
 from kamu_assets.auth.model import Caller
 from kamu_assets.coordinator.chain_making import ChainMaking, Remake
 from kamu_assets.coordinator.results import NothingToDo, ReorganizationResult
-from kamu_assets.datasets.block_rows import DATA_KINDS
-from kamu_assets.datasets.chains import Chains
+from kamu_assets.datasets.chains.block_rows import DATA_KINDS
+from kamu_assets.datasets.chains.chains import Chains
 from kamu_assets.datasets.errors import HeadMovedError
 from kamu_assets.datasets.model import DatasetEntry, RewriteKind
 from kamu_assets.datasets.service import Datasets

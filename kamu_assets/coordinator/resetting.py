@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from kamu_assets.auth.model import Caller
 from kamu_assets.clock import Clock
 from kamu_assets.coordinator.results import NothingToDo, ReorganizationResult, Reorganized
-from kamu_assets.datasets.bookkeeping import Change
-from kamu_assets.datasets.chains import Chains
+from kamu_assets.datasets.chains.chains import Chains
+from kamu_assets.datasets.chains.past import PastStates
+from kamu_assets.datasets.commit.bookkeeping import Change
+from kamu_assets.datasets.commit.rewriting import Rewrite, Rewriting
+from kamu_assets.datasets.commit.sealing import Sealed
 from kamu_assets.datasets.errors import AlreadyHeadError, HeadMovedError, NewHeadNotFoundError
 from kamu_assets.datasets.model import DatasetEntry, RewriteKind
-from kamu_assets.datasets.past import PastStates
-from kamu_assets.datasets.rewriting import Rewrite, Rewriting
-from kamu_assets.datasets.sealing import Sealed
 from kamu_assets.datasets.service import Datasets
 from kamu_assets.governance.access import Action
 from kamu_assets.odf.chain_state import ChainState

@@ -26,15 +26,15 @@ from kamu_assets.coordinator.transform import TransformOptions, Transforms
 from kamu_assets.coordinator.verify.model import VerificationReport, VerifyOptions
 from kamu_assets.coordinator.verify.service import Verification
 from kamu_assets.database.database import Database
-from kamu_assets.datasets.chains import Chains
-from kamu_assets.datasets.commit import Committer
+from kamu_assets.datasets.chains.chains import Chains
+from kamu_assets.datasets.commit.committer import Committer
 from kamu_assets.datasets.damaged_slices import StoredSlice, bad_slices_blamed
 from kamu_assets.datasets.errors import HeadMovedError
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.datasets.service import Datasets
-from kamu_assets.engines.job_runner import JobRunner
 from kamu_assets.engines.registry import EngineRegistry
-from kamu_assets.engines.slice_facts import Encodings
+from kamu_assets.engines.slices.facts import Encodings
+from kamu_assets.engines.workers.job_runner import JobRunner
 from kamu_assets.governance.access import Action
 from kamu_assets.monitoring import metrics
 from kamu_assets.odf.dataset import DatasetKind, MetadataEvent

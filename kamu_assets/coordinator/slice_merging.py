@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kamu_assets.engines.slice_facts import Encodings
-from kamu_assets.engines.worker_process import report
+from kamu_assets.engines.slices.facts import Encodings
+from kamu_assets.engines.workers.process import report
 from kamu_assets.errors import InvalidError
 from kamu_assets.odf.data import DatasetVocabulary
 from kamu_assets.odf.dataset import DataSlice
@@ -14,7 +14,7 @@ from kamu_assets.odf.dataset import DataSlice
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from kamu_assets.engines.slice_facts import SliceStats
+    from kamu_assets.engines.slices.facts import SliceStats
 
 
 class ChangedSliceError(InvalidError):
@@ -44,7 +44,7 @@ class MergeRequest:
 
 def merge_slices(request: MergeRequest) -> "SliceStats":
     """Write one slice with the rows of all, a batch at a time; ChangedSliceError."""
-    from kamu_assets.engines.slice_writer import SliceWriter
+    from kamu_assets.engines.slices.writer import SliceWriter
 
     schema = _common_schema(request.slices)
     with SliceWriter(request.target, schema, vocab=request.vocab, encodings=request.encodings) as writer:

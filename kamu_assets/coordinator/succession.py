@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from kamu_assets.datasets.commit.sealing import Sealed, seal
 from kamu_assets.datasets.model import IndexedBlock
-from kamu_assets.datasets.sealing import Sealed, seal
 from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.dataset import AddData, MetadataBlock, MetadataEvent
 from kamu_assets.odf.multihash import Multihash

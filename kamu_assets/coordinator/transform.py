@@ -18,8 +18,8 @@ from kamu_assets.coordinator.moments import next_system_time
 from kamu_assets.coordinator.results import PullResult, Updated, UpToDate
 from kamu_assets.coordinator.transform_inputs import InputsWithoutSchema, PlannedInput, TransformInputs
 from kamu_assets.database.database import Database
-from kamu_assets.datasets.chains import Chains
-from kamu_assets.datasets.commit import Committer
+from kamu_assets.datasets.chains.chains import Chains
+from kamu_assets.datasets.commit.committer import Committer
 from kamu_assets.datasets.damaged_slices import StoredSlice, slices_checked
 from kamu_assets.datasets.errors import HeadMovedError
 from kamu_assets.datasets.model import DatasetEntry, NewCheckpoint, NewObject, NewSlice
@@ -32,7 +32,7 @@ from kamu_assets.engines.engine import (
     TransformSuccess,
 )
 from kamu_assets.engines.registry import EngineRegistry
-from kamu_assets.engines.worker_limits import NoSpaceError
+from kamu_assets.engines.workers.limits import NoSpaceError
 from kamu_assets.odf.chain_errors import NoOpEventError
 from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.data import DataSchema

@@ -8,10 +8,10 @@ from kamu_assets.coordinator.ingest.slice_events import schema_of
 from kamu_assets.coordinator.schema_message import schema_message
 from kamu_assets.coordinator.transform_plan import InputChain, InputPlan, check_same_inputs, plan_inputs
 from kamu_assets.database.transaction import Transaction
-from kamu_assets.datasets.chains import Chains
+from kamu_assets.datasets.chains.chains import Chains
+from kamu_assets.datasets.chains.intervals import ChainInterval
 from kamu_assets.datasets.damaged_slices import StoredSlice
 from kamu_assets.datasets.errors import DatasetNotFoundError, InvalidBlockIntervalError
-from kamu_assets.datasets.intervals import ChainInterval
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.datasets.store import DatasetStore
 from kamu_assets.engines.engine import TransformRequestInput, Watermark

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from kamu_assets.coordinator.errors import InputsChangedError
-from kamu_assets.datasets.intervals import ChainInterval, ExplicitWatermark, SliceRef
+from kamu_assets.datasets.chains.intervals import ChainInterval, ExplicitWatermark, SliceRef
 from kamu_assets.odf.data import OffsetInterval
 from kamu_assets.odf.dataset import ExecuteTransform, ExecuteTransformInput
 from kamu_assets.odf.identity import DatasetID

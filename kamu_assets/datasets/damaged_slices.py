@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from kamu_assets.datasets.errors import DamagedSliceError
-from kamu_assets.engines.slice_errors import SliceError
+from kamu_assets.engines.slices.errors import SliceError
 from kamu_assets.errors import KamuError
 from kamu_assets.odf.identity import DatasetAlias
 from kamu_assets.odf.multihash import Multihash

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from kamu_assets.datasets.chains.stored import StoredChain, hashes_to, read_chain
 from kamu_assets.datasets.errors import BeingAdoptedError, DamagedDatasetError
 from kamu_assets.datasets.files import DatasetFiles, parse_alias, parse_hash
 from kamu_assets.datasets.model import IndexedBlock, IndexedData
-from kamu_assets.datasets.stored_chain import StoredChain, hashes_to, read_chain
 from kamu_assets.errors import InvalidError
 from kamu_assets.odf.dataset import Seed
 from kamu_assets.odf.identity import DatasetAlias, DatasetID

@@ -8,23 +8,23 @@ from kamu_assets.auth.store import AccountStore
 from kamu_assets.clock import Clock
 from kamu_assets.database.database import Database
 from kamu_assets.database.outbox import Outbox
-from kamu_assets.datasets.adoption import Adoption, Examine
-from kamu_assets.datasets.chains import ChainBlock, Chains
-from kamu_assets.datasets.commit import Committer
-from kamu_assets.datasets.creation import CheckTransform, Creation, random_dataset_id
+from kamu_assets.datasets.chains.chains import ChainBlock, Chains
+from kamu_assets.datasets.chains.references import References
+from kamu_assets.datasets.chains.statistics import StatisticsStore
+from kamu_assets.datasets.commit.committer import Committer
+from kamu_assets.datasets.commit.head_files import HeadFiles
 from kamu_assets.datasets.damaged_slices import StoredSlice
-from kamu_assets.datasets.deletion import Deletion
 from kamu_assets.datasets.description import DatasetDescription, DescribedInput
 from kamu_assets.datasets.directory import OnProgress
-from kamu_assets.datasets.head_files import HeadFiles
-from kamu_assets.datasets.lineage import Lineage
-from kamu_assets.datasets.lineage_graph import LineageGraph
+from kamu_assets.datasets.lifecycle.adoption import Adoption, Examine
+from kamu_assets.datasets.lifecycle.creation import CheckTransform, Creation, random_dataset_id
+from kamu_assets.datasets.lifecycle.deletion import Deletion
+from kamu_assets.datasets.lifecycle.removal import Removal
+from kamu_assets.datasets.lifecycle.renaming import Renaming
+from kamu_assets.datasets.lineage.graph import LineageGraph
+from kamu_assets.datasets.lineage.store import Lineage
 from kamu_assets.datasets.lookup import Lookup
 from kamu_assets.datasets.model import DatasetEntry, DatasetSummary
-from kamu_assets.datasets.references import References
-from kamu_assets.datasets.removal import Removal
-from kamu_assets.datasets.renaming import Renaming
-from kamu_assets.datasets.statistics import StatisticsStore
 from kamu_assets.datasets.store import DatasetStore
 from kamu_assets.governance.access import Access, Action
 from kamu_assets.odf.dataset import DatasetSnapshot

@@ -15,7 +15,7 @@ from dagster import (
     resource,
 )
 
-from kamu_assets.datasets.findings import Finding, FindingKind
+from kamu_assets.datasets.doctor.findings import Finding, FindingKind
 from kamu_assets.defs.deliveries import JOBS as TELLER_JOBS
 from kamu_assets.defs.deliveries import TELLER, no_teller
 from kamu_assets.defs.operations import JOBS, OPERATOR, no_operator

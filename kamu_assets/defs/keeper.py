@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 
 from kamu_assets.database.database import Database
-from kamu_assets.datasets.lineage import Lineage
+from kamu_assets.datasets.lineage.store import Lineage
 from kamu_assets.flows.messages import TriggerChanged
 from kamu_assets.flows.scheduling.hearing import Hearing
 from kamu_assets.odf.identity import DatasetID

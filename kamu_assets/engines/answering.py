@@ -6,8 +6,8 @@ from typing import TypeVar
 
 from kamu_assets.engines.engine import InternalError, InvalidQuery
 from kamu_assets.engines.job import RawQueryJob, TransformJob
-from kamu_assets.engines.sql_errors import StatementNotAllowedError
-from kamu_assets.engines.sql_guard import plain_text, refuse_panic
+from kamu_assets.engines.sql.errors import StatementNotAllowedError
+from kamu_assets.engines.sql.guard import plain_text, refuse_panic
 from kamu_assets.errors import InvalidError
 
 _Job = TypeVar("_Job", TransformJob, RawQueryJob)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
-from kamu_assets.engines.slice_facts import SliceStats
+from kamu_assets.engines.slices.facts import SliceStats
 from kamu_assets.errors import InvalidError
 from kamu_assets.odf.data import DatasetVocabulary, OffsetInterval
 from kamu_assets.odf.engine import TransformSql

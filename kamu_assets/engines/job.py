@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from kamu_assets.engines.engine import RawQueryRequest, TransformRequest
-from kamu_assets.engines.slice_facts import Encodings
+from kamu_assets.engines.slices.facts import Encodings
 
 
 @dataclass(frozen=True)

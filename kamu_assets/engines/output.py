@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.types as pt
 
 from kamu_assets.engines.session import quoted
-from kamu_assets.engines.sql_errors import InvalidQueryError
+from kamu_assets.engines.sql.errors import InvalidQueryError
 from kamu_assets.odf.data import DatasetVocabulary, OffsetInterval
 from kamu_assets.odf.timestamp import Timestamp
 

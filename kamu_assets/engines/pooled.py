@@ -11,9 +11,9 @@ from kamu_assets.engines.engine import (
     TransformResponse,
 )
 from kamu_assets.engines.job import RawQueryJob, TransformJob
-from kamu_assets.engines.slice_facts import Encodings
+from kamu_assets.engines.slices.facts import Encodings
 from kamu_assets.engines.worker_jobs import query_files
-from kamu_assets.engines.workers import WorkerPool
+from kamu_assets.engines.workers.pool import WorkerPool
 
 
 class PooledEngine:

@@ -6,10 +6,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kamu_assets.engines.answering import answer
+from kamu_assets.engines.datafusion.query_steps import engine_session, in_written_order, output_schema, plan_steps
 from kamu_assets.engines.engine import RawQueryResponse, RawQuerySuccess
 from kamu_assets.engines.job import RawQueryJob
-from kamu_assets.engines.listing import listing
-from kamu_assets.engines.query_steps import engine_session, in_written_order, output_schema, plan_steps
+from kamu_assets.engines.slices.listing import listing
 
 _INPUT: Final = "input"
 

@@ -8,11 +8,11 @@ import pyarrow as pa
 
 from kamu_assets.engines.engine import TransformSuccess
 from kamu_assets.engines.job import TransformJob
-from kamu_assets.engines.listing import ipc_schema
 from kamu_assets.engines.output import OutputColumns
-from kamu_assets.engines.slice_writer import write_slice
-from kamu_assets.engines.storable import as_schema, has_structs, storable_schema
-from kamu_assets.engines.worker_process import report
+from kamu_assets.engines.slices.listing import ipc_schema
+from kamu_assets.engines.slices.storable import as_schema, has_structs, storable_schema
+from kamu_assets.engines.slices.writer import write_slice
+from kamu_assets.engines.workers.process import report
 from kamu_assets.odf.data_hash import LogicalHasher
 
 _TOLD_SECONDS: Final = 0.1

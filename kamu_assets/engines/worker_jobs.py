@@ -6,7 +6,7 @@ from kamu_assets.engines.job import RawQueryJob, TransformJob
 
 def transform(job: TransformJob) -> TransformResponse:
     """By the engine named `datafusion`."""
-    from kamu_assets.engines.datafusion import run_transform
+    from kamu_assets.engines.datafusion.engine import run_transform
 
     return run_transform(job)
 

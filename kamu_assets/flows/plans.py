@@ -7,7 +7,7 @@ from random import SystemRandom
 from kamu_assets.clock import Clock
 from kamu_assets.database.outbox import Outbox
 from kamu_assets.database.transaction import Transaction
-from kamu_assets.datasets.references import References
+from kamu_assets.datasets.chains.references import References
 from kamu_assets.datasets.store import DatasetStore
 from kamu_assets.flows.causes import MANUAL_KINDS, CauseKind, FlowCause, merged
 from kamu_assets.flows.configs.store import ConfigStore

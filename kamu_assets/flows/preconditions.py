@@ -1,6 +1,6 @@
 """Whether a dataset has what flows of a type work on."""
 
-from kamu_assets.datasets.chains import Chains
+from kamu_assets.datasets.chains.chains import Chains
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.flows.errors import FlowPreconditionsNotMetError, IncompatibleDatasetKindError
 from kamu_assets.flows.model import FlowType

@@ -6,7 +6,7 @@ from kamu_assets.auth.model import Caller
 from kamu_assets.clock import Clock
 from kamu_assets.database.database import Database
 from kamu_assets.database.transaction import Transaction
-from kamu_assets.datasets.chains import Chains
+from kamu_assets.datasets.chains.chains import Chains
 from kamu_assets.datasets.service import Datasets
 from kamu_assets.errors import ConflictError, InvalidError
 from kamu_assets.flows.causes import CauseKind, FlowCause

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from kamu_assets.database.database import Database
 from kamu_assets.database.transaction import Transaction
-from kamu_assets.datasets.block_index import BlockIndex
-from kamu_assets.datasets.chains import Chains
+from kamu_assets.datasets.chains.block_index import BlockIndex
+from kamu_assets.datasets.chains.chains import Chains
 from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.data import OffsetInterval
 from kamu_assets.odf.identity import DatasetID

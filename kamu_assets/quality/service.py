@@ -8,7 +8,7 @@ from typing import Any
 
 from kamu_assets.auth.model import Caller
 from kamu_assets.database.database import Database
-from kamu_assets.datasets.chains import Chains
+from kamu_assets.datasets.chains.chains import Chains
 from kamu_assets.datasets.description import DatasetDescription
 from kamu_assets.datasets.errors import DatasetNotFoundError
 from kamu_assets.datasets.service import Datasets

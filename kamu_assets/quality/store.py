@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, Column, String, Table, Text, delete, select
 from kamu_assets.database.columns import DatasetIDColumn, MultihashColumn
 from kamu_assets.database.tables import metadata
 from kamu_assets.database.transaction import Transaction
-from kamu_assets.datasets.references import References
+from kamu_assets.datasets.chains.references import References
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.odf.multihash import Multihash
 from kamu_assets.quality.results import Tally

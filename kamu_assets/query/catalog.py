@@ -5,11 +5,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import assert_never
 
 from kamu_assets.auth.model import Caller
-from kamu_assets.datasets.chains import Chains
+from kamu_assets.datasets.chains.chains import Chains
+from kamu_assets.datasets.chains.past import PastStates
+from kamu_assets.datasets.chains.point import Point
 from kamu_assets.datasets.errors import DatasetNotFoundError
 from kamu_assets.datasets.model import DatasetEntry
-from kamu_assets.datasets.past import PastStates
-from kamu_assets.datasets.point import Point
 from kamu_assets.datasets.service import Datasets
 from kamu_assets.errors import InvalidError, KamuError
 from kamu_assets.odf.chain_state import ChainState
@@ -26,7 +26,7 @@ from kamu_assets.query.questions import (
     TableFound,
     TableSpec,
 )
-from kamu_assets.query.table_specs import TableSpecs
+from kamu_assets.query.tables.specs import TableSpecs
 
 
 class QueryCatalog:

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from kamu_assets.engines.nursery import lease_nursery, return_nursery
-from kamu_assets.engines.preload import WORKER_MODULES
+from kamu_assets.engines.workers.nursery import lease_nursery, return_nursery
+from kamu_assets.engines.workers.preload import WORKER_MODULES
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """How names and points in time of a query fail."""
 
+from kamu_assets.datasets.chains.point import Point
 from kamu_assets.datasets.model import DatasetEntry
-from kamu_assets.datasets.point import Point
 from kamu_assets.errors import InvalidError, NotFoundError
 from kamu_assets.odf.multihash import Multihash
 

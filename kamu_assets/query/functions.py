@@ -10,9 +10,9 @@ from datafusion import functions
 from datafusion.catalog import Table
 from datafusion.expr import Column, Literal
 
-from kamu_assets.datasets.point import Point
+from kamu_assets.datasets.chains.point import Point
 from kamu_assets.engines.session import quoted
-from kamu_assets.engines.sql_errors import InvalidQueryError
+from kamu_assets.engines.sql.errors import InvalidQueryError
 from kamu_assets.errors import InvalidError
 from kamu_assets.odf.data import OperationType
 from kamu_assets.odf.multihash import Multihash
@@ -20,7 +20,7 @@ from kamu_assets.odf.timestamp import NANOS_PER_SECOND, SECONDS_PER_DAY, Timesta
 from kamu_assets.query.errors import AmbiguousPrimaryKeyError, InvalidCallError, NoPrimaryKeyError
 from kamu_assets.query.questions import TableSpec
 from kamu_assets.query.sessions import KAMU
-from kamu_assets.query.tables import NamedDatasets
+from kamu_assets.query.tables.named import NamedDatasets
 
 _NANOS: Final = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 _OWN: Final = (f"{KAMU}.{KAMU}.", f"{KAMU}.")

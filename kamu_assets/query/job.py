@@ -9,24 +9,24 @@ import datafusion
 import pyarrow as pa
 from datafusion.catalog import Table
 
-from kamu_assets.engines.listing import ipc_schema, may_hide_nan
 from kamu_assets.engines.session import between, quoted
-from kamu_assets.engines.sql_errors import QueryFailedError
-from kamu_assets.engines.sql_guard import plain_text, plan_query, refuse_panic
+from kamu_assets.engines.slices.listing import ipc_schema, may_hide_nan
+from kamu_assets.engines.sql.errors import QueryFailedError
+from kamu_assets.engines.sql.guard import plain_text, plan_query, refuse_panic
 from kamu_assets.errors import InvalidError
-from kamu_assets.query.encode import encode_rows
-from kamu_assets.query.few_rows import few_rows
-from kamu_assets.query.filter_bounds import filter_bounds
-from kamu_assets.query.found_table import FoundTable
+from kamu_assets.query.formats.rows import encode_rows
 from kamu_assets.query.functions import register_functions
-from kamu_assets.query.newest_rows import newest_rows
-from kamu_assets.query.plans import reads_once
+from kamu_assets.query.plans.filter_bounds import filter_bounds
+from kamu_assets.query.plans.newest_rows import newest_rows
+from kamu_assets.query.plans.row_count import is_row_count
+from kamu_assets.query.plans.walking import reads_once
 from kamu_assets.query.requests import AnswerShape, JobAnswer, QueryJob, TailJob
-from kamu_assets.query.row_count import is_row_count
 from kamu_assets.query.sessions import KAMU, Sessions, new_session
-from kamu_assets.query.table_cache import arrow_schema, forget_tables, frame_of
-from kamu_assets.query.tables import KamuCatalog, NamedDatasets
-from kamu_assets.query.text_views import without_views
+from kamu_assets.query.tables.cache import arrow_schema, forget_tables, frame_of
+from kamu_assets.query.tables.few_rows import few_rows
+from kamu_assets.query.tables.found import FoundTable
+from kamu_assets.query.tables.named import KamuCatalog, NamedDatasets
+from kamu_assets.query.tables.text_views import without_views
 
 # Answers about the plan, not of it: no limit can be put on top of them.
 _ABOUT_PLANS: Final = frozenset({"Explain", "Analyze", "DescribeTable"})

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from kamu_assets.datasets.point import Point
+from kamu_assets.datasets.chains.point import Point
 from kamu_assets.odf.data import DatasetVocabulary
 from kamu_assets.odf.dataset import SetDataSchema
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.odf.multihash import Multihash
-from kamu_assets.query.pack_plan import SliceFile
+from kamu_assets.query.tables.pack_plan import SliceFile
 
 
 @dataclass(frozen=True)

@@ -6,26 +6,26 @@ from dataclasses import replace
 from typing import Final
 
 from kamu_assets.auth.model import Caller
-from kamu_assets.datasets.chains import Chains
+from kamu_assets.datasets.chains.chains import Chains
+from kamu_assets.datasets.chains.past import PastStates
 from kamu_assets.datasets.damaged_slices import StoredSlice, bad_slices_blamed
 from kamu_assets.datasets.model import DatasetEntry
-from kamu_assets.datasets.past import PastStates
 from kamu_assets.datasets.service import Datasets
-from kamu_assets.engines.worker_limits import WorkerLimits
-from kamu_assets.engines.workers import WorkerPool
+from kamu_assets.engines.workers.limits import WorkerLimits
+from kamu_assets.engines.workers.pool import WorkerPool
 from kamu_assets.errors import InvalidError
 from kamu_assets.monitoring import metrics
 from kamu_assets.odf.identity import DatasetRef
 from kamu_assets.query.asked_before import AskedBefore
 from kamu_assets.query.catalog import QueryCatalog
 from kamu_assets.query.errors import InvalidPageError
-from kamu_assets.query.exports import ExportJob, ExportRequest, ExportResult
+from kamu_assets.query.exports.model import ExportJob, ExportRequest, ExportResult
 from kamu_assets.query.history.model import BY_ITSELF, Origin
 from kamu_assets.query.history.recorder import QueryRecorder
 from kamu_assets.query.history.running import RunningQuery
 from kamu_assets.query.model import DataFormat, PinnedDataset, QueryRequest, QueryResponse
 from kamu_assets.query.requests import AnswerShape, JobAnswer, QueryJob, TailJob
-from kamu_assets.query.table_specs import TableSpecs
+from kamu_assets.query.tables.specs import TableSpecs
 from kamu_assets.query.worker_jobs import run_export, run_query, run_tail
 from kamu_assets.storage.volumes import Volumes
 

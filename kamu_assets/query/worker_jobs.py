@@ -1,6 +1,6 @@
 """What queries have worker processes do. Importing this module loads no engine: a job loads what it needs."""
 
-from kamu_assets.query.exports import ExportJob, ExportResult
+from kamu_assets.query.exports.model import ExportJob, ExportResult
 from kamu_assets.query.requests import JobAnswer, QueryJob, TailJob
 
 
@@ -20,6 +20,6 @@ def run_tail(job: TailJob) -> JobAnswer:
 
 def run_export(job: ExportJob) -> ExportResult:
     """Write the rows of a query to files."""
-    from kamu_assets.query.export_job import write_export
+    from kamu_assets.query.exports.job import write_export
 
     return write_export(job)

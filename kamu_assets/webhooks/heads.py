@@ -1,8 +1,8 @@
 """Which heads of datasets a receiver knows."""
 
 from kamu_assets.database.transaction import Transaction
-from kamu_assets.datasets.block_index import BlockIndex
-from kamu_assets.datasets.references import References
+from kamu_assets.datasets.chains.block_index import BlockIndex
+from kamu_assets.datasets.chains.references import References
 from kamu_assets.flows.causes import CauseKind, FlowCause, UpdateSource
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.odf.multihash import Multihash

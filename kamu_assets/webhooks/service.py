@@ -11,7 +11,7 @@ from kamu_assets.clock import Clock
 from kamu_assets.database.database import Database
 from kamu_assets.database.outbox import Outbox
 from kamu_assets.database.transaction import Transaction
-from kamu_assets.datasets.references import References
+from kamu_assets.datasets.chains.references import References
 from kamu_assets.datasets.store import DatasetStore
 from kamu_assets.governance.access import Access
 from kamu_assets.odf.identity import DatasetID, DatasetRef

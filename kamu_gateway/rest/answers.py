@@ -11,9 +11,9 @@ from kamu_assets.auth.node_key import NodeKey
 from kamu_assets.node import Node
 from kamu_assets.odf.commitments import Commitment, hash_json
 from kamu_assets.odf.data import DataSchema
+from kamu_assets.query.formats.schemas import SchemaFormat, describe_schema, odf_schema
 from kamu_assets.query.history.model import Door
 from kamu_assets.query.model import DatasetPin, QueryRequest, QueryResponse
-from kamu_assets.query.schema_formats import SchemaFormat, describe_schema, odf_schema
 from kamu_gateway.edge.origin import origin_at
 from kamu_gateway.rest.hashing import hash_of_output
 from kamu_gateway.rest.query_form import Include, PinnedDataset, QueryForm

@@ -6,8 +6,8 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from pydantic.alias_generators import to_camel
 
 from kamu_assets.odf.commitments import Commitment
+from kamu_assets.query.formats.schemas import SchemaFormat
 from kamu_assets.query.model import DataFormat
-from kamu_assets.query.schema_formats import SchemaFormat
 from kamu_gateway.rest.query_form import QueryForm
 from kamu_gateway.rest.verify_form import ProofForm, VerifyForm
 

@@ -11,7 +11,7 @@ from pydantic import JsonValue
 from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.data import DataSchema
 from kamu_assets.odf.typedef import OdfModel
-from kamu_assets.query.schema_formats import SchemaFormat
+from kamu_assets.query.formats.schemas import SchemaFormat
 from kamu_gateway.edge.datasets import DATASET, Admitted, DatasetRoute
 from kamu_gateway.edge.errors import TextAnswerError
 from kamu_gateway.edge.node import CurrentNode

@@ -8,9 +8,9 @@ from pydantic import ValidationError
 
 from kamu_assets.auth.model import Caller
 from kamu_assets.node import Node
+from kamu_assets.query.formats.schemas import SchemaFormat
 from kamu_assets.query.history.model import Door
 from kamu_assets.query.model import DataFormat
-from kamu_assets.query.schema_formats import SchemaFormat
 from kamu_gateway.edge.caller import LenientCaller
 from kamu_gateway.edge.errors import TextAnswerError
 from kamu_gateway.edge.form_errors import reason

@@ -10,8 +10,8 @@ from pydantic_core import PydanticCustomError
 
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.odf.multihash import Multihash
+from kamu_assets.query.formats.schemas import SchemaFormat
 from kamu_assets.query.model import DataFormat, UnknownFormatError
-from kamu_assets.query.schema_formats import SchemaFormat
 from kamu_gateway.edge.form_errors import unknown_variant, wrong_type
 
 E = TypeVar("E", bound=StrEnum)

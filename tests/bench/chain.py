@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from kamu_assets.datasets.stored_chain import hashes_to
+from kamu_assets.datasets.chains.stored import hashes_to
 from kamu_assets.node import Node, open_node
 from kamu_assets.odf.dataset import SetInfo
 from kamu_assets.odf.identity import DatasetAlias, DatasetID

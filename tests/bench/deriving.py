@@ -19,9 +19,9 @@ from kamu_assets.coordinator.ingest.columns import describe_schema
 from kamu_assets.coordinator.ingest.ingestion import new_slice
 from kamu_assets.coordinator.results import Updated
 from kamu_assets.database.transaction import Transaction
-from kamu_assets.datasets.chains import Chains
+from kamu_assets.datasets.chains.chains import Chains
 from kamu_assets.datasets.model import DatasetEntry, NewSlice
-from kamu_assets.engines.slice_writer import write_slice
+from kamu_assets.engines.slices.writer import write_slice
 from kamu_assets.node import Node, open_node
 from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.dataset import AddData, DatasetKind, SetDataSchema

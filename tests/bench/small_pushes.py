@@ -18,7 +18,7 @@ from kamu_assets.coordinator.ingest.slice_events import NewData, plan_events
 from kamu_assets.coordinator.moments import next_system_time
 from kamu_assets.coordinator.service import PushData
 from kamu_assets.datasets.model import DatasetEntry
-from kamu_assets.engines.slice_writer import SliceWriter
+from kamu_assets.engines.slices.writer import SliceWriter
 from kamu_assets.node import Node, open_node
 from kamu_assets.odf.dataset import DatasetKind
 from kamu_assets.settings import load_settings

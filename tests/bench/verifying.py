@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from kamu_assets.coordinator.verify.model import VerificationReport
 from kamu_assets.datasets.model import DatasetEntry, NewSlice
-from kamu_assets.engines.slice_writer import write_slice
+from kamu_assets.engines.slices.writer import write_slice
 from kamu_assets.node import Node, open_node
 from kamu_assets.odf.arrow_schema import from_arrow
 from kamu_assets.odf.data import OffsetInterval

@@ -21,7 +21,7 @@ from kamu_assets.engines.grpc.client import RemoteConfig, RemoteEngine
 from kamu_assets.engines.grpc.paths import Mount, PathMapping
 from kamu_assets.engines.grpc.requests import raw_query_request, transform_request
 from kamu_assets.engines.grpc.server import EngineServer
-from kamu_assets.engines.listing import schema_from_ipc
+from kamu_assets.engines.slices.listing import schema_from_ipc
 from kamu_assets.odf.arrow_schema import from_arrow
 from kamu_assets.odf.engine_messages import RawQueryRequest
 from kamu_assets.odf.serde.engine_messages import decode_raw_query_response, decode_transform_response

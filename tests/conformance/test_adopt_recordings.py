@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kamu_assets.coordinator.adoption import AdoptOptions
-from kamu_assets.datasets.findings import FindingKind
+from kamu_assets.datasets.doctor.findings import FindingKind
 from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.identity import DatasetAlias, DatasetID
 from tests.support.coordination import a_coordinator

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from kamu_assets.database.database import Database
-from kamu_assets.datasets.block_index import BlockIndex
+from kamu_assets.datasets.chains.block_index import BlockIndex
+from kamu_assets.datasets.chains.recount import recount
+from kamu_assets.datasets.chains.statistics import StatisticsStore, extend
 from kamu_assets.datasets.model import DatasetStatistics, IndexedBlock, IndexedData
-from kamu_assets.datasets.recount import recount
-from kamu_assets.datasets.statistics import StatisticsStore, extend
 from kamu_assets.odf.dataset import Checkpoint
 from kamu_assets.odf.serde.flatbuffers import EventKind
 from kamu_assets.odf.timestamp import Timestamp

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from kamu_assets.database.database import Database
+from kamu_assets.datasets.chains.references import References
 from kamu_assets.datasets.errors import (
     DatasetNotFoundError,
     HeadMovedError,
@@ -14,8 +15,7 @@ from kamu_assets.datasets.errors import (
     NameTooLongError,
     RefCollisionError,
 )
-from kamu_assets.datasets.lineage import Lineage
-from kamu_assets.datasets.references import References
+from kamu_assets.datasets.lineage.store import Lineage
 from kamu_assets.datasets.store import DatasetStore
 from kamu_assets.odf.identity import AccountName
 from kamu_assets.odf.names import DatasetName

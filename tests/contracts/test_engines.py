@@ -7,13 +7,13 @@ import datafusion
 import pyarrow as pa
 import pytest
 
-from kamu_assets.engines.datafusion import run_transform
+from kamu_assets.engines.datafusion.engine import run_transform
 from kamu_assets.engines.engine import Engine, InternalError, InvalidQuery, TransformSuccess
 from kamu_assets.engines.grpc.client import RemoteConfig, RemoteEngine
 from kamu_assets.engines.grpc.server import EngineServer
-from kamu_assets.engines.listing import schema_from_ipc
 from kamu_assets.engines.pooled import PooledEngine
-from kamu_assets.engines.workers import WorkerLimits, WorkerPool
+from kamu_assets.engines.slices.listing import schema_from_ipc
+from kamu_assets.engines.workers.pool import WorkerLimits, WorkerPool
 from kamu_assets.odf.arrow_schema import from_arrow
 from kamu_assets.odf.data_hash import logical_hash
 from tests.support.engine_calls import EngineCall, engine_calls

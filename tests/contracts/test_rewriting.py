@@ -10,8 +10,8 @@ import pytest
 from kamu_assets.coordinator.garbage import CollectOptions, GarbageCollection
 from kamu_assets.coordinator.resetting import ResetOptions
 from kamu_assets.coordinator.results import Reorganized
+from kamu_assets.datasets.chains.former_heads import FormerHeads
 from kamu_assets.datasets.errors import HeadMovedError
-from kamu_assets.datasets.former_heads import FormerHeads
 from kamu_assets.datasets.model import RewriteKind
 from tests.support.coordination import a_reorganization
 from tests.support.heart import ADMIN, Heart, open_heart

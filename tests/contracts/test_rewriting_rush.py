@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kamu_assets.coordinator.results import Reorganized
-from kamu_assets.datasets.commit import CommitStep
+from kamu_assets.datasets.commit.committer import CommitStep
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.errors import UnavailableError
 from tests.support.coordination import a_reorganization

@@ -7,11 +7,11 @@ from functools import partial
 from pathlib import Path
 
 from kamu_assets.auth.model import ANONYMOUS
+from kamu_assets.datasets.chains.stored import read_chain
+from kamu_assets.datasets.doctor.findings import Finding, FindingKind
 from kamu_assets.datasets.files import DatasetFiles
-from kamu_assets.datasets.findings import Finding, FindingKind
 from kamu_assets.datasets.messages import DatasetCreated, DatasetRewritten, DatasetUpdated
 from kamu_assets.datasets.model import DatasetSummary
-from kamu_assets.datasets.stored_chain import read_chain
 from kamu_assets.errors import KamuError
 from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.dataset import SetInfo

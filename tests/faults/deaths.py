@@ -21,7 +21,7 @@ from typing import Any
 
 import structlog
 
-from kamu_assets.datasets.commit import CommitStep
+from kamu_assets.datasets.commit.committer import CommitStep
 from kamu_assets.storage import files as storage_files
 from kamu_assets.storage.files import Place
 

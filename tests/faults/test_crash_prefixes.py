@@ -14,7 +14,7 @@ from sqlalchemy import text
 from kamu_assets.coordinator.garbage import CollectOptions, GarbageCollection
 from kamu_assets.coordinator.resetting import ResetOptions
 from kamu_assets.database.transaction import Transaction
-from kamu_assets.datasets.commit import Committer
+from kamu_assets.datasets.commit.committer import Committer
 from kamu_assets.durability import Durability
 from kamu_assets.odf.dataset import SetInfo
 from kamu_assets.odf.names import DatasetName

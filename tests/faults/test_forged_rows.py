@@ -12,8 +12,8 @@ from kamu_assets.coordinator.adoption import AdoptOptions
 from kamu_assets.coordinator.service import Coordinator
 from kamu_assets.coordinator.verify.model import VerifyOptions, VerifyProgress, VerifyScope
 from kamu_assets.datasets.errors import DamagedDatasetError
-from kamu_assets.engines.worker_limits import WorkerLimits
-from kamu_assets.engines.workers import WorkerPool
+from kamu_assets.engines.workers.limits import WorkerLimits
+from kamu_assets.engines.workers.pool import WorkerPool
 from kamu_assets.odf.data import OffsetInterval
 from kamu_assets.odf.dataset import Seed
 from kamu_assets.odf.identity import DatasetKind

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from kamu_assets.datasets.commit import CommitStep
+from kamu_assets.datasets.commit.committer import CommitStep
 from tests.faults.deaths import Death
 from tests.faults.stage import Stage
 

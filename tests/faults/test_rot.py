@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from kamu_assets.coordinator.service import PushData
+from kamu_assets.datasets.doctor.findings import FindingKind
 from kamu_assets.datasets.files import DatasetFiles
-from kamu_assets.datasets.findings import FindingKind
 from kamu_assets.errors import KamuError
 from kamu_assets.odf.names import DatasetName
 from kamu_assets.storage.errors import DamagedBlockError, ObjectNotFoundError

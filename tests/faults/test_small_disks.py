@@ -13,10 +13,10 @@ import pytest
 from kamu_assets.coordinator.service import PushData
 from kamu_assets.database.errors import DatabaseFullError
 from kamu_assets.durability import Durability
-from kamu_assets.engines.datafusion import run_transform
+from kamu_assets.engines.datafusion.engine import run_transform
 from kamu_assets.engines.pooled import PooledEngine
-from kamu_assets.engines.worker_limits import WorkerLimits
-from kamu_assets.engines.workers import WorkerPool
+from kamu_assets.engines.workers.limits import WorkerLimits
+from kamu_assets.engines.workers.pool import WorkerPool
 from kamu_assets.odf.dataset import SetInfo
 from kamu_assets.storage.errors import StorageFullError, StorageUnavailableError
 from kamu_assets.storage.local import LocalObjectStore

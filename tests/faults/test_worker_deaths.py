@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from kamu_assets.coordinator.service import PushData
-from kamu_assets.engines.worker_limits import WorkerDiedError, WorkerLimits
-from kamu_assets.engines.workers import WorkerPool
+from kamu_assets.engines.workers.limits import WorkerDiedError, WorkerLimits
+from kamu_assets.engines.workers.pool import WorkerPool
 from tests.faults.aftermath import violation_in
 from tests.faults.deaths import told_by
 from tests.faults.story import ids, prepare, records, ref

@@ -7,7 +7,7 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
-from kamu_assets.datasets.commit import CommitStep
+from kamu_assets.datasets.commit.committer import CommitStep
 from tests.faults.deaths import acknowledge, acknowledged, start
 
 OnStep = Callable[[CommitStep], None]

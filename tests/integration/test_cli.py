@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from kamu_assets.coordinator.ingest.poll import Poller
-from kamu_assets.engines.worker_limits import JobBugError
+from kamu_assets.engines.workers.limits import JobBugError
 from kamu_assets.flows.model import Binding, FlowOutcome, FlowType, OutcomeKind
 from kamu_assets.node import open_node
 from kamu_assets.odf.identity import DatasetName

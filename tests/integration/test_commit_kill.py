@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from kamu_assets.auth.model import ANONYMOUS
-from kamu_assets.datasets.commit import CommitStep, Committer
+from kamu_assets.datasets.chains.stored import read_chain
+from kamu_assets.datasets.commit.committer import CommitStep, Committer
+from kamu_assets.datasets.doctor.findings import FindingKind
 from kamu_assets.datasets.files import DatasetFiles
-from kamu_assets.datasets.findings import FindingKind
 from kamu_assets.datasets.messages import DatasetCreated, DatasetUpdated
-from kamu_assets.datasets.stored_chain import read_chain
 from kamu_assets.errors import KamuError
 from kamu_assets.odf.dataset import SetInfo
 from kamu_assets.odf.identity import DatasetID

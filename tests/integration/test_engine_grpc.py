@@ -31,7 +31,7 @@ from kamu_assets.engines.grpc.methods import EXECUTE_TRANSFORM, pack, path_of, u
 from kamu_assets.engines.grpc.paths import SAME_PATHS
 from kamu_assets.engines.grpc.requests import transform_message
 from kamu_assets.engines.grpc.server import CannotListenError, EngineServer
-from kamu_assets.engines.worker_limits import JobCancelledError, MemoryLimitError, TimeLimitError
+from kamu_assets.engines.workers.limits import JobCancelledError, MemoryLimitError, TimeLimitError
 from kamu_assets.odf.data import DatasetVocabulary, OffsetInterval
 from kamu_assets.odf.dataset import DatasetKind, ExecuteTransform
 from kamu_assets.odf.engine import SqlQueryStep, TransformSql

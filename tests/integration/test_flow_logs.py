@@ -11,8 +11,8 @@ from uuid import uuid4
 import pytest
 
 import kamu_assets
-from kamu_assets.engines.hearing import JOB_ENDED, hear
-from kamu_assets.engines.worker_limits import WorkerDiedError
+from kamu_assets.engines.workers.hearing import JOB_ENDED, hear
+from kamu_assets.engines.workers.limits import WorkerDiedError
 from kamu_assets.flows.logs.cleaning import DATA
 from kamu_assets.flows.logs.lines import START, Channel, LogLine
 from kamu_assets.flows.logs.service import WAKEUP, FlowLogs

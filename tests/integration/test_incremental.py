@@ -17,7 +17,7 @@ from kamu_assets.coordinator.results import PullResult, Updated
 from kamu_assets.coordinator.service import PushData
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.engines.registry import UnknownEngineError
-from kamu_assets.engines.sql_errors import InvalidQueryError
+from kamu_assets.engines.sql.errors import InvalidQueryError
 from kamu_assets.node import Node, open_node
 from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.dataset import SetTransform

@@ -10,8 +10,8 @@ import pytest
 from kamu_assets.coordinator.ingest.errors import BadArchiveError, BadInputError, TooLargeError, TypeMismatchError
 from kamu_assets.coordinator.ingest.limits import PrepareLimits
 from kamu_assets.coordinator.results import Updated, UpToDate
-from kamu_assets.engines.worker_limits import TimeLimitError, WorkerLimits
-from kamu_assets.engines.workers import WorkerPool
+from kamu_assets.engines.workers.limits import TimeLimitError, WorkerLimits
+from kamu_assets.engines.workers.pool import WorkerPool
 from kamu_assets.odf.source import (
     CompressionFormat,
     FetchStepFilesGlob,

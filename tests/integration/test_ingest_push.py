@@ -24,7 +24,7 @@ from kamu_assets.coordinator.ingest.errors import (
 )
 from kamu_assets.coordinator.service import Coordinator, PushData
 from kamu_assets.datasets.model import DatasetEntry
-from kamu_assets.engines.worker_limits import WorkerDiedError
+from kamu_assets.engines.workers.limits import WorkerDiedError
 from kamu_assets.errors import DeniedError, KamuError
 from kamu_assets.odf.dataset import AddData
 from kamu_assets.storage.layout import data_key

@@ -15,7 +15,7 @@ from kamu_assets.coordinator.ingest.errors import SourceUnreachableError, TypeMi
 from kamu_assets.coordinator.ingest.fetch.savepoints import DatasetSavepoint, Savepoint, SavepointLimits
 from kamu_assets.coordinator.ingest.fetch.validators import Validators
 from kamu_assets.coordinator.results import Updated, UpToDate
-from kamu_assets.engines.worker_limits import WorkerDiedError
+from kamu_assets.engines.workers.limits import WorkerDiedError
 from kamu_assets.odf.dataset import SetPollingSource
 from kamu_assets.odf.source import FetchStepUrl, MergeStrategyAppend
 from kamu_assets.odf.timestamp import Timestamp

@@ -22,7 +22,7 @@ from kamu_assets.coordinator.ingest.sidecars.state import LatestState
 from kamu_assets.coordinator.ingest.sidecars.use import Contents, known_heads
 from kamu_assets.coordinator.service import Coordinator
 from kamu_assets.datasets.errors import DamagedSliceError, DatasetNotFoundError
-from kamu_assets.engines.worker_limits import WorkerDiedError
+from kamu_assets.engines.workers.limits import WorkerDiedError
 from kamu_assets.odf.data import DatasetVocabulary
 from kamu_assets.odf.serde.yaml import event_from_json
 from kamu_assets.storage.layout import data_key

@@ -10,8 +10,8 @@ import pytest
 from kamu_assets.coordinator.ingest.limits import IngestLimits
 from kamu_assets.coordinator.service import PushData
 from kamu_assets.datasets.model import DatasetEntry
-from kamu_assets.engines.worker_limits import MemoryLimitError, WorkerLimits
-from kamu_assets.engines.workers import WorkerPool
+from kamu_assets.engines.workers.limits import MemoryLimitError, WorkerLimits
+from kamu_assets.engines.workers.pool import WorkerPool
 from kamu_assets.odf.data import DataField, DataSchema, Int64Type, OptionType, StringType, TimestampType
 from kamu_assets.odf.dataset import AddPushSource, SetPollingSource
 from kamu_assets.odf.source import FetchStepFilesGlob, MergeStrategyAppend, ReadStepCsv

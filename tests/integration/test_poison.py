@@ -17,8 +17,8 @@ import pytest
 from kamu_assets.coordinator.results import Updated
 from kamu_assets.coordinator.service import Coordinator, PushData
 from kamu_assets.datasets.model import DatasetEntry
-from kamu_assets.engines.worker_limits import WorkerLimits
-from kamu_assets.engines.workers import WorkerPool
+from kamu_assets.engines.workers.limits import WorkerLimits
+from kamu_assets.engines.workers.pool import WorkerPool
 from kamu_assets.errors import KamuError
 from kamu_assets.odf.dataset import AddPushSource, DatasetKind, MetadataEvent, SetPollingSource
 from kamu_assets.odf.source import FetchStepFilesGlob, MergeStrategyAppend, PrepStepDecompress, ReadStepCsv

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import pytest
 
-from kamu_assets.engines.worker_limits import WorkerLimits
-from kamu_assets.engines.workers import WorkerPool
+from kamu_assets.engines.workers.limits import WorkerLimits
+from kamu_assets.engines.workers.pool import WorkerPool
 from kamu_assets.odf.data import Int64Type, StringType
 from kamu_assets.odf.source import (
     ReadStep,

@@ -10,8 +10,8 @@ from kamu_assets.coordinator.verify.model import (
     VerdictKind,
     VerifyOptions,
 )
-from kamu_assets.datasets.findings import FindingKind
-from kamu_assets.datasets.references import References
+from kamu_assets.datasets.chains.references import References
+from kamu_assets.datasets.doctor.findings import FindingKind
 from kamu_assets.odf.dataset import SetInfo
 from kamu_assets.odf.multihash import Multihash
 from kamu_assets.odf.timestamp import Timestamp

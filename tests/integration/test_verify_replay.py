@@ -17,8 +17,8 @@ from kamu_assets.coordinator.verify.model import (
 from kamu_assets.engines.engine import Engine, TransformRequest, TransformResponse
 from kamu_assets.engines.incremental.engine import run_incremental
 from kamu_assets.engines.pooled import PooledEngine
-from kamu_assets.engines.worker_limits import WorkerLimits
-from kamu_assets.engines.workers import WorkerPool
+from kamu_assets.engines.workers.limits import WorkerLimits
+from kamu_assets.engines.workers.pool import WorkerPool
 from tests.support.inline_engine import InlineEngine
 from tests.support.verdicts import HashingEngine
 from tests.support.verified import VerifiedStory, a_story, flip, flip_harmlessly, reading

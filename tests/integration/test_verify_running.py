@@ -17,8 +17,8 @@ from kamu_assets.coordinator.verify.model import (
 )
 from kamu_assets.coordinator.verify.running import VerificationCancelledError
 from kamu_assets.datasets.errors import DatasetNotFoundError
-from kamu_assets.engines.worker_limits import PoolBusyError, WorkerLimits
-from kamu_assets.engines.workers import WorkerPool
+from kamu_assets.engines.workers.limits import PoolBusyError, WorkerLimits
+from kamu_assets.engines.workers.pool import WorkerPool
 from tests.support.coordination import InThisProcess
 from tests.support.heart import ADMIN
 from tests.support.verified import VerifiedStory, a_story, reading

@@ -12,9 +12,9 @@ from kamu_assets.coordinator.reorganization import Reorganization
 from kamu_assets.coordinator.service import Coordinator, CoordinatorConfig
 from kamu_assets.egress.policy import EgressPolicy
 from kamu_assets.engines.engine import Engine
-from kamu_assets.engines.job_runner import JobRunner
 from kamu_assets.engines.registry import EngineRegistry
-from kamu_assets.engines.wire import Failure
+from kamu_assets.engines.workers.job_runner import JobRunner
+from kamu_assets.engines.workers.wire import Failure
 from kamu_assets.errors import KamuError
 from tests.support.heart import Heart
 

@@ -25,8 +25,8 @@ from kamu_assets.database.outbox import Outbox
 from kamu_assets.database.outbox_transport import EmbeddedTransport
 from kamu_assets.database.wakeups import Wakeups
 from kamu_assets.datasets import messages as dataset_messages
-from kamu_assets.datasets.chains import Chains
-from kamu_assets.datasets.commit import Committer
+from kamu_assets.datasets.chains.chains import Chains
+from kamu_assets.datasets.commit.committer import Committer
 from kamu_assets.datasets.model import DatasetEntry, NewSlice
 from kamu_assets.datasets.service import Datasets
 from kamu_assets.durability import Durability

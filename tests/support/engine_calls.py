@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from kamu_assets.engines.engine import TransformRequest, TransformRequestInput, Watermark
-from kamu_assets.engines.listing import ipc_schema
+from kamu_assets.engines.slices.listing import ipc_schema
 from kamu_assets.odf.data import DatasetVocabulary, OffsetInterval
 from kamu_assets.odf.dataset import DataSlice, ExecuteTransform
 from kamu_assets.odf.engine import SqlQueryStep, TransformSql

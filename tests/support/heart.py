@@ -16,9 +16,9 @@ from kamu_assets.clock import ManualClock
 from kamu_assets.database.database import Database
 from kamu_assets.database.messages import MessageTypes
 from kamu_assets.database.outbox import Outbox
-from kamu_assets.datasets.chains import Chains
-from kamu_assets.datasets.commit import CommitStep, Committer
-from kamu_assets.datasets.doctor import Doctor
+from kamu_assets.datasets.chains.chains import Chains
+from kamu_assets.datasets.commit.committer import CommitStep, Committer
+from kamu_assets.datasets.doctor.doctor import Doctor
 from kamu_assets.datasets.messages import MESSAGES
 from kamu_assets.datasets.model import DatasetEntry, NewCheckpoint, NewSlice, Pushed
 from kamu_assets.datasets.service import Datasets

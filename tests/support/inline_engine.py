@@ -1,10 +1,10 @@
 """An engine without worker processes."""
 
-from kamu_assets.engines.datafusion import run_transform
+from kamu_assets.engines.datafusion.engine import run_transform
 from kamu_assets.engines.engine import RawQueryRequest, RawQueryResponse, TransformRequest, TransformResponse
 from kamu_assets.engines.job import RawQueryJob, TransformJob
 from kamu_assets.engines.raw_query import run_raw_query
-from kamu_assets.engines.slice_facts import Encodings
+from kamu_assets.engines.slices.facts import Encodings
 
 _MEMORY = 256 << 20
 

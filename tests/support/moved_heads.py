@@ -3,9 +3,9 @@
 import shutil
 from pathlib import Path
 
-from kamu_assets.datasets.bookkeeping import Bookkeeping
-from kamu_assets.datasets.references import References
-from kamu_assets.datasets.stored_chain import read_chain
+from kamu_assets.datasets.chains.references import References
+from kamu_assets.datasets.chains.stored import read_chain
+from kamu_assets.datasets.commit.bookkeeping import Bookkeeping
 from kamu_assets.odf.identity import DatasetRef
 from kamu_assets.odf.multihash import Multihash
 from tests.support.heart import ADMIN, Heart

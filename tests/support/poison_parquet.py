@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kamu_assets.coordinator.ingest.errors import BadInputError, TooLargeError, UnsupportedColumnTypeError
-from kamu_assets.engines.worker_limits import MemoryLimitError
+from kamu_assets.engines.workers.limits import MemoryLimitError
 from kamu_assets.errors import KamuError
 from kamu_assets.odf.source import ReadStepParquet
 from tests.support.poison import MIB, Data, Poison, content, made_elsewhere

@@ -8,7 +8,7 @@ from kamu_assets.coordinator.ingest.poll import PollRules
 from kamu_assets.coordinator.results import PullResult
 from kamu_assets.coordinator.service import Coordinator
 from kamu_assets.datasets.model import DatasetEntry
-from kamu_assets.engines.job_runner import JobRunner
+from kamu_assets.engines.workers.job_runner import JobRunner
 from kamu_assets.odf.data import DataField, DataSchema, Int64Type
 from kamu_assets.odf.dataset import AddData, MetadataEvent, SetPollingSource
 from kamu_assets.odf.multihash import Multihash

@@ -17,7 +17,7 @@ from kamu_assets.coordinator.ingest.errors import SourceNotFoundError
 from kamu_assets.coordinator.resetting import ResetOptions
 from kamu_assets.coordinator.results import Reorganized, Updated
 from kamu_assets.coordinator.service import Coordinator, PushData
-from kamu_assets.datasets.chains import ChainBlock
+from kamu_assets.datasets.chains.chains import ChainBlock
 from kamu_assets.datasets.errors import NameCollisionError
 from kamu_assets.errors import KamuError
 from kamu_assets.odf.chain_errors import ChainRuleError

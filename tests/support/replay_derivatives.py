@@ -16,9 +16,9 @@ import pyarrow.parquet as pq
 
 from kamu_assets.coordinator.resetting import ResetOptions
 from kamu_assets.coordinator.service import Coordinator
-from kamu_assets.datasets.commit import Committer
-from kamu_assets.datasets.creation import random_dataset_id
+from kamu_assets.datasets.commit.committer import Committer
 from kamu_assets.datasets.errors import DatasetNotFoundError, NameCollisionError
+from kamu_assets.datasets.lifecycle.creation import random_dataset_id
 from kamu_assets.datasets.model import CommitResult, DatasetEntry, NewObject, NewSlice, Pushed
 from kamu_assets.datasets.service import Datasets
 from kamu_assets.errors import KamuError

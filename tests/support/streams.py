@@ -18,8 +18,8 @@ from kamu_assets.engines.engine import (
 )
 from kamu_assets.engines.incremental.engine import run_incremental
 from kamu_assets.engines.job import TransformJob
-from kamu_assets.engines.listing import ipc_schema
-from kamu_assets.engines.slice_facts import Encodings
+from kamu_assets.engines.slices.facts import Encodings
+from kamu_assets.engines.slices.listing import ipc_schema
 from kamu_assets.odf.data import DatasetVocabulary, OffsetInterval
 from kamu_assets.odf.engine import SqlQueryStep, TemporalTable, TransformSql
 from kamu_assets.odf.identity import DatasetAlias, DatasetID

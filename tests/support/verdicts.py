@@ -19,10 +19,10 @@ from typing import Any
 
 from kamu_assets.coordinator.service import Coordinator
 from kamu_assets.coordinator.verify.model import VerificationReport, VerifyOptions, VerifyScope
-from kamu_assets.engines.datafusion import run_transform
+from kamu_assets.engines.datafusion.engine import run_transform
 from kamu_assets.engines.engine import TransformRequest, TransformResponse
 from kamu_assets.engines.job import TransformJob
-from kamu_assets.engines.slice_facts import Encodings
+from kamu_assets.engines.slices.facts import Encodings
 from kamu_assets.odf.identity import DatasetAlias
 from kamu_assets.storage.layout import dataset_folder
 from tests.support.coordination import a_coordinator

@@ -16,12 +16,12 @@ import pyarrow.types as pt
 
 from kamu_assets.coordinator.service import Coordinator, PushData
 from kamu_assets.coordinator.verify.model import VerificationReport, VerifyOptions
-from kamu_assets.datasets.chains import ChainBlock
+from kamu_assets.datasets.chains.chains import ChainBlock
+from kamu_assets.datasets.chains.references import References
 from kamu_assets.datasets.files import DatasetFiles
 from kamu_assets.datasets.model import DatasetEntry
-from kamu_assets.datasets.references import References
 from kamu_assets.engines.engine import Engine
-from kamu_assets.engines.job_runner import JobRunner
+from kamu_assets.engines.workers.job_runner import JobRunner
 from kamu_assets.odf.data_hash import logical_hash
 from kamu_assets.odf.dataset import AddData, ExecuteTransform, MetadataBlock
 from kamu_assets.odf.multihash import Multihash

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from kamu_assets.datasets.bookkeeping import Change
-from kamu_assets.datasets.commit import CommitStep, Committer
+from kamu_assets.datasets.commit.bookkeeping import Change
+from kamu_assets.datasets.commit.committer import CommitStep, Committer
 from kamu_assets.datasets.files import DatasetFiles
 from kamu_assets.datasets.model import NewObject
 

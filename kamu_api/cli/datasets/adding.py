@@ -12,8 +12,8 @@ from kamu_assets.datasets.errors import (
     DatasetNotFoundError,
     NameCollisionError,
 )
+from kamu_assets.datasets.lifecycle.snapshots import in_order
 from kamu_assets.datasets.model import DatasetEntry, DatasetSummary
-from kamu_assets.datasets.snapshots import in_order
 from kamu_assets.errors import KamuError
 from kamu_assets.node import Node
 from kamu_assets.odf.dataset import DatasetSnapshot

@@ -10,7 +10,7 @@ from kamu_api.cli.options import AsJson, Dataset, Home, SomeNames, local_node, t
 from kamu_api.cli.output import print_json, remark, say
 
 if TYPE_CHECKING:
-    from kamu_assets.datasets.lineage_graph import LineageGraph
+    from kamu_assets.datasets.lineage.graph import LineageGraph
     from kamu_assets.odf.identity import DatasetID
 
 LineageFormat = Annotated[

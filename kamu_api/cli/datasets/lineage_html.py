@@ -5,7 +5,7 @@ from html import escape
 
 from kamu_api.cli.datasets.lineage_layout import BOX_HEIGHT, BOX_WIDTH, Layout, lay_out
 from kamu_api.cli.datasets.lineage_text import all_nodes, kind_of, name_of
-from kamu_assets.datasets.lineage_graph import LineageGraph
+from kamu_assets.datasets.lineage.graph import LineageGraph
 from kamu_assets.odf.identity import DatasetID
 
 _LETTERS = 24

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from kamu_assets.datasets.lineage_graph import LineageGraph
+from kamu_assets.datasets.lineage.graph import LineageGraph
 from kamu_assets.odf.identity import DatasetID
 
 _MERMAID_SHAPES = {"Root": ("[(", ")]"), "Derivative": ("[", "]"), "unknown": ("([", "])")}

@@ -11,7 +11,7 @@ from kamu_api.cli.output import print_json
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kamu_assets.datasets.chains import ChainBlock
+    from kamu_assets.datasets.chains.chains import ChainBlock
     from kamu_assets.odf.serde.flatbuffers import EventKind
 
 # No chain is longer, and nothing in Python counts further.

@@ -4,7 +4,7 @@ import json
 
 from kamu_assets.odf.data import DataSchema
 from kamu_assets.odf.ddl_text import ddl_columns
-from kamu_assets.query.schema_formats import SchemaFormat, describe_schema
+from kamu_assets.query.formats.schemas import SchemaFormat, describe_schema
 
 _FORMATS = {
     "arrow-json": SchemaFormat.ARROW_JSON,

@@ -13,7 +13,7 @@ from kamu_api.cli.query.answers import is_for_people, print_answer, tell_if_cut
 from kamu_api.cli.targets import new_file
 from kamu_assets.errors import InvalidError
 from kamu_assets.node import Node
-from kamu_assets.query.exports import ExportFormat, ExportRequest, ExportResult
+from kamu_assets.query.exports.model import ExportFormat, ExportRequest, ExportResult
 from kamu_assets.query.history.model import Door, Origin
 from kamu_assets.query.model import DataFormat, QueryRequest, QueryResponse
 from kamu_assets.storage.workplaces import workplace

@@ -11,7 +11,7 @@ from kamu_api.cli.targets import new_file, new_folder
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.errors import InvalidError
 from kamu_assets.node import Node
-from kamu_assets.query.exports import ExportFormat, ExportRequest, ExportResult
+from kamu_assets.query.exports.model import ExportFormat, ExportRequest, ExportResult
 from kamu_assets.query.history.model import Door, Origin
 
 # JSON is made of what has an object per line.

@@ -13,8 +13,8 @@ from kamu_assets.coordinator.ingest.slice_request import RowsRequest, SliceInput
 from kamu_assets.coordinator.ingest.worker_jobs import write_rows
 from kamu_assets.engines import registry
 from kamu_assets.engines.engine import Engine, InternalError, InvalidQuery, RawQueryRequest, RawQuerySuccess
-from kamu_assets.engines.job_runner import JobRunner
-from kamu_assets.engines.worker_limits import NoSpaceError
+from kamu_assets.engines.workers.job_runner import JobRunner
+from kamu_assets.engines.workers.limits import NoSpaceError
 from kamu_assets.odf.engine import SqlQueryStep, TransformSql, normalize_transform
 from kamu_assets.odf.source import ReadStepParquet
 from kamu_assets.storage.errors import StorageFullError

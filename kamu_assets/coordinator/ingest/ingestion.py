@@ -13,13 +13,13 @@ from kamu_assets.coordinator.ingest.sidecars.planning import HistoryPlan, Histor
 from kamu_assets.coordinator.ingest.slice_events import NewData, plan_events, schema_of
 from kamu_assets.coordinator.ingest.slice_request import SliceInput, SliceRequest, SliceResult
 from kamu_assets.coordinator.ingest.worker_jobs import write_slice
-from kamu_assets.datasets.chains import Chains
-from kamu_assets.datasets.commit import Committer
+from kamu_assets.datasets.chains.chains import Chains
+from kamu_assets.datasets.commit.committer import Committer
 from kamu_assets.datasets.model import CommitResult, DatasetEntry, NewSlice, Pushed
-from kamu_assets.engines.job_runner import JobRunner
 from kamu_assets.engines.registry import EngineRegistry
-from kamu_assets.engines.slice_facts import Encodings, SliceStats
-from kamu_assets.engines.worker_limits import WorkerDiedError
+from kamu_assets.engines.slices.facts import Encodings, SliceStats
+from kamu_assets.engines.workers.job_runner import JobRunner
+from kamu_assets.engines.workers.limits import WorkerDiedError
 from kamu_assets.monitoring import metrics
 from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.data import OffsetInterval

@@ -15,11 +15,11 @@ from kamu_assets.coordinator.ingest.prepare.steps import Prepared, PrepareReques
 from kamu_assets.coordinator.ingest.slice_request import SliceInput
 from kamu_assets.coordinator.moments import next_system_time
 from kamu_assets.coordinator.results import NothingToPoll, PullResult, Updated, UpToDate
-from kamu_assets.datasets.chains import Chains
+from kamu_assets.datasets.chains.chains import Chains
 from kamu_assets.datasets.errors import HeadMovedError
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.egress.policy import EgressPolicy
-from kamu_assets.engines.job_runner import JobRunner
+from kamu_assets.engines.workers.job_runner import JobRunner
 from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.dataset import SetPollingSource
 from kamu_assets.odf.source import CompressionFormat, PrepStepDecompress

@@ -8,7 +8,7 @@ from datafusion import DataFrame
 
 from kamu_assets.coordinator.ingest.errors import BadSqlError
 from kamu_assets.coordinator.ingest.session import Bench, engine_failures, quoted
-from kamu_assets.engines.sql_guard import plan_query
+from kamu_assets.engines.sql.guard import plan_query
 from kamu_assets.errors import InvalidError
 from kamu_assets.odf.data import DatasetVocabulary
 from kamu_assets.odf.engine import TransformSql, normalize_transform

@@ -19,10 +19,10 @@ from kamu_assets.coordinator.ingest.sidecars.layout import Layout
 from kamu_assets.coordinator.ingest.sidecars.seen import SeenKeys
 from kamu_assets.coordinator.ingest.sidecars.use import Contents
 from kamu_assets.coordinator.ingest.slice_request import InputOutcome, SliceInput, SliceRequest, SliceResult
-from kamu_assets.engines.slice_facts import SliceStats
-from kamu_assets.engines.slice_writer import SliceWriter
-from kamu_assets.engines.wire import Failure
-from kamu_assets.engines.worker_process import report
+from kamu_assets.engines.slices.facts import SliceStats
+from kamu_assets.engines.slices.writer import SliceWriter
+from kamu_assets.engines.workers.process import report
+from kamu_assets.engines.workers.wire import Failure
 from kamu_assets.errors import KamuError
 from kamu_assets.odf.arrow_schema import to_arrow
 from kamu_assets.odf.data import DataSchema

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from kamu_assets.coordinator.ingest.limits import IngestLimits
 from kamu_assets.coordinator.ingest.sidecars.use import SidecarUse
-from kamu_assets.engines.slice_facts import Encodings, SliceStats
-from kamu_assets.engines.wire import Failure
+from kamu_assets.engines.slices.facts import Encodings, SliceStats
+from kamu_assets.engines.workers.wire import Failure
 from kamu_assets.odf.data import DataSchema, DatasetVocabulary
 from kamu_assets.odf.engine import TransformSql
 from kamu_assets.odf.source import MergeStrategy, ReadStep

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from kamu_assets.coordinator.verify.model import Fault, Place, VerdictKind
 from kamu_assets.database.database import Database
+from kamu_assets.datasets.chains.references import References
 from kamu_assets.datasets.errors import DamagedDatasetError
 from kamu_assets.datasets.files import DatasetFiles
 from kamu_assets.datasets.model import DatasetEntry
-from kamu_assets.datasets.references import References
 from kamu_assets.odf.multihash import Multihash
 from kamu_assets.storage.volumes import Volumes
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 
 from kamu_assets.coordinator.ingest.slice_events import schema_of
 from kamu_assets.coordinator.verify.model import VerdictKind
-from kamu_assets.datasets.block_rows import DATA_KINDS, index_block
-from kamu_assets.datasets.intervals import ChainInterval, data_of
+from kamu_assets.datasets.chains.block_rows import DATA_KINDS, index_block
+from kamu_assets.datasets.chains.intervals import ChainInterval, data_of
 from kamu_assets.datasets.model import DatasetEntry, IndexedBlock
 from kamu_assets.errors import InvalidError
 from kamu_assets.odf.chain_state import ChainState

@@ -23,11 +23,11 @@ from kamu_assets.coordinator.verify.replay_request import Replay
 from kamu_assets.coordinator.verify.running import SideBySide, StopSignal
 from kamu_assets.coordinator.verify.slices import SliceChecks, place_of
 from kamu_assets.database.database import Database
-from kamu_assets.datasets.block_index import BlockIndex
+from kamu_assets.datasets.chains.block_index import BlockIndex
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.datasets.store import DatasetStore
-from kamu_assets.engines.job_runner import JobRunner
 from kamu_assets.engines.registry import EngineRegistry
+from kamu_assets.engines.workers.job_runner import JobRunner
 from kamu_assets.odf.dataset import ExecuteTransform, ExecuteTransformInput, MetadataBlock, SetTransform
 from kamu_assets.odf.identity import DatasetKind
 from kamu_assets.odf.multihash import Multihash

@@ -22,9 +22,9 @@ from kamu_assets.coordinator.verify.volatile import volatile_functions
 from kamu_assets.coordinator.verify.worker_jobs import have_same_rows
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.engines.engine import RowHasher, TransformSuccess
-from kamu_assets.engines.job_runner import JobRunner
 from kamu_assets.engines.registry import EngineRegistry
-from kamu_assets.engines.worker_limits import DiskRefusedError, JobCancelledError, NoSpaceError, PoolClosedError
+from kamu_assets.engines.workers.job_runner import JobRunner
+from kamu_assets.engines.workers.limits import DiskRefusedError, JobCancelledError, NoSpaceError, PoolClosedError
 from kamu_assets.errors import KamuError
 from kamu_assets.odf.dataset import ExecuteTransform
 from kamu_assets.odf.engine import TransformSql

@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from kamu_assets.engines.worker_limits import PoolBusyError
+from kamu_assets.engines.workers.limits import PoolBusyError
 from kamu_assets.errors import UnavailableError
 
 Res = TypeVar("Res")

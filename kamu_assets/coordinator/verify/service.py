@@ -11,13 +11,13 @@ from kamu_assets.coordinator.verify.model import BlockInterval, Fault, Verificat
 from kamu_assets.coordinator.verify.named_files import NamedFiles
 from kamu_assets.coordinator.verify.one_dataset import OneDataset
 from kamu_assets.database.database import Database
+from kamu_assets.datasets.chains.statistics import StatisticsStore, extend
+from kamu_assets.datasets.chains.stored import StoredChain
 from kamu_assets.datasets.model import DatasetEntry, DatasetStatistics
 from kamu_assets.datasets.service import Datasets
-from kamu_assets.datasets.statistics import StatisticsStore, extend
 from kamu_assets.datasets.store import DatasetStore
-from kamu_assets.datasets.stored_chain import StoredChain
-from kamu_assets.engines.job_runner import JobRunner
 from kamu_assets.engines.registry import EngineRegistry
+from kamu_assets.engines.workers.job_runner import JobRunner
 from kamu_assets.odf.identity import DatasetID, DatasetRef
 from kamu_assets.odf.multihash import Multihash
 from kamu_assets.storage.volumes import Volumes

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from kamu_assets.coordinator.verify.linked_objects import unknown_links
 from kamu_assets.coordinator.verify.slice_questions import SliceAnswer, SliceQuestion
 from kamu_assets.coordinator.verify.slice_schema import columns_without_nulls, embedded_schema, schema_fault
-from kamu_assets.engines.worker_process import report
+from kamu_assets.engines.workers.process import report
 from kamu_assets.odf.arrow_schema import restore_arrow_types
 from kamu_assets.odf.data_hash import LogicalHasher
 from kamu_assets.odf.links import object_links

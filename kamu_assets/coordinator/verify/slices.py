@@ -14,8 +14,8 @@ from kamu_assets.coordinator.verify.running import StopSignal, patiently
 from kamu_assets.coordinator.verify.slice_questions import SliceAnswer, SliceQuestion
 from kamu_assets.coordinator.verify.worker_jobs import look_at_slice
 from kamu_assets.datasets.model import DatasetEntry
-from kamu_assets.engines.job_runner import JobRunner
-from kamu_assets.engines.worker_limits import AbortedError, MemoryLimitError, TimeLimitError, WorkerDiedError
+from kamu_assets.engines.workers.job_runner import JobRunner
+from kamu_assets.engines.workers.limits import AbortedError, MemoryLimitError, TimeLimitError, WorkerDiedError
 from kamu_assets.odf.dataset import AddData, Checkpoint, DataSlice, ExecuteTransform
 from kamu_assets.odf.identity import DatasetKind
 from kamu_assets.odf.multihash import Multihash

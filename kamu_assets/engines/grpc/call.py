@@ -11,7 +11,7 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from kamu_assets.engines.grpc.methods import OPTIONS, pack, path_of, unpack
-from kamu_assets.engines.worker_limits import JobCancelledError, TimeLimitError
+from kamu_assets.engines.workers.limits import JobCancelledError, TimeLimitError
 from kamu_assets.errors import UnavailableError
 from kamu_assets.odf import engine_messages
 from kamu_assets.odf.serde.engine_messages import MalformedMessageError

@@ -24,8 +24,8 @@ from kamu_assets.engines.grpc.foreign import queried, transformed
 from kamu_assets.engines.grpc.methods import EXECUTE_RAW_QUERY, EXECUTE_TRANSFORM
 from kamu_assets.engines.grpc.paths import SAME_PATHS, PathMapping
 from kamu_assets.engines.grpc.requests import raw_query_message, schema_file_name, transform_message
-from kamu_assets.engines.job_runner import JobRunner
-from kamu_assets.engines.listing import schema_from_ipc
+from kamu_assets.engines.slices.listing import schema_from_ipc
+from kamu_assets.engines.workers.job_runner import JobRunner
 from kamu_assets.odf import engine_messages
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.odf.serde.engine_messages import (

@@ -10,7 +10,7 @@ from kamu_assets.engines.engine import (
     TransformSuccess,
 )
 from kamu_assets.engines.grpc.slice_stats import FoundSlice, SliceFile, read_foreign_slice
-from kamu_assets.engines.job_runner import JobRunner
+from kamu_assets.engines.workers.job_runner import JobRunner
 from kamu_assets.odf import engine_messages
 
 

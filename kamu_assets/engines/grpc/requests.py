@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 
 from kamu_assets.engines import engine
 from kamu_assets.engines.grpc.paths import PathMapping
-from kamu_assets.engines.listing import ipc_schema
+from kamu_assets.engines.slices.listing import ipc_schema
 from kamu_assets.odf import engine_messages
 from kamu_assets.odf.identity import DatasetAlias, DatasetID
 

@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from kamu_assets.engines.engine import EngineContractError
-from kamu_assets.engines.listing import ipc_schema
-from kamu_assets.engines.slice_facts import SliceStats
+from kamu_assets.engines.slices.facts import SliceStats
+from kamu_assets.engines.slices.listing import ipc_schema
 from kamu_assets.odf.arrow_schema import restore_arrow_types
 from kamu_assets.odf.data import DatasetVocabulary
 from kamu_assets.odf.data_hash import UPSTREAM_BATCH_ROWS, LogicalHasher

@@ -2,7 +2,7 @@
 
 from kamu_assets.engines.incremental.errors import UnsupportedConstructError
 from kamu_assets.engines.incremental.rewrite import rewrite
-from kamu_assets.engines.sql_errors import InvalidQueryError
+from kamu_assets.engines.sql.errors import InvalidQueryError
 from kamu_assets.odf.engine import TransformSql, normalize_transform
 
 

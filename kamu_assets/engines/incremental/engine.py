@@ -20,7 +20,7 @@ from kamu_assets.engines.job import TransformJob
 from kamu_assets.engines.output import OutputColumns, output_frame, output_query
 from kamu_assets.engines.result import take_rows
 from kamu_assets.engines.session import quoted
-from kamu_assets.engines.sql_guard import plan_query
+from kamu_assets.engines.sql.guard import plan_query
 
 _OUTPUT: Final = "kamu output"
 _BATCH_ROWS: Final = 1 << 16

@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from kamu_assets.engines.sql_errors import InvalidQueryError
+from kamu_assets.engines.sql.errors import InvalidQueryError
 
 
 class UnsupportedConstructError(InvalidQueryError):

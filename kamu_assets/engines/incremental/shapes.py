@@ -20,8 +20,8 @@ from kamu_assets.engines.incremental.times import TimeColumn, TimeKind, Times, t
 from kamu_assets.engines.incremental.types import empty_batch, plain_schema
 from kamu_assets.engines.incremental.window import MILLIS, WindowQuery
 from kamu_assets.engines.session import quoted
-from kamu_assets.engines.sql_errors import InvalidQueryError
-from kamu_assets.engines.sql_guard import plan_query
+from kamu_assets.engines.sql.errors import InvalidQueryError
+from kamu_assets.engines.sql.guard import plan_query
 from kamu_assets.odf.engine import SqlQueryStep, TransformSql
 
 

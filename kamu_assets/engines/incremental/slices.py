@@ -14,8 +14,8 @@ import pyarrow.types as pt
 from kamu_assets.engines.engine import TransformRequestInput
 from kamu_assets.engines.incremental.blocks import NEVER, watermarks_before
 from kamu_assets.engines.incremental.types import with_text_views
-from kamu_assets.engines.listing import check_present, listing, schema_from_ipc, tells_bounds_of_floats
 from kamu_assets.engines.session import between, empty_frame
+from kamu_assets.engines.slices.listing import check_present, listing, schema_from_ipc, tells_bounds_of_floats
 
 _MILLIS: Final = pa.timestamp("ms", "UTC")
 _CHUNK_ROWS: Final = 1 << 20

@@ -24,7 +24,7 @@ from kamu_assets.engines.incremental.rewrite import Tumble
 from kamu_assets.engines.incremental.times import TimeColumn, TimeKind, Times, passed_through, times_of_rows
 from kamu_assets.engines.incremental.types import plain
 from kamu_assets.engines.session import quoted
-from kamu_assets.engines.sql_guard import plan_query
+from kamu_assets.engines.sql.guard import plan_query
 
 MILLIS: Final = pa.timestamp("ms", "UTC")
 # The column of the state that holds the start of a window in milliseconds.

@@ -16,9 +16,9 @@ from kamu_assets.engines.incremental.shapes import Relation, Shape, read_shape
 from kamu_assets.engines.incremental.slices import NewRows
 from kamu_assets.engines.incremental.times import TimeColumn, TimeKind
 from kamu_assets.engines.incremental.types import plain_schema
-from kamu_assets.engines.listing import schema_from_ipc
 from kamu_assets.engines.session import quoted, session
-from kamu_assets.engines.sql_guard import plan_query
+from kamu_assets.engines.slices.listing import schema_from_ipc
+from kamu_assets.engines.sql.guard import plan_query
 from kamu_assets.odf.engine import TransformSql
 
 _CATALOG: Final = "odf"

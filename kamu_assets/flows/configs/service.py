@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from kamu_assets.auth.model import Caller
 from kamu_assets.coordinator.compaction_plan import InvalidLimitError
 from kamu_assets.database.database import Database
-from kamu_assets.datasets.chains import Chains
+from kamu_assets.datasets.chains.chains import Chains
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.datasets.service import Datasets
 from kamu_assets.flows.configs.store import ConfigStore

@@ -5,7 +5,7 @@ from itertools import islice
 from typing import Final, assert_never
 from urllib.parse import urlsplit
 
-from kamu_assets.datasets.chains import Chains
+from kamu_assets.datasets.chains.chains import Chains
 from kamu_assets.monitoring.secrets import is_secret_name, secrets_in_url
 from kamu_assets.odf.dataset import SetPollingSource
 from kamu_assets.odf.identity import DatasetID

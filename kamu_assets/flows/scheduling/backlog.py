@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kamu_assets.database.transaction import Transaction
-from kamu_assets.datasets.chains import Chains
+from kamu_assets.datasets.chains.chains import Chains
 from kamu_assets.datasets.errors import InvalidBlockIntervalError
-from kamu_assets.datasets.lineage import Lineage
+from kamu_assets.datasets.lineage.store import Lineage
 from kamu_assets.datasets.store import DatasetStore
 from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.dataset import ExecuteTransformInput

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 from kamu_assets.database.messages import Message
 from kamu_assets.database.transaction import Transaction
-from kamu_assets.datasets.lineage import Lineage
+from kamu_assets.datasets.chains.references import References
+from kamu_assets.datasets.chains.statistics import StatisticsStore
+from kamu_assets.datasets.lineage.store import Lineage
 from kamu_assets.datasets.messages import DatasetCreated, DatasetDeleted, DatasetRewritten, DatasetUpdated
 from kamu_assets.datasets.model import RewriteKind
-from kamu_assets.datasets.references import References
-from kamu_assets.datasets.statistics import StatisticsStore
 from kamu_assets.datasets.store import DatasetStore
 from kamu_assets.flows.causes import CauseKind, FlowCause, UpdateSource, rewrite_found
 from kamu_assets.flows.configs.store import ConfigStore

@@ -8,9 +8,9 @@ from kamu_assets.clock import Clock
 from kamu_assets.database.database import Database
 from kamu_assets.database.outbox_store import OutboxStore
 from kamu_assets.database.transaction import Transaction
-from kamu_assets.datasets.block_index import BlockIndex
-from kamu_assets.datasets.chains import Chains
-from kamu_assets.datasets.lineage import Lineage
+from kamu_assets.datasets.chains.block_index import BlockIndex
+from kamu_assets.datasets.chains.chains import Chains
+from kamu_assets.datasets.lineage.store import Lineage
 from kamu_assets.datasets.messages import DatasetUpdated
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.datasets.store import DatasetStore

@@ -12,7 +12,7 @@ from kamu_assets.database.errors import DatabaseUnavailableError, TransactionCon
 from kamu_assets.database.outbox import Outbox
 from kamu_assets.database.terms import DeposedError
 from kamu_assets.database.transaction import Transaction
-from kamu_assets.datasets.chains import Chains
+from kamu_assets.datasets.chains.chains import Chains
 from kamu_assets.datasets.store import DatasetStore
 from kamu_assets.errors import KamuError
 from kamu_assets.flows.decide import Step, judge

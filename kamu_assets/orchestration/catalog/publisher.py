@@ -8,7 +8,7 @@ from dagster import AssetKey, DagsterInstance
 from kamu_assets.database.database import Database
 from kamu_assets.database.messages import Message
 from kamu_assets.database.outbox import Outbox
-from kamu_assets.datasets.lineage import Lineage
+from kamu_assets.datasets.lineage.store import Lineage
 from kamu_assets.datasets.messages import (
     DatasetCreated,
     DatasetDeleted,

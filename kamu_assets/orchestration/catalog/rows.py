@@ -9,9 +9,9 @@ from dagster import AssetKey
 
 from kamu_assets.database.database import Database
 from kamu_assets.database.errors import DatabaseUnavailableError
-from kamu_assets.datasets.chains import Chains
+from kamu_assets.datasets.chains.chains import Chains
 from kamu_assets.datasets.errors import DatasetNotFoundError
-from kamu_assets.datasets.lineage import Lineage
+from kamu_assets.datasets.lineage.store import Lineage
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.datasets.store import DatasetStore
 from kamu_assets.errors import KamuError

@@ -17,7 +17,7 @@ from dagster._core.workspace.context import BaseWorkspaceRequestContext
 from kamu_assets.database.database import Database
 from kamu_assets.database.messages import Message
 from kamu_assets.database.outbox import Outbox
-from kamu_assets.datasets.chains import Chains
+from kamu_assets.datasets.chains.chains import Chains
 from kamu_assets.datasets.errors import DatasetNotFoundError
 from kamu_assets.datasets.messages import DatasetCreated, DatasetDeleted, DatasetRewritten, DatasetUpdated
 from kamu_assets.errors import KamuError

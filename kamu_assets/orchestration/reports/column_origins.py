@@ -6,7 +6,7 @@ import structlog
 from dagster import AssetKey, TableColumnDep, TableColumnLineage
 
 from kamu_assets.database.transaction import Transaction
-from kamu_assets.datasets.chains import Chains
+from kamu_assets.datasets.chains.chains import Chains
 from kamu_assets.datasets.store import DatasetStore
 from kamu_assets.errors import KamuError
 from kamu_assets.odf.chain_state import ChainState

@@ -16,11 +16,11 @@ from dagster._core.definitions.data_version import get_input_data_version_tag
 
 from kamu_assets.database.database import Database
 from kamu_assets.database.transaction import Transaction
-from kamu_assets.datasets.block_index import BlockIndex
-from kamu_assets.datasets.chains import Chains
-from kamu_assets.datasets.intervals import ChainInterval, SliceRef
+from kamu_assets.datasets.chains.block_index import BlockIndex
+from kamu_assets.datasets.chains.chains import Chains
+from kamu_assets.datasets.chains.intervals import ChainInterval, SliceRef
+from kamu_assets.datasets.chains.statistics import StatisticsStore
 from kamu_assets.datasets.model import DatasetEntry
-from kamu_assets.datasets.statistics import StatisticsStore
 from kamu_assets.datasets.store import DatasetStore
 from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.identity import DatasetID

@@ -14,8 +14,8 @@ from dagster._core.instance.utils import RUNLESS_JOB_NAME, RUNLESS_RUN_ID
 from kamu_assets.database.database import Database
 from kamu_assets.database.messages import Message
 from kamu_assets.database.outbox import Outbox
-from kamu_assets.datasets.block_index import BlockIndex
-from kamu_assets.datasets.chains import Chains
+from kamu_assets.datasets.chains.block_index import BlockIndex
+from kamu_assets.datasets.chains.chains import Chains
 from kamu_assets.datasets.messages import DatasetCreated, DatasetRenamed, DatasetRewritten, DatasetUpdated
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.datasets.store import DatasetStore

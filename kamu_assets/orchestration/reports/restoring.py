@@ -9,7 +9,7 @@ from dagster import DagsterInstance
 
 from kamu_assets.clock import Clock
 from kamu_assets.database.database import Database
-from kamu_assets.datasets.block_index import BlockIndex
+from kamu_assets.datasets.chains.block_index import BlockIndex
 from kamu_assets.datasets.model import IndexedBlock
 from kamu_assets.datasets.store import DatasetStore
 from kamu_assets.odf.identity import DatasetID

@@ -7,7 +7,7 @@ from dagster import DagsterInstance
 
 from kamu_assets.clock import Clock
 from kamu_assets.database.database import Database
-from kamu_assets.datasets.chains import Chains
+from kamu_assets.datasets.chains.chains import Chains
 from kamu_assets.flows.scheduling.overdue import Overdue, OverduePushes
 from kamu_assets.flows.store import FlowStore
 from kamu_assets.odf.identity import DatasetAlias

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from kamu_assets.datasets.chains import Chains
+from kamu_assets.datasets.chains.chains import Chains
 from kamu_assets.errors import KamuError
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.orchestration.catalog.chain_engine import engine_in

@@ -9,7 +9,7 @@ import structlog
 from dagster import DagsterInstance, DagsterRun
 from dagster._core.events import EngineEventData
 
-from kamu_assets.engines.hearing import JOB_ENDED, hearing
+from kamu_assets.engines.workers.hearing import JOB_ENDED, hearing
 from kamu_assets.monitoring.secrets import without_secrets
 from kamu_assets.orchestration.names import METADATA_ENGINE_OUTPUT
 

@@ -1,7 +1,7 @@
 """What an error means for the query that it ended."""
 
-from kamu_assets.engines.sql_errors import StatementNotAllowedError
-from kamu_assets.engines.worker_limits import JobCancelledError, PoolBusyError, PoolClosedError, TimeLimitError
+from kamu_assets.engines.sql.errors import StatementNotAllowedError
+from kamu_assets.engines.workers.limits import JobCancelledError, PoolBusyError, PoolClosedError, TimeLimitError
 from kamu_assets.errors import DeniedError, KamuError
 from kamu_assets.query.errors import InvalidPageError
 from kamu_assets.query.history.model import QueryState

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from kamu_assets.auth.model import Caller
-from kamu_assets.engines.job_figures import JobFigures
+from kamu_assets.engines.workers.job_figures import JobFigures
 from kamu_assets.odf.timestamp import Timestamp
 from kamu_assets.query.history.model import Origin, QueryRecord, QueryState
 from kamu_assets.query.history.outcomes import state_after, told_of

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import func, select
 
 from kamu_assets.database.transaction import Transaction
-from kamu_assets.datasets.statistics import StatisticsStore
+from kamu_assets.datasets.chains.statistics import StatisticsStore
 from kamu_assets.flows.flow_rows import flows
 from kamu_assets.flows.history.store import attempts
 from kamu_assets.flows.model import FlowState, OutcomeKind

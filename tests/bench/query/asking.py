@@ -12,7 +12,7 @@ from typing import Any, Final
 import datafusion
 import pyarrow as pa
 
-from kamu_assets.engines.listing import listing
+from kamu_assets.engines.slices.listing import listing
 from kamu_assets.node import Node
 from kamu_assets.query.model import QueryRequest
 from tests.bench.subject import expect

@@ -9,11 +9,11 @@ from typing import Any
 from kamu_assets.coordinator.errors import InvalidInputIntervalError
 from kamu_assets.coordinator.transform_plan import InputChain, InputPlan, plan_input
 from kamu_assets.database.database import Database
-from kamu_assets.datasets.block_index import BlockIndex
-from kamu_assets.datasets.block_rows import index_block
-from kamu_assets.datasets.chains import Chains
+from kamu_assets.datasets.chains.block_index import BlockIndex
+from kamu_assets.datasets.chains.block_rows import index_block
+from kamu_assets.datasets.chains.chains import Chains
 from kamu_assets.datasets.errors import InvalidBlockIntervalError
-from kamu_assets.engines.datafusion import _watermark
+from kamu_assets.engines.datafusion.engine import _watermark
 from kamu_assets.engines.engine import TransformRequestInput, Watermark
 from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.data import DatasetVocabulary, OffsetInterval

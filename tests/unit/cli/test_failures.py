@@ -8,7 +8,7 @@ from kamu_api.cli.failures import failure_text, told
 from kamu_assets.coordinator.ingest.errors import PushSourceNotFoundError, TypeMismatchError
 from kamu_assets.database.errors import DatabaseBusyError, DatabaseOutdatedError
 from kamu_assets.datasets.errors import DatasetNotFoundError, MissingInputsError
-from kamu_assets.engines.sql_errors import InvalidQueryError
+from kamu_assets.engines.sql.errors import InvalidQueryError
 from kamu_assets.errors import KamuError
 from kamu_assets.odf.identity import DatasetAlias
 

@@ -24,7 +24,7 @@ from kamu_assets.coordinator.slice_merging import ChangedSliceError
 from kamu_assets.datasets.errors import DatasetNotFoundError, HeadMovedError
 from kamu_assets.datasets.messages import DatasetRewritten
 from kamu_assets.datasets.model import DatasetEntry, RewriteKind
-from kamu_assets.engines.worker_limits import PoolBusyError
+from kamu_assets.engines.workers.limits import PoolBusyError
 from kamu_assets.errors import DeniedError
 from kamu_assets.odf.dataset import SetInfo
 from kamu_assets.odf.multihash import Multihash

@@ -14,9 +14,9 @@ from kamu_assets.coordinator import garbage
 from kamu_assets.coordinator.garbage import Collected, CollectOptions, GarbageCollection
 from kamu_assets.coordinator.garbage_reach import reach_of
 from kamu_assets.coordinator.resetting import ResetOptions
-from kamu_assets.datasets.commit import CommitStep
+from kamu_assets.datasets.chains.former_heads import FormerHeads
+from kamu_assets.datasets.commit.committer import CommitStep
 from kamu_assets.datasets.errors import DatasetNotFoundError
-from kamu_assets.datasets.former_heads import FormerHeads
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.errors import DeniedError
 from kamu_assets.odf.data import DataField, ExtraAttributes, OptionType, StringType

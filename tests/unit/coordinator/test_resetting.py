@@ -8,9 +8,9 @@ from kamu_assets.auth.model import Caller
 from kamu_assets.coordinator.reorganization import Reorganization
 from kamu_assets.coordinator.resetting import ResetOptions
 from kamu_assets.coordinator.results import NothingToDo, Reorganized
+from kamu_assets.datasets.chains.former_heads import FormerHeads
 from kamu_assets.datasets.errors import AlreadyHeadError, HeadMovedError, NewHeadNotFoundError
 from kamu_assets.datasets.files import DatasetFiles
-from kamu_assets.datasets.former_heads import FormerHeads
 from kamu_assets.datasets.messages import DatasetRewritten
 from kamu_assets.datasets.model import DatasetEntry, RewriteKind
 from kamu_assets.errors import DeniedError

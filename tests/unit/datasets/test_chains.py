@@ -7,7 +7,7 @@ import pytest
 
 from kamu_assets.coordinator.garbage import CollectOptions, GarbageCollection
 from kamu_assets.coordinator.resetting import ResetOptions
-from kamu_assets.datasets.chains import Chains
+from kamu_assets.datasets.chains.chains import Chains
 from kamu_assets.datasets.errors import ChainReplacedError, DatasetNotFoundError, InvalidBlockIntervalError
 from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.dataset import AddData, SetInfo

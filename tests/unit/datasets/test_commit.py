@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kamu_assets.datasets.commit import CommitStep
+from kamu_assets.datasets.commit.committer import CommitStep
 from kamu_assets.datasets.errors import (
     CyclicDependencyError,
     DanglingObjectError,

@@ -8,8 +8,8 @@ import pytest
 
 from kamu_assets.datasets.damaged_slices import StoredSlice, blamed, slices_checked
 from kamu_assets.datasets.errors import DamagedSliceError
-from kamu_assets.engines.slice_errors import LostSliceError
-from kamu_assets.engines.sql_errors import QueryFailedError
+from kamu_assets.engines.slices.errors import LostSliceError
+from kamu_assets.engines.sql.errors import QueryFailedError
 from kamu_assets.errors import KamuError
 from kamu_assets.odf.identity import DatasetAlias
 from kamu_assets.odf.multihash import Multihash

@@ -9,14 +9,14 @@ import pytest
 from sqlalchemy import delete, update
 
 from kamu_assets.auth.store import accounts
-from kamu_assets.datasets.block_index import blocks
+from kamu_assets.datasets.chains.block_index import blocks
+from kamu_assets.datasets.chains.references import references
+from kamu_assets.datasets.chains.statistics import statistics
+from kamu_assets.datasets.doctor.findings import FindingKind
 from kamu_assets.datasets.files import DatasetFiles
-from kamu_assets.datasets.findings import FindingKind
-from kamu_assets.datasets.lineage import inputs
+from kamu_assets.datasets.lifecycle.removal import Removal
+from kamu_assets.datasets.lineage.store import inputs
 from kamu_assets.datasets.messages import DatasetCreated
-from kamu_assets.datasets.references import references
-from kamu_assets.datasets.removal import Removal
-from kamu_assets.datasets.statistics import statistics
 from kamu_assets.datasets.store import datasets
 from kamu_assets.odf.dataset import DatasetKind
 from kamu_assets.odf.identity import DatasetAlias, DatasetID

@@ -1,6 +1,6 @@
 import pytest
 
-from kamu_assets.datasets.past import PastStates
+from kamu_assets.datasets.chains.past import PastStates
 from kamu_assets.odf.dataset import AddPushSource, SetInfo
 from kamu_assets.odf.multihash import Multihash
 from kamu_assets.odf.source import MergeStrategyAppend, MergeStrategyLedger, ReadStepNdJson

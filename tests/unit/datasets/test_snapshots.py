@@ -8,7 +8,7 @@ from kamu_assets.auth.errors import AccountNotFoundError
 from kamu_assets.auth.model import ANONYMOUS, Caller
 from kamu_assets.auth.store import AccountStore
 from kamu_assets.datasets.errors import CyclicDependencyError, MissingInputsError, NameCollisionError
-from kamu_assets.datasets.snapshots import in_order
+from kamu_assets.datasets.lifecycle.snapshots import in_order
 from kamu_assets.errors import InvalidError
 from kamu_assets.governance.errors import AccessDeniedError, LoginRequiredError
 from kamu_assets.odf.dataset import DatasetSnapshot, SetInfo, SetTransform

@@ -2,7 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from kamu_assets.engines.workers import WorkerPool
+from kamu_assets.engines.workers.pool import WorkerPool
 from tests.unit.engines.pools import a_pool
 
 

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from kamu_assets.engines.worker_process import ask, report
+from kamu_assets.engines.workers.process import ask, report
 from kamu_assets.errors import InvalidError, NotFoundError
 
 SECRET = "s3cret-of-the-node"

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from kamu_assets.engines.workers import WorkerLimits, WorkerPool
+from kamu_assets.engines.workers.pool import WorkerLimits, WorkerPool
 
 MIB = 1 << 20
 LIMITS = WorkerLimits(memory_bytes=400 * MIB, time_seconds=60)

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from kamu_assets.engines.datafusion import run_transform
+from kamu_assets.engines.datafusion.engine import run_transform
 from kamu_assets.engines.engine import (
     InternalError,
     InvalidQuery,
@@ -19,11 +19,11 @@ from kamu_assets.engines.engine import (
     Watermark,
 )
 from kamu_assets.engines.job import RawQueryJob, TransformJob
-from kamu_assets.engines.listing import ipc_schema
 from kamu_assets.engines.raw_query import run_raw_query
-from kamu_assets.engines.slice_facts import Encodings
-from kamu_assets.engines.sql_guard import refuse_panic
-from kamu_assets.engines.worker_limits import DiskRefusedError
+from kamu_assets.engines.slices.facts import Encodings
+from kamu_assets.engines.slices.listing import ipc_schema
+from kamu_assets.engines.sql.guard import refuse_panic
+from kamu_assets.engines.workers.limits import DiskRefusedError
 from kamu_assets.odf.data import DatasetVocabulary, OffsetInterval
 from kamu_assets.odf.engine import SqlQueryStep, TransformSql
 from kamu_assets.odf.identity import DatasetAlias, DatasetID

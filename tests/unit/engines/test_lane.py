@@ -2,7 +2,7 @@ import threading
 
 import pytest
 
-from kamu_assets.engines.lane import Lane
+from kamu_assets.engines.slices.lane import Lane
 
 MIB = 1 << 20
 

@@ -6,10 +6,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from kamu_assets.engines.listing import ipc_schema, listing, schema_from_ipc
 from kamu_assets.engines.session import session
-from kamu_assets.engines.slice_errors import LostSliceError
-from kamu_assets.engines.slice_writer import write_slice
+from kamu_assets.engines.slices.errors import LostSliceError
+from kamu_assets.engines.slices.listing import ipc_schema, listing, schema_from_ipc
+from kamu_assets.engines.slices.writer import write_slice
 
 SCHEMA = pa.schema(
     [

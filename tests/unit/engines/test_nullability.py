@@ -4,7 +4,7 @@ import datafusion
 import pyarrow as pa
 import pytest
 
-from kamu_assets.engines.nullability import as_upstream
+from kamu_assets.engines.datafusion.nullability import as_upstream
 
 SCHEMA = pa.schema(
     [

@@ -5,8 +5,8 @@ import signal
 
 import pytest
 
-from kamu_assets.engines.nursery import Nursery
-from kamu_assets.engines.workers import WorkerPool
+from kamu_assets.engines.workers.nursery import Nursery
+from kamu_assets.engines.workers.pool import WorkerPool
 from tests.support.process_tree import ProcessStat, all_processes
 from tests.support.waiting import wait_until
 from tests.unit.engines import jobs

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from kamu_assets.engines.places import Place, Places
-from kamu_assets.engines.worker_limits import PoolBusyError, PoolClosedError
+from kamu_assets.engines.workers.limits import PoolBusyError, PoolClosedError
+from kamu_assets.engines.workers.places import Place, Places
 from kamu_assets.monitoring.families import own_families
 from kamu_assets.monitoring.metric import LEDGER
 from tests.support.waiting import wait_until

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from kamu_assets.engines import slice_file
-from kamu_assets.engines.slice_facts import Encodings, SliceStats
-from kamu_assets.engines.slice_writer import SliceWriter, write_slice
+from kamu_assets.engines.slices import file as slice_file
+from kamu_assets.engines.slices.facts import Encodings, SliceStats
+from kamu_assets.engines.slices.writer import SliceWriter, write_slice
 from kamu_assets.odf.data_hash import logical_hash
 from kamu_assets.odf.timestamp import Timestamp
 

@@ -1,6 +1,6 @@
 import pytest
 
-from kamu_assets.engines.sql_depth import nesting_depth
+from kamu_assets.engines.sql.depth import nesting_depth
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from kamu_assets.engines.worker_limits import (
+from kamu_assets.engines.workers.limits import (
     JobBugError,
 )
-from kamu_assets.engines.workers import WorkerPool
+from kamu_assets.engines.workers.pool import WorkerPool
 from tests.support.waiting import wait_until
 from tests.unit.engines import jobs
 from tests.unit.engines.pools import LIMITS, a_pool, is_gone

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from kamu_assets.engines.worker_limits import (
+from kamu_assets.engines.workers.limits import (
     AbortedError,
     MemoryLimitError,
     ResultLimitError,
     TimeLimitError,
     WorkerDiedError,
 )
-from kamu_assets.engines.workers import WorkerLimits, WorkerPool
+from kamu_assets.engines.workers.pool import WorkerLimits, WorkerPool
 from tests.support.waiting import wait_until
 from tests.unit.engines import jobs
 from tests.unit.engines.pools import LIMITS, MIB, is_gone

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from kamu_assets.engines.hearing import hearing
-from kamu_assets.engines.worker_limits import WorkerDiedError
-from kamu_assets.engines.workers import WorkerPool
+from kamu_assets.engines.workers.hearing import hearing
+from kamu_assets.engines.workers.limits import WorkerDiedError
+from kamu_assets.engines.workers.pool import WorkerPool
 from tests.unit.engines import jobs
 
 # More than a pipe holds: whoever prints it waits for a reader.

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from kamu_assets.engines.worker_limits import (
+from kamu_assets.engines.workers.limits import (
     JobBugError,
     JobCancelledError,
     PoolBusyError,
     PoolClosedError,
 )
-from kamu_assets.engines.workers import WorkerPool
+from kamu_assets.engines.workers.pool import WorkerPool
 from kamu_assets.errors import InvalidError
 from tests.support.waiting import wait_until
 from tests.unit.engines import jobs

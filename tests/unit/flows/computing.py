@@ -9,10 +9,10 @@ from kamu_assets.coordinator.chain_making import ChainMaking
 from kamu_assets.coordinator.metadata_only import MetadataOnly
 from kamu_assets.coordinator.resetting import ResetOptions, Resets
 from kamu_assets.coordinator.results import NothingToDo, ReorganizationResult
+from kamu_assets.datasets.chains.past import PastStates
+from kamu_assets.datasets.commit.rewriting import Rewriting
 from kamu_assets.datasets.errors import DatasetNotFoundError, InvalidBlockIntervalError
 from kamu_assets.datasets.model import DatasetEntry
-from kamu_assets.datasets.past import PastStates
-from kamu_assets.datasets.rewriting import Rewriting
 from kamu_assets.flows.model import Flow, FlowOutcome, FlowType, OutcomeKind
 from kamu_assets.odf.dataset import ExecuteTransform, ExecuteTransformInput
 from kamu_assets.odf.identity import DatasetID, DatasetRef

@@ -2,8 +2,8 @@
 
 import pytest
 
+from kamu_assets.query.formats.schemas import SchemaFormat
 from kamu_assets.query.model import DataFormat
-from kamu_assets.query.schema_formats import SchemaFormat
 from kamu_gateway.edge.errors import TextAnswerError
 from kamu_gateway.edge.json_body import parse_json
 from kamu_gateway.rest.query_form import Dialect, Include, QueryForm

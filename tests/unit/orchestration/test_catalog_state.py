@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from kamu_assets.datasets.chains import Chains
+from kamu_assets.datasets.chains.chains import Chains
 from kamu_assets.odf.data import DataField, OptionType, StringType
 from kamu_assets.odf.dataset import AddPushSource, SetInfo
 from kamu_assets.odf.engine import SqlQueryStep, TransformSql

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dagster import AssetKey, TableColumnDep
 
-from kamu_assets.datasets.chains import Chains
+from kamu_assets.datasets.chains.chains import Chains
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.odf.data import DataField, StringType
 from kamu_assets.odf.dataset import MetadataEvent, SetTransform

@@ -7,10 +7,10 @@ import pyarrow as pa
 import pytest
 
 from kamu_assets.auth.model import ANONYMOUS
+from kamu_assets.datasets.chains.past import PastStates
 from kamu_assets.datasets.model import DatasetEntry, NewSlice
-from kamu_assets.datasets.past import PastStates
-from kamu_assets.engines.slice_writer import write_slice
-from kamu_assets.engines.workers import WorkerLimits, WorkerPool
+from kamu_assets.engines.slices.writer import write_slice
+from kamu_assets.engines.workers.pool import WorkerLimits, WorkerPool
 from kamu_assets.odf.arrow_schema import to_arrow
 from kamu_assets.odf.data import DataField, Int64Type, OffsetInterval, OptionType, StringType
 from kamu_assets.odf.dataset import SetInfo

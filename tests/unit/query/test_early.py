@@ -5,13 +5,13 @@ import sys
 
 import pytest
 
-from kamu_assets.engines.nursery import Nursery, NurseryError
+from kamu_assets.engines.workers.nursery import Nursery, NurseryError
 from tests.unit.engines import jobs
 
 _LOADED = (
     "import sys; import kamu_assets.query.service, kamu_assets.query.eager_workers;"
     # As they come from workers.
-    " import kamu_assets.engines.sql_errors; print(*sys.modules)"
+    " import kamu_assets.engines.sql.errors; print(*sys.modules)"
 )
 
 

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from kamu_assets.query.export_files import ExportFiles
-from kamu_assets.query.exports import ExportFormat
+from kamu_assets.query.exports.files import ExportFiles
+from kamu_assets.query.exports.model import ExportFormat
 
 SCHEMA = pa.schema(
     [

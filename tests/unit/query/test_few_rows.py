@@ -11,13 +11,13 @@ import pytest
 from kamu_assets.auth.model import ANONYMOUS
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.odf.identity import DatasetAlias
-from kamu_assets.query import few_rows as reader
 from kamu_assets.query import job
-from kamu_assets.query.few_rows import few_rows
 from kamu_assets.query.model import DataFormat
-from kamu_assets.query.pack_plan import SliceFile
 from kamu_assets.query.requests import AnswerShape, TailJob
-from kamu_assets.query.table_specs import TableSpecs
+from kamu_assets.query.tables import few_rows as reader
+from kamu_assets.query.tables.few_rows import few_rows
+from kamu_assets.query.tables.pack_plan import SliceFile
+from kamu_assets.query.tables.specs import TableSpecs
 from tests.unit.query.conftest import Reading
 
 SCHEMA = pa.schema([("offset", pa.int64()), ("level", pa.int64())])

@@ -12,17 +12,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kamu_assets.auth.model import ANONYMOUS
+from kamu_assets.datasets.chains.past import PastStates
 from kamu_assets.datasets.model import DatasetEntry
-from kamu_assets.datasets.past import PastStates
 from kamu_assets.odf.timestamp import Timestamp
-from kamu_assets.query import job, table_cache, tables
+from kamu_assets.query import job
 from kamu_assets.query.catalog import QueryCatalog
-from kamu_assets.query.file_bounds import time_bounds
-from kamu_assets.query.filter_bounds import Bounds
 from kamu_assets.query.model import DataFormat
+from kamu_assets.query.plans.filter_bounds import Bounds
 from kamu_assets.query.questions import FindTable, TableFound
 from kamu_assets.query.requests import AnswerShape, QueryJob
-from kamu_assets.query.table_specs import TableSpecs
+from kamu_assets.query.tables import cache, named
+from kamu_assets.query.tables.file_bounds import time_bounds
+from kamu_assets.query.tables.specs import TableSpecs
 from tests.unit.query.conftest import Reading
 
 DAYS, PER_DAY = 6, 5
@@ -132,7 +133,7 @@ def here(reading: Reading, monkeypatch: pytest.MonkeyPatch) -> QueryCatalog:
         past=PastStates(database=heart.database, volumes=heart.volumes),
         tables=TableSpecs(datasets=heart.datasets, chains=heart.chains, volumes=heart.volumes),
     )
-    for module in (tables, table_cache):
+    for module in (named, cache):
         monkeypatch.setattr(module, "ask", catalog.answer)
     return catalog
 
@@ -143,7 +144,7 @@ def test_what_mattered_before_need_not_matter_now(here: QueryCatalog, days: Data
     shape = AnswerShape(0, 10, DataFormat.JSON_AOS, sort_keys=True, limit_bytes=1000)
     table = here.answer(FindTable("log", is_read=True))
     assert isinstance(table, TableFound)
-    found = table_cache.TABLES.get(table, from_packs=True)
+    found = cache.TABLES.get(table, from_packs=True)
     part = found.within({"offset": wrong})
     assert part is not None
 

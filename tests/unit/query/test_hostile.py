@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from kamu_assets.datasets.past import PastStates
-from kamu_assets.engines.sql_errors import InvalidQueryError, QueryFailedError, StatementNotAllowedError
-from kamu_assets.engines.worker_limits import AbortedError, MemoryLimitError, TimeLimitError
-from kamu_assets.engines.workers import WorkerLimits, WorkerPool
+from kamu_assets.datasets.chains.past import PastStates
+from kamu_assets.engines.sql.errors import InvalidQueryError, QueryFailedError, StatementNotAllowedError
+from kamu_assets.engines.workers.limits import AbortedError, MemoryLimitError, TimeLimitError
+from kamu_assets.engines.workers.pool import WorkerLimits, WorkerPool
 from kamu_assets.errors import InvalidError
 from kamu_assets.query.history.recorder import QueryRecorder
 from kamu_assets.query.service import QueryService

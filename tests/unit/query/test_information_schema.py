@@ -2,7 +2,7 @@
 
 import pytest
 
-from kamu_assets.engines.sql_errors import InvalidQueryError
+from kamu_assets.engines.sql.errors import InvalidQueryError
 from kamu_assets.query.model import DatasetPin
 from tests.unit.query.conftest import Reading
 

@@ -6,7 +6,7 @@ import datafusion
 import pyarrow as pa
 import pytest
 
-from kamu_assets.query.newest_rows import newest_rows
+from kamu_assets.query.plans.newest_rows import newest_rows
 from tests.unit.query.conftest import Reading
 
 ROWS = 50

@@ -13,13 +13,13 @@ import pytest
 
 from kamu_assets.auth.model import ANONYMOUS, Caller
 from kamu_assets.datasets.model import DatasetEntry, NewSlice
-from kamu_assets.engines.sql_errors import QueryFailedError
+from kamu_assets.engines.sql.errors import QueryFailedError
 from kamu_assets.odf.arrow_schema import to_arrow
 from kamu_assets.odf.data import DataField, Float64Type, OffsetInterval, OptionType
 from kamu_assets.odf.data_hash import logical_hash
 from kamu_assets.odf.identity import DatasetAlias, DatasetKind
 from kamu_assets.odf.multihash import Multihash
-from kamu_assets.query.pack_plan import SliceFile, pieces_of
+from kamu_assets.query.tables.pack_plan import SliceFile, pieces_of
 from kamu_assets.storage.layout import sidecar_folder
 from tests.support.builders import START, a_schema
 from tests.support.heart import KAMU, that_adds

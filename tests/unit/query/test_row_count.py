@@ -8,7 +8,7 @@ import pytest
 
 from kamu_assets.errors import KamuError
 from kamu_assets.query.model import DataFormat
-from kamu_assets.query.row_count import is_row_count
+from kamu_assets.query.plans.row_count import is_row_count
 from tests.unit.query.conftest import Reading
 
 COUNTS = [

@@ -7,7 +7,7 @@ import pytest
 
 from kamu_assets.odf.arrow_schema import to_arrow
 from kamu_assets.odf.data import DataSchema, UnsupportedTypeError
-from kamu_assets.query.schema_formats import SchemaFormat, describe_schema, odf_schema
+from kamu_assets.query.formats.schemas import SchemaFormat, describe_schema, odf_schema
 
 # Answers of kamu 0.265.0 to `select … as l, … as s, …` and to others like it.
 _RECORDED = pa.schema(

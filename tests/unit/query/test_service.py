@@ -7,12 +7,12 @@ import pytest
 
 from kamu_assets.auth.model import ANONYMOUS
 from kamu_assets.datasets.errors import DamagedSliceError, DatasetNotFoundError
-from kamu_assets.engines.sql_errors import InvalidQueryError, QueryFailedError, StatementNotAllowedError
-from kamu_assets.engines.worker_limits import AbortedError, JobCancelledError, MemoryLimitError
+from kamu_assets.engines.sql.errors import InvalidQueryError, QueryFailedError, StatementNotAllowedError
+from kamu_assets.engines.workers.limits import AbortedError, JobCancelledError, MemoryLimitError
 from kamu_assets.errors import InvalidError
 from kamu_assets.odf.identity import DatasetAlias
-from kamu_assets.query.encode import AnswerTooLargeError
 from kamu_assets.query.errors import InvalidPageError
+from kamu_assets.query.formats.rows import AnswerTooLargeError
 from kamu_assets.query.model import DataFormat, QueryRequest
 from kamu_assets.query.service import TooManyRowsError
 from tests.unit.query.conftest import Reading

@@ -4,7 +4,7 @@ import pytest
 
 from kamu_assets.auth.model import ANONYMOUS
 from kamu_assets.datasets.model import DatasetEntry
-from kamu_assets.engines.sql_errors import InvalidQueryError
+from kamu_assets.engines.sql.errors import InvalidQueryError
 from kamu_assets.errors import NotFoundError
 from kamu_assets.odf.multihash import Multihash
 from kamu_assets.odf.timestamp import Timestamp

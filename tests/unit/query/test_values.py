@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kamu_assets.odf.timestamp import Timestamp
-from kamu_assets.query.encode import encode_rows
+from kamu_assets.query.formats.rows import encode_rows
+from kamu_assets.query.formats.values import json_values
 from kamu_assets.query.model import DataFormat, UnknownFormatError
 from kamu_assets.query.requests import AnswerShape
-from kamu_assets.query.values import json_values
 
 SHAPE = AnswerShape(0, 100, DataFormat.JSON_AOS, sort_keys=True, limit_bytes=1000)
 

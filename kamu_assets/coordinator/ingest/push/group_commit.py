@@ -14,7 +14,7 @@ from kamu_assets.coordinator.ingest.slice_request import InputOutcome, SliceInpu
 from kamu_assets.coordinator.moments import next_system_time
 from kamu_assets.coordinator.results import PushResult
 from kamu_assets.database.database import Database
-from kamu_assets.datasets.chains import Chains
+from kamu_assets.datasets.chains.chains import Chains
 from kamu_assets.datasets.errors import HeadMovedError
 from kamu_assets.datasets.model import DatasetEntry, Pushed
 from kamu_assets.datasets.store import DatasetStore

@@ -1,6 +1,6 @@
 """What can be wrong with what is known of history."""
 
-from kamu_assets.engines.slice_errors import SliceError
+from kamu_assets.engines.slices.errors import SliceError
 from kamu_assets.errors import KamuError
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from kamu_assets.coordinator.ingest.merge.needs import key_columns, looks_back
 from kamu_assets.coordinator.ingest.sidecars.use import SidecarUse, known_heads, manifest_path, shelf_name
-from kamu_assets.datasets.chains import Chains
+from kamu_assets.datasets.chains.chains import Chains
+from kamu_assets.datasets.chains.intervals import SliceRef
 from kamu_assets.datasets.errors import InvalidBlockIntervalError
-from kamu_assets.datasets.intervals import SliceRef
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.multihash import Multihash

@@ -11,7 +11,7 @@ from kamu_assets.coordinator.ingest.session import Bench, EngineFailureError, en
 from kamu_assets.coordinator.ingest.sidecars.errors import UnreadableSliceError
 from kamu_assets.coordinator.ingest.sidecars.layout import Layout
 from kamu_assets.coordinator.ingest.sidecars.use import Contents
-from kamu_assets.engines.listing import listing
+from kamu_assets.engines.slices.listing import listing
 
 _NUMBERS = itertools.count()
 

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from kamu_assets.engines.engine import TransformSuccess
-from kamu_assets.engines.listing import ipc_schema
+from kamu_assets.engines.slices.listing import ipc_schema
 from kamu_assets.odf.data import DatasetVocabulary, OffsetInterval
 from kamu_assets.odf.engine import SqlQueryStep
 from kamu_assets.odf.timestamp import Timestamp

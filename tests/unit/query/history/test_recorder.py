@@ -9,8 +9,8 @@ import pytest
 from kamu_assets.auth.model import ANONYMOUS, Caller
 from kamu_assets.clock import ManualClock
 from kamu_assets.database.database import Database
-from kamu_assets.engines.sql_errors import InvalidQueryError, StatementNotAllowedError
-from kamu_assets.engines.worker_limits import JobCancelledError, MemoryLimitError, PoolBusyError, TimeLimitError
+from kamu_assets.engines.sql.errors import InvalidQueryError, StatementNotAllowedError
+from kamu_assets.engines.workers.limits import JobCancelledError, MemoryLimitError, PoolBusyError, TimeLimitError
 from kamu_assets.query.history.model import BY_ITSELF, Door, Origin, QueryRecord, QueryState
 from kamu_assets.query.history.recorder import QueryRecorder
 from kamu_assets.query.history.running import MESSAGE_KEPT, SQL_KEPT

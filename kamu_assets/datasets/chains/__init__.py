@@ -1,0 +1,1 @@
+"""Reading chains: their index, their references, their states and sums."""

@@ -1,0 +1,1 @@
+"""Brings what SQL says and what the store holds together again."""

@@ -1,0 +1,1 @@
+"""How datasets come into being, get other names and go."""

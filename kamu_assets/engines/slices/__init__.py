@@ -1,0 +1,1 @@
+"""Data slices: written in one pass, and read as they are listed."""

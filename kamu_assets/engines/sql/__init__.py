@@ -1,0 +1,1 @@
+"""What SQL may do, and how it fails."""

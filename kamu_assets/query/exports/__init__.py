@@ -1,0 +1,1 @@
+"""Rows written to files instead of answered."""

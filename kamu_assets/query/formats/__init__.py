@@ -1,0 +1,1 @@
+"""How values, rows and schemas are written in answers."""
