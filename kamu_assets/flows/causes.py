@@ -62,7 +62,7 @@ def merged(causes: Sequence[FlowCause], new: FlowCause) -> Sequence[FlowCause] |
     """
     for position, known in enumerate(causes):
         if _subject(known) == _subject(new):
-            if new.kind is not CauseKind.INPUT_UPDATED or (new.head is not None and new.head == known.head):
+            if _was_told(known, new):
                 return None
             return (*causes[:position], _added(known, new), *causes[position + 1 :])
     return (*causes, new)
@@ -72,11 +72,22 @@ def _subject(cause: FlowCause) -> tuple[object, ...]:
     return (cause.kind, cause.account, cause.input)
 
 
+def _was_told(known: FlowCause, new: FlowCause) -> bool:
+    if new.kind is not CauseKind.INPUT_UPDATED:
+        return True
+    return _is_same_head(known, new) and (known.breaking or not new.breaking)
+
+
+def _is_same_head(known: FlowCause, new: FlowCause) -> bool:
+    return new.head is not None and new.head == known.head
+
+
 def _added(known: FlowCause, new: FlowCause) -> FlowCause:
     return replace(
         new,
         at=known.at,
-        records=known.records + new.records,
+        # Up to the same head both have counted some of the same.
+        records=max(known.records, new.records) if _is_same_head(known, new) else known.records + new.records,
         watermark_moved=known.watermark_moved or new.watermark_moved,
         breaking=known.breaking or new.breaking,
     )

@@ -202,3 +202,19 @@ def test_whoever_empties_a_derivative_by_hand_sees_it_computed_anew(pipeline: Pi
 
     (computed,) = pipeline.after(pipeline.reader)
     assert (computed.type, computed.outcome) == (TRANSFORM, FlowOutcome(OutcomeKind.SUCCESS))
+
+
+def test_whoever_empties_what_waits_for_a_batch_does_not_wait_for_it(pipeline: Pipeline) -> None:
+    pipeline.trigger(pipeline.reader, Reactive(1000, 3600))
+    pipeline.flows.push(pipeline.root)
+    pipeline.flows.scheduler.step()
+    (waiting,) = pipeline.after(pipeline.reader)
+    assert waiting.state is FlowState.WAITING
+
+    pipeline.computing.empty(pipeline.reader.id)
+    pipeline.settle()
+
+    (computed,) = pipeline.after(pipeline.reader)
+    assert (computed.id, computed.outcome) == (waiting.id, FlowOutcome(OutcomeKind.SUCCESS))
+    # All of the root, counted once.
+    assert computed.cause.records == pipeline.flows.heart.chains.state(pipeline.root.id).next_offset
