@@ -116,6 +116,9 @@ class FlowLife(FlowPlans):
         return ended
 
     def _go_on(self, tx: Transaction, flow: Flow, outcome: FlowOutcome) -> None:
+        if outcome.kind is OutcomeKind.ABORTED and flow.attempt and not flow.cancel_requested:
+            # Stopped in Dagster's UI.
+            self.hold(tx, flow.binding)
         trigger = self._in_force(tx, flow.binding)
         active = trigger is not None and not trigger.paused
         if flow.attempt:

@@ -241,6 +241,33 @@ def test_whoever_cancels_a_planned_flow_pauses_its_rule(flows: Flows) -> None:
     assert flows.scheduler.step() is None
 
 
+def test_whoever_stops_the_run_of_a_planned_flow_pauses_its_rule(flows: Flows) -> None:
+    root = flows.root()
+    flows.triggers.set(ADMIN, root.id, Interval(60))
+    flows.scheduler.step()
+
+    flows.service.run_finished(str(flows.only(root).run_id), FlowOutcome(OutcomeKind.ABORTED))
+
+    (paused,) = flows.triggers.list(ADMIN)
+    assert (paused.trigger.paused, paused.trigger.stop_reason) == (True, None)
+    assert flows.scheduler.step() is None
+    assert flows.only(root).outcome == FlowOutcome(OutcomeKind.ABORTED)
+
+
+def test_a_rule_that_goes_on_before_what_was_cancelled_has_stopped_goes_on(flows: Flows) -> None:
+    root = flows.root()
+    flows.triggers.set(ADMIN, root.id, Interval(60))
+    flows.scheduler.step()
+    running = flows.only(root)
+    flows.service.cancel(ADMIN, running.id)
+    flows.triggers.resume(ADMIN, root.id)
+
+    flows.service.run_finished(str(running.run_id), FlowOutcome(OutcomeKind.ABORTED))
+
+    (going,) = flows.triggers.list(ADMIN)
+    assert not going.trigger.paused
+
+
 def test_setting_a_trigger_resumes_it(flows: Flows) -> None:
     root = flows.root()
     flows.triggers.set(ADMIN, root.id, Interval(60))
