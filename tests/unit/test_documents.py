@@ -48,7 +48,7 @@ def test_every_command_that_our_messages_name_exists() -> None:
 
 
 def test_what_is_not_there_is_missed() -> None:
-    line = "`kamu_assets/query/` has `packs.py`, `coffee.py`, `tests/tea/` and [milk](docs/milk.md)"
+    line = "`kamu_assets/query/` has `tables/packs.py`, `coffee.py`, `tests/tea/` and [milk](docs/milk.md)"
 
     assert list(missing(readme.named_paths(line))) == ["docs/milk.md", "coffee.py", "tests/tea/"]
     assert [is_command(words.split()) for words in ("up --detach", "config list", "config brew", "brew")] == [
