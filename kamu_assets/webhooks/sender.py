@@ -1,6 +1,5 @@
 """Sends one delivery: a checked address, no redirects, one deadline for all of it, nothing read but the status."""
 
-import math
 import ssl
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -11,14 +10,15 @@ from kamu_assets.clock import Clock
 from kamu_assets.egress.http import GuardedTransport, parse_url
 from kamu_assets.egress.network import Deadline, DeadlineError
 from kamu_assets.egress.policy import EgressDeniedError, EgressPolicy
+from kamu_assets.odf.timestamp import NANOS_PER_SECOND, Timestamp
 from kamu_assets.webhooks.errors import DeliveryFailedError, ReceiverGoneError
 from kamu_assets.webhooks.model import Delivery, Subscription
+from kamu_assets.webhooks.patience import retry_after
 from kamu_assets.webhooks.recall import Recall
 from kamu_assets.webhooks.signature import Origin, SignedRequest, headers
+from kamu_assets.webhooks.targets import schemes
 
 USER_AGENT = "Kamu-Webhook/1.0"
-# No receiver is left alone for longer, whatever it says.
-MAX_RETRY_AFTER = 3_600
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +34,16 @@ class Sender:
     """Speaks HTTP with receivers. `context`: whom to trust, if not the usual authorities."""
 
     def __init__(
-        self, policy: EgressPolicy, *, clock: Clock, timeout_seconds: float, context: ssl.SSLContext | None = None
+        self,
+        policy: EgressPolicy,
+        *,
+        clock: Clock,
+        timeout_seconds: float,
+        allow_http: bool = False,
+        context: ssl.SSLContext | None = None,
     ) -> None:
         self._policy = policy
+        self._schemes = schemes(allow_http=allow_http)
         self._clock = clock
         self._timeout = timeout_seconds
         self._context = context
@@ -47,6 +54,9 @@ class Sender:
         What is called back before it is sent is not sent any more.
         """
         request = self._request(letter)
+        if request.url.scheme not in self._schemes:
+            # It was subscribed when that was allowed.
+            raise DeliveryFailedError("Failed to connect: the target is not https")
         deadline = Deadline(self._timeout, is_over=recall.is_asked if recall else None)
         try:
             with GuardedTransport(self._policy, deadline, context=self._context) as transport:
@@ -63,7 +73,7 @@ class Sender:
             raise DeliveryFailedError("The connection broke before there was an answer") from None
         if answer.is_success:
             return answer.status_code
-        raise _refusal(answer)
+        raise _refusal(answer, self._clock.now())
 
     def _request(self, letter: Letter) -> httpx.Request:
         subscription, delivery = letter.subscription, letter.delivery
@@ -72,7 +82,7 @@ class Sender:
             path=url.raw_path.decode().partition("?")[0],
             authority=url.netloc.decode(),
             body=letter.body,
-            moment=self._clock.now().ns // 1_000_000_000,
+            moment=self._clock.now().ns // NANOS_PER_SECOND,
         )
         origin = Origin(delivery.id, subscription.id, delivery.event_type, delivery.attempt)
         own = headers(signed, origin, subscription.secret.get_secret_value())
@@ -99,17 +109,8 @@ def _is_tls(error: BaseException | None) -> bool:
     return False
 
 
-def _refusal(answer: httpx.Response) -> DeliveryFailedError:
+def _refusal(answer: httpx.Response, now: Timestamp) -> DeliveryFailedError:
     status = answer.status_code
     kind = ReceiverGoneError if status == HTTPStatus.GONE else DeliveryFailedError
     what = " and is not followed" if answer.has_redirect_location else ""
-    return kind(f"The target answered {status}{what}", status=status, retry_after=_retry_after(answer))
-
-
-def _retry_after(answer: httpx.Response) -> float | None:
-    """Seconds; the other form of the header, a date, is taken for none, since clocks differ."""
-    try:
-        seconds = float(answer.headers.get("retry-after", "nan"))
-    except ValueError:
-        return None
-    return min(seconds, MAX_RETRY_AFTER) if math.isfinite(seconds) and seconds > 0 else None
+    return kind(f"The target answered {status}{what}", status=status, retry_after=retry_after(answer.headers, now))

@@ -44,7 +44,7 @@ def webhook_parts(
 ) -> WebhookParts:
     """All of them; `context`: whom to trust, if not the usual authorities."""
     post = Post(clock=clock, life=life)
-    sender = Sender(policy, clock=clock, timeout_seconds=rules.timeout_seconds, context=context)
+    sender = Sender(policy, clock=clock, timeout_seconds=rules.timeout_seconds, allow_http=allow_http, context=context)
     service = Webhooks(
         database=database,
         outbox=outbox,

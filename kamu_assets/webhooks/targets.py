@@ -1,6 +1,7 @@
-"""Where deliveries may go: https, and by the egress policy. Checked here and again at every connection."""
+"""Where deliveries may go: https, and by the egress policy. Checked here and again at every delivery."""
 
 import re
+from collections.abc import Collection
 
 import httpcore
 import httpx
@@ -19,12 +20,17 @@ _PUBLIC_ONLY = "Webhook target should not point at an address that is not public
 _UNPRINTABLE = re.compile(r"[\x00-\x20\x7f-\x9f]")
 
 
+def schemes(*, allow_http: bool) -> Collection[str]:
+    """How receivers may be spoken with."""
+    return ("https", "http") if allow_http else ("https",)
+
+
 class Targets:
     """Decides which URLs may be subscribed."""
 
     def __init__(self, policy: EgressPolicy, *, allow_http: bool = False) -> None:
         self._policy = policy
-        self._schemes = ("https", "http") if allow_http else ("https",)
+        self._schemes = schemes(allow_http=allow_http)
 
     def check(self, text: str) -> str:
         """The URL as it is kept; InvalidTargetUrlError. Asks the name service, which may take some seconds.

@@ -76,6 +76,21 @@ def test_a_ping_of_it_is_refused_too(tmp_path: Path, receiver: Receiver, names: 
     hooks.heart.database.close()
 
 
+def test_plain_http_is_refused_at_delivery_too(tmp_path: Path, receiver: Receiver) -> None:
+    """As it is when its subscription was allowed before."""
+    allowing = open_hooks(tmp_path)
+    dataset, made = subscribed(allowing, receiver.url)
+    allowing.heart.database.close()
+    hooks = open_hooks(tmp_path, allow_http=False)
+    hooks.heart.add_data(dataset)
+
+    hooks.deliver()
+
+    assert receiver.received == []
+    assert reason(hooks, made) == "Failed to connect: the target is not https"
+    hooks.heart.database.close()
+
+
 def test_a_trusted_receiver_is_told(tmp_path: Path) -> None:
     certificate, trusting = certificate_for("localhost")
     policy = EgressPolicy.allowing(["localhost", "127.0.0.1"])

@@ -22,7 +22,7 @@ from tests.support.builders import START
 
 POLICY = EgressPolicy()
 TARGETS = Targets(POLICY, allow_http=True)
-SENDER = Sender(POLICY, clock=ManualClock(START), timeout_seconds=1)
+SENDER = Sender(POLICY, clock=ManualClock(START), timeout_seconds=1, allow_http=True)
 # 127 in full-width digits, which some take for digits.
 WIDE = "\uff11\uff12\uff17"
 SIGNS = (
