@@ -150,9 +150,7 @@ def _orchestrator(
     node: Node, instance: DagsterInstance, catalog: Catalog, jobs: ScopedJobs, tell: Callable[[DatasetID], object]
 ) -> DagsterOrchestrator:
     config = adapter_config(node.settings)
-    return DagsterOrchestrator(
-        instance=instance, config=config, catalog=catalog, jobs=jobs, queue=_queue(node), tell=tell
-    )
+    return DagsterOrchestrator(instance=instance, config=config, catalog=catalog, jobs=jobs, tell=tell)
 
 
 def _reporter(node: Node, instance: DagsterInstance, database: Database) -> Reporter:
@@ -169,6 +167,7 @@ def _forget_what_is_old(node: Node) -> None:
     with node.database.transaction() as tx:
         node.outbox.prune(tx, older_than=node.settings.outbox.keep_seconds)
     node.flow_requests.collect_if_due(every=node.settings.flow_agent.garbage_interval_secs)
+    node.webhooks.service.seal_secrets()
     node.webhooks.service.prune(older_than=node.settings.webhooks.keep_seconds)
     node.query_history.prune(keep_days=node.settings.query.keep_days)
 
@@ -185,6 +184,7 @@ def run_worker(node: Node) -> None:
         caller=node.auth.admin_caller(),
         materializations=_materializations(node),
         asked_of=node.flows.asked_of,
+        is_counted_on=node.flows.is_counted_on,
         achieved=achieved,
     )
     verifier = NodeVerifier(coordinator=node.coordinator, caller=node.auth.admin_caller(), achieved=achieved)
@@ -199,7 +199,7 @@ def run_worker(node: Node) -> None:
     )
     teller = NodeTeller(node.webhooks.deliverer)
     with open_instance(config) as instance:
-        catalog = _catalog(node, config)
+        catalog, queue = _catalog(node, config), _queue(node)
         reporter = _reporter(node, instance, node.database)
         orchestrator = _orchestrator(node, instance, catalog, ScopedJobs(ListedDefinitions()), reporter.catch_up)
         builder = NodeDefinitions(
@@ -219,14 +219,15 @@ def run_worker(node: Node) -> None:
                 builder=builder,
                 flows=node.flows,
                 time_limit_seconds=config.run_time_limit_seconds,
+                cancels=queue.cancels,
                 tell=partial(node.wakeups.notify, logs.WAKEUP),
             )
 
         WarmWorker(
             instance=instance,
-            queue=_queue(node),
+            queue=queue,
             runs=executing(RunExecutor),
-            telling=Telling(queue=_queue(node), runs=executing(TellingExecutor), recall=teller.recall),
+            telling=Telling(queue=queue, runs=executing(TellingExecutor), recall=teller.recall),
             max_runs=config.worker_max_runs,
         ).main()
 

@@ -21,14 +21,10 @@ from kamu_assets.orchestration.failures import (
     retry_after_in,
     rewritten_input_of,
 )
-from kamu_assets.orchestration.names import (
-    TAG_LOST,
-    TAG_STOPPED,
-)
+from kamu_assets.orchestration.names import TAG_LOST, TAG_STOPPED
 from kamu_assets.orchestration.operations import did_nothing
 from kamu_assets.orchestration.run_making import RunMaker
 from kamu_assets.orchestration.scoped import ScopedJobs
-from kamu_assets.orchestration.workers.warm_queue import WarmQueue
 from kamu_assets.orchestration.workers.warm_up import warm_up
 
 _STATES = {
@@ -55,13 +51,11 @@ class DagsterOrchestrator:
         config: AdapterConfig,
         catalog: Catalog,
         jobs: ScopedJobs,
-        queue: WarmQueue,
         tell: Callable[[DatasetID], object],
     ) -> None:
         self._instance = instance
         self._catalog = catalog
         self._jobs = jobs
-        self._queue = queue
         self._tell = tell
         self._runs = RunMaker(instance=instance, config=config, catalog=catalog, jobs=jobs)
 
@@ -79,7 +73,7 @@ class DagsterOrchestrator:
         if run is None and flow.attempt > 1 and isinstance(flow.scope, DatasetID):
             # The attempt before may have died between its commit and its report; this one tells only of its own.
             self._tell(flow.scope)
-        run = run or self._create(flow)
+        run = run or self._runs.make(flow)
         if run.status is DagsterRunStatus.NOT_STARTED:
             # Our coordinator asks the workspace only about runs that the UI made.
             self._instance.submit_run(run.run_id, workspace=cast("BaseWorkspaceRequestContext", None))
@@ -95,8 +89,8 @@ class DagsterOrchestrator:
                 return self._succeeded(run)
             case RunState.FAILED if reason := run.tags.get(TAG_STOPPED):
                 return RunStatus(state, reason)
-            case RunState.FAILED if run.tags.get(TAG_LOST):
-                return RunStatus(RunState.LOST, WORKER_DIED if run.tags[TAG_LOST] == "true" else run.tags[TAG_LOST])
+            case RunState.FAILED if reason := run.tags.get(TAG_LOST):
+                return RunStatus(RunState.LOST, WORKER_DIED if reason == "true" else reason)
             case RunState.FAILED:
                 return self._failed(run_id)
         return RunStatus(state)
@@ -110,9 +104,6 @@ class DagsterOrchestrator:
             self._instance.report_run_canceled(run)
         else:
             self._instance.run_coordinator.cancel_run(run_id)
-
-    def _create(self, flow: Flow) -> DagsterRun:
-        return self._runs.make(flow)
 
     def _succeeded(self, run: DagsterRun) -> RunStatus:
         """What came of it: nothing, perhaps, or a verdict that something is wrong."""

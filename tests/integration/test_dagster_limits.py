@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from uuid import uuid4
 
 import pytest
-from dagster import DagsterRunStatus
+from dagster import DagsterInstance, DagsterRun, DagsterRunStatus
 from dagster._core.storage.tags import MAX_RUNTIME_SECONDS_TAG
 
 from kamu_assets.datasets.model import DatasetEntry
@@ -15,10 +17,13 @@ from kamu_assets.flows.orchestrator import RunState
 from kamu_assets.odf.dataset import SetPollingSource
 from kamu_assets.odf.engine import SqlQueryStep, TransformSql
 from kamu_assets.odf.source import FetchStepUrl, MergeStrategyAppend, ReadStepNdJson
+from kamu_assets.orchestration.asked_runs import Asked
 from kamu_assets.orchestration.names import TAG_ENGINES, TAG_LOST, TAG_RUNTIME, TAG_STOPPED, key_of
+from kamu_assets.orchestration.workers.execution import RunExecutor
 from kamu_assets.orchestration.workers.place_waits import PlaceWaits
 from tests.support.builders import a_schema
 from tests.support.dagster_adapter import Adapter, worker_of
+from tests.support.dagster_home import StandInCoordinator
 from tests.support.heart import ADMIN
 
 
@@ -225,3 +230,87 @@ def test_preprocessing_takes_a_place_of_its_engine(adapter: Adapter) -> None:
 def log_of(adapter: Adapter, entry: DatasetEntry) -> list[str]:
     """What Dagster's UI shows of the dataset's run."""
     return [record.user_message or record.message for record in adapter.instance.all_logs(adapter.run_of(entry).run_id)]
+
+
+def test_a_run_that_is_terminated_as_it_begins_is_not_made_anew(
+    adapter: Adapter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    polled = adapter.polled_root()
+    run = adapter.ui_run(polled)
+    begin = RunExecutor._begin
+
+    def terminated(runs: RunExecutor, begun: DagsterRun) -> Asked:
+        asked = begin(runs, begun)
+        adapter.instance.run_coordinator.cancel_run(begun.run_id)
+        adapter.worker._cancel_current()
+        return asked
+
+    monkeypatch.setattr(RunExecutor, "_begin", terminated)
+    adapter.work()
+    adapter.scheduler.reconcile()
+
+    ended = adapter.instance.get_run_by_id(run.run_id)
+    assert ended is not None
+    assert (ended.status, TAG_LOST in ended.tags) == (DagsterRunStatus.CANCELED, False)
+    assert outcome_of(adapter, polled).kind is OutcomeKind.ABORTED
+    assert adapter.work() == 0
+
+
+def test_a_run_that_is_stopped_with_its_worker_begins_anew(adapter: Adapter, monkeypatch: pytest.MonkeyPatch) -> None:
+    polled = adapter.polled_root()
+    adapter.parts.flows.request_run(ADMIN, polled.id)
+    adapter.scheduler.step()
+    run = adapter.run_of(polled)
+    with monkeypatch.context() as stopping:
+        stopping.setattr(StandInCoordinator, "pull", lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM))
+        adapter.work()
+
+    status = adapter.orchestrator.status(run.run_id)
+    adapter.scheduler.reconcile()
+    adapter.settle()
+
+    assert (status.state, "stopped with its worker" in str(status.message)) == (RunState.LOST, True)
+    assert outcome_of(adapter, polled).kind is OutcomeKind.SUCCESS
+    assert flow_of(adapter, polled).attempt == 2
+
+
+def test_a_run_that_ended_before_it_could_be_terminated_keeps_its_end(
+    adapter: Adapter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    polled = adapter.polled_root()
+    adapter.parts.flows.request_run(ADMIN, polled.id)
+    adapter.settle()
+    run = adapter.run_of(polled)
+    before = run._replace(status=DagsterRunStatus.STARTED)
+    with monkeypatch.context() as too_early:
+        too_early.setattr(adapter.instance, "get_run_by_id", lambda _: before)
+        adapter.instance.run_launcher.terminate(run.run_id)
+
+    assert adapter.run_of(polled).status is DagsterRunStatus.SUCCESS
+
+
+def test_a_run_that_cannot_be_buried_keeps_no_other_from_it(adapter: Adapter, monkeypatch: pytest.MonkeyPatch) -> None:
+    entries = [adapter.polled_root(), adapter.polled_root()]
+    for entry in entries:
+        adapter.parts.flows.request_run(ADMIN, entry.id)
+    adapter.scheduler.step()
+    runs = [adapter.run_of(entry).run_id for entry in entries]
+    for _ in runs:
+        adapter.parts.queue.claim("dead-host:1:1")
+    failed = DagsterInstance.report_run_failed
+    refused: list[str] = []
+
+    def refuse_first(instance: DagsterInstance, run: DagsterRun, reason: str) -> object:
+        if not refused:
+            refused.append(run.run_id)
+            raise ValueError("it cannot be read")
+        return failed(instance, run, reason)
+
+    monkeypatch.setattr(DagsterInstance, "report_run_failed", refuse_first)
+    adapter.reaper.bury_lost()
+
+    found = {run_id: adapter.instance.get_run_by_id(run_id) for run_id in runs}
+    assert {run_id for run_id, run in found.items() if run and not run.is_finished} == {*refused}
+    adapter.reaper.bury_lost()
+    adapter.scheduler.reconcile()
+    adapter.settle()

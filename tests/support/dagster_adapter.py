@@ -131,7 +131,7 @@ class Adapter:
         checked = frozenset(AssetCheckKey(key, CHECK_VERIFY) for key in keys) if checks else None
         scoped = ScopedJobs(definitions_of(self.parts)).of(rows, only=checked or ())
         flow = _no_flow(self.parts, entries[0])
-        origin = self.orchestrator._create(flow).remote_job_origin
+        origin = self.orchestrator._runs.make(flow).remote_job_origin
         self.instance.delete_run(str(flow.run_id))
         return self.instance.create_run(
             job_name="__ASSET_JOB",
@@ -258,7 +258,6 @@ def orchestrator_of(
         config=parts.config,
         catalog=parts.catalog,
         jobs=ScopedJobs(builder),
-        queue=parts.queue,
         tell=reporter.report,
     )
 
@@ -286,6 +285,7 @@ def worker_of(parts: Parts, instance: DagsterInstance, *, time_limit_seconds: fl
             builder=builder,
             flows=parts.flows,
             time_limit_seconds=time_limit_seconds,
+            cancels=parts.queue.cancels,
             tell=partial(parts.wakeups.notify, logs.WAKEUP),
         )
 

@@ -1,6 +1,6 @@
 """One run from its start to what becomes of its flow."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -25,7 +25,7 @@ from kamu_assets.orchestration.asked_runs import (
 from kamu_assets.orchestration.catalog.rows import Catalog
 from kamu_assets.orchestration.catalog.state import CatalogRow
 from kamu_assets.orchestration.failures import fault_in, is_outage, is_outage_error, is_recoverable_error, message_of
-from kamu_assets.orchestration.names import TAG_FLOW, TAG_LOST, TAG_STOPPED
+from kamu_assets.orchestration.names import LEFT, TAG_FLOW, TAG_LOST, TAG_STOPPED
 from kamu_assets.orchestration.operations import did_nothing
 from kamu_assets.orchestration.scoped import DefinitionsBuilder, ScopedJobs
 from kamu_assets.orchestration.workers.run_log import RunLog
@@ -58,7 +58,7 @@ class _Seen:
             reason = event.job_failure_data.failure_reason
             if reason is RunFailureReason.UNEXPECTED_TERMINATION:
                 # The node is stopping; the flow goes on with another attempt when it starts again.
-                self.lost = "true"
+                self.lost = LEFT
         # Of the run where the step's own could not be written.
         if event.event_type in {DagsterEventType.STEP_FAILURE, DagsterEventType.RUN_FAILURE} and is_outage(event):
             self.lost = message_of(event)
@@ -75,6 +75,7 @@ class RunExecutor:
         builder: DefinitionsBuilder,
         flows: FlowService,
         time_limit_seconds: float,
+        cancels: Callable[[str], Collection[str]],
         tell: Callable[[], object] = list,
     ) -> None:
         self._instance = instance
@@ -83,6 +84,8 @@ class RunExecutor:
         self._jobs = ScopedJobs(builder)
         self._flows = flows
         self._time_limit_seconds = time_limit_seconds
+        # Runs of a worker that somebody wants stopped.
+        self._cancels = cancels
         # Whoever reads the logs of runs, that there is more to read.
         self._tell = tell
 
@@ -138,7 +141,8 @@ class RunExecutor:
         seen = _Seen(RunLog(run, about=about, types=types))
         job = InMemoryJob(self._job(run, rows))
         self._follow(run, job, seen, limit)
-        self._settle(run, seen, asked)
+        canceled = seen.lost is not None and run.run_id in self._cancels(worker)
+        self._settle(run, seen, asked, canceled=canceled)
 
     def _follow(self, run: DagsterRun, job: InMemoryJob, seen: _Seen, limit: TimeLimit) -> None:
         """Until the run has ended, or its time is over."""
@@ -178,11 +182,11 @@ class RunExecutor:
         checked = self._catalog.named({key.asset_key for key in checks})
         return self._jobs.of(checked, only=checks).job if checked else self._builder.job(run.job_name)
 
-    def _settle(self, run: DagsterRun, seen: _Seen, asked: Asked) -> None:
-        if seen.lost is not None:
+    def _settle(self, run: DagsterRun, seen: _Seen, asked: Asked, *, canceled: bool) -> None:
+        if seen.lost is not None and not canceled:
             self._instance.add_run_tags(run.run_id, {TAG_LOST: seen.lost})
             return
-        status = self._final_status(run)
+        status = self._final_status(run, canceled=canceled)
         did = seen.materialized if run.asset_selection else not self._did_nothing(run.run_id)
         outcome = _outcome(status, seen, did=did)
         self._flows.run_finished(run.run_id, outcome, bindings=[*asked])
@@ -193,13 +197,14 @@ class RunExecutor:
         ended = self._instance.get_run_by_id(run_id)
         return ended is not None and did_nothing(ended)
 
-    def _final_status(self, run: DagsterRun) -> DagsterRunStatus:
+    def _final_status(self, run: DagsterRun, *, canceled: bool) -> DagsterRunStatus:
         ended = self._instance.get_run_by_id(run.run_id)
         if ended is None:
             return DagsterRunStatus.FAILURE
-        if ended.status is not DagsterRunStatus.CANCELING:
+        if ended.status is not DagsterRunStatus.CANCELING and not canceled:
             return ended.status
-        # The request to cancel came after the last step: nothing of ours can be interrupted any more.
+        # The request to cancel came after the last step, where nothing of ours can be interrupted any more, or so early
+        # that the start of the run hid it.
         self._instance.report_run_canceled(ended)
         return DagsterRunStatus.CANCELED
 

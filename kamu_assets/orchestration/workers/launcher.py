@@ -22,6 +22,7 @@ from kamu_assets.flows.model import FlowState, FlowType
 from kamu_assets.flows.scopes import WebhookScope
 from kamu_assets.flows.store import FlowStore
 from kamu_assets.orchestration.names import TAG_DATASET, TAG_ENGINES, TAG_FLOW_TYPE, TAG_WEBHOOK
+from kamu_assets.orchestration.workers.ending import end_canceled
 from kamu_assets.orchestration.workers.runtimes import require_runtime
 from kamu_assets.orchestration.workers.warm_queue import Cancellation, WarmQueue
 
@@ -84,7 +85,7 @@ class HybridRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass):
             self._instance.report_run_canceling(run)
         if self.queue.cancel(run_id) is not Cancellation.ASKED or self.queue.owner(run_id) is None:
             self.queue.done(run_id)
-            self._instance.report_run_canceled(run)
+            end_canceled(self._instance, run)
         return True
 
     @property

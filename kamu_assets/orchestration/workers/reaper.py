@@ -1,12 +1,17 @@
 """Finds what dead processes left: runs whose worker is gone or hangs, runs that were launched but never queued."""
 
+from collections.abc import Callable
+from functools import partial
+
 import structlog
-from dagster import DagsterEvent, DagsterEventType, DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
+from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
 
 from kamu_assets.clock import Clock
 from kamu_assets.database.silence import Silence
 from kamu_assets.odf.timestamp import NANOS_PER_SECOND
+from kamu_assets.orchestration.failures import is_outage_error
 from kamu_assets.orchestration.names import TAG_LOST, TAG_STOPPED
+from kamu_assets.orchestration.workers.ending import end_canceled
 from kamu_assets.orchestration.workers.launcher import HybridRunLauncher
 from kamu_assets.orchestration.workers.liveness import end
 from kamu_assets.orchestration.workers.warm_queue import WarmQueue
@@ -43,8 +48,19 @@ class Reaper:
         lost = self._queue.lost()
         for run_id, worker in lost:
             log.warning("worker_lost", run=run_id, worker=worker)
-            self._bury(run_id, worker)
+            self._for_itself(partial(self._bury, run_id, worker), run_id)
+        for _, worker in lost:
+            self._reasons.pop(worker, None)
         return len(lost)
+
+    def _for_itself(self, care: Callable[[], object], run_id: str) -> None:
+        """What cannot be done for one run keeps nobody from the others, unless nothing can be done at all."""
+        try:
+            care()
+        except Exception as error:
+            if is_outage_error(error):
+                raise
+            log.exception("run_not_settled", run=run_id)
 
     def _bury(self, run_id: str, worker: str) -> None:
         run = self._instance.get_run_by_id(run_id)
@@ -54,7 +70,7 @@ class Reaper:
             # Its worker ended itself, since the run did not listen: it would not the next time either.
             self._instance.report_run_failed(run, reason)
         elif run is not None and not run.is_finished:
-            reason = self._reasons.pop(worker, None)
+            reason = self._reasons.get(worker)
             self._instance.add_run_tags(run_id, {TAG_LOST: f"worker {worker}: {reason}" if reason else "true"})
             died = f"Worker {worker} died while it executed this run"
             self._instance.report_run_failed(run, f"{died}: {reason}." if reason else f"{died}.")
@@ -76,19 +92,8 @@ class Reaper:
             run = record.dagster_run
             if record.update_timestamp.timestamp() < before and not self._queue.contains(run.run_id):
                 log.warning("run_stranded", run=run.run_id, status=run.status.value)
-                if run.status is DagsterRunStatus.CANCELING:
-                    self._end_again(run)
-                else:
-                    launcher.put(run)
+                is_canceled = run.status is DagsterRunStatus.CANCELING
+                care = partial(end_canceled, self._instance, run) if is_canceled else partial(launcher.put, run)
+                self._for_itself(care, run.run_id)
                 stranded += 1
         return stranded
-
-    def _end_again(self, run: DagsterRun) -> None:
-        """Whoever canceled it looked before its end and said so after it, or died before saying more."""
-        ends = {DagsterEventType.RUN_SUCCESS, DagsterEventType.RUN_FAILURE}
-        known = [entry.dagster_event_type for entry in self._instance.all_logs(run.run_id, of_type=ends)]
-        if not known or known[-1] is None:
-            self._instance.report_run_canceled(run)
-            return
-        told = DagsterEvent(known[-1].value, run.job_name, message="It had ended before it could be canceled.")
-        self._instance.report_dagster_event(told, run.run_id)
