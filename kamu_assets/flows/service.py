@@ -7,6 +7,7 @@ from kamu_assets.auth.model import Caller
 from kamu_assets.clock import Clock
 from kamu_assets.database.database import Database
 from kamu_assets.database.outbox import Outbox
+from kamu_assets.database.repeating import repeated
 from kamu_assets.database.transaction import Transaction
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.datasets.service import Datasets
@@ -151,10 +152,13 @@ class FlowService:
     def run_started(self, run_id: str) -> None:
         """A worker begins the run of a flow."""
         metrics.RUNS_STARTED.add()
-        with self._database.transaction() as tx:
+
+        def start(tx: Transaction) -> None:
             for flow in self._flows.by_run(tx, run_id, lock=True):
                 if flow.state is FlowState.RUNNING:
                     self.life.started(tx, flow)
+
+        repeated(self._database, start)
 
     def is_over(self, run_id: str) -> bool:
         """Whether what the run was made for has come to an end without it, or before it began once more."""
@@ -182,16 +186,25 @@ class FlowService:
     def run_adopted(self, run_id: str, asked: Mapping[Binding, FlowConfig]) -> Sequence[Flow]:
         """A worker begins such a run, and so begin the flows that it is."""
         metrics.RUNS_STARTED.add()
-        with self._database.transaction() as tx:
+
+        def adopt(tx: Transaction) -> Sequence[Flow]:
             found = [self._adopt(tx, run_id, binding, config) for binding, config in asked.items()]
             running = [flow for flow in found if flow is not None and flow.state is FlowState.RUNNING]
             return [self.life.started(tx, flow) for flow in running]
+
+        return repeated(self._database, adopt)
 
     def asked_of(self, run_id: str, dataset: DatasetID) -> FlowConfig:
         """How what a run does to a dataset is to be done."""
         with self._database.reading() as tx:
             mine = (flow.config for flow in self._flows.by_run(tx, run_id) if flow.dataset_id == dataset)
             return next(mine, PLAIN)
+
+    def is_counted_on(self, run_id: str, dataset: DatasetID) -> bool:
+        """Whether a rule has a run update a dataset, or somebody who named it: in Dagster's UI one chooses many."""
+        with self._database.reading() as tx:
+            mine = [flow for flow in self._flows.by_run(tx, run_id) if flow.dataset_id == dataset]
+        return any(cause.kind is not CauseKind.DAGSTER_UI for flow in mine for cause in flow.causes)
 
     def run_waits(self, run_id: str, text: str) -> None:
         """Say what a run waits for that no worker has begun."""
@@ -200,11 +213,14 @@ class FlowService:
 
     def run_finished(self, run_id: str, outcome: FlowOutcome, *, bindings: Collection[Binding] = ()) -> None:
         """A run ended. What it was without a flow of its own is recorded as flows that have finished."""
-        with self._database.transaction() as tx:
+
+        def finish(tx: Transaction) -> None:
             for flow in self._flows.by_run(tx, run_id, lock=True):
                 if flow.state is FlowState.RUNNING:
                     self.life.settle(tx, flow, outcome)
             self._record(tx, run_id, outcome, bindings)
+
+        repeated(self._database, finish)
 
     def run_missed(self, run_id: str, outcome: FlowOutcome, bindings: Collection[Binding]) -> None:
         """A run ended that no worker told of: it is recorded where it was no flow, and whoever settles flows does."""

@@ -69,29 +69,31 @@ class TriggerService:
         binding = _binding(entry, type_)
         check_type(rule, binding.type)
         with self._database.transaction() as tx:
-            self._access.require(tx, caller, entry, Action.WRITE)
+            self._begin(tx, caller, entry, binding)
             self._preconditions.check(entry, binding.type)
             return self._go_on(tx, Trigger(entry.id, binding.type, rule, stop_after))
 
     def pause(self, caller: Caller, dataset: DatasetRef, *, type_: FlowType | None = None) -> PlannedTrigger | None:
         """Keep the rule and start nothing; what waits by it is aborted. None where there is no rule."""
         entry = self._datasets.resolve(caller, dataset)
+        binding = _binding(entry, type_)
         with self._database.transaction() as tx:
-            self._access.require(tx, caller, entry, Action.WRITE)
-            trigger = self._triggers.in_force(tx, _binding(entry, type_))
+            self._begin(tx, caller, entry, binding)
+            trigger = self._triggers.in_force(tx, binding)
             if trigger is None:
                 return None
             paused = replace(trigger, paused_at=trigger.paused_at or self._clock.now())
             self._put(tx, paused)
-            self._drop(tx, paused.binding, PAUSED)
+            self._drop(tx, binding, PAUSED)
             return PlannedTrigger(paused, None)
 
     def resume(self, caller: Caller, dataset: DatasetRef, *, type_: FlowType | None = None) -> PlannedTrigger | None:
         """Go on with a paused or stopped rule. None where there is none."""
         entry = self._datasets.resolve(caller, dataset)
+        binding = _binding(entry, type_)
         with self._database.transaction() as tx:
-            self._access.require(tx, caller, entry, Action.WRITE)
-            trigger = self._triggers.find(tx, _binding(entry, type_))
+            self._begin(tx, caller, entry, binding)
+            trigger = self._triggers.find(tx, binding)
             return None if trigger is None else self._go_on(tx, trigger)
 
     def remove(self, caller: Caller, dataset: DatasetRef, *, type_: FlowType | None = None) -> None:
@@ -99,7 +101,7 @@ class TriggerService:
         entry = self._datasets.resolve(caller, dataset)
         binding = _binding(entry, type_)
         with self._database.transaction() as tx:
-            self._access.require(tx, caller, entry, Action.WRITE)
+            self._begin(tx, caller, entry, binding)
             self._triggers.remove(tx, binding)
             self._drop(tx, binding, REMOVED)
             self._outbox.post(tx, TriggerChanged(dataset_id=entry.id))
@@ -113,11 +115,17 @@ class TriggerService:
             found = [PlannedTrigger(each, None if each.paused else starts.get(each.binding)) for each in set_]
         return sorted(found, key=lambda each: each.next_due.ns if each.next_due else float("inf"))
 
+    def _begin(self, tx: Transaction, caller: Caller, entry: DatasetEntry, binding: Binding) -> None:
+        """Be the only one who changes the rule. Rows are taken in the order of who ends flows: the flow's first."""
+        self._access.require(tx, caller, entry, Action.WRITE)
+        tx.lock(f"trigger {binding.scope} {binding.type}")
+        self._flows.live(tx, binding)
+
     def _go_on(self, tx: Transaction, trigger: Trigger) -> PlannedTrigger:
         """Whatever stopped it is forgotten."""
         binding = trigger.binding
-        self._put(tx, replace(trigger, paused_at=None, stopped_at=None, stop_reason=None))
         self._processes.save(tx, binding, replace(self._processes.get(tx, binding), consecutive_failures=0))
+        self._put(tx, replace(trigger, paused_at=None, stopped_at=None, stop_reason=None))
         known = self._flows.live(tx, binding)
         self._life.plan_next(tx, binding)
         live = self._flows.live(tx, binding)

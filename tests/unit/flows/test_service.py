@@ -3,10 +3,12 @@ from __future__ import annotations
 import pytest
 
 from kamu_assets.auth.model import ANONYMOUS, Caller
+from kamu_assets.database.errors import TransactionConflictError
+from kamu_assets.database.transaction import Transaction
 from kamu_assets.errors import DeniedError
 from kamu_assets.flows.causes import CauseKind
 from kamu_assets.flows.errors import InvalidTriggerError
-from kamu_assets.flows.model import Binding, FlowOutcome, FlowState, FlowType, OutcomeKind
+from kamu_assets.flows.model import Binding, Flow, FlowOutcome, FlowState, FlowType, OutcomeKind
 from kamu_assets.flows.retrying import PLAIN
 from kamu_assets.flows.store import FlowNotFoundError
 from kamu_assets.flows.triggers.rules import Cron, Interval
@@ -85,6 +87,17 @@ def test_a_run_tells_when_it_started_and_ended(flows: Flows) -> None:
     assert (flows.only(root).started_at, flows.only(root).finished_at) == (began, ended)
 
 
+def test_a_run_is_counted_on_unless_only_dagsters_ui_asked_for_it(flows: Flows) -> None:
+    planned, chosen = flows.root("planned"), flows.root("chosen")
+    flows.triggers.set(ADMIN, planned.id, Interval(60))
+
+    flows.service.run_adopted("ui-run", {Binding(root.id, FlowType.INGEST): PLAIN for root in (planned, chosen)})
+
+    assert flows.service.is_counted_on("ui-run", planned.id)
+    assert not flows.service.is_counted_on("ui-run", chosen.id)
+    assert not flows.service.is_counted_on("another", planned.id)
+
+
 def test_a_late_end_does_not_change_an_outcome(flows: Flows) -> None:
     root = flows.root()
     flows.service.request_run(ADMIN, root.id)
@@ -93,6 +106,26 @@ def test_a_late_end_does_not_change_an_outcome(flows: Flows) -> None:
 
     flows.service.run_finished(run_id, DONE)
     flows.service.run_finished(run_id, FlowOutcome(OutcomeKind.FAILED, "late"))
+
+    assert flows.only(root).outcome == DONE
+
+
+def test_what_a_worker_tells_is_kept_although_somebody_was_in_the_way(
+    flows: Flows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = flows.root()
+    flows.service.request_run(ADMIN, root.id)
+    flows.scheduler.step()
+    settle, tries = flows.service.life.settle, iter([TransactionConflictError, TransactionConflictError])
+
+    def obstructed(tx: Transaction, flow: Flow, outcome: FlowOutcome) -> Flow:
+        settled = settle(tx, flow, outcome)
+        for error in tries:
+            raise error
+        return settled
+
+    monkeypatch.setattr(flows.service.life, "settle", obstructed)
+    flows.service.run_finished(str(flows.only(root).run_id), DONE)
 
     assert flows.only(root).outcome == DONE
 
