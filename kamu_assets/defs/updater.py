@@ -12,6 +12,7 @@ from kamu_assets.coordinator.results import NothingToPoll, PullResult, Updated, 
 from kamu_assets.errors import ConflictError
 from kamu_assets.flows.achievements import Achieved, tell_nobody
 from kamu_assets.flows.arguments import IngestArguments
+from kamu_assets.flows.errors import SourceLostError
 from kamu_assets.flows.results import DataAdded, NothingNew
 from kamu_assets.flows.retrying import PLAIN, FlowConfig
 from kamu_assets.odf.identity import DatasetID
@@ -42,6 +43,11 @@ def _nothing(_run_id: str, _dataset: DatasetID) -> FlowConfig:
     return PLAIN
 
 
+def _by_nobody(_run_id: str, _dataset: DatasetID) -> bool:
+    """Nobody counts on it."""
+    return False
+
+
 class NodeUpdater:
     """Pulls through the coordinator, as the node's administrator: who may start flows was decided before."""
 
@@ -52,21 +58,28 @@ class NodeUpdater:
         caller: Caller,
         materializations: Materializations,
         asked_of: Callable[[str, DatasetID], FlowConfig] = _nothing,
+        is_counted_on: Callable[[str, DatasetID], bool] = _by_nobody,
         achieved: Achieved = tell_nobody,
     ) -> None:
         self._asked_of = asked_of
+        self._is_counted_on = is_counted_on
         self._achieved = achieved
         self._coordinator = coordinator
         self._caller = caller
         self._materializations = materializations
 
     def update(self, dataset: DatasetID, *, run_id: str, log: logging.Logger) -> Materialization | None:
-        """Pull until nothing is left to do, or as far as was asked; None when nothing came of it."""
+        """Pull until nothing is left to do, or as far as was asked; None when nothing came of it.
+
+        SourceLostError where somebody counts on a source that is not there any more.
+        """
         asked = self._asked_of(run_id, dataset).ingest or IngestArguments()
         began = time.monotonic()
         steps: list[Updated] = []
         while True:
             result = self._pull(dataset, run_id, asked, log)
+            if isinstance(result, NothingToPoll) and self._is_counted_on(run_id, dataset):
+                raise SourceLostError
             if not isinstance(result, Updated):
                 _explain(result, log, first=not steps)
                 break

@@ -29,6 +29,13 @@ class IncompatibleDatasetKindError(InvalidError):
         self.actual = actual
 
 
+class SourceLostError(InvalidError):
+    """A rule, or somebody, has a dataset polled that was reset to before its source was set, or whose source is off."""
+
+    def __init__(self) -> None:
+        super().__init__("it has no SetPollingSource any more: there is nothing to poll")
+
+
 class FlowPreconditionsNotMetError(InvalidError):
     """The dataset does not have what such a flow works on."""
 

@@ -80,7 +80,9 @@ def run(
     block: Annotated[
         str | None, typer.Option("--block", metavar="HASH", help="reset: the block that becomes the head")
     ] = None,
-    to_seed: Annotated[bool, typer.Option("--to-seed", help="reset: leave nothing but the first block")] = False,
+    to_seed: Annotated[
+        bool, typer.Option("--to-seed", help="reset: leave nothing but the first block, its source is gone, too")
+    ] = False,
     old_head: Annotated[
         str | None, typer.Option("--old-head", metavar="HASH", help="reset: only if this is the head by then")
     ] = None,

@@ -7,14 +7,16 @@ from typing import Any, cast
 import pytest
 from dagster import DataVersion
 
-from kamu_assets.coordinator.results import PullResult, Updated, UpToDate
+from kamu_assets.coordinator.results import NothingToPoll, PullResult, Updated, UpToDate
 from kamu_assets.defs.updater import NodeUpdater
 from kamu_assets.flows.arguments import IngestArguments
+from kamu_assets.flows.errors import SourceLostError
 from kamu_assets.flows.results import DataAdded, FlowResult, NothingNew
 from kamu_assets.flows.retrying import FlowConfig
 from kamu_assets.flows.scopes import Scope
 from kamu_assets.odf.multihash import Multihash
 from kamu_assets.odf.timestamp import Timestamp
+from kamu_assets.orchestration.failures import is_recoverable_error
 from kamu_assets.orchestration.reports.materialization import Materialization, Materializations
 from tests.support.builders import a_dataset_id
 from tests.support.heart import ADMIN
@@ -59,7 +61,7 @@ def test_none_are_not_mentioned() -> None:
     assert "late_rows" not in metadata(updated(0))
 
 
-def achieved_by(told: Told, asked: IngestArguments | None) -> list[FlowResult]:
+def achieved_by(told: Told, asked: IngestArguments | None = None, *, counted_on: bool = False) -> list[FlowResult]:
     """What is told of the run `run` of a dataset."""
     found: list[FlowResult] = []
 
@@ -72,6 +74,7 @@ def achieved_by(told: Told, asked: IngestArguments | None) -> list[FlowResult]:
         caller=ADMIN,
         materializations=cast("Materializations", told),
         asked_of=lambda _run_id, _dataset: FlowConfig(ingest=asked),
+        is_counted_on=lambda _run_id, _dataset: counted_on,
         achieved=achieved,
     )
     updater.update(a_dataset_id(), run_id="run", log=logging.getLogger("test"))
@@ -89,10 +92,18 @@ def test_what_the_source_has_more_is_left_to_another_run_where_one_slice_was_ask
 def test_all_that_the_source_has_is_one_result() -> None:
     told = Told([updated(0, has_more=True), updated(0)])
 
-    assert achieved_by(told, None) == [DataAdded(2, 2, MOMENT)]
+    assert achieved_by(told) == [DataAdded(2, 2, MOMENT)]
     assert told.asked["max_slices"] is None
 
 
 @pytest.mark.parametrize("uncacheable", [True, False])
 def test_nothing_new_is_told_with_its_reason(*, uncacheable: bool) -> None:
-    assert achieved_by(Told([UpToDate(uncacheable)]), None) == [NothingNew(uncacheable)]
+    assert achieved_by(Told([UpToDate(uncacheable)])) == [NothingNew(uncacheable)]
+
+
+def test_a_source_that_is_lost_fails_for_good_where_somebody_counts_on_it() -> None:
+    assert achieved_by(Told([NothingToPoll()])) == [NothingNew()]
+
+    with pytest.raises(SourceLostError, match="no SetPollingSource any more") as lost:
+        achieved_by(Told([NothingToPoll()]), counted_on=True)
+    assert not is_recoverable_error(lost.value)
