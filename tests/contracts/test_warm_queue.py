@@ -7,8 +7,10 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy.exc import IntegrityError
 
 from kamu_assets.clock import ManualClock
 from kamu_assets.database.database import Database
@@ -69,6 +71,20 @@ def test_only_one_run_of_a_subject_is_claimed_at_a_time(queue: WarmQueue, clock:
     assert queue.claim("three") is None
     queue.done("first")
     assert queue.claim("three") == "second"
+
+
+def test_a_worker_that_came_too_late_for_one_takes_another(queue: WarmQueue, monkeypatch: pytest.MonkeyPatch) -> None:
+    queue.put("mine", subject="a")
+    claim, refusals = queue._claim, [IntegrityError("update", {}, Exception("uq_warm_runs_subject"))]
+
+    def refused(*asked: Any) -> str | None:
+        if refusals:
+            raise refusals.pop()
+        return claim(*asked)
+
+    monkeypatch.setattr(queue, "_claim", refused)
+
+    assert queue.claim("worker") == "mine"
 
 
 def test_racing_workers_never_claim_the_same_run(queue: WarmQueue) -> None:

@@ -112,5 +112,9 @@ class Telling:
                 log.exception("telling_failed", run=run_id, seconds=time.monotonic() - began)
         finally:
             with self._changed:
+                was_full = len(self._current) >= self._places
                 self._current.discard(run_id)
                 self._changed.notify_all()
+            if was_full:
+                # Whoever was tapped when it was done found no place yet.
+                self._queue.wake()

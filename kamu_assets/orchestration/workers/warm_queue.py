@@ -44,6 +44,8 @@ WAITING_PER_WORKER = 4
 # Receivers that a worker tells at the same time, beside the run that it computes; one that hangs holds one place until
 # its time is up.
 TELLING_PER_WORKER = 16
+# Of workers that get in each other's way; whoever still has nothing looks again in a moment.
+_CLAIMS = 4
 
 warm_runs = Table(
     "warm_runs",
@@ -105,11 +107,14 @@ class WarmQueue:
 
         `telling`: of those that tell receivers, and wait for them most of the time; else of all others.
         """
-        try:
-            with self._database.transaction() as tx:
-                return self._claim(tx, worker, _of(telling=telling))
-        except IntegrityError:  # Another worker claimed a run of the same subject at the same moment.
-            return None
+        for _ in range(_CLAIMS):
+            try:
+                with self._database.transaction() as tx:
+                    return self._claim(tx, worker, _of(telling=telling))
+            except IntegrityError:
+                # Another worker claimed a run of the same subject at the same moment: those of others may wait.
+                continue
+        return None
 
     def held(self, worker: str, *, telling: bool = False) -> Sequence[str]:
         """Runs that the worker has: its claim succeeded though its answer was lost, or its end could not be told."""

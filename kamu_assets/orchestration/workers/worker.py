@@ -132,13 +132,16 @@ class WarmWorker:
 
     def _beat(self) -> None:
         """Tell that we live and hear of cancellations, on a thread of its own."""
+        beaten = time.monotonic()
         with self._queue.listen(CANCELS_TOPIC) as listener:
             while not self._stop.is_set():
                 try:
-                    if listener.wait(HEARTBEAT_SECONDS):
-                        self._cancel_current()
-                    else:
+                    # Whether tapped or not: taps come at any time, and some are lost.
+                    listener.wait(HEARTBEAT_SECONDS)
+                    if time.monotonic() - beaten >= HEARTBEAT_SECONDS:
                         self._queue.beat(self._identity)
+                        beaten = time.monotonic()
+                    self._cancel_current()
                 except Exception:
                     log.exception("worker_heartbeat_failed")
                     self._stop.wait(1)
