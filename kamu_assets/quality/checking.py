@@ -53,7 +53,7 @@ class Checking:
         try:
             match check.rule:
                 case RowCountChange() as rule:
-                    since = self._begun[check.name].first
+                    since = self._counting.first_commit(self._begun[check.name])
                     return judged_changes(check, self._counting.changes(rule, first=since), since=since)
                 case Unique() as rule if not self._counting.needs_pairs(rule):
                     return judged(check, self._counting.unique(rule, self._begun[check.name]))

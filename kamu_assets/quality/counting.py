@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from kamu_assets.odf.timestamp import Timestamp
 from kamu_assets.quality import sql
 from kamu_assets.quality.columns import Table
 from kamu_assets.quality.held import rows_that_hold
@@ -20,6 +21,8 @@ class Begun:
 
     tally: Tally = field(default_factory=Tally)
     first: int = 0
+    # Commits after this moment come in the place of those from `first` on, where there are any.
+    after: Timestamp | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,13 @@ class Counting:
         if not row["taken"]:
             return self.unique(rule, begun) if isinstance(rule, Unique) else self.by_row([rule], [begun])[0]
         return self._among(rows_that_hold(self._table), rule)
+
+    def first_commit(self, begun: Begun) -> int:
+        """Where the commits begin that are to be judged."""
+        if begun.after is None:
+            return begun.first
+        (row,) = self._ask(sql.first_after(begun.after, self._table))
+        return begun.first if row["place"] is None else int(row["place"])
 
     def changes(self, rule: RowCountChange, *, first: int) -> Changes:
         """Of the commits from an offset on."""

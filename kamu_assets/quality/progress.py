@@ -1,6 +1,7 @@
 """How far the checks of datasets have come: slices never change, so what was counted stays counted."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from kamu_assets.database.database import Database
 from kamu_assets.database.transaction import Transaction
@@ -38,19 +39,28 @@ class Progress:
     ) -> Begun:
         if known is not None and known.rule != fingerprint(check.rule):
             known = None
-        if isinstance(check.rule, RowCountChange):
-            return Begun(first=self._first_to_judge(tx, dataset, chain, known))
         there = self._index.sequence_of(tx, dataset, known.head) if known else None
         # In the index the chain may have grown, or have been reset, since.
-        if known is None or there is None or there > chain.sequence_number:
-            return Begun()
-        return Begun(known.tally, known.next_offset)
+        goes_on = there is not None and there <= chain.sequence_number
+        if isinstance(check.rule, RowCountChange):
+            return self._commits_begun(tx, dataset, chain, known, goes_on=goes_on)
+        return Begun(known.tally, known.next_offset) if known and goes_on else Begun()
 
-    def _first_to_judge(self, tx: Transaction, dataset: DatasetID, chain: ChainState, known: Counted | None) -> int:
-        """Where the first commit begins that was not judged yet; where nothing came, the first of those that were."""
-        # Whatever was compacted since has kept its offsets.
-        if known is not None and known.next_offset <= chain.next_offset:
-            return known.tally.since if known.next_offset == chain.next_offset else known.next_offset
+    def _commits_begun(
+        self, tx: Transaction, dataset: DatasetID, chain: ChainState, known: Counted | None, *, goes_on: bool
+    ) -> Begun:
+        """The commits that were not judged yet; where nothing came, those that were."""
+        if known is None:
+            return Begun(first=self._first_promised(tx, dataset, chain))
+        is_as_long = known.next_offset == chain.next_offset
+        if goes_on:
+            return Begun(first=known.tally.since if is_as_long else known.next_offset)
+        # Compacted rows keep their offsets and times. What was pushed after a reset may have offsets that others had.
+        first = known.tally.since if is_as_long else self._first_promised(tx, dataset, chain)
+        return Begun(first=first, after=known.tally.as_of)
+
+    def _first_promised(self, tx: Transaction, dataset: DatasetID, chain: ChainState) -> int:
+        """Where the first commit begins since the rules were attached, or the newest if that is older."""
         newest = self._records_until(tx, dataset, chain.sequence_number)
         kinds = {EventKind.SET_ATTACHMENTS}
         attached = self._index.page(tx, dataset, newest_first=True, start=chain.sequence_number, kinds=kinds, limit=1)
@@ -65,10 +75,12 @@ class Progress:
             until = block.sequence_number - 1
         return None
 
-    def keep(self, dataset: DatasetID, head: Multihash, next_offset: int, results: Sequence[CheckResult]) -> None:
-        """Go on from there the next time, where something was counted."""
+    def keep(self, dataset: DatasetID, head: Multihash, chain: ChainState, results: Sequence[CheckResult]) -> None:
+        """Go on from the end of the chain the next time, where something was counted."""
         counted = {
-            each.check.name: Counted(fingerprint(each.check.rule), head, next_offset, each.tally)
+            each.check.name: Counted(
+                fingerprint(each.check.rule), head, chain.next_offset, replace(each.tally, as_of=chain.system_time)
+            )
             for each in results
             if each.outcome is not Outcome.ERRORED
         }

@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.odf.multihash import Multihash
+from kamu_assets.odf.timestamp import Timestamp
 from kamu_assets.quality.declared import Check
 
 
@@ -28,6 +29,8 @@ class Tally:
     offsets: tuple[int, ...] = ()
     # From which offset on commits were judged, for rules about commits.
     since: int = 0
+    # When the newest block was made that there was: no commit that it knows is younger, however often it is rewritten.
+    as_of: Timestamp | None = None
 
     @property
     def failed(self) -> int:

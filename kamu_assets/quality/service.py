@@ -69,7 +69,7 @@ class Quality:
         dataset = description.entry.id
         counting = Counting(Table.of(schema, chain.vocab), partial(self._ask, caller, dataset, head, cancel))
         results = Checking(counting, self._progress.begun(dataset, chain, checks)).results(checks)
-        self._progress.keep(dataset, head, chain.next_offset, results)
+        self._progress.keep(dataset, head, chain, results)
         return results
 
     def _ask(

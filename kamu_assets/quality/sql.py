@@ -24,6 +24,7 @@ from kamu_assets.odf.data import (
     UInt32Type,
     UInt64Type,
 )
+from kamu_assets.odf.timestamp import Timestamp
 from kamu_assets.quality.columns import Table, UnfitBoundError
 from kamu_assets.quality.model import NotNull, Range, RowCountChange, moment_of
 
@@ -80,10 +81,14 @@ def broken_commits(rule: RowCountChange, table: Table, *, first: int) -> str:
     return f"select place from ({_commits(table, first)}) where {_is_out(rule)} order by place desc limit {MAX_OFFSETS}"
 
 
+def first_after(moment: Timestamp, table: Table) -> str:
+    """Where the oldest commit begins that was made after a moment."""
+    return f"select min({offset(table)}) as place from {ROWS} where {_system_time(table)} > {_moment(str(moment))}"
+
+
 def _commits(table: Table, first: int) -> str:
-    system_time = quoted(table.vocab.system_time_column)
     columns = f"min({offset(table)}) as place, sum({sign(table)}) as change"
-    return f"select {columns} from {ROWS} where {offset(table)} >= {first} group by {system_time}"
+    return f"select {columns} from {ROWS} where {offset(table)} >= {first} group by {_system_time(table)}"
 
 
 def _is_out(rule: RowCountChange) -> str:
@@ -149,6 +154,14 @@ def offset(table: Table) -> str:
     return quoted(table.vocab.offset_column)
 
 
+def _system_time(table: Table) -> str:
+    return quoted(table.vocab.system_time_column)
+
+
+def _moment(text: str) -> str:
+    return f"arrow_cast('{text}', 'Timestamp(Microsecond, Some(\"UTC\"))')"
+
+
 def _newest(table: Table) -> str:
     return f"max(case when {taken(table)} = 0 then {offset(table)} end)"
 
@@ -171,7 +184,7 @@ def _literal(bound: float | str, column: str, type_: DataType) -> str:
             return f"cast('{moment.isoformat()}' as date)"
         if isinstance(type_, TimestampType):
             text = f"{moment.isoformat()}T00:00:00Z" if isinstance(moment, date) else str(moment)
-            return f"arrow_cast('{text}', 'Timestamp(Microsecond, Some(\"UTC\"))')"
+            return _moment(text)
     elif isinstance(type_, _NUMBERS):
         return f"({bound!r})"
     raise UnfitBoundError(column, type_.kind, bound)

@@ -23,6 +23,7 @@ from kamu_assets.odf.data import (
     StringType,
     TimestampType,
 )
+from kamu_assets.odf.timestamp import Timestamp
 from kamu_assets.quality.columns import Table, UnfitBoundError, UnknownColumnError
 from kamu_assets.quality.counting import Begun, Changes, Counting
 from kamu_assets.quality.model import NotNull, Range, RowCountChange, Unique
@@ -171,6 +172,15 @@ def test_each_commit_is_judged_by_the_rows_that_hold() -> None:
     assert commits.changes(RowCountChange(min=0, max=1), first=0) == Changes(3, 2, low=-1, high=2, offsets=(2, 0))
     assert commits.changes(RowCountChange(max=1), first=2) == Changes(2, 0, low=-1, high=1)
     assert commits.changes(RowCountChange(max=1), first=6) == Changes(0, 0, low=0, high=0)
+
+
+def test_commits_after_a_moment_come_in_the_place_of_those_from_an_offset_on() -> None:
+    commits = counting([(ADD, number, "a", 1.0) for number in range(4)], moments=[1, 1, 2, 3])
+
+    def first(after: int | None) -> int:
+        return commits.first_commit(Begun(first=9, after=None if after is None else Timestamp.from_millis(after)))
+
+    assert [first(None), first(0), first(1), first(2), first(3)] == [9, 0, 2, 3, 9]
 
 
 LATE = Range(column="event_time", min="1970-01-01T00:00:00.010Z")
