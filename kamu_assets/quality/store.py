@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, Column, String, Table, Text, delete, select
 from kamu_assets.database.columns import DatasetIDColumn, MultihashColumn
 from kamu_assets.database.tables import metadata
 from kamu_assets.database.transaction import Transaction
-from kamu_assets.datasets.chains.references import References
+from kamu_assets.datasets.chains.references import HEAD, references
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.odf.multihash import Multihash
 from kamu_assets.quality.results import Tally
@@ -41,9 +41,6 @@ class Counted:
 class TallyStore:
     """One tally per check of a dataset."""
 
-    def __init__(self) -> None:
-        self._references = References()
-
     def of(self, tx: Transaction, dataset: DatasetID) -> dict[str, Counted]:
         """By the names of the checks."""
         found = tx.execute(select(tallies).where(tallies.c.dataset_id == dataset))
@@ -53,8 +50,9 @@ class TallyStore:
 
     def behind(self, tx: Transaction) -> Sequence[DatasetID]:
         """Datasets that have another head than when they were counted."""
-        known = tx.execute(select(tallies.c.dataset_id, tallies.c.head).distinct())
-        return [row.dataset_id for row in known if self._references.head(tx, row.dataset_id) not in (None, row.head)]
+        is_its_head = (references.c.dataset_id == tallies.c.dataset_id) & (references.c.name == HEAD)
+        query = select(tallies.c.dataset_id).join(references, is_its_head)
+        return list(tx.execute(query.where(references.c.block_hash != tallies.c.head).distinct()).scalars())
 
     def replace(self, tx: Transaction, dataset: DatasetID, counted: dict[str, Counted]) -> None:
         """Keep these and no others: the dataset may declare other checks now, or none."""

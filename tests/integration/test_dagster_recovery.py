@@ -19,11 +19,13 @@ from kamu_assets.flows.model import OutcomeKind
 from kamu_assets.odf.multihash import Multihash
 from kamu_assets.odf.timestamp import NANOS_PER_SECOND, Timestamp
 from kamu_assets.orchestration.instance import prepare
-from kamu_assets.orchestration.names import METADATA_HEAD, key_of
+from kamu_assets.orchestration.names import METADATA_HEAD, RUNTIME_WARM, TAG_CHECKS, TAG_RUNTIME, key_of
+from kamu_assets.orchestration.reports.check_runs import CheckRuns
 from kamu_assets.orchestration.reports.restoring import COMMITS, RestoringReporter
+from kamu_assets.orchestration.scoped import ScopedJobs
 from kamu_assets.orchestration.workers.launcher import HybridRunLauncher
 from kamu_assets.orchestration.workers.reaper import Reaper
-from tests.support.dagster_adapter import Adapter, an_adapter, reporter_of
+from tests.support.dagster_adapter import Adapter, an_adapter, definitions_of, reporter_of
 from tests.support.dagster_home import DagsterHome, dagster_home
 from tests.support.heart import ADMIN
 
@@ -301,3 +303,24 @@ def test_news_wait_until_the_past_of_their_dataset_is_told(tmp_path: Path) -> No
             told = [told_offsets(instance, root) for root in roots]
 
         assert told == [["[0, 9]", "[10, 19]"], ["[0, 9]", "[10, 19]", "[20, 29]"]]
+
+
+def test_checks_whose_scheduler_died_before_it_submitted_them_are_executed(adapter: Adapter) -> None:
+    root = adapter.pushed_root()
+    run = adapter.ui_run_to_submit(root, tags={TAG_RUNTIME: RUNTIME_WARM, TAG_CHECKS: str(root.id)}, checks=True)
+    checks = CheckRuns(
+        instance=adapter.instance,
+        config=adapter.parts.config,
+        catalog=adapter.parts.catalog,
+        jobs=ScopedJobs(definitions_of(adapter.parts)),
+        chains=adapter.parts.chains,
+        database=adapter.parts.database,
+        outbox=adapter.parts.outbox,
+    )
+
+    checks.step()
+    adapter.work()
+
+    done = adapter.instance.get_run_by_id(run.run_id)
+    assert done is not None
+    assert done.status is DagsterRunStatus.SUCCESS

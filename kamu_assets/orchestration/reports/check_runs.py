@@ -85,13 +85,20 @@ class CheckRuns:
         """Submit what may be checked now; tells whether there was news."""
         is_news = follow(CONSUMER, self._hear, outbox=self._outbox, database=self._database)
         if time.monotonic() - self._looked >= LOOK_SECONDS:
+            self._look()
             self._looked = time.monotonic()
-            with self._database.reading() as tx:
-                self._wanted |= dict.fromkeys(self._tallies.behind(tx))
         for dataset in [each for each in self._wanted if self._is_due(each)]:
             del self._wanted[dataset]
-            self._submit(dataset)
+            self._check(dataset)
         return is_news
+
+    def _look(self) -> None:
+        """Take up what others left who led before, or what an outage cut short."""
+        with self._database.reading() as tx:
+            self._wanted |= dict.fromkeys(self._tallies.behind(tx))
+        for record in self._instance.get_run_records(RunsFilter(statuses=[DagsterRunStatus.NOT_STARTED])):
+            if TAG_CHECKS in record.dagster_run.tags:
+                self._submit(record.dagster_run)
 
     def _hear(self, messages: Sequence[Message]) -> None:
         for message in messages:
@@ -119,11 +126,13 @@ class CheckRuns:
             return True
         return time.time() >= ended + max(SECONDS_BETWEEN, PAUSE * (ended - began))
 
-    def _submit(self, dataset: DatasetID) -> None:
+    def _check(self, dataset: DatasetID) -> None:
         row = self._row(dataset)
         if row is not None and row.checks:
-            run = self._create(row)
-            self._instance.submit_run(run.run_id, workspace=cast("BaseWorkspaceRequestContext", None))
+            self._submit(self._create(row))
+
+    def _submit(self, run: DagsterRun) -> None:
+        self._instance.submit_run(run.run_id, workspace=cast("BaseWorkspaceRequestContext", None))
 
     def _row(self, dataset: DatasetID) -> CatalogRow | None:
         try:
