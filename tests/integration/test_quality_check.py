@@ -111,8 +111,15 @@ def test_no_commit_hides_behind_later_ones(home: Home) -> None:
     assert check() == first
     home.ok("compact", "cities", "--yes")
     assert check() == first
+    compacted = home.json("log", "cities", "--limit", "1")[0]["blockHash"]
     push(7, 8)
     assert check() == ("passed", "+2", [])
+
+    # What is pushed after a reset has offsets that were judged before, and others in the same commit.
+    home.ok("reset", "cities", compacted, "--yes")
+    push(9)
+    push(10, 11, 12)
+    assert check() == ("failed", "+1 to +3; 1 of 2 commits break the rule", [6])
 
 
 def test_bounds_of_event_times_hold_for_the_rows_of_the_newest_snapshot(home: Home) -> None:
@@ -138,6 +145,22 @@ def test_a_chain_that_was_reset_is_counted_anew(home: Home) -> None:
     home.ok("reset", "cities", good, "--yes")
 
     assert outcomes(home.json("check", "cities")) == {"not_null_name": ("passed", 0, [])}
+
+
+def test_a_dataset_that_cannot_be_read_keeps_nobody_from_the_others(home: Home) -> None:
+    rules = "checks: [{kind: NotNull, columns: [name]}]"
+    for name in ("cities", "rivers"):
+        home.ok("add", "--stdin", stdin=checked_root(name, rules).encode())
+    lost = home.json("log", "cities", "--limit", "1")[0]["blockHash"]
+    (block,) = home.path.rglob(f"blocks/{lost}")
+    block.unlink()
+
+    done = home.run("check", "cities", "rivers", "--json")
+
+    assert done.code == 1
+    broken, fine = json.loads(done.out)
+    assert (broken["dataset"], broken["check"], broken["outcome"]) == ("kamu/cities", "quality", "errored")
+    assert (fine["dataset"], fine["outcome"]) == ("kamu/rivers", "passed")
 
 
 def test_who_declares_nothing_is_told_how(home: Home) -> None:
