@@ -50,6 +50,14 @@ def freshness(within: FreshWithin, last_success: Timestamp | None, now: Timestam
     return FreshnessState.WARN if age >= within.warn_seconds else FreshnessState.PASS
 
 
+def turns_in(within: FreshWithin, last_success: Timestamp | None, now: Timestamp) -> float | None:
+    """The seconds until it is later than it is now, as long as nothing is done; None where it stays as it is."""
+    if last_success is None:
+        return None
+    age = (now.ns - last_success.ns) / NANOS_PER_SECOND
+    return next((limit - age for limit in (within.warn_seconds, within.fail_seconds) if age < limit), None)
+
+
 def _within(wait: int) -> FreshWithin:
     wait = max(wait, SHORTEST_SECONDS)
     return FreshWithin(warn_seconds=wait * 3 // 2, fail_seconds=wait * 2)

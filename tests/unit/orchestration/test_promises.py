@@ -6,7 +6,7 @@ from dagster._core.definitions.freshness import FreshnessState
 from kamu_assets.flows.model import FlowType
 from kamu_assets.flows.triggers.rules import Cron, Interval, Reactive, Trigger, TriggerRule
 from kamu_assets.odf.timestamp import NANOS_PER_SECOND, Timestamp
-from kamu_assets.orchestration.catalog.promises import FreshWithin, freshness, promised
+from kamu_assets.orchestration.catalog.promises import FreshWithin, freshness, promised, turns_in
 from tests.support.builders import START, a_dataset_id
 
 HOUR = 3600
@@ -49,3 +49,13 @@ def test_age_makes_a_dataset_late_and_then_too_late(age: int, state: FreshnessSt
 
     assert freshness(within, START, Timestamp(START.ns + age * NANOS_PER_SECOND)) is state
     assert freshness(within, None, START) is FreshnessState.UNKNOWN
+
+
+def test_it_is_known_when_a_dataset_turns_late_by_itself() -> None:
+    within = FreshWithin(warn_seconds=90, fail_seconds=120)
+    ages = (0, 89, 90, 119, 120, 500)
+
+    found = [turns_in(within, START, Timestamp(START.ns + age * NANOS_PER_SECOND)) for age in ages]
+
+    assert found == [90, 1, 30, 1, None, None]
+    assert turns_in(within, None, START) is None
