@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from kamu_assets.database.database import Database
+from kamu_assets.database.errors import DatabaseUnavailableError
 from kamu_assets.database.messages import Message
 from kamu_assets.database.outbox import Outbox
 
@@ -20,11 +21,14 @@ def follow(consumer: str, handle: Callable[[Sequence[Message]], None], *, outbox
 
 
 def _follow(consumer: str, handle: Callable[[Sequence[Message]], None], outbox: Outbox, database: Database) -> bool:
-    deliveries = outbox.read(consumer, MESSAGES_AT_ONCE)
-    if not deliveries:
-        return False
     try:
+        deliveries = outbox.read(consumer, MESSAGES_AT_ONCE)
+        if not deliveries:
+            return False
         handle([delivery.message for delivery in deliveries])
+    except DatabaseUnavailableError:
+        # No message is to blame.
+        raise
     except Exception as error:
         log.exception("consumer_failed", consumer=consumer)
         with database.transaction() as tx:
