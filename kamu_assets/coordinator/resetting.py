@@ -1,10 +1,13 @@
 """Resets: the head goes back to an earlier block, and what came after it counts no more (ODF-FACTS 9.5)."""
 
 from dataclasses import dataclass
+from functools import partial
 
 from kamu_assets.auth.model import Caller
 from kamu_assets.clock import Clock
 from kamu_assets.coordinator.results import NothingToDo, ReorganizationResult, Reorganized
+from kamu_assets.database.transaction import Transaction
+from kamu_assets.datasets.chains.block_index import BlockIndex
 from kamu_assets.datasets.chains.chains import Chains
 from kamu_assets.datasets.chains.past import PastStates
 from kamu_assets.datasets.commit.bookkeeping import Change
@@ -49,16 +52,29 @@ class Resets:
     def reset(self, caller: Caller, dataset: DatasetRef, options: ResetOptions) -> ReorganizationResult:
         """Move the head back; NewHeadNotFoundError, and HeadMovedError when it is not (any more) where it was seen."""
         entry = self.datasets.resolve(caller, dataset, action=Action.MAINTAIN)
-        before = self.chains.state(entry.id)
-        if options.old_head not in {None, before.head}:
-            raise HeadMovedError(entry.id, options.old_head, before.head)
+        before = self._seen(entry, options, self.chains.state(entry.id))
         after = self._target(entry, options.new_head)
-        if before.head is None or after.head is None or after.head == before.head:
+        if after.head is None or after.head == before.head:
             return NothingToDo()
-        change = Change(entry, Sealed(before, (), after), options.run_id)
-        rewrite = Rewrite(change, RewriteKind.RESET, self.clock.now())
-        self.rewriting.rewrite(entry, lambda _: rewrite)
-        return Reorganized(before.head, after.head, before.sequence_number + 1, after.sequence_number + 1)
+        done = self.rewriting.rewrite(entry, partial(self._rewrite, entry, after, after.head, options))
+        blocks = done.change.sealed.before.sequence_number + 1
+        return Reorganized(done.old_head, done.new_head, blocks, after.sequence_number + 1)
+
+    def _rewrite(
+        self, entry: DatasetEntry, after: ChainState, block: Multihash, options: ResetOptions, tx: Transaction
+    ) -> Rewrite:
+        """From whatever is the head by now: others may have committed since, and do so no more."""
+        before = self._seen(entry, options, self.chains.state(entry.id, tx=tx))
+        if before.head == block:
+            raise AlreadyHeadError(entry.alias, block)
+        if BlockIndex().sequence_of(tx, entry.id, block) is None:
+            raise NewHeadNotFoundError(entry.alias, block)
+        return Rewrite(Change(entry, Sealed(before, (), after), options.run_id), RewriteKind.RESET, self.clock.now())
+
+    def _seen(self, entry: DatasetEntry, options: ResetOptions, now: ChainState) -> ChainState:
+        if options.old_head not in {None, now.head}:
+            raise HeadMovedError(entry.id, options.old_head, now.head)
+        return now
 
     def _target(self, entry: DatasetEntry, new_head: Multihash | None) -> ChainState:
         target = new_head if new_head is not None else self._seed(entry)

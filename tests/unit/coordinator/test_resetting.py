@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from kamu_assets.auth.model import Caller
@@ -9,6 +11,7 @@ from kamu_assets.coordinator.reorganization import Reorganization
 from kamu_assets.coordinator.resetting import ResetOptions
 from kamu_assets.coordinator.results import NothingToDo, Reorganized
 from kamu_assets.datasets.chains.former_heads import FormerHeads
+from kamu_assets.datasets.commit.committer import CommitStep
 from kamu_assets.datasets.errors import AlreadyHeadError, HeadMovedError, NewHeadNotFoundError
 from kamu_assets.datasets.files import DatasetFiles
 from kamu_assets.datasets.messages import DatasetRewritten
@@ -19,7 +22,7 @@ from kamu_assets.odf.identity import DatasetKind
 from kamu_assets.odf.multihash import Multihash
 from tests.support.builders import a_hash, a_transform
 from tests.support.coordination import a_reorganization
-from tests.support.heart import ADMIN, Heart, account
+from tests.support.heart import ADMIN, Heart, account, open_heart
 
 
 @pytest.fixture
@@ -136,6 +139,28 @@ def test_a_head_that_is_not_the_one_seen_stays(heart: Heart, reorganization: Reo
 
     reorganization.reset(ADMIN, entry.id, ResetOptions(new_head=heads[1], old_head=heads[3]))
     assert heart.chains.head(entry.id) == heads[1]
+
+
+def test_what_others_commit_while_a_reset_begins_goes_with_the_rest(heart: Heart, tmp_path: Path) -> None:
+    entry, heads = a_chain(heart)
+
+    def commit_first(step: CommitStep) -> None:
+        # A reset that names no head takes back whatever there is by then.
+        if step is CommitStep.SEALED and not late:
+            late.append(heart.add_data(entry.id))
+
+    late: list[Multihash] = []
+    rushed = open_heart(tmp_path, on_step=commit_first)
+    done = a_reorganization(rushed).reset(ADMIN, entry.id, ResetOptions(new_head=heads[1]))
+
+    assert done == Reorganized(late[0], heads[1], 6, 3)
+    assert heart.chains.head(entry.id) == heads[1]
+
+    late.clear()
+    with pytest.raises(HeadMovedError):
+        a_reorganization(rushed).reset(ADMIN, entry.id, ResetOptions(old_head=heads[1]))
+    assert heart.chains.head(entry.id) == late[0]
+    rushed.database.close()
 
 
 def test_only_maintainers_reset(heart: Heart, reorganization: Reorganization) -> None:
