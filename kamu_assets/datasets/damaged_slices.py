@@ -111,6 +111,11 @@ def blamed(error: KamuError, slices: Iterable[StoredSlice], *, seconds: float = 
     return next((_error(each, fault) for each, fault in faults if fault), error)
 
 
+def is_of_a_file(error: KamuError) -> bool:
+    """Whether a file may be the reason, rather than what is in it."""
+    return isinstance(error, SliceError) or _OF_A_FILE.match(str(error)) is not None
+
+
 def _error(each: StoredSlice, fault: str) -> DamagedSliceError:
     return DamagedSliceError(each.alias, each.name, fault, what=each.what)
 

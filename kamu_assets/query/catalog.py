@@ -71,9 +71,9 @@ class QueryCatalog:
         return tuple(self._names.values())
 
     @property
-    def read(self) -> tuple[DatasetEntry, ...]:
-        """The datasets that were looked at."""
-        return tuple({entry.id: entry for entry, _ in self._seen.values()}.values())
+    def read(self) -> tuple[tuple[DatasetEntry, Multihash], ...]:
+        """The datasets that were looked at, and as of which blocks."""
+        return tuple((entry, head) for (_, head), (entry, _) in self._seen.items())
 
     def answer(self, question: Question) -> Answer:
         match question:

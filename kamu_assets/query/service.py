@@ -1,21 +1,23 @@
 """The use cases of reading: a query, and the newest rows of a dataset."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final
 
 from kamu_assets.auth.model import Caller
 from kamu_assets.datasets.chains.chains import Chains
 from kamu_assets.datasets.chains.past import PastStates
-from kamu_assets.datasets.damaged_slices import StoredSlice, bad_slices_blamed
+from kamu_assets.datasets.damaged_slices import StoredSlice, bad_slices_blamed, is_of_a_file
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.datasets.service import Datasets
 from kamu_assets.engines.workers.limits import WorkerLimits
 from kamu_assets.engines.workers.pool import WorkerPool
-from kamu_assets.errors import InvalidError
+from kamu_assets.errors import InvalidError, KamuError
 from kamu_assets.monitoring import metrics
 from kamu_assets.odf.identity import DatasetRef
+from kamu_assets.odf.multihash import Multihash
 from kamu_assets.query.asked_before import AskedBefore
 from kamu_assets.query.catalog import QueryCatalog
 from kamu_assets.query.errors import InvalidPageError
@@ -100,7 +102,7 @@ class QueryService:
         noted.datasets = lambda: catalog.pinned
         known = tuple(catalog.in_advance(self._asked.by(request.sql)))
         job = QueryJob(request.sql, shape, self._memory_bytes, 1 if request.is_repeatable else None, known)
-        with bad_slices_blamed(lambda: self._slices(catalog.read)):
+        with self._blaming(lambda: catalog.read):
             answer = self._pool.run(
                 run_query,
                 job,
@@ -141,7 +143,7 @@ class QueryService:
         job = ExportJob(request, self._memory_bytes)
         # Whoever exports waits for all of it, and can cancel.
         limits = WorkerLimits(memory_bytes=self._memory_bytes, time_seconds=_EXPORT_SECONDS)
-        with bad_slices_blamed(lambda: self._slices(catalog.read)):
+        with self._blaming(lambda: catalog.read):
             return self._pool.run(
                 run_export,
                 job,
@@ -182,7 +184,7 @@ class QueryService:
         first = max(0, last - shape.limit + 1)
         table = self._tables.part(entry, state, first=first, last=last)
         job = TailJob(table, first, last, replace(shape, skip=0), self._memory_bytes)
-        with bad_slices_blamed(lambda: self._slices([entry])):
+        with self._blaming(lambda: [(entry, state.head)] if state.head else []):
             answer = self._pool.run(run_tail, job, cancel=noted.cancel, owner=_owner(caller), figures=noted.figures)
         return self._response(answer, wanted, shape.data_format, pinned, noted)
 
@@ -190,8 +192,20 @@ class QueryService:
         """End the workers."""
         self._pool.close()
 
-    def _slices(self, read: Iterable[DatasetEntry]) -> Iterator[StoredSlice]:
-        for entry in read:
+    @contextmanager
+    def _blaming(self, read: Callable[[], Sequence[tuple[DatasetEntry, Multihash]]]) -> Iterator[None]:
+        """Tell of a file that cannot be read whose it is, or that it went with its chain: ChainReplacedError."""
+        with bad_slices_blamed(lambda: self._slices(read())):
+            try:
+                yield
+            except KamuError as error:
+                if is_of_a_file(error):
+                    for entry, head in read():
+                        self._chains.tell_if_replaced(entry, head, error)
+                raise
+
+    def _slices(self, read: Sequence[tuple[DatasetEntry, Multihash]]) -> Iterator[StoredSlice]:
+        for entry in {entry.id: entry for entry, _ in read}.values():
             yield from self._datasets.stored_slices(entry)
 
     def _shape(self, skip: int, limit: int, data_format: DataFormat, *, sort_keys: bool) -> AnswerShape:

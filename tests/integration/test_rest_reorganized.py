@@ -12,8 +12,10 @@ from kamu_assets.coordinator.compacting import CompactOptions
 from kamu_assets.coordinator.garbage import CollectOptions
 from kamu_assets.coordinator.resetting import ResetOptions
 from kamu_assets.coordinator.results import Reorganized
+from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.odf.identity import DatasetAlias
 from kamu_assets.odf.multihash import Multihash
+from kamu_assets.query.tables.slice_lists import SliceLists
 from tests.integration.test_rest_proofs import statement, verdict
 from tests.support.manifests import pushed_root, reading
 from tests.support.served_node import ServedNode, serving
@@ -107,6 +109,31 @@ def test_rows_after_a_reset_are_those_of_then(served: ServedNode) -> None:
     assert levels(served) == list(range(SLICES - 3))
     push(served, 99)
     assert levels(served) == [*range(SLICES - 3), 99]
+
+
+@pytest.mark.parametrize("question", [SQL, "tail"])
+def test_a_question_whose_files_go_meanwhile_says_why(
+    served: ServedNode, monkeypatch: pytest.MonkeyPatch, question: str
+) -> None:
+    look = SliceLists.get
+
+    def look_and_sweep(self: SliceLists, entry: DatasetEntry, head: Multihash) -> Any:
+        monkeypatch.setattr(SliceLists, "get", look)
+        found = look(self, entry, head)
+        compact(served)
+        collect(served)
+        return found
+
+    monkeypatch.setattr(SliceLists, "get", look_and_sweep)
+    if question == "tail":
+        answer = served.request("GET", "/alice/log/tail")
+        told = (answer.status_code, answer.json()["message"])
+    else:
+        told = (409, ask(served, question, status=409)["message"])
+
+    assert told[0] == 409
+    assert "was rewritten while it was read" in told[1]
+    assert levels(served) == list(range(SLICES))
 
 
 def as_of(block: Multihash) -> str:

@@ -14,6 +14,7 @@ from kamu_assets.datasets.chains.references import References
 from kamu_assets.datasets.errors import ChainReplacedError, DatasetNotFoundError, InvalidBlockIntervalError
 from kamu_assets.datasets.model import DatasetEntry, IndexedBlock
 from kamu_assets.datasets.store import DatasetStore
+from kamu_assets.errors import KamuError
 from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.dataset import MetadataBlock
 from kamu_assets.odf.identity import DatasetID
@@ -132,12 +133,12 @@ class Chains:
             try:
                 raw = store.get(entry.id, indexed.block_hash)
             except ObjectNotFoundError as error:
-                self._tell_if_replaced(entry, indexed.block_hash, error)
+                self.tell_if_replaced(entry, indexed.block_hash, error)
                 raise
             yield ChainBlock(indexed.block_hash, decode_block(raw))
 
-    def _tell_if_replaced(self, entry: DatasetEntry, block: Multihash, error: ObjectNotFoundError) -> None:
-        """A block that was in the chain a moment ago may be garbage by now, and collected."""
+    def tell_if_replaced(self, entry: DatasetEntry, block: Multihash, error: KamuError) -> None:
+        """ChainReplacedError where a block that was in the chain a moment ago may be garbage by now, and collected."""
         with self._database.reading() as tx:
             head = self._head(tx, entry.id)
             if self._index.sequence_of(tx, entry.id, block) is None:
