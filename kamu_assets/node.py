@@ -327,6 +327,7 @@ class Node:
             life=self.flows.life,
             rules=wiring.delivery_rules(self.settings),
             allow_http=self.settings.webhooks.allow_http,
+            key=partial(self.key.derived, "webhook secrets"),
         )
 
     @cached_property
@@ -351,13 +352,11 @@ class Node:
         """What may turn up in the log of a flow and nobody should read: the node's own, and the dataset's."""
         from kamu_assets.datasets.store import DatasetStore
         from kamu_assets.flows.logs.source_secrets import secrets_of_sources
-        from kamu_assets.webhooks.store import SubscriptionStore
 
         yield from secret_values(self.settings)
+        yield from self.webhooks.service.secrets()
         with self.database.reading() as tx:
-            receivers = SubscriptionStore().all(tx)
             is_there = dataset is not None and DatasetStore().find(tx, dataset) is not None
-        yield from (each.secret.get_secret_value() for each in receivers)
         if dataset is not None and is_there:
             yield from secrets_of_sources(self.chains, dataset)
 

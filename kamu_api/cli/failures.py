@@ -39,11 +39,12 @@ def _bug_text(error: Exception) -> str:
 
 
 def _next_step(error: KamuError) -> str | None:
-    return next((step for kind, step in _steps().items() if isinstance(error, kind)), None)
+    step = next((step for kind, step in _steps().items() if isinstance(error, kind)), None)
+    return None if step is None else step.format_map(vars(error))
 
 
 def _steps() -> dict[type[KamuError], str]:
-    """Imported when something has failed, not by every command."""
+    """With names of facts of the errors in braces. Imported when something has failed, not by every command."""
     from kamu_assets.coordinator.errors import InvalidInputIntervalError
     from kamu_assets.coordinator.ingest import errors as ingest
     from kamu_assets.datasets import errors as datasets
@@ -77,7 +78,8 @@ def _steps() -> dict[type[KamuError], str]:
         "the way can read",
         webhooks.InnerTargetError: "`kamu-node config set egress.allow <address>` lets the node send there",
         webhooks.DuplicateLabelError: "choose another label",
-        webhooks.GivenUpError: "it was given up after failures: `kamu-node webhook reactivate <webhook>` tries again",
+        webhooks.GivenUpError: "it was given up after {failures} failure(s): "
+        "`kamu-node webhook reactivate {subscription}` tries again",
         webhooks.UnexpectedStatusError: "`kamu-node webhook show <webhook>` tells its state",
         webhooks.SubscriptionNotFoundError: "`kamu-node webhook list` shows what there is",
         UnusableFolderError: "--home or KAMU_NODE_HOME names another",

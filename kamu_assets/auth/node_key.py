@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Final
 
 import structlog
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from kamu_assets.auth.errors import DamagedKeyError, InvalidPrivateKeyError
 from kamu_assets.auth.token_file import private_folder, write_private
@@ -56,6 +58,10 @@ class NodeKey:
     def sign(self, commitment: Commitment) -> Proof:
         """The node's word for a commitment."""
         return sign(commitment, self._key)
+
+    def derived(self, purpose: str) -> bytes:
+        """A key of its own for what else the node keeps secret (HKDF, RFC 5869)."""
+        return HKDF(algorithm=SHA256(), length=_LENGTH, salt=None, info=purpose.encode()).derive(self._key)
 
     @cached_property
     def _key(self) -> bytes:

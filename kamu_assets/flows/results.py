@@ -78,7 +78,18 @@ class GarbageRemoved:
     kind: Literal["COLLECTED"] = "COLLECTED"
 
 
-FlowResult = NothingNew | DataAdded | NothingChanged | ChainReplaced | Verified | GarbageRemoved
+@dataclass(frozen=True, slots=True)
+class ReceiverTold:
+    """A subscribed web server was told of what it was not told yet."""
+
+    # Those that got there.
+    deliveries: int
+    # What was answered last, also where that means failure; None: nothing was.
+    response_status: int | None = None
+    kind: Literal["TOLD"] = "TOLD"
+
+
+FlowResult = NothingNew | DataAdded | NothingChanged | ChainReplaced | Verified | GarbageRemoved | ReceiverTold
 
 _RESULT: TypeAdapter[FlowResult] = TypeAdapter(Annotated[FlowResult, Field(discriminator="kind")])
 

@@ -6,6 +6,8 @@ process that dies after sending leaves it unfinished, and the next attempt repea
 """
 
 import time
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
@@ -14,6 +16,9 @@ import structlog
 from kamu_assets.database.database import Database
 from kamu_assets.database.transaction import Transaction
 from kamu_assets.datasets.store import DatasetStore
+from kamu_assets.flows.achievements import Achievements
+from kamu_assets.flows.results import ReceiverTold
+from kamu_assets.flows.scopes import WebhookScope
 from kamu_assets.flows.store import FlowStore
 from kamu_assets.monitoring import metrics
 from kamu_assets.webhooks.delivery_store import DeliveryStore
@@ -50,26 +55,38 @@ class Deliverer:
         self._deliveries = DeliveryStore()
         self._datasets = DatasetStore()
         self._flows = FlowStore()
+        self._achievements = Achievements(database)
 
     def deliver(self, subscription: str, *, run_id: str, recall: Recall | None = None) -> int:
         """Send what waits, oldest first, until one fails; tells how many. DeliveryFailedError, RecalledError.
 
         What comes meanwhile is the business of the flow that follows.
         """
-        recall, began, sent = recall or Recall(), time.monotonic(), 0
         with self._database.reading() as tx:
             waiting = [each.id for each in self._deliveries.open_of(tx, subscription)]
             flow = next((each.id for each in self._flows.by_run(tx, run_id)), None)
+        told, note = ReceiverTold(0), partial(self._achievements.note, run_id, WebhookScope(subscription))
+        try:
+            for status in self._send_all(waiting, flow, recall or Recall()):
+                told = ReceiverTold(told.deliveries + 1, status)
+        except DeliveryFailedError as error:
+            note(replace(told, response_status=error.status))
+            raise
+        if told.deliveries:
+            note(told)
+        return told.deliveries
+
+    def _send_all(self, waiting: Iterable[str], flow: int | None, recall: Recall) -> Iterator[int]:
+        """What was answered to each."""
+        began = time.monotonic()
         for delivery in waiting:
             if time.monotonic() - began > TURN_SECONDS:
                 break
             letter = self._begin(delivery, flow)
             if letter is not None:
-                self._send(letter, recall)
-                sent += 1
-        return sent
+                yield self._send(letter, recall)
 
-    def _send(self, letter: Letter, recall: Recall) -> None:
+    def _send(self, letter: Letter, recall: Recall) -> int:
         delivery = letter.delivery
         facts = {"subscription": letter.subscription.id, "delivery": delivery.id, "attempt": delivery.attempt}
         try:
@@ -83,6 +100,7 @@ class Deliverer:
         log.info("webhook_delivered", **facts, status=status)
         with self._database.transaction() as tx:
             self._note_success(tx, letter, status)
+        return status
 
     def _begin(self, delivery_id: str, flow: int | None) -> Letter | None:
         with self._database.transaction() as tx:

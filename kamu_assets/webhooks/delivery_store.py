@@ -134,9 +134,13 @@ class DeliveryStore:
         query = select(deliveries.c.subscription_id).where(_is_open(), ~sent).distinct()
         return list(tx.execute(query.order_by(deliveries.c.subscription_id)).scalars())
 
-    def list(self, tx: Transaction, subscription: str, *, limit: int, offset: int = 0) -> Sequence[Delivery]:
-        """Newest first."""
+    def list(
+        self, tx: Transaction, subscription: str, *, flow: int | None = None, limit: int, offset: int = 0
+    ) -> Sequence[Delivery]:
+        """Newest first; of one flow only."""
         query = select(deliveries).where(deliveries.c.subscription_id == subscription)
+        if flow is not None:
+            query = query.where(deliveries.c.flow_id == flow)
         query = query.order_by(deliveries.c.number.desc()).limit(limit).offset(offset)
         return [_delivery(row) for row in tx.execute(query)]
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from kamu_assets.errors import ConflictError, InvalidError, NotFoundError, UnavailableError
-from kamu_assets.webhooks.model import SubscriptionStatus
+from kamu_assets.webhooks.model import Subscription, SubscriptionStatus
 
 
 class InvalidTargetUrlError(InvalidError):
@@ -62,6 +62,11 @@ class UnexpectedStatusError(ConflictError):
 class GivenUpError(UnexpectedStatusError):
     """The node does not tell the receiver any more, since that failed too often."""
 
+    def __init__(self, doing: str, subscription: Subscription) -> None:
+        super().__init__(doing, subscription.status)
+        self.subscription = subscription.id
+        self.failures = subscription.consecutive_failures
+
 
 class SubscriptionNotFoundError(NotFoundError):
     """No such subscription, as far as the caller may know."""
@@ -83,6 +88,16 @@ class DeliveryFailedError(UnavailableError):
 
 class ReceiverGoneError(DeliveryFailedError, InvalidError):
     """The receiver never wants to be asked again."""
+
+
+class UnreadableSecretError(DeliveryFailedError, InvalidError):
+    """Nothing can be signed: the secret was encrypted under another key of the node, or is damaged."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The key of this node does not open the secret of the webhook: restore keys/node.key, or "
+            "`kamu-node webhook rotate-secret` makes a new secret"
+        )
 
 
 class RecalledError(ConflictError):

@@ -58,6 +58,7 @@ class Subscription:
     event_types: tuple[EventType, ...]
     label: str
     status: SubscriptionStatus
+    # As it is stored: encrypted.
     secret: SecretStr
     created_at: Timestamp
     # Since when it has its status, where that is known.

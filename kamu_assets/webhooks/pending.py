@@ -47,6 +47,10 @@ class PendingFlows:
         if record.consecutive_failures:
             self._processes.save(tx, binding, replace(record, consecutive_failures=0))
 
+    def forget(self, tx: Transaction, subscription: str) -> None:
+        """Nobody asks any more how its flows have gone."""
+        self._processes.remove(tx, WebhookScope(subscription))
+
     def next_attempt(self, tx: Transaction, subscription: Subscription) -> Timestamp | None:
         """When the flow that waits starts."""
         live = self._flows.peek(tx, subscription.binding)

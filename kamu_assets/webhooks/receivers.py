@@ -56,7 +56,7 @@ class SubscribedReceivers:
         subscription = self._subscriptions.hold(tx, scope.subscription_id)
         if subscription is None:
             return
-        stopped = replace(subscription, status=STOP.of(subscription.status), stop_reason=reason)
+        stopped = replace(subscription, status=STOP.of(subscription), stop_reason=reason)
         self._subscriptions.save(tx, replace(stopped, status_since=self._clock.now()))
         tx.on_commit(metrics.WEBHOOKS_STOPPED.add)
         log.warning("webhook_stopped", subscription=subscription.id, reason=reason.value)

@@ -15,6 +15,7 @@ from kamu_assets.webhooks.errors import DeliveryFailedError, ReceiverGoneError
 from kamu_assets.webhooks.model import Delivery, Subscription
 from kamu_assets.webhooks.patience import retry_after
 from kamu_assets.webhooks.recall import Recall
+from kamu_assets.webhooks.sealing import Seal
 from kamu_assets.webhooks.signature import Origin, SignedRequest, headers
 from kamu_assets.webhooks.targets import schemes
 
@@ -37,6 +38,7 @@ class Sender:
         self,
         policy: EgressPolicy,
         *,
+        seal: Seal,
         clock: Clock,
         timeout_seconds: float,
         allow_http: bool = False,
@@ -44,6 +46,7 @@ class Sender:
     ) -> None:
         self._policy = policy
         self._schemes = schemes(allow_http=allow_http)
+        self._seal = seal
         self._clock = clock
         self._timeout = timeout_seconds
         self._context = context
@@ -85,7 +88,7 @@ class Sender:
             moment=self._clock.now().ns // NANOS_PER_SECOND,
         )
         origin = Origin(delivery.id, subscription.id, delivery.event_type, delivery.attempt)
-        own = headers(signed, origin, subscription.secret.get_secret_value())
+        own = headers(signed, origin, self._seal.opened(subscription).get_secret_value())
         timeout = httpx.Timeout(self._timeout).as_dict()
         return httpx.Request(
             "POST",

@@ -1,7 +1,8 @@
 """Use cases of subscriptions. Who may maintain a dataset has its subscriptions; admins have those to all datasets."""
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from pydantic import SecretStr
@@ -18,7 +19,7 @@ from kamu_assets.odf.identity import DatasetID, DatasetRef
 from kamu_assets.odf.timestamp import Timestamp
 from kamu_assets.webhooks.checks import check_label, checked_events
 from kamu_assets.webhooks.delivery_store import DeliveryStore
-from kamu_assets.webhooks.errors import DeliveryFailedError, DuplicateLabelError
+from kamu_assets.webhooks.errors import DeliveryFailedError, DuplicateLabelError, UnreadableSecretError
 from kamu_assets.webhooks.heads import KnownHeads
 from kamu_assets.webhooks.messages import WebhookSubscriptionChanged
 from kamu_assets.webhooks.model import (
@@ -33,6 +34,7 @@ from kamu_assets.webhooks.payload import payload
 from kamu_assets.webhooks.pending import PendingFlows
 from kamu_assets.webhooks.permits import Permits
 from kamu_assets.webhooks.post import Post, new_id
+from kamu_assets.webhooks.sealing import Seal, is_closed
 from kamu_assets.webhooks.sender import Letter, Sender
 from kamu_assets.webhooks.states import PAUSE, REACTIVATE, REMOVE, RESUME, ROTATE, UPDATE, Change
 from kamu_assets.webhooks.store import SubscriptionStore
@@ -67,6 +69,7 @@ class Webhooks:
         targets: Targets,
         post: Post,
         sender: Sender,
+        seal: Seal,
         pending: PendingFlows,
         make_secret: Callable[[], SecretStr] = new_secret,
         make_id: Callable[[], str] = new_id,
@@ -77,6 +80,7 @@ class Webhooks:
         self._targets = targets
         self._post = post
         self._sender = sender
+        self._seal = seal
         self._pending = pending
         self._make_secret = make_secret
         self._make_id = make_id
@@ -103,20 +107,21 @@ class Webhooks:
             entry = self._permits.dataset(tx, caller, dataset)
             about = None if entry is None else entry.id
             self._check_free(tx, about, wanted.label)
+            id_, secret = self._make_id(), self._make_secret()
             made = Subscription(
-                id=self._make_id(),
+                id=id_,
                 dataset_id=about,
                 target_url=target,
                 event_types=events,
                 label=wanted.label,
                 status=SubscriptionStatus.ENABLED,
-                secret=self._make_secret(),
+                secret=self._seal.closed(secret, id_),
                 created_at=self._clock.now(),
                 told_head=None if about is None else self._references.head(tx, about),
             )
             self._subscriptions.add(tx, made)
             self._announce(tx, made)
-        return NewSecret(made, made.secret)
+        return NewSecret(made, secret)
 
     def get(self, caller: Caller, id_: str) -> Subscription:
         with self._database.reading() as tx:
@@ -137,7 +142,7 @@ class Webhooks:
             old = self._permits.hold(tx, caller, id_)
             self._check_free(tx, old.dataset_id, wanted.label, besides=id_)
             changed = replace(old, target_url=target, event_types=events, label=wanted.label)
-            return self._save(tx, replace(changed, status=UPDATE.of(old.status)))
+            return self._save(tx, replace(changed, status=UPDATE.of(old)))
 
     def pause(self, caller: Caller, id_: str) -> Subscription:
         """Tell it nothing until it is resumed; UnexpectedStatusError."""
@@ -170,8 +175,26 @@ class Webhooks:
         """A new secret; the old one signs nothing from now on, deliveries that are tried again included."""
         with self._database.transaction() as tx:
             held = self._permits.hold(tx, caller, id_)
-            rotated = replace(held, status=ROTATE.of(held.status), secret=self._make_secret())
-            return NewSecret(self._save(tx, rotated), rotated.secret)
+            secret = self._make_secret()
+            rotated = replace(held, status=ROTATE.of(held), secret=self._seal.closed(secret, id_))
+            return NewSecret(self._save(tx, rotated), secret)
+
+    def secrets(self) -> Iterator[str]:
+        """Those of all, for whoever sees to it that nobody reads them."""
+        with self._database.reading() as tx:
+            found = self._subscriptions.all(tx)
+        for each in found:
+            # What nobody can open, nobody can tell.
+            with suppress(UnreadableSecretError):
+                yield self._seal.opened(each).get_secret_value()
+
+    def seal_secrets(self) -> None:
+        """Encrypt those that an older node stored as they are."""
+        with self._database.transaction() as tx:
+            for each in self._subscriptions.all(tx):
+                held = None if is_closed(each.secret) else self._subscriptions.hold(tx, each.id)
+                if held is not None and not is_closed(held.secret):
+                    self._subscriptions.save(tx, replace(held, secret=self._seal.closed(held.secret, held.id)))
 
     def remove(self, caller: Caller, id_: str) -> None:
         """Forget it, but for the history of its deliveries."""
@@ -179,7 +202,7 @@ class Webhooks:
             self._pending.hold(tx, id_)
             held = self._permits.hold(tx, caller, id_)
             self._pending.drop(tx, held, "its webhook was removed")
-            self._save(tx, replace(held, status=REMOVE.of(held.status), secret=SecretStr("")))
+            self._save(tx, replace(held, status=REMOVE.of(held), secret=SecretStr("")))
 
     def test(self, caller: Caller, id_: str) -> Delivery:
         """Send a `TEST` now, whatever the state; how it went counts for nothing."""
@@ -196,11 +219,13 @@ class Webhooks:
         with self._database.transaction() as tx:
             return self._post.note(tx, delivery, outcome)
 
-    def deliveries(self, caller: Caller, id_: str, *, limit: int = 50, offset: int = 0) -> Sequence[Delivery]:
-        """What was sent, is being sent and waits, newest first."""
+    def deliveries(
+        self, caller: Caller, id_: str, *, flow: int | None = None, limit: int = 50, offset: int = 0
+    ) -> Sequence[Delivery]:
+        """What was sent, is being sent and waits, newest first; of one flow only, the last that sent it."""
         with self._database.reading() as tx:
             self._permits.find(tx, caller, id_)
-            return self._deliveries.list(tx, id_, limit=limit, offset=offset)
+            return self._deliveries.list(tx, id_, flow=flow, limit=limit, offset=offset)
 
     def next_attempt(self, caller: Caller, id_: str) -> Timestamp | None:
         """When what waits for it is sent, if something does and is not being sent."""
@@ -208,14 +233,17 @@ class Webhooks:
             return self._pending.next_attempt(tx, self._permits.find(tx, caller, id_))
 
     def prune(self, *, older_than: float) -> int:
-        """Forget deliveries that ended so many seconds ago; tells how many."""
+        """Forget deliveries that ended so many seconds ago, and of removed receivers the rest; tells how many."""
         with self._database.transaction() as tx:
-            return self._post.prune(tx, older_than=older_than)
+            forgotten = self._post.prune(tx, older_than=older_than)
+            for id_ in self._subscriptions.forget_removed(tx):
+                self._pending.forget(tx, id_)
+            return forgotten
 
     def _changed(self, tx: Transaction, caller: Caller, id_: str, change: Change) -> Subscription:
         """Whatever stopped it is forgotten."""
         held = self._permits.hold(tx, caller, id_)
-        after = change.of(held.status)
+        after = change.of(held)
         if after is held.status:
             return self._save(tx, held)
         self._pending.count_anew(tx, held)

@@ -1,6 +1,7 @@
 """The parts of this area, put together once for a node."""
 
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from kamu_assets.clock import Clock
@@ -15,6 +16,7 @@ from kamu_assets.webhooks.model import DeliveryRules
 from kamu_assets.webhooks.pending import PendingFlows
 from kamu_assets.webhooks.post import Post
 from kamu_assets.webhooks.processes import ReceiverProcesses
+from kamu_assets.webhooks.sealing import Seal
 from kamu_assets.webhooks.sender import Sender
 from kamu_assets.webhooks.service import Webhooks
 from kamu_assets.webhooks.targets import Targets
@@ -40,11 +42,20 @@ def webhook_parts(
     life: FlowLife,
     rules: DeliveryRules,
     allow_http: bool = False,
+    key: Callable[[], bytes],
     context: ssl.SSLContext | None = None,
 ) -> WebhookParts:
-    """All of them; `context`: whom to trust, if not the usual authorities."""
+    """All of them; `key`: what secrets are encrypted under; `context`: whom to trust, if not the usual authorities."""
+    seal = Seal(key)
     post = Post(clock=clock, life=life)
-    sender = Sender(policy, clock=clock, timeout_seconds=rules.timeout_seconds, allow_http=allow_http, context=context)
+    sender = Sender(
+        policy,
+        seal=seal,
+        clock=clock,
+        timeout_seconds=rules.timeout_seconds,
+        allow_http=allow_http,
+        context=context,
+    )
     service = Webhooks(
         database=database,
         outbox=outbox,
@@ -53,6 +64,7 @@ def webhook_parts(
         targets=Targets(policy, allow_http=allow_http),
         post=post,
         sender=sender,
+        seal=seal,
         pending=PendingFlows(outbox=outbox, life=life),
     )
     return WebhookParts(

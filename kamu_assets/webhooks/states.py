@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kamu_assets.webhooks.errors import GivenUpError, UnexpectedStatusError
+from kamu_assets.webhooks.model import Subscription
 from kamu_assets.webhooks.model import SubscriptionStatus as Status
 
 
@@ -14,13 +15,13 @@ class Change:
     doing: str
     leads: Mapping[Status, Status]
 
-    def of(self, status: Status) -> Status:
+    def of(self, subscription: Subscription) -> Status:
         """The state afterwards; UnexpectedStatusError."""
-        after = self.leads.get(status)
-        if after is None and status is Status.UNREACHABLE:
-            raise GivenUpError(self.doing, status)
+        after = self.leads.get(subscription.status)
+        if after is None and subscription.status is Status.UNREACHABLE:
+            raise GivenUpError(self.doing, subscription)
         if after is None:
-            raise UnexpectedStatusError(self.doing, status)
+            raise UnexpectedStatusError(self.doing, subscription.status)
         return after
 
 

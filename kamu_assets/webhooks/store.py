@@ -13,6 +13,7 @@ from sqlalchemy import (
     Text,
     and_,
     delete,
+    exists,
     func,
     insert,
     literal,
@@ -31,6 +32,7 @@ from kamu_assets.flows.scopes import WEBHOOK
 from kamu_assets.flows.triggers.rules import StopReason
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.odf.multihash import Multihash
+from kamu_assets.webhooks.delivery_store import deliveries
 from kamu_assets.webhooks.model import EventType, Subscription, SubscriptionStatus
 
 _SEPARATOR = ","
@@ -118,6 +120,12 @@ class SubscriptionStore:
     def forget(self, tx: Transaction, dataset: DatasetID) -> None:
         """Remove all of a dataset that is gone."""
         tx.execute(delete(subscriptions).where(subscriptions.c.dataset_id == dataset))
+
+    def forget_removed(self, tx: Transaction) -> Sequence[str]:
+        """Remove those that were kept for deliveries which are forgotten by now; tells which."""
+        has_history = exists().where(deliveries.c.subscription_id == subscriptions.c.id)
+        gone = delete(subscriptions).where(subscriptions.c.status == SubscriptionStatus.REMOVED.value, ~has_history)
+        return list(tx.execute(gone.returning(subscriptions.c.id)).scalars())
 
     def note_told(self, tx: Transaction, id_: str, told: Multihash | None) -> None:
         """It knows this head now."""

@@ -66,6 +66,20 @@ class TestSubscriptions:
             assert SUBSCRIPTIONS.of_dataset(tx, dataset) == [changed]
             assert SUBSCRIPTIONS.listening(tx, [DATASET]) == []
 
+    def test_a_removed_one_is_forgotten_with_its_last_delivery(self, database: Database) -> None:
+        removed = [replace(a_subscription(id_), status=SubscriptionStatus.REMOVED) for id_ in ("s-1", "s-2")]
+
+        with database.transaction() as tx:
+            for each in (*removed, a_subscription("s-3")):
+                SUBSCRIPTIONS.add(tx, each)
+            DELIVERIES.add(tx, a_delivery(subscription="s-1"))
+            before = SUBSCRIPTIONS.forget_removed(tx)
+            DELIVERIES.forget(tx, DATASET)
+            after = SUBSCRIPTIONS.forget_removed(tx)
+
+            assert (before, after) == (["s-2"], ["s-1"])
+            assert SUBSCRIPTIONS.find(tx, "s-3") is not None
+
     def test_those_listen_that_are_enabled_and_of_the_datasets_or_of_all(self, database: Database) -> None:
         other = a_dataset_id("other")
         with database.transaction() as tx:

@@ -61,13 +61,14 @@ def test_a_subscription_is_shown_with_all_but_its_secret(home: Home) -> None:
 
     shown = home.json("webhook", "show", made["id"])
 
+    assert shown.pop("lastDelivery") is None
     assert shown == {name: value for name, value in made.items() if name != "secret"}
     assert (shown["dataset"], shown["targetUrl"], shown["label"]) == ("kamu/cities", URL, "ops")
     assert (shown["status"], shown["eventTypes"]) == ("ENABLED", ["DATASET.REF.UPDATED"])
     assert home.json("webhook", "list") == home.json("webhook", "list", "--dataset", "cities") == [shown]
     assert home.json("webhook", "list", "--dataset", "rivers") == []
     for_people = home.ok("webhook", "list")
-    assert all(word in for_people for word in (made["id"], "ops", "kamu/cities", URL, "ENABLED"))
+    assert all(word in for_people for word in (made["id"], "ops", "kamu/cities", URL, "enabled"))
 
 
 def test_states_change_as_they_should(home: Home) -> None:
@@ -141,13 +142,17 @@ def test_a_test_says_how_it_went(home: Home, receiver: Receiver) -> None:
     bad = home.run("webhook", "test", "ops")
 
     assert (good["state"], good["responseStatus"], good["eventType"]) == ("DELIVERED", 200, "TEST")
-    assert (bad.code, bad.out) == (1, "FAILED: The target answered 500\n")
+    assert (bad.code, bad.out) == (1, "failed: The target answered 500\n")
     assert all(verify_kamu(request, made["secret"]) for request in receiver.received)
     history = home.json("webhook", "deliveries", "ops")
     assert [each["state"] for each in history] == ["FAILED", "DELIVERED"]
     assert home.json("webhook", "deliveries", "ops", "--limit", "1") == history[:1]
     assert "The target answered 500" in home.ok("webhook", "deliveries", "ops")
-    assert home.json("webhook", "show", "ops")["consecutiveFailures"] == 0
+    shown = home.json("webhook", "show", "ops")
+    assert (shown["consecutiveFailures"], shown["lastDelivery"]) == (0, history[0])
+    assert f"message {history[0]['id']} of kamu/cities: failed, The target answered 500, attempt 1" in home.ok(
+        "webhook", "show", "ops"
+    )
 
 
 def test_the_status_names_those_that_were_given_up(home: Home, receiver: Receiver) -> None:
@@ -186,6 +191,11 @@ def test_what_is_pushed_is_told(home: Home, receiver: Receiver) -> None:
     assert flow["webhook"] == {"id": made["id"], "label": "", "targetUrl": receiver.url}
     assert (flow["outcome"]["kind"], flow["causes"][0]["kind"]) == ("SUCCESS", "INPUT_UPDATED")
     assert f"kamu/cities -> {receiver.url}" in home.ok("flow", "list")
+    shown = home.ok("flow", "show", str(told["flowId"]))
+    assert "1 message got there, the last answer was 200" in shown
+    line = f"message {told['id']} of kamu/cities, head {told['newHash']}: delivered, the target answered 200, attempt 1"
+    assert line in shown
+    assert home.json("flow", "show", str(told["flowId"]))["deliveries"] == [told]
     assert [each["webhook"] for each in home.json("process", "list")] == [{"id": made["id"], "name": receiver.url}]
 
 
@@ -208,13 +218,15 @@ def test_receivers_are_told_how_to_check_what_they_get(home: Home, receiver: Rec
 
 
 def test_whoever_was_given_up_is_to_be_reactivated(home: Home, receiver: Receiver) -> None:
-    home.ok("webhook", "create", receiver.url, "--dataset", "cities", "--label", "ops")
+    made = home.json("webhook", "create", receiver.url, "--dataset", "cities", "--label", "ops")
     receiver.usual = Answer(status=410)
     home.ok("ingest", "cities", home.write("rows.ndjson", '{"id": 1}\n'))
     with open_node(load_settings(home.path / "home")) as node:
         _deliver(node)
 
-    assert "`kamu-node webhook reactivate <webhook>` tries again" in home.run("webhook", "pause", "ops").told
+    said = f"it was given up after 1 failure(s): `kamu-node webhook reactivate {made['id']}` tries again"
+    assert said in home.run("webhook", "pause", "ops").told
+    assert "unreachable since" in home.ok("webhook", "show", "ops")
 
 
 def _deliver(node: Node) -> None:

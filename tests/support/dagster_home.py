@@ -111,6 +111,7 @@ class Parts:
             life=self.flows.life,
             rules=DeliveryRules(),
             allow_http=True,
+            key=lambda: bytes(32),
         )
         self.catalog = Catalog(
             database=self.database, chains=self.chains, volumes=volumes, node_url=self.config.node_url

@@ -141,6 +141,7 @@ def open_hooks(
     rules: DeliveryRules = DeliveryRules(),  # noqa: B008 - frozen
     context: ssl.SSLContext | None = None,
     allow_http: bool = True,
+    key: bytes = bytes(32),
     clock: Clock | None = None,
 ) -> Hooks:
     """All of it on a folder; a SQLite file in it unless another database is named. `clock`: for all but datasets."""
@@ -177,5 +178,6 @@ def open_hooks(
         rules=rules,
         context=context,
         allow_http=allow_http,
+        key=lambda: key,
     )
     return Hooks(heart, outbox, flows, scheduler, attempts, parts)

@@ -6,12 +6,13 @@ import typer
 
 from kamu_api.cli.flows import log_commands as flow_log_commands
 from kamu_api.cli.flows.list_command import list_flows
-from kamu_api.cli.flows.named_flows import facts_of
+from kamu_api.cli.flows.named_flows import facts_of, told_by
 from kamu_api.cli.flows.result_text import result_text
 from kamu_api.cli.flows.run_command import run
 from kamu_api.cli.flows.text import about, attempt_facts, event_facts, event_text, flow_row, way_out
 from kamu_api.cli.options import AsJson, Home, local_node
 from kamu_api.cli.output import print_json, say
+from kamu_api.cli.webhooks.text import delivery_text
 
 FlowId = Annotated[int, typer.Argument(metavar="FLOW", help="its number, as `flow list` shows it", min=1)]
 
@@ -30,7 +31,10 @@ def show(flow: FlowId, home: Home = None, as_json: AsJson = False) -> None:
     """Tell all of a flow: why, when, its attempts, what happened."""
     with local_node(home) as node:
         caller = node.auth.admin_caller()
-        facts = facts_of(node, node.flows.get(caller, flow))
+        found = node.flows.get(caller, flow)
+        facts = facts_of(node, found)
+        if told := told_by(node, found):
+            facts["deliveries"] = told
         facts["attempts"] = [attempt_facts(each) for each in node.flows.attempts(caller, flow)]
         facts["history"] = [event_facts(each) for each in node.flows.events(caller, flow)]
     if as_json:
@@ -47,6 +51,8 @@ def show(flow: FlowId, home: Home = None, as_json: AsJson = False) -> None:
     for attempt in facts["attempts"]:
         achieved = f"; {result_text(attempt['result'])}" if attempt["result"] and several else ""
         say(f"attempt {attempt['number']}: run {attempt['runId']}{achieved}")
+    for delivery in facts.get("deliveries", ()):
+        say(delivery_text(delivery))
     for event in facts["history"]:
         say(event_text(event))
 

@@ -10,7 +10,15 @@ if TYPE_CHECKING:
 
 def result_facts(result: "FlowResult | None") -> dict[str, Any] | None:
     """By the names that the API has for them."""
-    from kamu_assets.flows.results import ChainReplaced, DataAdded, GarbageRemoved, NothingChanged, NothingNew, Verified
+    from kamu_assets.flows.results import (
+        ChainReplaced,
+        DataAdded,
+        GarbageRemoved,
+        NothingChanged,
+        NothingNew,
+        ReceiverTold,
+        Verified,
+    )
 
     match result:
         case None:
@@ -30,6 +38,8 @@ def result_facts(result: "FlowResult | None") -> dict[str, Any] | None:
             facts |= {"faults": result.faults, "remarks": result.remarks}
         case GarbageRemoved():
             facts = {"files": result.files, "bytes": result.bytes, "datasets": result.datasets}
+        case ReceiverTold():
+            facts = {"deliveries": result.deliveries, "responseStatus": result.response_status}
     return {"kind": result.kind, **facts}
 
 
@@ -38,19 +48,26 @@ def result_text(facts: dict[str, Any]) -> str:
     match facts["kind"]:
         case "UP_TO_DATE":
             unread = "not read again: the source cannot tell whether it changed (--fetch-uncacheable reads it)"
-            return unread if facts["uncacheable"] else "nothing was new"
+            text = unread if facts["uncacheable"] else "nothing was new"
         case "UPDATED":
-            return _added(facts)
+            text = _added(facts)
         case "NOTHING_TO_DO":
-            return "there was nothing to do"
+            text = "there was nothing to do"
         case "REORGANIZED":
             before, after = facts["originalBlocksCount"], facts["resultingBlocksCount"]
-            return f"{_count(before, 'block')} before, {after:,} now, head {facts['newHead']}"
+            text = f"{_count(before, 'block')} before, {after:,} now, head {facts['newHead']}"
         case "VERIFIED":
-            told = f"{facts['verdict'].lower()}: {_count(facts['blocks'], 'block')}, {_count(facts['faults'], 'fault')}"
-            return f"{told}, {_count(facts['remarks'], 'remark')}" if facts["remarks"] else told
+            text = _judged(facts)
+        case "TOLD":
+            text = _told(facts)
         case _:
-            return f"removed {_count(facts['files'], 'file')}, {facts['bytes']:,} bytes"
+            text = f"removed {_count(facts['files'], 'file')}, {facts['bytes']:,} bytes"
+    return text
+
+
+def _judged(facts: dict[str, Any]) -> str:
+    told = f"{facts['verdict'].lower()}: {_count(facts['blocks'], 'block')}, {_count(facts['faults'], 'fault')}"
+    return f"{told}, {_count(facts['remarks'], 'remark')}" if facts["remarks"] else told
 
 
 def _added(facts: dict[str, Any]) -> str:
@@ -58,6 +75,12 @@ def _added(facts: dict[str, Any]) -> str:
     if facts["updatedWatermark"] is not None:
         told += f", watermark {time_text(facts['updatedWatermark'])}"
     return f"{told}; the source has more" if facts["hasMore"] else told
+
+
+def _told(facts: dict[str, Any]) -> str:
+    got_there = f"{_count(facts['deliveries'], 'message')} got there" if facts["deliveries"] else "nothing got there"
+    status = facts["responseStatus"]
+    return got_there if status is None else f"{got_there}, the last answer was {status}"
 
 
 def _count(number: int, what: str) -> str:

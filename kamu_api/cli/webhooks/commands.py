@@ -1,5 +1,6 @@
 """Who else is told of changes: subscriptions of web servers, and deliveries to them."""
 
+from functools import cache, partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,17 +12,23 @@ from kamu_api.cli.output import print_json, print_rows, remark, say
 from kamu_api.cli.webhooks.finding import found_webhook
 from kamu_api.cli.webhooks.receiving import RECEIVING
 from kamu_api.cli.webhooks.text import (
+    dataset_name,
     delivery_facts,
     delivery_row,
     subscription_facts,
+    subscription_lines,
     subscription_row,
     subscription_sentence,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from kamu_assets.auth.model import Caller
     from kamu_assets.node import Node
     from kamu_assets.webhooks.model import Subscription
-    from kamu_assets.webhooks.service import NewSecret
+    from kamu_assets.webhooks.service import NewSecret, Webhooks
 
 _DEFAULT_EVENT = "DATASET.REF.UPDATED"
 _Webhook = Annotated[
@@ -68,9 +75,18 @@ def list_webhooks(dataset: _About = None, home: Home = None, as_json: AsJson = F
 
 
 def show(webhook: _Webhook, home: Home = None, as_json: AsJson = False) -> None:
-    """Show one subscription."""
+    """Show one subscription, and how its last delivery went."""
     with local_node(home) as node:
-        _tell(node, found_webhook(node, webhook), as_json=as_json)
+        found = found_webhook(node, webhook)
+        facts = subscription_facts(node, found)
+        last = node.webhooks.service.deliveries(node.auth.admin_caller(), found.id, limit=1)
+        told = [delivery_facts(each, dataset=dataset_name(node, each.dataset_id)) for each in last]
+    facts["lastDelivery"] = next(iter(told), None)
+    if as_json:
+        print_json(facts)
+        return
+    for name, text in subscription_lines(facts):
+        say(f"{name:10}{text}")
 
 
 def create(  # noqa: PLR0917 - typer's
@@ -121,23 +137,17 @@ def update(  # noqa: PLR0917 - typer's
 
 def pause(webhook: _Webhook, home: Home = None, as_json: AsJson = False) -> None:
     """Tell it nothing until it is resumed."""
-    with local_node(home) as node:
-        changed = node.webhooks.service.pause(node.auth.admin_caller(), found_webhook(node, webhook).id)
-        _tell(node, changed, as_json=as_json)
+    _change(webhook, home, lambda service: service.pause, as_json=as_json)
 
 
 def resume(webhook: _Webhook, home: Home = None, as_json: AsJson = False) -> None:
     """Go on with a paused one; what it missed is one delivery for each dataset."""
-    with local_node(home) as node:
-        changed = node.webhooks.service.resume(node.auth.admin_caller(), found_webhook(node, webhook).id)
-        _tell(node, changed, as_json=as_json)
+    _change(webhook, home, lambda service: service.resume, as_json=as_json)
 
 
 def reactivate(webhook: _Webhook, home: Home = None, as_json: AsJson = False) -> None:
     """Go on with one that the node gave up; what it missed is one delivery for each dataset."""
-    with local_node(home) as node:
-        changed = node.webhooks.service.reactivate(node.auth.admin_caller(), found_webhook(node, webhook).id)
-        _tell(node, changed, as_json=as_json)
+    _change(webhook, home, lambda service: service.reactivate, as_json=as_json)
 
 
 def rotate_secret(webhook: _Webhook, home: Home = None, as_json: AsJson = False) -> None:
@@ -161,11 +171,12 @@ def remove(webhook: _Webhook, home: Home = None, as_json: AsJson = False) -> Non
 def send_test(webhook: _Webhook, home: Home = None, as_json: AsJson = False) -> None:
     """Send a TEST to it now; exit code 1 if it did not get there. It counts for nothing."""
     with local_node(home) as node:
-        done = delivery_facts(node.webhooks.service.test(node.auth.admin_caller(), found_webhook(node, webhook).id))
+        sent = node.webhooks.service.test(node.auth.admin_caller(), found_webhook(node, webhook).id)
+        done = delivery_facts(sent, dataset=dataset_name(node, sent.dataset_id))
     if as_json:
         print_json(done)
     else:
-        say(f"{done['state']}: {done['message'] or 'The target answered ' + str(done['responseStatus'])}")
+        say(f"{done['state'].lower()}: {done['message'] or 'The target answered ' + str(done['responseStatus'])}")
     if done["state"] != "DELIVERED":
         raise typer.Exit(1)
 
@@ -181,7 +192,8 @@ def deliveries(
         caller, id_ = node.auth.admin_caller(), found_webhook(node, webhook).id
         following = node.webhooks.service.next_attempt(caller, id_)
         found = node.webhooks.service.deliveries(caller, id_, limit=limit)
-    rows = [delivery_facts(each, following) for each in found]
+        names = cache(partial(dataset_name, node))
+        rows = [delivery_facts(each, dataset=names(each.dataset_id), next_attempt=following) for each in found]
     if as_json:
         print_json(rows)
     elif rows:
@@ -193,6 +205,18 @@ def deliveries(
 def receiving() -> None:
     """Tell whoever writes a receiver what it gets and how to check that it is from here."""
     say(RECEIVING)
+
+
+def _change(
+    webhook: str,
+    home: "Path | None",
+    how: "Callable[[Webhooks], Callable[[Caller, str], Subscription]]",
+    *,
+    as_json: bool,
+) -> None:
+    with local_node(home) as node:
+        changed = how(node.webhooks.service)(node.auth.admin_caller(), found_webhook(node, webhook).id)
+        _tell(node, changed, as_json=as_json)
 
 
 def _tell(node: "Node", subscription: "Subscription", *, as_json: bool) -> None:

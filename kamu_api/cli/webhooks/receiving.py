@@ -10,7 +10,8 @@ Headers: x-webhook-delivery-id (the same whenever a delivery is repeated),
 x-webhook-delivery-attempt, x-webhook-subscription-id, x-webhook-event-type,
 x-webhook-timestamp, content-digest (RFC 9530), signature-input and signature.
 Any 2xx within webhooks.timeout_seconds is success; 410 ends the subscription; all else is
-tried again (webhooks.max_attempts, webhooks.retry_seconds, Retry-After).
+tried again (webhooks.max_attempts, webhooks.retry_seconds, Retry-After). What failed each time
+is not sent any more: the next old_hash is then not the last new_hash that came.
 
 Of the two signatures `rfc9421` is by RFC 9421 (hmac-sha256); the key is the text of the
 secret, not what its digits stand for. `sig1` is what receivers of kamu's webhooks check.

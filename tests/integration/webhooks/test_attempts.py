@@ -8,6 +8,7 @@ from itertools import pairwise
 import pytest
 
 from kamu_assets.flows.model import FlowState, OutcomeKind
+from kamu_assets.flows.results import ReceiverTold
 from kamu_assets.webhooks.errors import DeliveryFailedError, RecalledError, ReceiverGoneError
 from kamu_assets.webhooks.model import DeliveryState
 from kamu_assets.webhooks.recall import Recall
@@ -66,6 +67,8 @@ def test_a_flow_tells_what_it_sent_and_sends_in_order(hooks: Hooks, receiver: Re
 
     [flow] = hooks.flows_of(made)
     assert (flow.state, flow.attempt) == (FlowState.FINISHED, 2)
+    results = [each.result for each in hooks.flows.attempts(ADMIN, flow.id)]
+    assert (flow.result, results) == (ReceiverTold(2, 200), [ReceiverTold(0, 500), ReceiverTold(2, 200)])
     assert [(each.flow, each.attempt) for each in hooks.deliveries(made)] == [(flow.id, 2), (flow.id, 1)]
     _, *told = [request.json for request in receiver.received]
     assert all(earlier["new_hash"] == later["old_hash"] for earlier, later in pairwise(told))

@@ -28,6 +28,16 @@ def test_the_first_start_makes_a_key_that_the_second_uses(tmp_path: Path) -> Non
     assert stat.S_IMODE(first.file.parent.stat().st_mode) == 0o700
 
 
+def test_other_keys_are_derived_from_it_for_each_purpose(tmp_path: Path) -> None:
+    key = NodeKey(tmp_path, given=encode_base16(SECRET))
+
+    one, same, other = (key.derived(purpose) for purpose in ("one", "one", "other"))
+
+    assert one == same
+    assert len({one, other, SECRET}) == 3
+    assert len(one) == 32
+
+
 def test_two_nodes_are_not_the_same(tmp_path: Path) -> None:
     proofs = []
     for name in ("a", "b"):

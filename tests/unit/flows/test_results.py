@@ -17,6 +17,7 @@ from kamu_assets.flows.results import (
     GarbageRemoved,
     NothingChanged,
     NothingNew,
+    ReceiverTold,
     Verified,
     result_of,
 )
@@ -38,6 +39,9 @@ TOLD: dict[FlowResult, str] = {
     Verified("valid", 5, 0, 0): "valid: 5 blocks, 0 faults",
     Verified("SIZE_MISMATCH", 5, 1, 2): "size_mismatch: 5 blocks, 1 fault, 2 remarks",
     GarbageRemoved(3, 4_096, 2): "removed 3 files, 4,096 bytes",
+    ReceiverTold(1, 204): "1 message got there, the last answer was 204",
+    ReceiverTold(2, 500): "2 messages got there, the last answer was 500",
+    ReceiverTold(0): "nothing got there",
 }
 
 

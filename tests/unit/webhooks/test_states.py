@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import SecretStr
 
 from kamu_assets.webhooks.errors import UnexpectedStatusError
+from kamu_assets.webhooks.model import Subscription
 from kamu_assets.webhooks.model import SubscriptionStatus as Status
 from kamu_assets.webhooks.states import PAUSE, REACTIVATE, REMOVE, RESUME, ROTATE, STOP, UPDATE, Change
+from tests.support.builders import START
 
 ALIVE = (Status.UNVERIFIED, Status.ENABLED, Status.PAUSED, Status.UNREACHABLE)
 LEADS = [
@@ -20,6 +23,10 @@ LEADS = [
 ]
 
 
+def in_state(status: Status) -> Subscription:
+    return Subscription("s", None, "https://hooks.example.org/", (), "", status, SecretStr("secret"), START)
+
+
 @pytest.mark.parametrize("status", Status)
 @pytest.mark.parametrize(("change", "leads"), LEADS, ids=[change.doing for change, _ in LEADS])
 def test_a_change_leads_to_a_state_or_is_unexpected(
@@ -28,15 +35,15 @@ def test_a_change_leads_to_a_state_or_is_unexpected(
     expected = leads.get(status)
 
     if expected is not None:
-        assert change.of(status) is expected
+        assert change.of(in_state(status)) is expected
         return
     with pytest.raises(UnexpectedStatusError, match="webhook subscription is unexpected at this state") as refused:
-        change.of(status)
+        change.of(in_state(status))
     assert refused.value.status is status
 
 
 def test_the_words_of_a_reactivation_are_those_of_the_contract() -> None:
     with pytest.raises(UnexpectedStatusError) as refused:
-        REACTIVATE.of(Status.PAUSED)
+        REACTIVATE.of(in_state(Status.PAUSED))
 
     assert str(refused.value) == "Reactivating webhook subscription is unexpected at this state"

@@ -16,13 +16,14 @@ from kamu_assets.clock import ManualClock
 from kamu_assets.egress.policy import EgressPolicy
 from kamu_assets.webhooks.errors import DeliveryFailedError, InvalidTargetUrlError
 from kamu_assets.webhooks.model import Delivery, EventType, Subscription, SubscriptionStatus
+from kamu_assets.webhooks.sealing import Seal
 from kamu_assets.webhooks.sender import Letter, Sender
 from kamu_assets.webhooks.targets import Targets
 from tests.support.builders import START
 
 POLICY = EgressPolicy()
 TARGETS = Targets(POLICY, allow_http=True)
-SENDER = Sender(POLICY, clock=ManualClock(START), timeout_seconds=1, allow_http=True)
+SENDER = Sender(POLICY, seal=Seal(lambda: bytes(32)), clock=ManualClock(START), timeout_seconds=1, allow_http=True)
 # 127 in full-width digits, which some take for digits.
 WIDE = "\uff11\uff12\uff17"
 SIGNS = (

@@ -1,0 +1,100 @@
+"""Secrets of receivers are not in the database for whoever reads it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import text
+
+from kamu_assets.webhooks.errors import UnreadableSecretError
+from kamu_assets.webhooks.model import DeliveryState, Subscription, SubscriptionStatus
+from kamu_assets.webhooks.sealing import Seal, is_closed
+from tests.support.builders import START
+from tests.support.heart import ADMIN
+from tests.support.webhook_receiver import webhook_receiver
+from tests.support.webhook_signatures import verify_standard
+from tests.support.webhooks import Hooks
+
+SEAL = Seal(lambda: bytes(32))
+SECRET = SecretStr("s3cr3t")
+URL = "https://127.0.0.1:1/kamu"
+
+
+def a_subscription(id_: str = "s") -> Subscription:
+    closed = SEAL.closed(SECRET, id_)
+    return Subscription(id_, None, URL, (), "", SubscriptionStatus.ENABLED, closed, START)
+
+
+def stored(hooks: Hooks) -> str:
+    with hooks.heart.database.reading() as tx:
+        return str(tx.execute(text("SELECT secret FROM webhook_subscriptions")).scalar_one())
+
+
+def store(hooks: Hooks, secret: SecretStr) -> None:
+    with hooks.heart.database.transaction() as tx:
+        tx.execute(text("UPDATE webhook_subscriptions SET secret = :it"), {"it": secret.get_secret_value()})
+
+
+def test_a_closed_secret_is_opened_and_looks_different_each_time() -> None:
+    closed = a_subscription().secret.get_secret_value()
+
+    assert SEAL.opened(a_subscription()) == SECRET
+    assert "s3cr3t" not in closed
+    assert closed != a_subscription().secret.get_secret_value()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(a_subscription(), id="another"),
+        replace(a_subscription(), secret=Seal(lambda: bytes(31) + b"x").closed(SECRET, "s")),
+        replace(a_subscription(), secret=SecretStr("aes256gcm:")),
+        replace(a_subscription(), secret=SecretStr("aes256gcm:nonsense")),
+    ],
+    ids=["another row", "another key", "empty", "nonsense"],
+)
+def test_what_cannot_be_opened_is_refused(other: Subscription) -> None:
+    with pytest.raises(UnreadableSecretError, match="webhook rotate-secret"):
+        SEAL.opened(other)
+
+
+def test_no_secret_is_stored_as_it_is(hooks: Hooks) -> None:
+    made = hooks.subscribe(URL)
+    first = stored(hooks)
+    rotated = hooks.parts.service.rotate_secret(ADMIN, made.subscription.id)
+
+    for row, secret in ((first, made.secret), (stored(hooks), rotated.secret)):
+        assert is_closed(SecretStr(row))
+        assert secret.get_secret_value() not in row
+    assert [*hooks.parts.service.secrets()] == [rotated.secret.get_secret_value()]
+
+
+def test_those_of_an_older_node_go_on_and_are_encrypted(hooks: Hooks) -> None:
+    with webhook_receiver() as receiver:
+        made = hooks.subscribe(receiver.url)
+        store(hooks, SECRET)
+
+        hooks.parts.service.test(ADMIN, made.subscription.id)
+        hooks.parts.service.seal_secrets()
+        sealed = stored(hooks)
+        hooks.parts.service.seal_secrets()
+        hooks.parts.service.test(ADMIN, made.subscription.id)
+
+    assert is_closed(SecretStr(sealed))
+    assert stored(hooks) == sealed
+    assert all(verify_standard(request, "s3cr3t") for request in receiver.received)
+    assert len(receiver.received) == 2
+
+
+def test_nothing_is_sent_that_cannot_be_signed(hooks: Hooks) -> None:
+    with webhook_receiver() as receiver:
+        made = hooks.subscribe(receiver.url)
+        store(hooks, Seal(lambda: bytes(31) + b"x").closed(SECRET, made.subscription.id))
+
+        done = hooks.parts.service.test(ADMIN, made.subscription.id)
+
+    assert (done.state, receiver.received) == (DeliveryState.FAILED, [])
+    assert "`kamu-node webhook rotate-secret` makes a new secret" in str(done.message)
+    assert [*hooks.parts.service.secrets()] == []
