@@ -3,11 +3,12 @@
 import os
 import select
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from kamu_assets.engines.workers.limits import (
     AbortedError,
@@ -93,7 +94,7 @@ class Worker:
         self._seen_bytes = 0
         deadline = time.monotonic() + job.limits.time_seconds
         reader = FrameReader(job.limits.result_bytes)
-        self._send(job.frame)
+        self._send(job.frame, job, deadline)
         while True:
             self._wait(job, deadline)
             try:
@@ -103,7 +104,7 @@ class Worker:
             for kind, body in frames:
                 value = self._decode(body, job.packages)
                 if kind in (FrameKind.PROGRESS, FrameKind.ASK):
-                    self._serve(job, kind, value)
+                    self._serve(job, kind, value, deadline)
                     continue
                 # Jobs may print: one that has closed its end of the pipe is of no use to the next.
                 can_print = self._output.pass_on_rest()
@@ -142,9 +143,20 @@ class Worker:
         except Exception as error:
             raise JobBugError(f"a {self._pool} worker sent something unreadable: {error}") from error
 
-    def _send(self, frame: bytes) -> None:
+    def _send(self, frame: bytes, job: Job, deadline: float) -> None:
+        """Hand it over piece by piece: a worker that hangs reads nothing, and must not hold up whoever limits it."""
+        rest = memoryview(frame)
+        self._both.modify(self._connection, select.POLLOUT)
+        while rest:
+            self._wait(job, deadline)
+            rest = rest[self._sent(rest) :]
+        self._both.modify(self._connection, select.POLLIN)
+
+    def _sent(self, data: memoryview) -> int:
         try:
-            self._connection.sendall(frame)
+            return self._connection.send(data, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return 0
         except OSError:
             self._died()
 
@@ -155,14 +167,14 @@ class Worker:
             data = b""
         return data or self._died()
 
-    def _died(self) -> Any:
+    def _died(self) -> NoReturn:
         cause = self.end()
         if cause == signal.SIGABRT.name:
             raise AbortedError(self._pool, self._memory_bytes)
         raise WorkerDiedError(self._pool, cause)
 
     def _wait(self, job: Job, deadline: float) -> None:
-        """Until the worker speaks, passing on what it prints."""
+        """Until the worker speaks, or takes what is sent, passing on what it prints."""
         while True:
             if job.cancel is not None and job.cancel.is_set():
                 raise JobCancelledError(self._pool)
@@ -180,7 +192,7 @@ class Worker:
             if self.peak_bytes() > job.limits.memory_bytes:
                 raise MemoryLimitError(self._pool, job.limits.memory_bytes)
 
-    def _serve(self, job: Job, kind: FrameKind, value: Any) -> None:
+    def _serve(self, job: Job, kind: FrameKind, value: Any, deadline: float) -> None:
         if kind is FrameKind.PROGRESS:
             if job.on_progress is not None:
                 job.on_progress(value)
@@ -188,9 +200,10 @@ class Worker:
         if job.on_ask is None:
             raise JobBugError(f"a {self._pool} job asks, but nobody answers: {value!r}")
         try:
-            self._send(encode_frame(FrameKind.ANSWER, job.on_ask(value)))
+            answer = encode_frame(FrameKind.ANSWER, job.on_ask(value))
         except KamuError as error:
-            self._send(encode_frame(FrameKind.FAILURE, Failure.of(error)))
+            answer = encode_frame(FrameKind.FAILURE, Failure.of(error))
+        self._send(answer, job, deadline)
 
     def _outcome(self, job: Job, kind: FrameKind, value: Any) -> Any:
         if kind is FrameKind.FAILURE:

@@ -116,6 +116,14 @@ def unpicklable(_: None) -> object:
     return (number for number in range(3))
 
 
+def length(request: bytes) -> int:
+    return len(request)
+
+
+def ask_with_pid(_: None) -> int:
+    return len(ask(os.getpid()))
+
+
 def ask_twice(question: str) -> list[object]:
     answers: list[object] = []
     for suffix in ("a", "b"):

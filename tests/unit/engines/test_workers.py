@@ -1,6 +1,7 @@
 """Jobs in child processes, and the pool that hands them out."""
 
 import os
+import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,12 +13,14 @@ from kamu_assets.engines.workers.limits import (
     JobCancelledError,
     PoolBusyError,
     PoolClosedError,
+    TimeLimitError,
+    WorkerLimits,
 )
 from kamu_assets.engines.workers.pool import WorkerPool
 from kamu_assets.errors import InvalidError
 from tests.support.waiting import wait_until
 from tests.unit.engines import jobs
-from tests.unit.engines.pools import a_pool, is_gone
+from tests.unit.engines.pools import MIB, a_pool, is_gone
 
 
 def test_a_job_gets_its_request_and_gives_its_result(pool: WorkerPool) -> None:
@@ -91,6 +94,33 @@ def test_a_job_nobody_waits_for_is_killed(pool: WorkerPool, tmp_path: Path) -> N
 
         assert isinstance(running.exception(timeout=5), JobCancelledError)
     wait_until(lambda: is_gone(int(marker.read_text())))
+
+
+def test_a_worker_that_reads_nothing_is_given_up_like_one_that_works_too_long(pool: WorkerPool) -> None:
+    worker = pool.run(jobs.pid, None)
+    os.kill(worker, signal.SIGSTOP)
+    # More than the connection holds.
+    request = bytes(4 * MIB)
+
+    with pytest.raises(TimeLimitError):
+        pool.run(jobs.length, request, limits=WorkerLimits(memory_bytes=400 * MIB, time_seconds=0.3))
+
+    assert pool.run(jobs.length, request) == len(request)
+    wait_until(lambda: is_gone(worker))
+
+
+def test_nobody_has_to_wait_for_a_worker_that_reads_no_answer(pool: WorkerPool) -> None:
+    cancel = threading.Event()
+
+    def answer(pid: int) -> bytes:
+        os.kill(pid, signal.SIGSTOP)
+        cancel.set()
+        return bytes(4 * MIB)
+
+    with pytest.raises(JobCancelledError):
+        pool.run(jobs.ask_with_pid, None, on_ask=answer, cancel=cancel)
+
+    assert pool.run(jobs.double, 2) == 4
 
 
 def test_callers_beyond_the_size_wait_and_beyond_the_queue_are_refused() -> None:
