@@ -35,15 +35,17 @@ class OneAfterTheOther:
 
 
 class Executes:
-    """Tells which runs it has had."""
+    """Tells which runs it has had; none ends before it may."""
 
     def __init__(self, runs: int) -> None:
         self.seen: list[str] = []
+        self.may_end = threading.Event()
         self._left = threading.Semaphore(0)
         self._runs = runs
 
     def execute(self, run_id: str, *, worker: str) -> None:
         assert worker == "worker"
+        assert self.may_end.wait(20)
         self.seen.append(run_id)
         self._left.release()
 
@@ -56,7 +58,8 @@ def test_whoever_waited_for_a_place_begins_as_soon_as_there_is_one() -> None:
     telling = Telling(queue=cast("WarmQueue", queue), runs=runs, recall=list, places=1)
     queue.telling = telling
 
-    telling.claim("worker")
+    assert telling.claim("worker") == 1
+    runs.may_end.set()
 
     assert runs.all_came()
     assert sorted(runs.seen) == ["first", "second", "third"]
