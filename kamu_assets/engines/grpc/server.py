@@ -44,6 +44,8 @@ log = structlog.get_logger(__name__)
 
 Work = Callable[[Callable[[Any], None], threading.Event], bytes]
 
+# For calls that run when the server leaves; whoever made them is told at once.
+LEAVING_SECONDS: Final = 10.0
 _TRANSFORM_PROGRESS: Final = encode_transform_response(engine_messages.TransformResponseProgress())
 _RAW_QUERY_PROGRESS: Final = encode_raw_query_response(engine_messages.RawQueryResponseProgress())
 
@@ -84,7 +86,8 @@ class EngineServer:
 
     def __exit__(self, *_: object) -> None:
         """Take no more calls, and cancel those that run."""
-        self._server.stop(None).wait()
+        if not self._server.stop(None).wait(LEAVING_SECONDS):
+            log.warning("engine_calls_left_behind", seconds=LEAVING_SECONDS)
 
     def wait(self) -> None:
         """Until somebody stops it."""
@@ -132,9 +135,14 @@ def _parsed(message: bytes, decode: Callable[[bytes], Any], context: grpc.Servic
 
 
 def _serve(work: Work, progress: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
-    """Progress while the engine works, then its answer; a caller that has gone cancels the work."""
-    cancel, news = threading.Event(), queue.Queue[bytes | BaseException](maxsize=2)
-    if not context.add_callback(cancel.set):
+    """Progress while the engine works, then its answer; a caller that has gone cancels the work, and is not served."""
+    cancel, news = threading.Event(), queue.SimpleQueue[bytes | BaseException | None]()
+
+    def leave() -> None:
+        cancel.set()
+        news.put(None)
+
+    if not context.add_callback(leave):
         return
 
     def report(_: Any) -> None:
@@ -155,7 +163,8 @@ def _serve(work: Work, progress: bytes, context: grpc.ServicerContext) -> Iterat
         yield found
     if isinstance(found, BaseException):
         context.abort(grpc.StatusCode.INTERNAL, f"{type(found).__name__}: {found}")
-    yield found
+    if found is not None:
+        yield found
 
 
 def _transform_answer(answer: TransformResponse) -> engine_messages.TransformResponse:
