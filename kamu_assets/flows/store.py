@@ -49,6 +49,14 @@ _LIVE = Frequent(
     .where(flows.c.scope == bindparam("scope"), flows.c.type == bindparam("type"), is_live)
     .with_for_update()
 )
+# Of the index alone, for each state.
+_NEXT_START = Frequent(
+    select(flows.c.scheduled_at)
+    .where(flows.c.state == bindparam("state"), flows.c.scheduled_at > bindparam("after"))
+    .order_by(flows.c.scheduled_at)
+    .limit(1)
+)
+_BEGINNING = Timestamp(0)
 _STARTABLE = (FlowState.WAITING.value, FlowState.RETRYING.value)
 
 
@@ -122,13 +130,11 @@ class FlowStore:
         urgent = (turns.c.turn, flows.c.priority.desc(), flows.c.scheduled_at, flows.c.id)
         return _all(tx, query.order_by(*urgent).limit(limit))
 
-    def next_start(self, tx: Transaction, after: Timestamp) -> Timestamp | None:
-        """When the next flow is due."""
-        query = select(func.min(flows.c.scheduled_at)).where(
-            flows.c.state.in_(_STARTABLE), flows.c.scheduled_at > after
-        )
-        soonest: Timestamp | None = tx.execute(query).scalar_one()
-        return soonest
+    def next_start(self, tx: Transaction, after: Timestamp | None = None) -> Timestamp | None:
+        """When the next flow is due, or the first of all; `after` leaves out those whose time has come."""
+        given = {"after": after or _BEGINNING}
+        found = [tx.find(_NEXT_START, {"state": state, **given}) for state in _STARTABLE]
+        return min((row.scheduled_at for rows in found for row in rows), default=None)
 
     def starts(self, tx: Transaction) -> dict[Binding, Timestamp]:
         """When each flow starts that waits for its time."""

@@ -1,17 +1,30 @@
 """What inputs have that their derivative has not read yet."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
+import structlog
+
+from kamu_assets.database.errors import DatabaseUnavailableError, TransactionConflictError
 from kamu_assets.database.transaction import Transaction
 from kamu_assets.datasets.chains.chains import Chains
 from kamu_assets.datasets.errors import InvalidBlockIntervalError
 from kamu_assets.datasets.lineage.store import Lineage
 from kamu_assets.datasets.store import DatasetStore
+from kamu_assets.errors import KamuError
 from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.dataset import ExecuteTransformInput
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.odf.multihash import Multihash
+from kamu_assets.storage.errors import StorageUnavailableError
+
+log = structlog.get_logger(__name__)
+
+_T = TypeVar("_T")
+
+# What is compared when it has come back.
+_AWAY = (DatabaseUnavailableError, StorageUnavailableError, TransactionConflictError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +44,10 @@ class InputNews:
 
 
 class Backlog:
-    """Compares chains, for whenever nobody was listening."""
+    """Compares chains, for whenever nobody was listening.
+
+    Of damaged ones it knows nothing, as their flows and `verify` tell: others must not wait for them.
+    """
 
     def __init__(self, chains: Chains) -> None:
         self._chains = chains
@@ -40,14 +56,17 @@ class Backlog:
 
     def of(self, tx: Transaction, dataset: DatasetID) -> Sequence[InputNews]:
         """By input, of those that have something new or were rewritten, as far as this node has them."""
+        return _as_far_as_known(dataset, lambda: self._of(tx, dataset), ())
+
+    def has_read(self, tx: Transaction, dataset: DatasetID, input_: DatasetID) -> bool:
+        """Whether the derivative was computed from anything of the input."""
+        return _as_far_as_known(dataset, lambda: input_ in self._read(tx, dataset), False)
+
+    def _of(self, tx: Transaction, dataset: DatasetID) -> Sequence[InputNews]:
         read = self._read(tx, dataset)
         there = [entry.id for entry in self._entries.get_many(tx, self._lineage.inputs(tx, dataset))]
         found = [self._news(tx, input_, read.get(input_)) for input_ in there]
         return [news for news in found if news.is_any or news.rewritten]
-
-    def has_read(self, tx: Transaction, dataset: DatasetID, input_: DatasetID) -> bool:
-        """Whether the derivative was computed from anything of the input."""
-        return input_ in self._read(tx, dataset)
 
     def _read(self, tx: Transaction, dataset: DatasetID) -> dict[DatasetID, ExecuteTransformInput]:
         last = self._chains.state(dataset, tx=tx).last_transform
@@ -71,3 +90,13 @@ class Backlog:
         new = self._chains.interval(input_, after=read.last_block_hash, until=state.head, tx=tx)
         before = -1 if read.last_offset is None else read.last_offset
         return InputNews(input_, state.head, state.next_offset - before - 1, watermark_moved=bool(new.watermarks))
+
+
+def _as_far_as_known(dataset: DatasetID, compare: Callable[[], _T], unknown: _T) -> _T:
+    try:
+        return compare()
+    except _AWAY:
+        raise
+    except KamuError as error:
+        log.warning("inputs_not_compared", dataset=str(dataset), reason=str(error))
+        return unknown

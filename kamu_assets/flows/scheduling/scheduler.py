@@ -14,7 +14,7 @@ from kamu_assets.database.terms import DeposedError
 from kamu_assets.database.transaction import Transaction
 from kamu_assets.datasets.chains.chains import Chains
 from kamu_assets.datasets.store import DatasetStore
-from kamu_assets.errors import KamuError
+from kamu_assets.errors import KamuError, UnavailableError
 from kamu_assets.flows.decide import Step, judge
 from kamu_assets.flows.messages import FlowCancelRequested
 from kamu_assets.flows.model import Flow, FlowOutcome, FlowState, OutcomeKind
@@ -24,9 +24,11 @@ from kamu_assets.flows.scheduling.hearing import Hearing
 from kamu_assets.flows.scheduling.places import EnginePlaces, waits_for
 from kamu_assets.flows.service import FlowService
 from kamu_assets.flows.store import FlowStore
+from kamu_assets.flows.triggers.rules import Trigger
 from kamu_assets.flows.triggers.store import TriggerStore
 from kamu_assets.monitoring import metrics
 from kamu_assets.odf.timestamp import NANOS_PER_SECOND, Timestamp
+from kamu_assets.storage.errors import StorageUnavailableError
 
 log = structlog.get_logger(__name__)
 
@@ -37,7 +39,7 @@ def new_id() -> str:
 
 CONSUMER = "flows"
 MESSAGES_AT_ONCE = 200
-BATCHES_AT_ONCE = 10
+BATCHES_AT_ONCE = 4
 # Waiting flows among which to look for one whose engine has a place.
 LOOK_AHEAD = 200
 # The same may succeed another time, or under another leader.
@@ -84,15 +86,18 @@ class FlowScheduler:
         has_more = self._hear_some()
         if self._cancels_wanted:
             self._cancel()
-            self._cancels_wanted = False
         if not self._all_planned:
             self._plan_all()
         now = self._clock.now()
-        self._submit_ready(now)
-        if has_more:
-            return now
+        due = self._next_start()
+        if due is not None and due <= now:
+            self._submit_ready(now)
+            due = self._next_start(after=now)
+        return now if has_more else due
+
+    def _next_start(self, *, after: Timestamp | None = None) -> Timestamp | None:
         with self._database.reading() as tx:
-            return self._flows.next_start(tx, now)
+            return self._flows.next_start(tx, after)
 
     def reconcile(self) -> None:
         """Compare running flows with their runs: submit what a crash left out, retry what a dead worker lost."""
@@ -129,38 +134,63 @@ class FlowScheduler:
         return all(self._hear() for _ in range(BATCHES_AT_ONCE))
 
     def _hear(self) -> bool:
-        """Handle a batch of messages in one transaction; False when there are none."""
+        """Handle a batch of messages; False when there are none, or it failed: flows begin whatever is not heard."""
+        try:
+            return self._handle_some()
+        except _NOBODYS_FAULT:
+            raise
+        except UnavailableError as error:
+            log.warning("flow_messages_have_to_wait", reason=str(error))
+        except Exception as error:
+            log.exception("flow_messages_failed")
+            with self._database.transaction() as tx:
+                self._outbox.fail(tx, CONSUMER, f"{type(error).__name__}: {error}")
+        return False
+
+    def _handle_some(self) -> bool:
+        """All of them, and how far that was, in one transaction."""
         deliveries = self._outbox.read(CONSUMER, MESSAGES_AT_ONCE)
         if not deliveries:
             return False
-        try:
-            with self._database.transaction() as tx:
-                for delivery in deliveries:
-                    self._cancels_wanted |= isinstance(delivery.message, FlowCancelRequested)
-                    self._hearing.handle(tx, delivery.message)
-                self._outbox.advance(tx, CONSUMER, deliveries[-1].id)
-        except _NOBODYS_FAULT:
-            raise
-        except Exception as error:
-            log.exception("flow_messages_failed", first=deliveries[0].id)
-            with self._database.transaction() as tx:
-                self._outbox.fail(tx, CONSUMER, str(error))
-            return False
+        with self._database.transaction() as tx:
+            for delivery in deliveries:
+                self._cancels_wanted |= isinstance(delivery.message, FlowCancelRequested)
+                self._hearing.handle(tx, delivery.message)
+            self._outbox.advance(tx, CONSUMER, deliveries[-1].id)
         return True
 
     def _cancel(self) -> None:
         with self._database.reading() as tx:
-            wanted = [flow.run_id for flow in self._flows.running(tx) if flow.cancel_requested]
-        for run_id in wanted:
-            if run_id is not None:
-                self._orchestrator.cancel(run_id)
+            wanted = [flow for flow in self._flows.running(tx) if flow.cancel_requested]
+        for flow in wanted:
+            self._stop(flow)
+        self._cancels_wanted = False
+
+    def _stop(self, flow: Flow) -> None:
+        """One that cannot be stopped keeps no others from it, nor from their start: `reconcile` tries it again."""
+        try:
+            if flow.run_id is not None:
+                self._orchestrator.cancel(flow.run_id)
+        except Exception:
+            log.exception("flow_cancel_failed", flow=flow.id, run=flow.run_id)
 
     def _plan_all(self) -> None:
         """See to it that every active rule has its flow waiting, whatever this node was before it started."""
-        with self._database.transaction() as tx:
-            for trigger in self._triggers.unplanned(tx):
-                self._life.plan_next(tx, trigger.binding)
+        with self._database.reading() as tx:
+            unplanned = self._triggers.unplanned(tx)
+        for trigger in unplanned:
+            self._plan(trigger)
         self._all_planned = True
+
+    def _plan(self, trigger: Trigger) -> None:
+        """Each for itself: a rule that names no time, from before such rules were refused, is in nobody's way."""
+        try:
+            with self._database.transaction() as tx:
+                self._life.plan_next(tx, trigger.binding)
+        except _NOBODYS_FAULT:
+            raise
+        except Exception:
+            log.exception("flow_not_planned", dataset=str(trigger.dataset_id), type=trigger.type.value)
 
     def _submit_ready(self, now: Timestamp) -> None:
         for flow in self._take_ready(now):
@@ -194,7 +224,7 @@ class FlowScheduler:
     def _submit(self, flow: Flow) -> None:
         try:
             self._orchestrator.submit(flow)
-        except _NOBODYS_FAULT as error:
+        except (*_NOBODYS_FAULT, StorageUnavailableError) as error:
             # As below, and expected.
             log.warning("flow_not_submitted_yet", flow=flow.id, run=flow.run_id, reason=str(error))
         except KamuError as error:

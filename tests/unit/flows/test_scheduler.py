@@ -1,17 +1,24 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import insert
 
 from kamu_assets.database.errors import DatabaseUnavailableError, TransactionConflictError
+from kamu_assets.database.outbox_store import messages
+from kamu_assets.database.transaction import Transaction
 from kamu_assets.datasets.errors import DatasetNotFoundError
+from kamu_assets.datasets.messages import DatasetUpdated
 from kamu_assets.flows.causes import CauseKind
 from kamu_assets.flows.model import FlowOutcome, FlowState, FlowType, OutcomeKind, StartCondition, WaitKind
 from kamu_assets.flows.orchestrator import RunState
 from kamu_assets.flows.scheduling import scheduler
-from kamu_assets.flows.triggers.rules import Cron, Interval, Trigger
+from kamu_assets.flows.triggers.rules import Cron, Interval, Reactive, Trigger
 from kamu_assets.flows.triggers.store import TriggerStore
+from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.dataset import SetInfo
+from kamu_assets.odf.identity import DatasetID
 from kamu_assets.odf.timestamp import Timestamp
+from kamu_assets.storage.errors import ObjectNotFoundError, StorageUnavailableError
 from tests.support.heart import ADMIN
 from tests.unit.flows.conftest import Flows
 
@@ -406,3 +413,89 @@ def test_a_database_that_is_away_for_a_moment_ends_no_flow(flows: Flows, error: 
 
     assert flows.orchestrator.submitted == [flows.only(root).run_id]
     assert flows.only(root).id == flow.id
+
+
+def test_a_run_that_cannot_be_stopped_is_in_nobodys_way(flows: Flows, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_run_id: str) -> None:
+        raise ConnectionError
+
+    stuck, other = flows.root("stuck"), flows.root("other")
+    flow = flows.service.request_run(ADMIN, stuck.id)
+    flows.scheduler.step()
+    flows.service.cancel(ADMIN, flow.id)
+    flows.service.request_run(ADMIN, other.id)
+    with monkeypatch.context() as broken:
+        broken.setattr(flows.orchestrator, "cancel", fail)
+        flows.scheduler.step()
+        flows.scheduler.reconcile()
+
+    assert flows.only(other).state is FlowState.RUNNING
+    assert flows.orchestrator.canceled == []
+    flows.scheduler.reconcile()
+    assert flows.orchestrator.canceled == [flows.only(stuck).run_id]
+
+
+def test_a_rule_that_names_no_time_is_in_nobodys_way(flows: Flows) -> None:
+    never, hourly = flows.root("never"), flows.root("hourly")
+    with flows.heart.database.transaction() as tx:
+        # From before such rules were refused.
+        TriggerStore().set(tx, Trigger(never.id, FlowType.INGEST, Cron("0 0 30 2 *")))
+        TriggerStore().set(tx, Trigger(hourly.id, FlowType.INGEST, Interval(3600)))
+
+    flows.scheduler.step()
+
+    assert flows.only(hourly).state is FlowState.RUNNING
+    assert flows.of(never) == []
+
+
+def test_a_damaged_dataset_keeps_no_others_from_being_heard_of(flows: Flows, monkeypatch: pytest.MonkeyPatch) -> None:
+    root, damaged = flows.root(), flows.root("damaged")
+    reader, broken = flows.derivative("reader", root), flows.derivative("broken", damaged)
+    state = flows.heart.chains.state
+
+    def read(dataset: DatasetID, *, tx: Transaction | None = None) -> ChainState:
+        if dataset == damaged.id:
+            raise ObjectNotFoundError("a block")
+        return state(dataset, tx=tx)
+
+    monkeypatch.setattr(flows.heart.chains, "state", read)
+    flows.triggers.set(ADMIN, broken.id, Reactive())
+    flows.push(root)
+
+    flows.scheduler.step()
+
+    assert flows.only(reader).state is FlowState.RUNNING
+    assert flows.of(broken) == []
+
+
+def test_what_cannot_be_read_is_blamed_and_flows_begin_all_the_same(flows: Flows) -> None:
+    root = flows.root()
+    flows.scheduler.step()
+    flows.service.request_run(ADMIN, root.id)
+    with flows.heart.database.transaction() as tx:
+        tx.execute(insert(messages).values(topic=DatasetUpdated.topic, body="{}", posted_at=flows.clock.now()))
+
+    flows.scheduler.step()
+
+    assert flows.only(root).state is FlowState.RUNNING
+    with flows.heart.database.reading() as tx:
+        (consumer,) = flows.heart.outbox.consumers(tx)
+    assert (consumer.name, consumer.attempts) == ("flows", 1)
+
+
+def test_messages_are_not_blamed_for_a_store_that_went_away(flows: Flows, monkeypatch: pytest.MonkeyPatch) -> None:
+    def leave(*_: object) -> None:
+        raise StorageUnavailableError("away")
+
+    root = flows.root()
+    reader = flows.derivative("reader", root)
+    flows.push(root)
+    flows.service.request_run(ADMIN, root.id)
+    with monkeypatch.context() as away:
+        away.setattr(flows.scheduler._hearing, "handle", leave)
+        flows.scheduler.step()
+
+    # What needs no message begins meanwhile, and the others at once when it has come back.
+    assert flows.only(root).state is FlowState.RUNNING
+    flows.scheduler.step()
+    assert flows.only(reader).state is FlowState.RUNNING
