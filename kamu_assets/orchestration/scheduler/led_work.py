@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from types import TracebackType
@@ -16,6 +16,7 @@ from kamu_assets.database.terms import DeposedError
 from kamu_assets.database.wakeups import Wakeups
 from kamu_assets.errors import UnavailableError
 from kamu_assets.flows.scheduling.scheduler import FlowScheduler, seconds_until
+from kamu_assets.odf.timestamp import Timestamp
 from kamu_assets.orchestration.catalog import publisher
 from kamu_assets.orchestration.reports import reporter
 from kamu_assets.orchestration.workers.place_waits import PlaceWaits
@@ -31,7 +32,7 @@ STRANDED_CHECK_SECONDS = 30.0
 CHORES_SECONDS = 3600.0
 # Flows go first, also when a term begins: what is only shown may come a moment later.
 COURTESY_SECONDS = 0.2
-FIRST_STEP_SECONDS = 5.0
+FIRST_STEP_SECONDS = 30.0
 # Consumers look by themselves this often, should a wake-up be lost.
 IDLE_SECONDS = 5.0
 FAILED_SECONDS = 1.0
@@ -68,14 +69,27 @@ class Shift:
         self._clock = clock
         self._over = threading.Event()
         self._flows_begun = threading.Event()
+        self._checks = {
+            STRANDED_CHECK_SECONDS: (work.reaper.requeue_stranded,),
+            CHECK_SECONDS: (
+                work.reaper.end_silent,
+                work.reaper.bury_lost,
+                work.scheduler.reconcile,
+                work.scheduler.tell_who_waits,
+                work.waits.tell,
+            ),
+        }
+        # When each was last done.
+        self._checked = dict.fromkeys(self._checks, float("-inf"))
         later: dict[str, Callable[[], None]] = {
+            "chores": self._tidy,
             "catalog-publisher": self._publish,
             "reporter": partial(self._follow, work.reports.step, reporter.SECONDS_BETWEEN),
             **{name: partial(self._follow, each.step, 0) for name, each in work.more.items()},
         }
+        targets = {"flows": self._schedule, **{name: partial(self._later, target) for name, target in later.items()}}
         self._threads = [
-            threading.Thread(target=self._schedule, name="flows"),
-            *(threading.Thread(target=self._later, args=(target,), name=name) for name, target in later.items()),
+            threading.Thread(target=self._run, args=(target,), name=name) for name, target in targets.items()
         ]
 
     def __enter__(self) -> Self:
@@ -92,27 +106,43 @@ class Shift:
         for thread in self._threads:
             thread.join()
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of its threads live: none ends by itself."""
+        return all(thread.is_alive() for thread in self._threads)
+
+    def _run(self, target: Callable[[], None]) -> None:
+        try:
+            target()
+        except Exception:
+            log.exception("scheduler_thread_failed", thread=threading.current_thread().name)
+
     def _schedule(self) -> None:
-        work = self._work
-        checked = stranded_checked = chores_done = float("-inf")
         with self._wakeups.listen(WAKEUP) as listener:
             while not self._over.is_set():
-                due = self._guarded(work.scheduler.step)
+                due = self._begin_flows()
                 self._flows_begun.set()
-                if time.monotonic() - stranded_checked >= STRANDED_CHECK_SECONDS:
-                    stranded_checked = time.monotonic()
-                    self._guarded(work.reaper.requeue_stranded)
-                if time.monotonic() - checked >= CHECK_SECONDS:
-                    checked = time.monotonic()
-                    self._guarded(work.reaper.end_silent)
-                    self._guarded(work.reaper.bury_lost)
-                    self._guarded(work.scheduler.reconcile)
-                    self._guarded(work.scheduler.tell_who_waits)
-                    self._guarded(work.waits.tell)
-                if time.monotonic() - chores_done >= CHORES_SECONDS:
-                    chores_done = time.monotonic()
-                    self._guarded(work.chores)
+                for check in self._due_checks():
+                    self._guarded(check, rests=False)
+                    # Nobody's flow waits for all of them.
+                    if listener.wait(0):
+                        due = self._begin_flows()
                 listener.wait(seconds_until(due, self._clock.now(), at_most=CHECK_SECONDS))
+
+    def _begin_flows(self) -> Timestamp | None:
+        """Tells when to come back: at once where it failed."""
+        return self._guarded(self._work.scheduler.step, failed=self._clock.now())
+
+    def _due_checks(self) -> Iterator[Callable[[], object]]:
+        for seconds, checks in self._checks.items():
+            if time.monotonic() - self._checked[seconds] >= seconds:
+                self._checked[seconds] = time.monotonic()
+                yield from checks
+
+    def _tidy(self) -> None:
+        while not self._over.is_set():
+            self._guarded(self._work.chores)
+            self._over.wait(CHORES_SECONDS)
 
     def _later(self, work: Callable[[], None]) -> None:
         self._flows_begun.wait(FIRST_STEP_SECONDS)
@@ -137,7 +167,7 @@ class Shift:
                 elif listener.wait(IDLE_SECONDS):
                     self._over.wait(COURTESY_SECONDS)
 
-    def _guarded(self, step: Callable[[], _T]) -> _T | None:
+    def _guarded(self, step: Callable[[], _T | None], *, failed: _T | None = None, rests: bool = True) -> _T | None:
         """One failing step must not end the others; none begins once the shift is over."""
         if self._over.is_set():
             return None
@@ -150,8 +180,9 @@ class Shift:
             log.warning("scheduler_step_has_to_wait", step=_name(step), reason=str(error))
         except Exception:
             log.exception("scheduler_step_failed", step=_name(step))
-        self._over.wait(FAILED_SECONDS)
-        return None
+        if rests:
+            self._over.wait(FAILED_SECONDS)
+        return failed
 
 
 def _name(step: Callable[[], object]) -> str:

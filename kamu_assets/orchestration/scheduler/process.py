@@ -92,8 +92,8 @@ class SchedulerProcess:
         self._say("scheduler_leads", term=term.number)
         metrics.SCHEDULER_LEADS.set(1)
         try:
-            with Shift(work, wakeups=self._wakeups, clock=self._clock):
-                while not self._stop.is_set() and self._is_ours(term, leadership):
+            with Shift(work, wakeups=self._wakeups, clock=self._clock) as shift:
+                while not self._stop.is_set() and shift.is_whole and self._is_ours(term, leadership):
                     listener.wait(WATCH_SECONDS)
         finally:
             metrics.SCHEDULER_LEADS.set(0)

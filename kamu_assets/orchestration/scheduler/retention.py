@@ -5,6 +5,9 @@ from collections.abc import Callable, Iterator, Mapping
 
 import structlog
 
+from kamu_assets.database.terms import DeposedError
+from kamu_assets.errors import UnavailableError
+
 log = structlog.get_logger(__name__)
 
 SECONDS_BETWEEN = 6 * 3600.0
@@ -54,5 +57,11 @@ class Retention:
 
     def _batches(self) -> Iterator[tuple[str, int]]:
         for kind, batches in self._kinds.items():
-            for removed in batches():
-                yield kind, removed
+            try:
+                for removed in batches():
+                    yield kind, removed
+            except (UnavailableError, DeposedError):
+                raise
+            except Exception:
+                # The others would never have their turn.
+                log.exception("history_not_pruned", kind=kind)

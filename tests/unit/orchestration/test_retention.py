@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from structlog.testing import capture_logs
 
+from kamu_assets.database.errors import DatabaseUnavailableError
 from kamu_assets.orchestration.scheduler import retention
 from kamu_assets.orchestration.scheduler.retention import Retention
 
@@ -37,15 +38,29 @@ def test_a_node_that_starts_has_other_things_to_do() -> None:
     assert not Retention({"flows": lambda: iter([1])}).step()
 
 
-def test_what_fails_is_not_tried_again_at_once() -> None:
+def test_what_fails_is_not_tried_again_at_once_and_keeps_no_others() -> None:
     def failing() -> Iterator[int]:
         yield 1
         raise OSError
 
-    pass_ = Retention({"flows": failing}, first_after=0)
+    pass_ = Retention({"flows": failing, "dagster": lambda: iter([2])}, first_after=0)
+
+    with capture_logs() as logs:
+        steps = [pass_.step() for _ in range(4)]
+
+    assert steps == [True, True, False, False]
+    assert [log["event"] for log in logs] == ["history_not_pruned", "history_pruned"]
+
+
+def test_nothing_more_is_tried_while_the_database_is_away() -> None:
+    def failing() -> Iterator[int]:
+        yield 1
+        raise DatabaseUnavailableError("away")
+
+    pass_ = Retention({"flows": failing, "dagster": lambda: iter([2])}, first_after=0)
     assert pass_.step()
 
-    with pytest.raises(OSError):  # noqa: PT011 - no message
+    with pytest.raises(DatabaseUnavailableError):
         pass_.step()
 
     assert not pass_.step()

@@ -17,8 +17,9 @@ from kamu_assets.clock import SystemClock
 from kamu_assets.database import connections, leadership
 from kamu_assets.database.database import Database
 from kamu_assets.database.errors import DatabaseBusyError
+from kamu_assets.database.outbox import WAKEUP
 from kamu_assets.database.terms import DeposedError, begin_term
-from kamu_assets.database.wakeups import Wakeups
+from kamu_assets.database.wakeups import Listener, Wakeups
 from kamu_assets.monitoring import metrics
 from kamu_assets.monitoring.families import own_families
 from kamu_assets.orchestration.scheduler.leader import ROLE, leader_of
@@ -188,3 +189,18 @@ def test_the_metric_tells_who_leads(schedulers: Schedulers) -> None:
 
 def leads() -> float:
     return next(each.samples[0].value for each in own_families() if each.name == metrics.SCHEDULER_LEADS.name)
+
+
+def test_a_leader_that_has_lost_a_thread_begins_anew(schedulers: Schedulers, monkeypatch: pytest.MonkeyPatch) -> None:
+    listen, failures = Wakeups.listen, [OSError("too many open files")]
+
+    def fail_first(wakeups: Wakeups, topic: str) -> Listener:
+        if topic == WAKEUP and failures:
+            raise failures.pop()
+        return listen(wakeups, topic)
+
+    monkeypatch.setattr(Wakeups, "listen", fail_first)
+    work = Work()
+    schedulers.start(work)
+
+    wait_until(lambda: 2 in work.steps)
