@@ -42,11 +42,14 @@ class ServerLeadership(Leadership):
                         # Else it would take hours until a machine that vanished is noticed.
                         notice_soon(connection)
                     self._connection = connection
-                    return True
+            except BaseException:
+                # It has the lock, perhaps, as long as it is open.
+                connection.invalidate()
+                raise
             finally:
                 if self._connection is None:
                     connection.close()
-        return False
+        return self._connection is not None
 
     def holds(self) -> bool:
         return self._connection is not None and self._answers(self._connection)

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import text
 
-from kamu_assets.database import leadership
+from kamu_assets.database import leadership, leadership_server
 from kamu_assets.database.database import Database
 from tests.contracts.conftest import opened
 from tests.support.waiting import wait_until
@@ -165,3 +165,19 @@ def test_roles_of_a_moment_need_no_signs_of_life(database: Database, monkeypatch
 def test_names_of_roles_are_checked(database: Database, name: str) -> None:
     with pytest.raises(ValueError, match="is not a role"):
         database.leadership(name)
+
+
+def test_a_role_that_was_not_taken_in_full_is_left_to_others(
+    migrated_postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_connection: object) -> None:
+        raise RuntimeError("a setting that the server does not know")
+
+    with opened(migrated_postgres) as one, opened(migrated_postgres) as other:
+        with monkeypatch.context() as old, one.leadership(NAME, lasting=True) as ours:
+            old.setattr(leadership_server, "notice_soon", fail)
+            with pytest.raises(RuntimeError):
+                ours.take()
+
+        with other.leadership(NAME, lasting=True) as theirs:
+            wait_until(theirs.take)
