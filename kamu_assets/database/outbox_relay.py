@@ -14,9 +14,10 @@ import structlog
 
 from kamu_assets.database.database import Database
 from kamu_assets.database.outbox_store import OutboxStore
-from kamu_assets.database.outbox_stream import MAX_ENTRIES, Stream, StreamUnavailableError, entry_of
+from kamu_assets.database.outbox_stream import MAX_ENTRIES, Stream, entry_of
 from kamu_assets.database.outbox_transport import CONSUMERS
 from kamu_assets.database.wakeups import Wakeups
+from kamu_assets.errors import UnavailableError
 
 log = structlog.get_logger(__name__)
 
@@ -98,7 +99,7 @@ class Relay:
     def _guarded(self) -> float:
         try:
             pause = self.step()
-        except StreamUnavailableError as error:
+        except UnavailableError as error:
             if not self._is_failing:
                 log.warning("outbox_relay_waits", reason=str(error))
             self._is_failing = True
@@ -156,7 +157,7 @@ class Watcher:
         while not stop.is_set():
             try:
                 is_watching = self._step()
-            except StreamUnavailableError:
+            except UnavailableError:
                 # The relay and those who read tell why.
                 is_watching = False
             except Exception:

@@ -12,10 +12,11 @@ import select
 import socket
 import stat
 import tempfile
+from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from kamu_assets.errors import UnavailableError
 
@@ -25,6 +26,24 @@ MAX_NAME_BYTES = 48
 _TOPIC = re.compile(r"[a-z][a-z_]{0,23}")
 _SUFFIX = ".sock"
 _TAP = b"!"
+
+
+class Source(Protocol):
+    """What can be waited for."""
+
+    def fileno(self) -> int: ...
+
+
+def readable(sources: Sequence[Source], timeout: float | None = None) -> Sequence[Source]:
+    """Those that have something to read, waiting up to so many seconds for one.
+
+    Unlike `select` it takes the descriptors of processes that have more than a thousand open.
+    """
+    poll = select.poll()
+    for each in sources:
+        poll.register(each, select.POLLIN)
+    ready = dict(poll.poll(None if timeout is None else timeout * 1000))
+    return [each for each in sources if each.fileno() in ready]
 
 
 class Listener:
@@ -47,7 +66,7 @@ class Listener:
 
     def wait(self, timeout: float) -> bool:
         """Whether there was a tap since the last time, waiting up to so many seconds for one."""
-        ready, _, _ = select.select([self._socket], [], [], max(timeout, 0))
+        ready = readable([self], max(timeout, 0))
         if ready:
             self.drain()
         return bool(ready)
@@ -115,8 +134,8 @@ def _tap(sender: socket.socket, path: Path) -> None:
     except ConnectionRefusedError:
         # Nobody has it open: the process died.
         path.unlink(missing_ok=True)
-    except (BlockingIOError, FileNotFoundError):
-        # Tapped often enough already, or closed at this moment.
+    except OSError:
+        # Tapped often enough already, closed at this moment, or somebody's whom we may not tap.
         return
 
 

@@ -5,7 +5,6 @@ them. They are lost like other taps, while nobody carries them, say; so listener
 """
 
 import secrets
-import select
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -15,7 +14,7 @@ import structlog
 from kamu_assets.database.database import Database
 from kamu_assets.database.leadership_files import FileLeadership
 from kamu_assets.database.notices import Notices
-from kamu_assets.database.wakeups import Listener, Wakeups
+from kamu_assets.database.wakeups import Listener, Wakeups, readable
 
 log = structlog.get_logger(__name__)
 
@@ -77,8 +76,7 @@ class Carrier:
             for topic, listener in listeners.items():
                 self._wakeups.notify(topic, besides=listener)
             while not self._stop.is_set():
-                waiting: list[Listener | Notices] = [own, notices, *listeners.values()]
-                ready, _, _ = select.select(waiting, [], [])
+                ready = readable([own, notices, *listeners.values()])
                 # Others of this machine are asked to end, too.
                 own.drain()
                 self._hear(notices, listeners)

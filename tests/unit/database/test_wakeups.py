@@ -1,6 +1,7 @@
+import fcntl
 import multiprocessing
 import os
-import select
+import resource
 import shutil
 import socket
 import tempfile
@@ -12,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from kamu_assets.database.wakeups import MAX_NAME_BYTES, MAX_PATH_BYTES, Wakeups
+from kamu_assets.database.wakeups import MAX_NAME_BYTES, MAX_PATH_BYTES, Wakeups, readable
 from kamu_assets.errors import UnavailableError
+
+MORE_THAN_SELECT_TAKES = 1500
 
 
 @pytest.fixture
@@ -107,9 +110,7 @@ def test_several_listeners_can_be_waited_for_at_once(folder: Path) -> None:
     with wakeups.listen("outbox") as outbox, wakeups.listen("flows") as flows:
         threading.Timer(0.05, wakeups.notify, ["flows"]).start()
 
-        ready, _, _ = select.select([outbox, flows], [], [], 10)
-
-        assert ready == [flows]
+        assert readable([outbox, flows], 10) == [flows]
 
 
 def listen_outside(folder: Path, ready: Connection) -> None:
@@ -188,3 +189,30 @@ def test_a_forked_child_does_not_remove_its_parents_socket(folder: Path) -> None
         wakeups.notify("outbox")
 
         assert listener.wait(10)
+
+
+def test_somebody_who_cannot_be_tapped_keeps_no_others_from_it(folder: Path) -> None:
+    wakeups = Wakeups(folder)
+    with wakeups.listen("outbox") as first, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as other:
+        # Of another kind; as with those of other users, sending fails.
+        other.bind(str(folder / "outbox-1-other.sock"))
+        with wakeups.listen("outbox") as second:
+            wakeups.notify("outbox")
+
+            assert first.wait(10)
+            assert second.wait(10)
+
+
+def test_a_process_with_thousands_of_open_files_is_tapped(folder: Path) -> None:
+    wakeups = Wakeups(folder)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limits[1], limits[1]))
+    try:
+        with wakeups.listen("outbox") as listener:
+            high = fcntl.fcntl(listener.fileno(), fcntl.F_DUPFD_CLOEXEC, MORE_THAN_SELECT_TAKES)
+            with socket.socket(fileno=high) as copy:
+                wakeups.notify("outbox")
+
+                assert readable([copy], 10) == [copy]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
