@@ -34,8 +34,8 @@ class Shrinking:
     def batches(self) -> Iterator[int]:
         """Each step gives some pages back and tells how many; others write between two."""
         for path in self._files():
-            # Whoever has it now, or removes it, wins; there is another time.
-            with suppress(sqlite3.OperationalError, FileNotFoundError):
+            # Whoever has it now, or removes it, wins; there is another time. A damaged one keeps no others.
+            with suppress(sqlite3.DatabaseError, FileNotFoundError):
                 if path.stat().st_size > SMALL_BYTES:
                     yield from shrink(path)
 

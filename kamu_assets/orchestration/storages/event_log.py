@@ -43,8 +43,11 @@ class NodeEventLogStorage(SqliteEventLogStorage):
         super().dispose()
 
     def delete_events(self, run_id: str) -> None:
-        """The run's file, too: what is emptied would stay as large as an empty one."""
-        super().delete_events(run_id)
+        """The run's file as a whole, be it readable or not, and what the index has of it."""
+        with self.index_connection() as connection:
+            self.delete_events_for_run(connection, run_id)
+        if self.supports_global_concurrency_limits:
+            self.free_concurrency_slots_for_run(run_id)
         self._engines.forget(self.conn_string_for_shard(run_id))
         path = self.path_for_shard(run_id)
         for each in (path, f"{path}-wal", f"{path}-shm"):
@@ -65,7 +68,10 @@ class NodeEventLogStorage(SqliteEventLogStorage):
 
     def _create(self, path: Path) -> None:
         if path.exists():
-            return
+            if path.stat().st_size:
+                return
+            # A power cut left its name only.
+            path.unlink(missing_ok=True)
         copy = path.with_name(f".{path.stem}-{secrets.token_hex(4)}")
         shutil.copyfile(self._template(), copy)
         # Another process may create the same file: whoever is second uses it.

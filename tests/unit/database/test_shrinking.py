@@ -115,3 +115,15 @@ def test_small_files_are_not_opened(tmp_path: Path) -> None:
     small.write_bytes(b"no database")
 
     assert list(one(small).batches()) == []
+
+
+def test_a_damaged_file_keeps_no_others_as_large_as_they_were(path: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged.db"
+    damaged.write_bytes(b"no database" * shrinking.SMALL_BYTES)
+    with closing(made_long_ago(path)) as file:
+        forget(file)
+        before = path.stat().st_size
+
+        assert sum(Shrinking(lambda: iter([damaged, path])).batches()) > 0
+
+        assert path.stat().st_size < before / 10
