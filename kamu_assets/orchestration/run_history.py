@@ -30,6 +30,8 @@ _QUIET = frozenset(
         DagsterEventType.PIPELINE_STARTING,
         DagsterEventType.RESOURCE_INIT_STARTED,
         DagsterEventType.RESOURCE_INIT_SUCCESS,
+        DagsterEventType.RUN_START,
+        DagsterEventType.RUN_SUCCESS,
         DagsterEventType.STEP_INPUT,
         DagsterEventType.STEP_OUTPUT,
         DagsterEventType.STEP_START,
@@ -40,6 +42,8 @@ _QUIET = frozenset(
 )
 # Dagster's own remark on every run: no check is made while a dataset is updated.
 _CHECK_LEFT_OUT = "did not yield or return expected outputs"
+# What it tells of executing steps in a process, before and after, has the process with it.
+_PROCESS = "pid"
 _FAILURES = (DagsterEventType.STEP_FAILURE, DagsterEventType.RUN_FAILURE)
 _FIGURES = ("records_added", "late_rows")
 
@@ -117,7 +121,9 @@ def line_of(record: EventLogRecord) -> RunLine | None:
 
 def _is_quiet(entry: EventLogEntry) -> bool:
     event = entry.dagster_event
-    return _CHECK_LEFT_OUT in entry.user_message if event is None else event.event_type in _QUIET
+    if event is None:
+        return _CHECK_LEFT_OUT in entry.user_message
+    return event.event_type in _QUIET or (_is_engines(event) and _PROCESS in event.engine_event_data.metadata)
 
 
 def _event_text(event: DagsterEvent) -> str:
@@ -146,5 +152,8 @@ def _is_told_by_step(event: DagsterEvent) -> bool:
 
 
 def _is_output(event: DagsterEvent) -> bool:
-    is_engine_event = event.event_type is DagsterEventType.ENGINE_EVENT
-    return is_engine_event and METADATA_ENGINE_OUTPUT in event.engine_event_data.metadata
+    return _is_engines(event) and METADATA_ENGINE_OUTPUT in event.engine_event_data.metadata
+
+
+def _is_engines(event: DagsterEvent) -> bool:
+    return event.event_type is DagsterEventType.ENGINE_EVENT
