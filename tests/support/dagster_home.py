@@ -183,6 +183,7 @@ class StandInCoordinator:
         run_id: str | None = None,
         fetch_uncacheable: bool = False,  # noqa: ARG002 - as the coordinator has it
         max_slices: int | None = None,  # noqa: ARG002 - as above
+        on_progress: object = None,  # noqa: ARG002 - as above
     ) -> PullResult:
         entry = self._parts.catalog.entry(dataset)
         name = str(entry.name)

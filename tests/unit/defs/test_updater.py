@@ -1,14 +1,17 @@
 """What a run says of an update."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
 from dagster import DataVersion
 
 from kamu_assets.coordinator.results import NothingToPoll, PullResult, Updated, UpToDate
+from kamu_assets.datasets.errors import HeadMovedError
 from kamu_assets.defs.updater import NodeUpdater
+from kamu_assets.errors import InvalidError
 from kamu_assets.flows.arguments import IngestArguments
 from kamu_assets.flows.errors import SourceLostError
 from kamu_assets.flows.results import DataAdded, FlowResult, NothingNew
@@ -61,9 +64,15 @@ def test_none_are_not_mentioned() -> None:
     assert "late_rows" not in metadata(updated(0))
 
 
-def achieved_by(told: Told, asked: IngestArguments | None = None, *, counted_on: bool = False) -> list[FlowResult]:
+def achieved_by(
+    told: Told,
+    asked: IngestArguments | None = None,
+    *,
+    counted_on: bool = False,
+    into: list[FlowResult] | None = None,
+) -> list[FlowResult]:
     """What is told of the run `run` of a dataset."""
-    found: list[FlowResult] = []
+    found = [] if into is None else into
 
     def achieved(run_id: str, scope: Scope, result: FlowResult) -> None:
         assert (run_id, scope) == ("run", a_dataset_id())
@@ -107,3 +116,48 @@ def test_a_source_that_is_lost_fails_for_good_where_somebody_counts_on_it() -> N
     with pytest.raises(SourceLostError, match="no SetPollingSource any more") as lost:
         achieved_by(Told([NothingToPoll()]), counted_on=True)
     assert not is_recoverable_error(lost.value)
+
+
+class Failing(Told):
+    """Commits two slices of several, and fails with the next; where it is asked again, it goes on."""
+
+    def __init__(self, error: BaseException, results: Sequence[PullResult] = ()) -> None:
+        super().__init__(results)
+        self._errors = [error]
+
+    def pull(self, *_: object, **asked: object) -> PullResult:
+        if not self._errors:
+            return super().pull(**asked)
+        tell = cast("Callable[[Updated], None]", asked["on_progress"])
+        tell(updated(0))
+        tell(replace(updated(0), blocks=2, records=20))
+        raise self._errors.pop()
+
+
+@pytest.mark.parametrize("error", [InvalidError("the third file is none"), KeyboardInterrupt()])
+def test_what_was_committed_before_a_failure_is_kept_and_told(
+    error: BaseException, caplog: pytest.LogCaptureFixture
+) -> None:
+    found: list[FlowResult] = []
+
+    with caplog.at_level(logging.INFO), pytest.raises(type(error)):
+        achieved_by(Failing(error), into=found)
+
+    assert found == [DataAdded(2, 20, MOMENT, has_more=True)]
+    assert "20 new records are there in spite of what follows" in caplog.text
+
+
+def test_a_failure_before_the_first_slice_has_brought_nothing() -> None:
+    found: list[FlowResult] = []
+
+    with pytest.raises(IndexError):
+        achieved_by(Told([]), into=found)
+
+    assert found == []
+
+
+def test_what_was_committed_before_a_conflict_counts() -> None:
+    moved = HeadMovedError(a_dataset_id(), None, None)
+
+    assert achieved_by(Failing(moved, [updated(0)])) == [DataAdded(3, 21, MOMENT)]
+    assert achieved_by(Failing(moved, [UpToDate()])) == [DataAdded(2, 20, MOMENT)]
