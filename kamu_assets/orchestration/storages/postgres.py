@@ -34,10 +34,18 @@ def create_schema(url: str) -> None:
             connection.execute(CreateSchema(SCHEMA))
 
 
-class _Lasting:
-    """Connections of a process that lives longer than a server may be up."""
+class _Storage:
+    """A storage that has its address from a file, and connections of a process that outlives its server."""
 
     _engine: Engine
+
+    @classmethod
+    def config_type(cls) -> UserConfigSchema:
+        return _CONFIG
+
+    @classmethod
+    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> Self:
+        return cls(_address(config_value), inst_data=inst_data)  # type: ignore[call-arg] # Dagster's, of each storage
 
     def optimize_for_webserver(self, *args: Any, **kwargs: Any) -> None:
         super().optimize_for_webserver(*args, **kwargs)  # type: ignore[misc] # Dagster's, of each storage
@@ -50,44 +58,20 @@ class _Lasting:
     _connect = connect
 
 
-class PostgresRuns(_Lasting, PostgresRunStorage):
+class PostgresRuns(_Storage, PostgresRunStorage):
     """Runs and their tags."""
 
-    @classmethod
-    def config_type(cls) -> UserConfigSchema:
-        return _CONFIG
 
-    @classmethod
-    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> Self:
-        return cls(_address(config_value), inst_data=inst_data)
-
-
-class PostgresEvents(_Lasting, PostgresEventLogStorage):
+class PostgresEvents(_Storage, PostgresEventLogStorage):
     """Logs, materializations, checks."""
-
-    @classmethod
-    def config_type(cls) -> UserConfigSchema:
-        return _CONFIG
-
-    @classmethod
-    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> Self:
-        return cls(_address(config_value), inst_data=inst_data)
 
     def store_asset_check_event(self, event: EventLogEntry, event_id: int | None) -> None:
         if not is_never_run(self._instance, event):
             super().store_asset_check_event(event, event_id)
 
 
-class PostgresSchedules(_Lasting, PostgresScheduleStorage):
+class PostgresSchedules(_Storage, PostgresScheduleStorage):
     """Ticks of schedules and sensors."""
-
-    @classmethod
-    def config_type(cls) -> UserConfigSchema:
-        return _CONFIG
-
-    @classmethod
-    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> Self:
-        return cls(_address(config_value), inst_data=inst_data)
 
 
 def _driven(url: str) -> URL:
