@@ -11,6 +11,7 @@ from kamu_assets.coordinator.compaction_plan import CompactionLimits
 from kamu_assets.coordinator.garbage import Collected, CollectOptions
 from kamu_assets.coordinator.resetting import ResetOptions
 from kamu_assets.coordinator.results import NothingToDo, ReorganizationResult
+from kamu_assets.datasets.errors import DatasetNotFoundError
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.datasets.service import Datasets
 from kamu_assets.errors import KamuError, UnavailableError
@@ -100,6 +101,9 @@ class NodeOperator:
         options = CollectOptions(grace_seconds=self._grace_seconds, on_files=_Teller(log, f"files of {entry.alias}"))
         try:
             found = self._garbage.collect(self._caller, entry.id, options)
+        except DatasetNotFoundError:
+            # It was deleted meanwhile, with all of its files.
+            return Collected()
         except KamuError as error:
             log.warning("%s: %s", entry.alias, error)
             return None
