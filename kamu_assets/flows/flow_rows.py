@@ -59,6 +59,8 @@ flows = Table(
 # All columns but the id.
 CHANGING = tuple(column.name for column in flows.columns if not column.primary_key)
 is_live = flows.c.state != FlowState.FINISHED.value
+_has_outcome = flows.c.outcome.is_not(None)
+Index("ix_flows_outcome", flows.c.outcome, flows.c.id, sqlite_where=_has_outcome, postgresql_where=_has_outcome)
 # At most one per binding, whoever races.
 Index("uq_flows_live", flows.c.scope, flows.c.type, unique=True, sqlite_where=is_live)
 
@@ -102,10 +104,6 @@ def values_of(flow: Flow) -> dict[str, object]:
         "result": result_text(flow.result),
         "config": _CONFIG.dump_json(flow.config, exclude_defaults=True).decode() if flow.config != PLAIN else None,
     }
-
-
-def _causes_text(causes: tuple[FlowCause, ...]) -> str:
-    return _CAUSES.dump_json(causes, exclude_defaults=True).decode()
 
 
 def flow_of(row: Row[tuple[object, ...]]) -> Flow:

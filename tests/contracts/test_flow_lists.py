@@ -13,7 +13,7 @@ from kamu_assets.datasets.store import DatasetStore
 from kamu_assets.flows.causes import CauseKind, FlowCause
 from kamu_assets.flows.history.listing import FlowFilter, FlowLists
 from kamu_assets.flows.history.orders import FlowOrder
-from kamu_assets.flows.model import Flow, FlowState, FlowType
+from kamu_assets.flows.model import Flow, FlowOutcome, FlowState, FlowType, OutcomeKind
 from kamu_assets.flows.scopes import SYSTEM
 from kamu_assets.flows.store import FlowStore
 from kamu_assets.odf.identity import AccountID, DatasetID
@@ -30,14 +30,14 @@ def lists(database: Database) -> FlowLists:
     """Of two accounts' datasets, one that was deleted, and the node itself; the flows have the numbers 1 to 9."""
     numbers = count()
     flows = [
-        _flow(ONE, FlowState.FINISHED, account=ALICE),
-        _flow(ONE, FlowState.FINISHED, account=BOB),
+        replace(_flow(ONE, FlowState.FINISHED, account=ALICE), outcome=FlowOutcome(OutcomeKind.SUCCESS)),
+        replace(_flow(ONE, FlowState.FINISHED, account=BOB), outcome=FlowOutcome(OutcomeKind.FAILED, "why")),
         _flow(ONE, FlowState.WAITING),
         replace(_flow(ONE, FlowState.RUNNING, type_=FlowType.RESET), attempt=1),
         replace(_flow(ONE, FlowState.RUNNING, type_=FlowType.VERIFY), attempt=2, started_at=START),
         replace(_flow(TWO, FlowState.RUNNING, account=BOB), attempt=2),
         _flow(TWO, FlowState.RETRYING, type_=FlowType.VERIFY),
-        _flow(GONE, FlowState.FINISHED),
+        replace(_flow(GONE, FlowState.FINISHED), outcome=FlowOutcome(OutcomeKind.ABORTED)),
         replace(_flow(ONE, FlowState.WAITING, type_=FlowType.SYSTEM_GC), scope=SYSTEM),
     ]
     with database.transaction() as tx:
@@ -72,6 +72,9 @@ def _flow(
         (FlowFilter(owner=BOB, types=[FlowType.VERIFY]), [7]),
         (FlowFilter(types=[FlowType.RESET, FlowType.SYSTEM_GC]), [9, 4]),
         (FlowFilter(types=[]), []),
+        (FlowFilter(outcomes=[OutcomeKind.FAILED]), [2]),
+        (FlowFilter(outcomes=[OutcomeKind.ABORTED, OutcomeKind.SUCCESS], datasets=[ONE, GONE]), [8, 1]),
+        (FlowFilter(outcomes=[]), []),
         (FlowFilter(initiators=[BOB]), [6, 2]),
         (FlowFilter(initiators=[ALICE, None]), [9, 8, 7, 5, 4, 3, 1]),
         (FlowFilter(initiators=[]), []),

@@ -29,6 +29,9 @@ def test_flows_are_listed_by_state_type_and_who_asked(home: Home) -> None:
     assert shown(home, "--status", "finished") == [2]
     assert shown(home, "--status", "waiting", "--status", "retrying") == [3, 1]
     assert shown(home, "--type", "transform") == [3, 2]
+    assert shown(home, "--outcome", "aborted", "--outcome", "failed") == [2]
+    # As JSON has them.
+    assert shown(home, "--type", "EXECUTE_TRANSFORM", "--status", "FINISHED", "--outcome", "ABORTED") == [2]
     assert shown(home, "daily", "--type", "transform", "--type", "ingest") == [3]
     assert shown(home, "--by", "kamu") == [3, 2, 1]
     assert shown(home, "--by-itself") == []
@@ -47,6 +50,7 @@ def test_a_page_says_how_many_there_are_and_how_to_see_more(home: Home) -> None:
     assert "3 flows; further ones: --before 2" in first.told
     assert (second.code, "further" in second.told) == (0, False)
     assert "3 flows, none before 1" in behind.told
+    assert "no flows of this kind" in home.run("flow", "list", "--outcome", "failed").told
     assert shown(home, "--limit", "2", "--before", "2") == [1]
 
 

@@ -7,6 +7,7 @@ import typer
 from kamu_api.cli.flows import log_commands as flow_log_commands
 from kamu_api.cli.flows.list_command import list_flows
 from kamu_api.cli.flows.named_flows import facts_of, told_by
+from kamu_api.cli.flows.names import LENIENT
 from kamu_api.cli.flows.result_text import result_text
 from kamu_api.cli.flows.run_command import run
 from kamu_api.cli.flows.text import about, attempt_facts, event_facts, event_text, flow_row, way_out
@@ -19,9 +20,9 @@ FlowId = Annotated[int, typer.Argument(metavar="FLOW", help="its number, as `flo
 
 def register(app: typer.Typer) -> None:
     flow = typer.Typer(no_args_is_help=True, help="What was done to datasets, is being done, and will be.")
-    flow.command("list")(list_flows)
+    flow.command("list", context_settings=LENIENT)(list_flows)
     flow.command()(show)
-    flow.command()(run)
+    flow.command(context_settings=LENIENT)(run)
     flow.command()(cancel)
     flow_log_commands.register(flow)
     app.add_typer(flow, name="flow")

@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kamu_api.cli.flows.run_command import TypeName
+from kamu_api.cli.flows.names import OrderName, OutcomeName, StatusName, TypeName
 from kamu_api.cli.flows.text import flow_row
 from kamu_api.cli.misuse import MisuseError
 from kamu_api.cli.options import AsJson, Home, local_node, the_dataset
@@ -19,23 +18,6 @@ if TYPE_CHECKING:
     from kamu_assets.node import Node
 
 
-class StatusName(StrEnum):
-    """States of flows as commands call them."""
-
-    WAITING = "waiting"
-    RUNNING = "running"
-    RETRYING = "retrying"
-    FINISHED = "finished"
-
-
-class OrderName(StrEnum):
-    """Orders of lists as commands call them."""
-
-    NEWEST = "newest"
-    QUEUE = "queue"
-    SCHEDULED_FOR_ACTIVATION = "scheduled"
-
-
 def list_flows(
     *,
     dataset: Annotated[str | None, typer.Argument(help="of this dataset only", show_default=False)] = None,
@@ -45,6 +27,9 @@ def list_flows(
         typer.Option("--webhook", metavar="WEBHOOK", help="that tell this webhook, by its id or label; repeatable"),
     ] = None,
     statuses: Annotated[list[StatusName] | None, typer.Option("--status", help="in this state; repeatable")] = None,
+    outcomes: Annotated[
+        list[OutcomeName] | None, typer.Option("--outcome", help="that ended like this; repeatable")
+    ] = None,
     by: Annotated[list[str] | None, typer.Option("--by", help="that this account asked for; repeatable")] = None,
     by_itself: Annotated[bool, typer.Option("--by-itself", help="that nobody asked for")] = False,
     order: Annotated[
@@ -58,13 +43,17 @@ def list_flows(
 ) -> None:
     """List flows, newest first unless --order says otherwise."""
     from kamu_api.cli.flows.named_flows import facts_of
+    from kamu_assets.flows.history.listing import EVERY
     from kamu_assets.flows.history.orders import FlowOrder
+    from kamu_assets.flows.model import OutcomeKind
 
     if before is not None and order is not OrderName.NEWEST:
         raise MisuseError("--before is for lists with the newest first; --skip is for all")
 
     with local_node(home) as node:
         wanted = _filter(node, dataset, types, statuses, by, by_itself=by_itself)
+        if outcomes:
+            wanted = replace(wanted, outcomes=[OutcomeKind[each.name] for each in outcomes])
         if webhooks:
             wanted = replace(wanted, subscriptions=[found_webhook(node, each).id for each in webhooks])
         page = node.flow_lists.page(
@@ -76,6 +65,9 @@ def list_flows(
         return
     if rows:
         print_rows([flow_row(row) for row in rows])
+    if not page.total and wanted != EVERY:
+        remark("no flows of this kind")
+        return
     _tell_more(page, limit, before, after=skip + len(page.flows) if order is not OrderName.NEWEST or skip else None)
 
 

@@ -1,6 +1,5 @@
 """Have a running node do something to datasets, or to itself."""
 
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -8,6 +7,7 @@ import typer
 from kamu_api.cli.completing import dataset_names
 from kamu_api.cli.confirming import Yes, require_consent
 from kamu_api.cli.flows.ingest_options import NextIteration, ingest_arguments
+from kamu_api.cli.flows.names import TypeName
 from kamu_api.cli.flows.several import done_to
 from kamu_api.cli.misuse import MisuseError
 from kamu_api.cli.options import AsJson, Home, local_node
@@ -18,29 +18,10 @@ if TYPE_CHECKING:
 
     from kamu_assets.datasets.model import DatasetEntry
     from kamu_assets.flows.arguments import IngestArguments
-    from kamu_assets.flows.model import Flow, FlowType
+    from kamu_assets.flows.model import Flow
     from kamu_assets.flows.retrying import FlowConfig
     from kamu_assets.node import Node
     from kamu_assets.odf.multihash import Multihash
-
-
-class TypeName(StrEnum):
-    """Types of flows as commands call them."""
-
-    INGEST = "ingest"
-    EXECUTE_TRANSFORM = "transform"
-    HARD_COMPACTION = "compaction"
-    RESET = "reset"
-    RESET_TO_METADATA = "reset-to-metadata"
-    VERIFY = "verify"
-    SYSTEM_GC = "gc"
-    WEBHOOK_DELIVER = "webhook"
-
-    @property
-    def type(self) -> "FlowType":
-        from kamu_assets.flows.model import FlowType
-
-        return FlowType[self.name]
 
 
 # What is asked before it, and what was not done where somebody said no.

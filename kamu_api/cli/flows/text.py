@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from kamu_api.cli.flows.names import TypeName
 from kamu_api.cli.flows.result_text import result_facts, result_text
 from kamu_api.cli.output import short_text, time_text
 
@@ -11,9 +12,6 @@ if TYPE_CHECKING:
     from kamu_assets.flows.model import Attempt, Flow, FlowOutcome, StartCondition
     from kamu_assets.flows.retrying import FlowConfig
 
-# As `--type` takes them.
-_TYPES = {"EXECUTE_TRANSFORM": "transform", "HARD_COMPACTION": "compaction", "SYSTEM_GC": "gc"}
-_TYPES |= {"WEBHOOK_DELIVER": "webhook", "RESET_TO_METADATA": "reset-to-metadata"}
 _WENT_WELL = ("SUCCESS", "UP_TO_DATE")
 _CAUSES = {"AUTO_POLLING": "schedule"}
 REWRITTEN = "an input was reset or compacted; `kamu-node flow show` says what to do"
@@ -142,7 +140,7 @@ def flow_row(facts: dict[str, Any]) -> dict[str, Any]:
     return {
         "flow": facts["flowId"],
         "dataset": about(facts),
-        "type": _TYPES.get(facts["type"], _words(facts["type"])),
+        "type": TypeName[facts["type"]].value,
         "status": _words(facts["status"]),
         "cause": _cause(facts["causes"][0]),
         "since (UTC)": time_text(timing["completedAt"] or timing["runningSince"] or timing["initiatedAt"]),

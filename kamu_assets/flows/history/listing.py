@@ -29,6 +29,7 @@ class FlowFilter:
     subscriptions: Collection[str] | None = None
     # As they are shown (`Flow.status`).
     statuses: Collection[FlowState] | None = None
+    outcomes: Collection[OutcomeKind] | None = None
     # Who asked first; None among them stands for flows that nobody asked for.
     initiators: Collection[AccountID | None] | None = None
 
@@ -74,7 +75,8 @@ class FlowLists:
     def failed_since(self, caller: Caller, moment: Timestamp, *, limit: int = 50) -> FlowPage:
         """Flows that failed after a moment, latest first."""
         del caller  # Everybody may read.
-        failed = and_(flows.c.outcome == OutcomeKind.FAILED.value, flows.c.finished_at > moment)
+        # The index by the end is the one to use: there may be far more that failed before, so not that of outcomes.
+        failed = and_(func.coalesce(flows.c.outcome, "") == OutcomeKind.FAILED.value, flows.c.finished_at > moment)
         query = select(flows).where(failed).order_by(flows.c.finished_at.desc(), flows.c.id.desc()).limit(limit)
         with self._database.reading() as tx:
             total = int(tx.execute(select(func.count()).select_from(flows).where(failed)).scalar_one())
@@ -92,6 +94,8 @@ def _conditions(wanted: FlowFilter) -> Iterator[ColumnElement[bool]]:
         yield flows.c.scope.in_([WebhookScope(id_) for id_ in wanted.subscriptions])
     if wanted.statuses is not None:
         yield _any([_is_shown(status) for status in wanted.statuses])
+    if wanted.outcomes is not None:
+        yield flows.c.outcome.in_([outcome.value for outcome in wanted.outcomes])
     if wanted.initiators is not None:
         accounts = [account for account in wanted.initiators if account is not None]
         nobody = [flows.c.initiator.is_(None)] if None in wanted.initiators else []

@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlalchemy import create_engine, text
 
 from kamu_assets.flows.history.listing import FlowFilter
-from kamu_assets.flows.model import Flow, FlowState, FlowType
+from kamu_assets.flows.model import Flow, FlowState, FlowType, OutcomeKind
 from kamu_assets.flows.processes.listing import ProcessState
 from kamu_assets.node import Node, open_node
 from kamu_assets.settings import load_settings
@@ -58,6 +58,7 @@ def _flow_lists(node: Node, history: LongHistory) -> Iterator[Measurement]:
         "_of_dataset": (FlowFilter(datasets=[entry.id]), lambda flow: flow.dataset_id == entry.id, 0),
         "_of_account": (FlowFilter(owner=entry.owner), lambda flow: flow.dataset_id in mine, SIZE),
         "_finished": (FlowFilter(statuses=[FlowState.FINISHED]), lambda flow: flow.outcome is not None, 0),
+        "_failed": (FlowFilter(outcomes=[OutcomeKind.FAILED]), _has_failed, 0),
         "_waiting": (FlowFilter(statuses=waiting), lambda flow: flow.status in waiting, 0),
         "_by_account": (FlowFilter(initiators=[manual]), lambda flow: flow.initiator == manual, 0),
         "_by_system": (FlowFilter(initiators=[None]), lambda flow: flow.initiator is None, 0),
@@ -67,6 +68,10 @@ def _flow_lists(node: Node, history: LongHistory) -> Iterator[Measurement]:
     for name, (wanted, passes, offset) in shapes.items():
         passing = [flow.id for flow in newest if passes(flow)]
         yield _flow_list(node, f"flow_list{name}", wanted, offset=offset, passing=passing)
+
+
+def _has_failed(flow: Flow) -> bool:
+    return flow.outcome is not None and flow.outcome.kind is OutcomeKind.FAILED
 
 
 def _flow_list(node: Node, workload: str, wanted: FlowFilter, *, offset: int, passing: Sequence[int]) -> Measurement:
