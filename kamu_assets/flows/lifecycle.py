@@ -117,7 +117,7 @@ class FlowLife(FlowPlans):
 
     def _go_on(self, tx: Transaction, flow: Flow, outcome: FlowOutcome) -> None:
         if outcome.kind is OutcomeKind.ABORTED and flow.attempt and not flow.cancel_requested:
-            # Stopped in Dagster's UI.
+            # In Dagster's UI: it begins as little again as what was cancelled here.
             self.hold(tx, flow.binding)
         trigger = self._in_force(tx, flow.binding)
         active = trigger is not None and not trigger.paused

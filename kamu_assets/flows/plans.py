@@ -116,7 +116,9 @@ class FlowPlans:
         record = self._processes.get(tx, flow.binding)
         trigger = self._in_force(tx, flow.binding)
         now = self._clock.now()
-        planned = plan(flow.causes, Facts(now, trigger, record.last_attempt_at), self.rules)
+        # Also that of this flow, where somebody cannot wait until it is tried again.
+        last_attempt = max(filter(None, (record.last_attempt_at, flow.attempt_ended_at)), default=None)
+        planned = plan(flow.causes, Facts(now, trigger, last_attempt), self.rules)
         if planned.at == now:
             planned = replace(planned, at=self.rules.step_of(now))
         if planned.condition is not None and planned.condition != flow.condition:

@@ -131,8 +131,9 @@ class TriggerService:
         live = self._flows.live(tx, binding)
         planned = None
         if live is not None and live.state is not FlowState.RUNNING:
-            # What waited already may have been planned by another rule.
-            planned = (self._life.replan(tx, live) if known else live).scheduled_at
+            # What waited already may have been planned by another rule; what is tried again has its time.
+            replanned = known is not None and live.state is FlowState.WAITING
+            planned = (self._life.replan(tx, live) if replanned else live).scheduled_at
         current = self._triggers.find(tx, binding)
         return PlannedTrigger(current or trigger, planned)
 

@@ -18,6 +18,7 @@ from kamu_assets.flows.retrying import (
     check_policy,
     delay,
 )
+from kamu_assets.flows.triggers.rules import Interval
 from kamu_assets.odf.timestamp import Timestamp
 from tests.support.heart import ADMIN, Heart
 from tests.unit.flows.conftest import Flows, wired
@@ -122,6 +123,34 @@ def test_who_asks_need_not_wait_for_the_retry(flows: Flows) -> None:
     # The same account has asked for it before.
     assert asked.id == flow
     assert flows.service.get(ADMIN, flow).state is FlowState.RUNNING
+
+
+def test_who_asks_for_the_retry_keeps_to_the_pause(heart: Heart) -> None:
+    flows = wired(heart, rules=FlowRules(throttling_seconds=60))
+    flow = started(flows, FlowConfig(RetryPolicy(1, 3_600)))
+    ended(flows, flow, PASSING)
+    allowed = Timestamp(flows.clock.now().ns + 60_000_000_000)
+    flows.clock.advance(10)
+
+    dataset = flows.service.get(ADMIN, flow).dataset_id
+    assert dataset is not None
+    asked = flows.service.request_run(ADMIN, dataset)
+
+    assert (asked.id, asked.state, asked.scheduled_at) == (flow, FlowState.RETRYING, allowed)
+    assert flows.scheduler.step() == allowed
+
+
+def test_a_rule_that_is_set_leaves_the_retry_its_time(flows: Flows) -> None:
+    flow = started(flows, FlowConfig(RetryPolicy(1, 3_600)))
+    ended(flows, flow, PASSING)
+    waiting = flows.service.get(ADMIN, flow)
+    assert waiting.dataset_id is not None
+    flows.clock.advance(10)
+
+    planned = flows.triggers.set(ADMIN, waiting.dataset_id, Interval(60))
+
+    assert planned.next_due == waiting.scheduled_at
+    assert flows.scheduler.step() == waiting.scheduled_at
 
 
 def test_new_data_waits_with_the_retry(flows: Flows) -> None:
