@@ -107,6 +107,7 @@ def _freshness_policy(row: CatalogRow) -> FreshnessPolicy | None:
 def _metadata(row: CatalogRow) -> dict[str, Shown]:
     metadata: dict[str, Shown] = {METADATA_DATASET_ID: str(row.id), "kind": row.kind}
     texts = {"dagster/uri": row.uri, "engine": row.engine, "source": row.source, "keywords": ", ".join(row.keywords)}
+    texts["trigger"] = row.trigger
     metadata |= {name: text for name, text in texts.items() if text}
     if row.columns:
         metadata["dagster/column_schema"] = table_schema(row.columns)

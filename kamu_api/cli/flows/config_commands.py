@@ -8,7 +8,7 @@ from kamu_api.cli.flows.ingest_options import NextIteration, ingest_arguments
 from kamu_api.cli.flows.several import done_to
 from kamu_api.cli.flows.text import arguments_facts
 from kamu_api.cli.flows.trigger_commands import trigger_type
-from kamu_api.cli.flows.trigger_text import interval_text, parse_interval
+from kamu_api.cli.flows.trigger_text import parse_interval
 from kamu_api.cli.misuse import MisuseError
 from kamu_api.cli.options import AsJson, Home, Matching, local_node
 from kamu_api.cli.output import print_json, print_rows, remark, say
@@ -180,6 +180,8 @@ def _more_text(facts: dict[str, Any]) -> str:
 
 
 def _text(facts: dict[str, Any]) -> str:
+    from kamu_assets.flows.triggers.text import interval_text
+
     policy = facts["retryPolicy"]
     if policy is None:
         return "no retries"

@@ -12,32 +12,25 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from kamu_assets.flows.model import Flow
-    from kamu_assets.flows.triggers.rules import PlannedTrigger, Reactive, TriggerRule
+    from kamu_assets.flows.triggers.rules import PlannedTrigger
 
-_SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _PART: Final = re.compile(r"(\d{1,9})([smhdw])", re.ASCII)
 
 
 def parse_interval(text: str) -> int:
     """Seconds in `1h`, `1d12h`, `90s`."""
+    from kamu_assets.flows.triggers.text import SECONDS
+
     parts = _PART.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
         raise MisuseError(f"{text!r} is not an interval: write 30s, 5m, 1h, 1d12h")
-    return sum(int(number) * _SECONDS[unit] for number, unit in parts)
-
-
-def interval_text(seconds: int) -> str:
-    """The shortest text that `parse_interval` reads as this."""
-    parts = []
-    for unit, length in sorted(_SECONDS.items(), key=lambda item: -item[1]):
-        if seconds >= length:
-            parts.append(f"{seconds // length}{unit}")
-            seconds %= length
-    return "".join(parts) or "0s"
+    return sum(int(number) * SECONDS[unit] for number, unit in parts)
 
 
 def trigger_facts(planned: "PlannedTrigger") -> dict[str, Any]:
     """When it starts runs; `nextDue` is null while one is at work, and where nothing has changed."""
+    from kamu_assets.flows.triggers.text import rule_text
+
     trigger = planned.trigger
     due = None if trigger.paused or planned.next_due is None else str(planned.next_due)
     facts: dict[str, Any] = {"rule": rule_text(trigger.rule), "paused": trigger.paused, "nextDue": due}
@@ -48,26 +41,6 @@ def trigger_facts(planned: "PlannedTrigger") -> dict[str, Any]:
     if trigger.stop_reason is not None:
         facts |= {"stopped": trigger.stop_reason.value, "stoppedAt": str(trigger.stopped_at)}
     return facts
-
-
-def rule_text(rule: "TriggerRule") -> str:
-    """When it acts."""
-    from kamu_assets.flows.triggers.rules import Cron, Interval
-
-    match rule:
-        case Interval(seconds):
-            return f"every {interval_text(seconds)}"
-        case Cron(expression):
-            return f"cron {expression}"
-        case reaction:
-            return _reaction_text(reaction)
-
-
-def _reaction_text(rule: "Reactive") -> str:
-    text = "when inputs change"
-    if not rule.is_immediate:
-        text = f"at {rule.min_records} new records, or after {interval_text(rule.max_interval_seconds)}"
-    return f"{text}; anew when an input is rewritten" if rule.breaking_change == "RECOVER" else text
 
 
 def due_text(facts: dict[str, Any]) -> str:

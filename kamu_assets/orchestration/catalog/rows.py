@@ -20,7 +20,6 @@ from kamu_assets.flows.service import updating
 from kamu_assets.flows.triggers.store import TriggerStore
 from kamu_assets.odf.identity import DatasetAlias, DatasetID, parse_dataset_ref
 from kamu_assets.odf.names import AccountName, DatasetName
-from kamu_assets.orchestration.catalog.promises import promised
 from kamu_assets.orchestration.catalog.state import CatalogRow, describe, undescribed
 from kamu_assets.orchestration.failures import is_outage_error
 from kamu_assets.orchestration.names import key_of
@@ -56,11 +55,9 @@ class Catalog:
             ids = self._lineage.inputs(tx, dataset)
             inputs = {each.id: each for each in self._entries.get_many(tx, ids)} if ids else {}
             state = self._chains.state(dataset, tx=tx)
-            trigger = self._triggers.find(tx, updating(entry))
+            trigger = self._triggers.in_force(tx, updating(entry))
         known = tuple(inputs[id_] for id_ in ids if id_ in inputs)
-        return describe(
-            entry, state, known, uri=self._uri(entry), page=self._page(entry), fresh_within=promised(trigger)
-        )
+        return describe(entry, state, known, uri=self._uri(entry), page=self._page(entry), trigger=trigger)
 
     def rows(self, datasets: Collection[DatasetID]) -> dict[DatasetID, CatalogRow]:
         """Those of the datasets that exist."""

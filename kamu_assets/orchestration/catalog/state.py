@@ -8,13 +8,16 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from kamu_assets.datasets.model import DatasetEntry
+from kamu_assets.flows.triggers.rules import Trigger
+from kamu_assets.flows.triggers.text import trigger_text
 from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.data import DataSchema, DataType, OptionType
 from kamu_assets.odf.dataset import SetDataSchema, SetTransform
 from kamu_assets.odf.engine import SqlQueryStep
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.orchestration.catalog.chain_engine import engine_in
-from kamu_assets.orchestration.catalog.promises import FreshWithin
+from kamu_assets.orchestration.catalog.promises import FreshWithin, promised
+from kamu_assets.orchestration.catalog.sources import source_text
 from kamu_assets.orchestration.names import CHECK_QUALITY
 from kamu_assets.quality.declared import PATH, declared
 
@@ -64,6 +67,8 @@ class CatalogRow(BaseModel):
     columns: tuple[CatalogColumn, ...] = ()
     # Those that the dataset declares, beside the one that each has.
     checks: tuple[CatalogCheck, ...] = ()
+    # What brings it up to date by itself, if something does.
+    trigger: str | None = None
     # What its trigger promises, if it promises something.
     fresh_within: FreshWithin | None = None
 
@@ -91,7 +96,7 @@ def describe(
     *,
     uri: str,
     page: str,
-    fresh_within: FreshWithin | None = None,
+    trigger: Trigger | None = None,
 ) -> CatalogRow:
     """The row of a dataset."""
     return CatalogRow(
@@ -103,13 +108,14 @@ def describe(
         description=state.info.description if state.info else None,
         engine=engine_in(state),
         sql=_sql(state),
-        source=_source(state),
+        source=source_text(state),
         keywords=(state.info.keywords or ()) if state.info else (),
         uri=uri,
         page=page,
         columns=columns_of(state.schema),
         checks=_checks(state),
-        fresh_within=fresh_within,
+        trigger=trigger_text(trigger) if trigger is not None else None,
+        fresh_within=promised(trigger),
     )
 
 
@@ -175,9 +181,3 @@ def _checks(state: ChainState) -> tuple[CatalogCheck, ...]:
         # As long as nobody knows what else is to be checked.
         return (CatalogCheck(name=CHECK_QUALITY, text=f"{PATH} says what is to be checked"),)
     return tuple(CatalogCheck(name=check.name, text=check.text) for check in found.checks)
-
-
-def _source(state: ChainState) -> str | None:
-    if state.polling_source is not None:
-        return f"polls {state.polling_source.fetch.kind}"
-    return "takes pushes" if state.push_sources else None

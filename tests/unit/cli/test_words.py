@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from kamu_api.cli.app import app
-from kamu_api.cli.flows.trigger_text import interval_text, parse_interval
+from kamu_api.cli.flows.trigger_text import parse_interval
 from kamu_api.cli.node.startup import PortTakenError
 from kamu_api.cli.output import size_text, time_text
 from kamu_assets.errors import InvalidError
+from kamu_assets.flows.triggers.text import interval_text
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,11 @@ def test_metadata_tells_identity_and_folder() -> None:
     assert metadata["dagster/uri"] == "file:///node/datasets/fed01"
 
 
+def test_metadata_tells_what_brings_it_up_to_date() -> None:
+    assert spec(a_row(trigger="every 10s; paused")).metadata["trigger"] == "every 10s; paused"
+    assert "trigger" not in spec(a_row()).metadata
+
+
 def test_links_lead_to_the_runs_and_to_the_node() -> None:
     metadata = spec(a_row(page="http://node:1/acme-inc/net.rates")).metadata
 

@@ -6,13 +6,17 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from kamu_assets.datasets.chains.chains import Chains
+from kamu_assets.flows.model import FlowType
+from kamu_assets.flows.triggers.rules import Interval, Trigger
+from kamu_assets.flows.triggers.store import TriggerStore
 from kamu_assets.odf.data import DataField, OptionType, StringType
-from kamu_assets.odf.dataset import AddPushSource, SetInfo
-from kamu_assets.odf.engine import SqlQueryStep, TransformSql
-from kamu_assets.odf.source import MergeStrategyAppend, ReadStepNdJson
+from kamu_assets.odf.dataset import AddPushSource, SetInfo, SetPollingSource, SetTransform
+from kamu_assets.odf.engine import SqlQueryStep, TransformInput, TransformSql
+from kamu_assets.odf.identity import DatasetKind
+from kamu_assets.odf.source import FetchStepUrl, MergeStrategyAppend, ReadStepNdJson
 from kamu_assets.orchestration.catalog.rows import Catalog
 from kamu_assets.orchestration.catalog.state import CatalogColumn, dump_rows, load_rows
-from tests.support.builders import a_schema
+from tests.support.builders import START, a_schema
 from tests.support.heart import Heart
 
 
@@ -53,6 +57,31 @@ def test_a_row_tells_the_folder_of_its_dataset(heart: Heart, catalog: Catalog) -
     assert uri is not None
     assert uri.startswith("file:///")
     assert (Path(uri.removeprefix("file://")) / "refs" / "head").is_file()
+
+
+def test_a_row_tells_what_brings_its_dataset_up_to_date(heart: Heart, catalog: Catalog) -> None:
+    root = heart.dataset("polled")
+    inputs = (TransformInput(dataset_ref=str(root.id), alias="polled"),)
+    query = TransformSql(engine="datafusion", queries=(SqlQueryStep(query="select 1"),))
+    derivative = heart.dataset("derived", SetTransform(inputs=inputs, transform=query), kind=DatasetKind.DERIVATIVE)
+    with heart.database.transaction() as tx:
+        TriggerStore().set(tx, Trigger(root.id, FlowType.INGEST, Interval(10), paused_at=START))
+
+    assert catalog.row(root.id).trigger == "every 10s; paused"
+    # Nobody has to say so.
+    assert catalog.row(derivative.id).trigger == "when inputs change"
+    assert catalog.row(heart.dataset("pushed").id).trigger is None
+
+
+def test_a_row_tells_what_is_polled_without_its_secrets(heart: Heart, catalog: Catalog) -> None:
+    fetch = FetchStepUrl(url="https://me:very-secret@host/rates.csv?token=also-secret&day=1")
+    source = SetPollingSource(fetch=fetch, read=ReadStepNdJson(), merge=MergeStrategyAppend())
+
+    told = str(catalog.row(heart.dataset("rates", source).id).source)
+
+    assert told.startswith("polls https://")
+    assert "host/rates.csv" in told
+    assert "secret" not in told
 
 
 def test_rows_are_stored_and_read_back(heart: Heart, catalog: Catalog, tmp_path: Path) -> None:
