@@ -17,6 +17,7 @@ from kamu_assets.orchestration.reports.materialization import Shown
 
 OPERATOR = "operator"
 _KEPT = "Nothing was changed. Correct what the message names, and run it again."
+_COLLECTED = "What was removed before is gone for good. The run's log tells what is wrong; the next run looks again."
 
 
 class Operator(Protocol):
@@ -112,7 +113,7 @@ def collect_garbage(context: OpExecutionContext) -> None:
     try:
         _end(context, did=_operator(context).collect_garbage(run_id=context.run_id, log=context.log))
     except KamuError as error:
-        raise _failure(error, "all") from error.with_traceback(None)
+        raise _failure(error, "all", what_to_do=_COLLECTED) from error.with_traceback(None)
 
 
 @job(description="Puts small slices of a root dataset together; its rows stay what they are.")
@@ -148,7 +149,7 @@ def _end(context: OpExecutionContext, *, did: bool) -> None:
         context.instance.add_run_tags(context.run_id, {TAG_IDLE: "true"})
 
 
-def _failure(error: KamuError, dataset: str) -> Failure:
+def _failure(error: KamuError, dataset: str, *, what_to_do: str = _KEPT) -> Failure:
     """A run's end that is no bug of ours, without a traceback."""
-    facts: dict[str, Shown] = {"what_to_do": _KEPT, "dataset": dataset}
+    facts: dict[str, Shown] = {"what_to_do": what_to_do, "dataset": dataset}
     return Failure(description=str(error), metadata=facts)

@@ -1,8 +1,7 @@
 """How the node compacts and resets datasets, and removes garbage, inside a Dagster run."""
 
 import logging
-import threading
-import time
+from collections.abc import Callable
 from typing import Protocol
 
 from kamu_assets.auth.model import Caller
@@ -14,13 +13,12 @@ from kamu_assets.coordinator.results import NothingToDo, ReorganizationResult
 from kamu_assets.datasets.errors import DatasetNotFoundError
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.datasets.service import Datasets
+from kamu_assets.defs.progress import ProgressLog
 from kamu_assets.errors import KamuError, UnavailableError
 from kamu_assets.flows.achievements import Achieved, tell_nobody
 from kamu_assets.flows.results import ChainReplaced, GarbageRemoved
 from kamu_assets.flows.scopes import SYSTEM
-from kamu_assets.odf.identity import DatasetRef
-
-_SECONDS_BETWEEN_LOGS = 10.0
+from kamu_assets.odf.identity import DatasetID, DatasetRef
 
 
 class Reorganizes(Protocol):
@@ -74,15 +72,17 @@ class NodeOperator:
 
     def compact(self, dataset: DatasetRef, limits: CompactionLimits, *, run_id: str, log: logging.Logger) -> bool:
         """Told of as it goes."""
-        options = CompactOptions(limits=limits, run_id=run_id, on_rows=_Teller(log, "records"))
-        return self._told(dataset, self._reorganization.compact(self._caller, dataset, options), run_id, log)
+        id_ = self._id(dataset)
+        options = CompactOptions(limits=limits, run_id=run_id, on_rows=_of_all(log, "records"))
+        return self._told(id_, self._reorganization.compact(self._caller, id_, options), run_id, log)
 
     def reset(self, dataset: DatasetRef, options: ResetOptions, *, run_id: str, log: logging.Logger) -> bool:
-        return self._told(dataset, self._reorganization.reset(self._caller, dataset, options), run_id, log)
+        id_ = self._id(dataset)
+        return self._told(id_, self._reorganization.reset(self._caller, id_, options), run_id, log)
 
     def reset_to_metadata(self, dataset: DatasetRef, *, run_id: str, log: logging.Logger) -> bool:
-        result = self._reorganization.reset_to_metadata(self._caller, dataset, run_id=run_id)
-        return self._told(dataset, result, run_id, log)
+        id_ = self._id(dataset)
+        return self._told(id_, self._reorganization.reset_to_metadata(self._caller, id_, run_id=run_id), run_id, log)
 
     def collect_garbage(self, *, run_id: str, log: logging.Logger) -> bool:
         """Of all datasets; one that cannot be read keeps nobody from the others."""
@@ -98,7 +98,7 @@ class NodeOperator:
         return files > 0
 
     def _collect(self, entry: DatasetEntry, log: logging.Logger) -> Collected | None:
-        options = CollectOptions(grace_seconds=self._grace_seconds, on_files=_Teller(log, f"files of {entry.alias}"))
+        options = CollectOptions(grace_seconds=self._grace_seconds, on_files=_of_all(log, f"files of {entry.alias}"))
         try:
             found = self._garbage.collect(self._caller, entry.id, options)
         except DatasetNotFoundError:
@@ -113,9 +113,13 @@ class NodeOperator:
             log.info("%s: removed %s files, %s bytes", entry.alias, found.removed, found.removed_bytes)
         return found
 
-    def _told(self, dataset: DatasetRef, result: ReorganizationResult, run_id: str, log: logging.Logger) -> bool:
+    def _id(self, dataset: DatasetRef) -> DatasetID:
+        """Whatever it is called when the work is done."""
+        return self._datasets.resolve(self._caller, dataset).id
+
+    def _told(self, dataset: DatasetID, result: ReorganizationResult, run_id: str, log: logging.Logger) -> bool:
         """Whether there was anything to do."""
-        self._achieved(run_id, self._datasets.resolve(self._caller, dataset).id, ChainReplaced.of(result))
+        self._achieved(run_id, dataset, ChainReplaced.of(result))
         if isinstance(result, NothingToDo):
             log.info("nothing to do")
             return False
@@ -123,17 +127,7 @@ class NodeOperator:
         return True
 
 
-class _Teller:
-    """Logs how far it is, from the thread of the run only: Dagster's log is not for others."""
-
-    def __init__(self, log: logging.Logger, what: str) -> None:
-        self._log = log
-        self._what = what
-        self._thread = threading.current_thread()
-        self._next = time.monotonic() + _SECONDS_BETWEEN_LOGS
-
-    def __call__(self, done: int, total: int) -> None:
-        if threading.current_thread() is not self._thread or time.monotonic() < self._next:
-            return
-        self._next = time.monotonic() + _SECONDS_BETWEEN_LOGS
-        self._log.info("%s of %s %s", done, total, self._what)
+def _of_all(log: logging.Logger, what: str) -> Callable[[int, int], None]:
+    """Logs how far it is."""
+    progress = ProgressLog(log)
+    return lambda done, total: progress.tell("%s of %s %s", done, total, what)

@@ -1,12 +1,12 @@
 """How the node verifies a dataset inside a Dagster run."""
 
 import logging
-import threading
-import time
+from functools import partial
 from typing import Protocol
 
 from kamu_assets.auth.model import Caller
 from kamu_assets.coordinator.verify.model import Fault, VerificationReport, VerifyOptions, VerifyProgress
+from kamu_assets.defs.progress import ProgressLog
 from kamu_assets.defs.resources import Verdict
 from kamu_assets.flows.achievements import Achieved, tell_nobody
 from kamu_assets.flows.results import Verified
@@ -14,7 +14,6 @@ from kamu_assets.odf.identity import DatasetID
 from kamu_assets.orchestration.names import METADATA_DATASET_ID, METADATA_HEAD
 from kamu_assets.orchestration.reports.materialization import Shown
 
-_SECONDS_BETWEEN_LOGS = 10.0
 _SHOWN = 20
 
 
@@ -36,7 +35,9 @@ class NodeVerifier:
 
     def verify(self, dataset: DatasetID, *, run_id: str, log: logging.Logger) -> Verdict:
         """The whole dataset; what is wrong goes to the log, the first bad object to the result."""
-        report = self._coordinator.verify(self._caller, dataset, VerifyOptions(on_progress=_Teller(log)))
+        report = self._coordinator.verify(
+            self._caller, dataset, VerifyOptions(on_progress=partial(_tell, ProgressLog(log)))
+        )
         for fault in report.faults[:_SHOWN]:
             log.error("%s", fault)
         for remark in report.remarks[:_SHOWN]:
@@ -47,21 +48,9 @@ class NodeVerifier:
         return Verdict(report.is_valid, str(first) if first else "valid", _metadata(report))
 
 
-class _Teller:
-    """Logs how far the verification is, from the thread of the run only: Dagster's log is not for others."""
-
-    def __init__(self, log: logging.Logger) -> None:
-        self._log = log
-        self._thread = threading.current_thread()
-        self._next = time.monotonic() + _SECONDS_BETWEEN_LOGS
-
-    def __call__(self, now: VerifyProgress) -> None:
-        if threading.current_thread() is not self._thread or time.monotonic() < self._next:
-            return
-        self._next = time.monotonic() + _SECONDS_BETWEEN_LOGS
-        self._log.info(
-            "%s of %s blocks, %s of %s bytes", now.blocks_done, now.blocks_total, now.bytes_done, now.bytes_total
-        )
+def _tell(progress: ProgressLog, now: VerifyProgress) -> None:
+    counts = (now.blocks_done, now.blocks_total, now.bytes_done, now.bytes_total)
+    progress.tell("%s of %s blocks, %s of %s bytes", *counts)
 
 
 def _metadata(report: VerificationReport) -> dict[str, Shown]:
