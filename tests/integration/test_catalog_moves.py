@@ -159,6 +159,19 @@ def test_a_catalog_grows_and_shrinks_in_whatever_order_the_webserver_looks(
         story.assert_all_is_where_it_belongs()
 
 
+def test_servers_of_what_is_shown_are_left_in_peace(story: Story) -> None:
+    server = story.around.servers["catalog"]
+    before = server.looks
+
+    for _ in range(20):
+        story.step()
+
+    assert 0 < server.looks - before <= 3
+    story.restart_server("catalog")
+    story.come_to_rest()
+    story.assert_all_is_where_it_belongs()
+
+
 def test_datasets_stay_where_they_were_until_the_webserver_has_looked(story: Story) -> None:
     story.around.webserver.is_slow = True
     story.have(MANY)

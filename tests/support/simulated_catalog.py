@@ -61,6 +61,8 @@ class CodeServer(DagsterApiServicer):
     is_up: bool = False
     # How often it cannot load what it should.
     failures: int = 0
+    # How often somebody looked which one it is.
+    looks: int = 0
     server_id: str = ""
     datasets: frozenset[DatasetID] = frozenset()
 
@@ -82,6 +84,7 @@ class CodeServer(DagsterApiServicer):
 
     def GetServerId(self, _request: object, context: grpc.ServicerContext) -> api.GetServerIdReply:  # noqa: N802 - Dagster's name
         self._require_up(context)
+        self.looks += 1
         return api.GetServerIdReply(server_id=self.server_id)
 
     def ShutdownServer(self, _request: object, context: grpc.ServicerContext) -> api.ShutdownServerReply:  # noqa: N802 - Dagster's name

@@ -24,6 +24,8 @@ log = structlog.get_logger(__name__)
 LARGE = 2
 # Times what the code servers took: after that the webserver is not just slow.
 LOADS = 2
+# How long servers are left alone once all was seen to be shown as they serve it.
+PEACE_SECONDS = 20.0
 
 
 class _Look(NamedTuple):
@@ -58,6 +60,9 @@ class CatalogLocations:
         self._ready: set[int] = set()
         self._moves = CatalogMoves()
         self._shown = ShownCatalog(config, monotonic=monotonic)
+        self._monotonic = monotonic
+        # Unless there is something to do.
+        self._peace_until = float("-inf")
         # Whether the webserver may still look for a location that is gone.
         self._has_shrunk = False
         self._begin = begin
@@ -110,6 +115,8 @@ class CatalogLocations:
         A server that was started anew may not have found what it should; datasets that are seen in their new places
         can leave the old ones.
         """
+        if self._monotonic() < self._peace_until and not self.are_behind:
+            return False
         restarted = [location for location in self._locations.values() if location.is_restarted()]
         for location in restarted:
             location.load()
@@ -124,6 +131,8 @@ class CatalogLocations:
             for number, location in self._locations.items()
             if number in self._ready and location.name in shown and not location.is_behind
         }
+        names = {location.name for location in self._locations.values()}
+        self._peace_until = self._monotonic() + PEACE_SECONDS if shown >= names else float("-inf")
         return self._moves.let_go(seen) or bool(restarted)
 
     @property
