@@ -7,6 +7,8 @@ from dagster import AssetKey
 from kamu_assets.odf.identity import DatasetAlias, DatasetID
 
 ASSET_JOB = "__ASSET_JOB"
+# The job that tells a receiver of a webhook.
+JOB_DELIVER = "webhook_deliver"
 # The check that every dataset's asset has.
 CHECK_VERIFY = "verify"
 # The one of a dataset that says in no words we know what else is to be checked.

@@ -12,7 +12,7 @@ from kamu_assets.flows.retrying import PLAIN, FlowConfig
 from kamu_assets.flows.scopes import Scope, SystemScope, WebhookScope
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.odf.multihash import Multihash
-from kamu_assets.orchestration.names import TAG_IDLE
+from kamu_assets.orchestration.names import JOB_DELIVER, TAG_IDLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ OPERATIONS: Final = {
     FlowType.HARD_COMPACTION: Operation("compact_dataset", "compact"),
     FlowType.RESET: Operation("reset_dataset", "reset"),
     FlowType.RESET_TO_METADATA: Operation("reset_dataset_to_metadata", "reset_to_metadata"),
-    FlowType.WEBHOOK_DELIVER: Operation("webhook_deliver", "deliver"),
+    FlowType.WEBHOOK_DELIVER: Operation(JOB_DELIVER, "deliver"),
     FlowType.SYSTEM_GC: Operation("collect_garbage_of_node", "collect_garbage"),
 }
 _TYPES: Final = {operation.job: type_ for type_, operation in OPERATIONS.items()}

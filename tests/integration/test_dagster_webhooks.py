@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from dagster import DagsterRun, DagsterRunStatus
+from dagster import DagsterEventType, DagsterRun, DagsterRunStatus
 
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.flows.causes import CauseKind
@@ -66,6 +66,10 @@ def test_a_delivery_is_a_run_with_tags(adapter: Adapter, receiver: Receiver) -> 
     assert TAG_DATASET not in run.tags
     [request] = receiver.received
     assert request.json["new_hash"] == str(head)
+    # What is the same in all of them is not stored.
+    kinds = [each.dagster_event_type for each in adapter.instance.all_logs(run.run_id)]
+    assert DagsterEventType.STEP_SUCCESS in kinds
+    assert not {DagsterEventType.LOGS_CAPTURED, DagsterEventType.STEP_OUTPUT}.intersection(kinds)
     [delivery] = adapter.parts.webhooks.service.deliveries(ADMIN, webhook)
     assert (delivery.state, delivery.flow) == (DeliveryState.DELIVERED, flow.id)
 

@@ -18,6 +18,7 @@ from sqlalchemy.pool import NullPool
 
 from kamu_assets.orchestration.storages.planned_checks import is_never_run
 from kamu_assets.orchestration.storages.sqlite_engines import Engines
+from kamu_assets.orchestration.storages.unstored import is_stored
 
 # A table or an index takes a page at least, and a run's file has more of them than a run fills.
 _PAGE_BYTES = 1024
@@ -52,6 +53,10 @@ class NodeEventLogStorage(SqliteEventLogStorage):
         path = self.path_for_shard(run_id)
         for each in (path, f"{path}-wal", f"{path}-shm"):
             Path(each).unlink(missing_ok=True)
+
+    def store_event(self, event: EventLogEntry) -> None:
+        if is_stored(event):
+            super().store_event(event)
 
     def store_asset_check_event(self, event: EventLogEntry, event_id: int | None) -> None:
         if not is_never_run(self._instance, event):

@@ -19,6 +19,7 @@ from sqlalchemy.schema import CreateSchema
 
 from kamu_assets.orchestration.storages.planned_checks import is_never_run
 from kamu_assets.orchestration.storages.server_connections import connected, examine
+from kamu_assets.orchestration.storages.unstored import is_stored
 
 SCHEMA: Final = "dagster"
 _CONFIG: Final[UserConfigSchema] = {"url_file": StringSource}
@@ -64,6 +65,10 @@ class PostgresRuns(_Storage, PostgresRunStorage):
 
 class PostgresEvents(_Storage, PostgresEventLogStorage):
     """Logs, materializations, checks."""
+
+    def store_event(self, event: EventLogEntry) -> None:
+        if is_stored(event):
+            super().store_event(event)
 
     def store_asset_check_event(self, event: EventLogEntry, event_id: int | None) -> None:
         if not is_never_run(self._instance, event):
