@@ -186,3 +186,13 @@ def test_one_manifest_can_be_added_under_another_name(home: Home) -> None:
     assert [row["name"] for row in home.json("ls")] == ["other"]
     done = home.run("add", "a.yaml", "b.yaml", "--name", "third")
     assert (done.code, done.told) == (2, "error: --name is for one manifest, not for 2\n")
+
+
+def test_a_source_that_can_bring_no_data_is_told_of(home: Home) -> None:
+    home.write("a.yaml", ROOT.format(name="one").replace("n BIGINT", "n NUMBER"))
+
+    done = home.run("add", "a.yaml")
+
+    assert (done.code, "Added: one" in done.out) == (0, True)
+    assert "warning: one: schema of the NdJson reader: column `n`" in done.told
+    assert "until that is corrected its source brings no data" in done.told

@@ -6,6 +6,7 @@ from typing import Any
 from kamu_api.cli.datasets.manifests import ManifestFile
 from kamu_api.cli.failures import failure_text
 from kamu_assets.auth.service import ADMIN
+from kamu_assets.coordinator.ingest.futile_sources import why_futile
 from kamu_assets.datasets.errors import (
     CyclicDependencyError,
     DanglingReferenceError,
@@ -89,12 +90,19 @@ class Adding:
             return {"dataset": name, "result": "skipped", "message": "Already exists"}
         except KamuError as error:
             return _failed(snapshot, failure_text(error))
-        problem = self._node.quality.declared(entry.id).problem
-        warning = {"warning": problem} if problem else {}
+        warnings = list(self._warnings(entry))
+        warning = {"warning": "; ".join(warnings)} if warnings else {}
         if old is None:
             return {"dataset": name, "result": "added", "id": str(entry.id), **warning}
         gone = {"oldId": str(old.entry.id), "oldRecords": old.statistics.records}
         return {"dataset": name, "result": "replaced", "id": str(entry.id), **gone, **warning}
+
+    def _warnings(self, entry: DatasetEntry) -> Iterator[str]:
+        """What is wrong with a dataset that can be added all the same."""
+        if problem := why_futile(self._node.datasets.describe(self._caller, entry.id).chain):
+            yield f"{problem}; until that is corrected its source brings no data"
+        if problem := self._node.quality.declared(entry.id).problem:
+            yield f"{problem}; until that is corrected its check `quality` fails"
 
 
 def added_line(row: Row) -> str:

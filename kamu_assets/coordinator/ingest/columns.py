@@ -6,10 +6,10 @@ from functools import lru_cache
 import pyarrow as pa
 import pyarrow.types as pt
 
+from kamu_assets.coordinator.ingest.column_names import check_reserved
 from kamu_assets.coordinator.ingest.errors import (
     BadEventTimeError,
     IncompatibleSchemaError,
-    SystemColumnInInputError,
     UnsupportedColumnTypeError,
 )
 from kamu_assets.errors import InvalidError
@@ -21,14 +21,7 @@ MILLIS_UTC = pa.timestamp("ms", "UTC")
 
 def check_input_columns(schema: pa.Schema, vocab: DatasetVocabulary, *, brings_op: bool, name: str) -> None:
     """System columns must not be there yet, event time must be a time."""
-    forbidden = [vocab.offset_column, vocab.system_time_column]
-    forbidden += [] if brings_op else [vocab.operation_type_column]
-    for column in forbidden:
-        if column in schema.names:
-            raise SystemColumnInInputError(
-                f"{name}: column `{column}` is written by the node itself; "
-                "rename it in a preprocess query or choose other names with SetVocab"
-            )
+    check_reserved(schema.names, vocab, brings_op=brings_op, name=name)
     if vocab.event_time_column in schema.names:
         kind = schema.field(vocab.event_time_column).type
         if not (pt.is_date(kind) or pt.is_timestamp(kind)):

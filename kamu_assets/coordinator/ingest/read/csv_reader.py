@@ -1,17 +1,18 @@
 """The Csv read step."""
 
 import pyarrow as pa
-from datafusion import DataFrame
+from datafusion import CsvReadOptions, DataFrame
 
 from kamu_assets.coordinator.ingest.explain.csv_values import explain_csv
 from kamu_assets.coordinator.ingest.explain.guilty_record import general_error
+from kamu_assets.coordinator.ingest.limits import IngestLimits
 from kamu_assets.coordinator.ingest.read.batches import fit_batches
 from kamu_assets.coordinator.ingest.read.csv_header import names_each_once, with_header
 from kamu_assets.coordinator.ingest.read.csv_inference import column_names, with_zeros_kept
 from kamu_assets.coordinator.ingest.read.csv_records import CsvDialect, walk_csv
 from kamu_assets.coordinator.ingest.read.input_columns import check_columns
 from kamu_assets.coordinator.ingest.read.input_file import InputFile
-from kamu_assets.coordinator.ingest.read.options import csv_dialect, csv_options
+from kamu_assets.coordinator.ingest.read.options import csv_dialect
 from kamu_assets.coordinator.ingest.read.text_gate import check_csv
 from kamu_assets.coordinator.ingest.session import Bench, EngineFailureError, engine_failures
 from kamu_assets.odf.source import ReadStepCsv
@@ -52,7 +53,7 @@ def _told_by_file(bench: Bench, step: ReadStepCsv, file: InputFile, dialect: Csv
 def _guessed(bench: Bench, step: ReadStepCsv, file: InputFile, dialect: CsvDialect, texts: pa.Schema) -> pa.Schema:
     try:
         with engine_failures():
-            options = csv_options(step, dialect, None, bench.limits)
+            options = _options(step, dialect, None, bench.limits)
             return bench.session.read_csv(str(file.path), options=options).schema()
     except EngineFailureError as error:
         explain_csv(bench, file.path, dialect, name=file.name, header=bool(step.header), schema=texts)
@@ -61,4 +62,18 @@ def _guessed(bench: Bench, step: ReadStepCsv, file: InputFile, dialect: CsvDiale
 
 def _open(bench: Bench, step: ReadStepCsv, file: InputFile, dialect: CsvDialect, schema: pa.Schema) -> DataFrame:
     with engine_failures():
-        return bench.session.read_csv(str(file.path), options=csv_options(step, dialect, schema, bench.limits))
+        return bench.session.read_csv(str(file.path), options=_options(step, dialect, schema, bench.limits))
+
+
+def _options(step: ReadStepCsv, dialect: CsvDialect, schema: pa.Schema | None, limits: IngestLimits) -> CsvReadOptions:
+    """How DataFusion is to read it."""
+    return CsvReadOptions(
+        has_header=bool(step.header),
+        delimiter=dialect.separator,
+        quote=dialect.quote,
+        escape=dialect.escape,
+        newlines_in_values=True,
+        schema=schema,
+        schema_infer_max_records=limits.inference_records if step.infer_schema else 0,
+        file_extension="",
+    )

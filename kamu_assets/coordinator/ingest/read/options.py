@@ -1,10 +1,6 @@
-"""Options of read steps: what they may be is what the reference accepts."""
-
-import pyarrow as pa
-from datafusion import CsvReadOptions
+"""Options of read steps: what they may be is what the reference accepts. Loads no engine."""
 
 from kamu_assets.coordinator.ingest.errors import UnsupportedOptionError
-from kamu_assets.coordinator.ingest.limits import IngestLimits
 from kamu_assets.coordinator.ingest.read.csv_records import CsvDialect
 from kamu_assets.odf.source import ReadStepCsv, ReadStepJson, ReadStepNdJson
 
@@ -21,22 +17,6 @@ def csv_dialect(step: ReadStepCsv) -> CsvDialect:
         separator=_one_character(step.separator, "Csv.separator") or ",",
         quote=_one_character(step.quote, "Csv.quote") or '"',
         escape=_one_character(step.escape, "Csv.escape") or "\\",
-    )
-
-
-def csv_options(
-    step: ReadStepCsv, dialect: CsvDialect, schema: pa.Schema | None, limits: IngestLimits
-) -> CsvReadOptions:
-    """The same for DataFusion."""
-    return CsvReadOptions(
-        has_header=bool(step.header),
-        delimiter=dialect.separator,
-        quote=dialect.quote,
-        escape=dialect.escape,
-        newlines_in_values=True,
-        schema=schema,
-        schema_infer_max_records=limits.inference_records if step.infer_schema else 0,
-        file_extension="",
     )
 
 
