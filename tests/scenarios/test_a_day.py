@@ -1,6 +1,6 @@
 """A day of an operator and an analyst, by the public doors only: the command line, REST, and Dagster's stock webserver.
 
-Nothing of the node is imported; every step compares what the doors say with each other and with the data that went in.
+Every step compares what the doors say with each other and with the data that went in.
 """
 
 from __future__ import annotations

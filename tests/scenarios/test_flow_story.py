@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 from collections.abc import Iterable, Iterator
@@ -70,15 +69,10 @@ def page(numbers: Iterable[int], *, silence_seconds: float = 0) -> Route:
     return Route(body, etag=f'"{hash(body)}"', silence_seconds=silence_seconds)
 
 
-def ask(node: RunningNode, *arguments: str) -> Any:
-    """What the command line tells scripts."""
-    return json.loads(node.kamu_node(*arguments, "--json").stdout)
-
-
 def told(node: RunningNode, dataset: str) -> list[Facts]:
     """The flows of a dataset, oldest first, each with its attempts and its history."""
-    listed = reversed(ask(node, "flow", "list", dataset))
-    return [ask(node, "flow", "show", str(flow["flowId"])) for flow in listed]
+    listed = reversed(node.told("flow", "list", dataset))
+    return [node.told("flow", "show", str(flow["flowId"])) for flow in listed]
 
 
 def held(node: RunningNode, dataset: str) -> list[int]:
@@ -87,8 +81,15 @@ def held(node: RunningNode, dataset: str) -> list[int]:
 
 
 def after(node: RunningNode, flow: Facts) -> list[Facts]:
-    """Later flows of the same dataset, newest first."""
-    return [each for each in ask(node, "flow", "list", flow["dataset"]) if each["flowId"] > flow["flowId"]]
+    """Later flows of the same dataset that wait for something, newest first."""
+    listed = node.told("flow", "list", flow["dataset"])
+    return [each for each in listed if each["flowId"] > flow["flowId"] and each["startCondition"]]
+
+
+def ended(node: RunningNode, flow: Facts) -> Facts | None:
+    """All of a flow, once it is over: its data is there a moment before."""
+    found: Facts = node.told("flow", "show", str(flow["flowId"]))
+    return found if found["outcome"] else None
 
 
 def conditions(flow: Facts, kind: str) -> list[Facts]:
@@ -101,7 +102,7 @@ def test_a_push_waits_for_its_batch_and_reaches_the_end_of_the_chain(node: Runni
     add(node, pushed_root("counted"), derivative("more", of="counted"), derivative("most", of="more"))
     batch = ("--reactive", "--min-records", "5", "--max-interval")
     node.kamu_node("trigger", "set", "more", *batch, "4s")
-    made = ask(node, "webhook", "create", receiver.url, "--dataset", "most")
+    made = node.told("webhook", "create", receiver.url, "--dataset", "most")
 
     node.push("kamu/counted", records([1, 2]))
     wait_until(lambda: held(node, "most") == [3, 4], patience=PATIENCE, every=0.5)
@@ -121,10 +122,10 @@ def test_a_push_waits_for_its_batch_and_reaches_the_end_of_the_chain(node: Runni
     node.push("kamu/counted", records([6, 7]))
     wait_until(lambda: held(node, "most") == [3, 4, 5, 6, 7, 8, 9], patience=PATIENCE, every=0.5)
 
-    full = ask(node, "flow", "show", str(early["flowId"]))
+    full = wait_until(partial(ended, node, early), patience=PATIENCE, every=0.1)
     assert full["outcome"]["kind"] == "SUCCESS"
     assert sum(cause["records"] for cause in full["causes"]) == 5
-    computed = ask(node, "flow", "list", "most", "--type", "transform")
+    computed = node.told("flow", "list", "most", "--type", "transform")
     followed = [flow["causes"][0]["upstreamFlowId"] for flow in computed]
     assert followed == [full["flowId"], late["flowId"]]
     _check_webhook(node, receiver, made)
@@ -132,7 +133,7 @@ def test_a_push_waits_for_its_batch_and_reaches_the_end_of_the_chain(node: Runni
 
 def _check_webhook(node: RunningNode, receiver: Receiver, made: Facts) -> None:
     """The receiver was told of all that became of the dataset, and can be sure of it."""
-    heads = [block["blockHash"] for block in ask(node, "log", "most")]
+    heads = [block["blockHash"] for block in node.told("log", "most")]
     wait_until(lambda: receiver.received and receiver.received[-1].json["new_hash"] == heads[0], patience=PATIENCE)
     hashes = [request.json["new_hash"] for request in receiver.received]
     assert hashes == sorted(hashes, key=heads.index, reverse=True)
@@ -141,14 +142,14 @@ def _check_webhook(node: RunningNode, receiver: Receiver, made: Facts) -> None:
         assert verify_standard(request, made["secret"])
     written = wait_until(partial(_delivered, node, made["id"], len(hashes)), patience=PATIENCE, every=0.5)
     assert [each["newHash"] for each in written] == hashes[::-1]
-    told = ask(node, "flow", "list", "--webhook", made["id"])
+    told = node.told("flow", "list", "--webhook", made["id"])
     assert {each["flowId"] for each in written} <= {flow["flowId"] for flow in told}
     assert {flow["webhook"]["id"] for flow in told} == {made["id"]}
     assert {flow["causes"][0]["source"] for flow in told} == {"UPSTREAM_FLOW"}
 
 
 def _delivered(node: RunningNode, webhook: str, count: int) -> list[Facts]:
-    found = ask(node, "webhook", "deliveries", webhook)
+    found = node.told("webhook", "deliveries", webhook)
     return found if [each["state"] for each in found] == ["DELIVERED"] * count else []
 
 
@@ -158,7 +159,7 @@ def test_failures_are_tried_again_stop_the_trigger_and_one_success_resumes_it(
     node.kamu_node("flow-config", "set", polled, "--retries", "1", "--delay", "1s")
     node.kamu_node("trigger", "set", polled, "--every", "1s", "--stop-after", "2")
 
-    (stopped,) = wait_until(lambda: ask(node, "process", "list", "--state", "stopped-auto"), patience=PATIENCE, every=1)
+    (stopped,) = wait_until(lambda: node.told("process", "list", "--state", "stopped-auto"), patience=PATIENCE, every=1)
 
     assert (stopped["dataset"], stopped["consecutiveFailures"]) == (f"kamu/{polled}", 2)
     failed = told(node, polled)
@@ -169,17 +170,17 @@ def test_failures_are_tried_again_stop_the_trigger_and_one_success_resumes_it(
         assert (first.status, second.status) == ("FAILURE", "FAILURE")
         assert (second.parent, second.root) == (first.id, first.id)
         assert first.tags["kamu/flow_id"] == second.tags["kamu/flow_id"] == str(flow["flowId"])
-    (trigger,) = [each for each in ask(node, "trigger", "list") if each["dataset"] == f"kamu/{polled}"]
+    (trigger,) = [each for each in node.told("trigger", "list") if each["dataset"] == f"kamu/{polled}"]
     assert (trigger["stopped"], trigger["nextDue"]) == ("STOP_POLICY", None)
 
     source.routes["/page"] = page([1])
-    asked = ask(node, "flow", "run", polled)
+    asked = node.told("flow", "run", polled)
     wait_until(lambda: held(node, polled) == [1], patience=PATIENCE, every=0.5)
     source.routes["/page"] = page([1, 2])
     # The trigger goes on by itself.
     wait_until(lambda: held(node, polled) == [1, 2], patience=PATIENCE, every=0.5)
 
-    succeeded = [flow for flow in ask(node, "flow", "list", polled) if flow["flowId"] >= asked["flowId"]]
+    succeeded = [flow for flow in node.told("flow", "list", polled) if flow["flowId"] >= asked["flowId"]]
     assert succeeded[-1]["causes"][0]["kind"] == "MANUAL"
     assert {flow["causes"][0]["kind"] for flow in succeeded[:-1]} == {"AUTO_POLLING"}
 
@@ -210,7 +211,7 @@ class Chances:
         self.node.ui.materialize(("kamu", self.random.choice(["any", "some.more"])))
 
     def cancel_by_command(self) -> None:
-        live = [flow for flow in ask(self.node, "flow", "list", "any") if flow["outcome"] is None]
+        live = [flow for flow in self.node.told("flow", "list", "any") if flow["outcome"] is None]
         for flow in live:
             self.node.kamu_node("flow", "cancel", str(flow["flowId"]))
 
@@ -238,14 +239,17 @@ def test_dagster_and_the_command_line_tell_the_same_history(node: RunningNode, s
     source.routes["/any"] = Route()
     # What was stopped is made up for.
     chances.push()
-    wait_until(lambda: not node.ui.live_runs() and not _live(node), patience=PATIENCE, every=1)
+    pushed = list(range(1, chances.pushed + 1))
+    more = [number + 1 for number in pushed]
+    names = f"seed {seed}: {[step.__name__ for step in steps]}"
+    wait_until(lambda: held(node, "some.more") == more, patience=PATIENCE, every=0.5)
+    wait_until(lambda: not node.ui.live_runs() and not _live(node), patience=PATIENCE, every=0.5)
 
-    flows = ask(node, "flow", "list", "--limit", "10000")
+    flows = node.told("flow", "list", "--limit", "10000")
     # The node's own chores are nobody's history.
     attempts = [(flow, attempt) for flow in flows if flow["dataset"] for attempt in _attempts(node, flow)]
     about = {"kamu/dataset_id", "kamu/webhook_id"}
     runs = {run.id: run for run in node.ui.told_runs() if not about.isdisjoint(run.tags)}
-    names = f"seed {seed}: {[step.__name__ for step in steps]}"
     known = {attempt["runId"] for _, attempt in attempts}
     assert known <= runs.keys(), names
     # What somebody asked for in Dagster, and took back before it began, was never done to a dataset.
@@ -253,19 +257,18 @@ def test_dagster_and_the_command_line_tell_the_same_history(node: RunningNode, s
         assert (run.status, run.has_begun, "kamu/flow_id" in run.tags) == ("CANCELED", False, False), f"{names}: {run}"
     for flow, attempt in attempts:
         _check_told_alike(flow, attempt, runs[attempt["runId"]], names)
-    pushed = list(range(1, chances.pushed + 1))
-    assert held(node, "some.more") == [number + 1 for number in pushed], names
+    assert held(node, "some.more") == more, names
 
 
 def _live(node: RunningNode) -> list[Facts]:
-    return [flow for flow in ask(node, "flow", "list") if flow["dataset"] and flow["outcome"] is None]
+    return [flow for flow in node.told("flow", "list") if flow["dataset"] and flow["outcome"] is None]
 
 
 def _attempts(node: RunningNode, flow: Facts) -> list[Facts]:
     if flow["attempt"] <= 1:
         only = {"number": 1, "runId": flow["runId"], "outcome": flow["outcome"]}
         return [only] if flow["attempt"] else []
-    found: list[Facts] = ask(node, "flow", "show", str(flow["flowId"]))["attempts"]
+    found: list[Facts] = node.told("flow", "show", str(flow["flowId"]))["attempts"]
     return found
 
 

@@ -20,7 +20,7 @@ from tests.support.dagster_ui import MaterializationSeen
 from tests.support.process_tree import stat_of
 from tests.support.running_node import RunningNode, running_node
 from tests.support.steady_pushes import SteadyPushes
-from tests.support.stories import add, derivative, flows, live_flows, numbers, pushed_root
+from tests.support.stories import add, count, derivative, flows, live_flows, numbers, pushed_root
 from tests.support.waiting import wait_until
 
 PATIENCE = 200.0
@@ -77,7 +77,9 @@ def test_the_supervisor_is_killed_and_the_node_is_stopped_while_data_flows(tmp_p
 def follow(node: RunningNode, pushes: SteadyPushes) -> None:
     """Pushes are acknowledged, and what was pushed just now arrives at the end of the chain."""
     pushes.go_on()
-    newest = pushes.acknowledged[-1] + len(DERIVATIVES)
+    newest, promised = pushes.acknowledged[-1] + len(DERIVATIVES), len(pushes.acknowledged)
+    # Not before there is enough: reading all of it takes time that the node needs.
+    wait_until(lambda: count(node, DERIVATIVES[-1]) >= promised, patience=PATIENCE, every=0.1)
     wait_until(lambda: newest in (found(node, DERIVATIVES[-1]) or ()), patience=PATIENCE, every=0.2)
 
 
@@ -85,7 +87,7 @@ def kill(node: RunningNode, name: str) -> None:
     """End a process in the middle of something, wait for its successor."""
     if name in {"worker", "scheduler"}:
         wait_until(lambda: any(flow.started_at for flow in live_flows(node)), patience=PATIENCE)
-    pid = node.pids()[name]
+    pid = node.all_pids()[name]
     os.kill(pid, signal.SIGKILL)
     wait_until(lambda: node.pids().get(name, pid) != pid, patience=PATIENCE)
 
@@ -112,7 +114,7 @@ def check(node: RunningNode, pushes: SteadyPushes) -> None:
 def is_at_rest(node: RunningNode) -> bool:
     """All derivatives have everything, no flow and no run is under way."""
     with contextlib.suppress(httpx.TransportError):
-        sizes = {len(numbers(node, name)) for name in CHAIN}
+        sizes = {count(node, name) for name in CHAIN}
         return len(sizes) == 1 and not live_flows(node) and not node.ui.live_runs()
     return False
 

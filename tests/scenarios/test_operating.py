@@ -71,6 +71,7 @@ def test_a_run_is_seen_in_metrics_and_log(node: RunningNode) -> None:
     assert value(node, "kamu_node_runs_started_total", process="worker") >= 1
     assert value(node, "kamu_node_transform_records_total", process="worker") >= 3
     assert value(node, "kamu_node_scheduler_last_step_timestamp_seconds", process="scheduler") > 1e9
+    node.all_pids()
     for process in ("api", "scheduler", "worker", "catalog", "flows", "daemon", "webserver"):
         assert value(node, "kamu_node_process_memory_bytes", process=process) > 1 << 20
     assert value(node, "kamu_api_server_outbox_messages_processed_total", consumer="flows") > 0
@@ -81,15 +82,21 @@ def test_a_run_is_seen_in_metrics_and_log(node: RunningNode) -> None:
 
 
 def test_status_tells_of_every_process(node: RunningNode) -> None:
-    found = json.loads(node.kamu_node("status", "--json").stdout)
+    pids = node.all_pids()
+
+    found = wait_until(lambda: told if is_open(told := node.told("status")) else None, patience=PATIENCE, every=0.2)
 
     assert (found["running"], found["ready"], found["pid"]) == (True, True, node.supervisor.pid)
     assert {each["name"]: each["pid"] for each in found["processes"]} == {
-        **node.pids(),
+        **pids,
         "supervisor": node.supervisor.pid,
     }
     assert all(each["memoryBytes"] > 1 << 20 and each["uptimeSeconds"] >= 0 for each in found["processes"])
-    assert all(port["isOpen"] for port in found["ports"])
+
+
+def is_open(status: dict[str, Any]) -> bool:
+    """Whether all ports are: the node is ready before Dagster's code servers are."""
+    return all(port["isOpen"] for port in status["ports"])
 
 
 def test_secrets_of_a_source_that_fails_are_nowhere(node: RunningNode) -> None:
@@ -106,7 +113,7 @@ def test_secrets_of_a_source_that_fails_are_nowhere(node: RunningNode) -> None:
         every=0.5,
     )
 
-    told = [node.log(), metrics_of(node), node.kamu_node("status", "--json").stdout, node.kamu_node("status").stdout]
+    told = [node.log(), metrics_of(node), node.kamu_node("status", "--json").out, node.kamu_node("status").out]
     for secret in ("hunter2-hunter2", "t0ken-t0ken", _VARIABLE):
         assert not any(secret in text for text in told)
 

@@ -102,7 +102,7 @@ def test_dagsters_home_is_removed_under_a_running_node(tmp_path: Path) -> None:
         add(node, pushed_root(ROOT), derivative(DERIVATIVE, of=ROOT))
         with SteadyPushes(node, ROOT) as pushes:
             pushes.go_on()
-            before = node.pids()
+            before = node.all_pids()
             remove(node.settings.dagster_home)
             wait_until(lambda: are_all_others(before, node.pids()), patience=PATIENCE, every=0.5)
             pushes.go_on()
@@ -116,7 +116,7 @@ def test_the_state_of_the_catalog_is_lost_and_its_code_server_killed_under_a_run
         add(node, pushed_root(ROOT), derivative(DERIVATIVE, of=ROOT))
         wait_until(lambda: is_shown(node), patience=PATIENCE, every=0.5)
         remove(node.settings.dagster_home / "defs_state")
-        server = node.pids()["catalog"]
+        server = node.all_pids()["catalog"]
 
         os.kill(server, signal.SIGKILL)
 
@@ -133,7 +133,7 @@ def test_processes_that_hang_are_no_end_to_what_flows_dg_13(tmp_path: Path) -> N
         with SteadyPushes(node, ROOT) as pushes:
             pushes.go_on()
             wait_until(lambda: any(flow.started_at for flow in live_flows(node)), patience=PATIENCE)
-            worker = node.pids()["worker"]
+            worker = node.all_pids()["worker"]
 
             os.kill(worker, signal.SIGSTOP)
             wait_until(lambda: node.pids().get("worker", worker) != worker, patience=PATIENCE, every=0.5)
@@ -148,7 +148,7 @@ def test_processes_are_killed_in_any_order_some_of_them_together(tmp_path: Path,
     chance = random.Random(seed)
     with started(tmp_path) as node:
         add(node, pushed_root(ROOT), derivative(DERIVATIVE, of=ROOT))
-        names = [*node.pids(), QUERY_WORKERS]
+        names = [*node.all_pids(), QUERY_WORKERS]
         chance.shuffle(names)
         with SteadyPushes(node, ROOT) as pushes:
             pushes.go_on()
@@ -287,7 +287,7 @@ def are_all_others(before: dict[str, int], now: dict[str, int]) -> bool:
 
 def kill(node: RunningNode, *names: str) -> None:
     """End processes at once, and wait for their successors; `QUERY_WORKERS` are those that the API has started."""
-    before = node.pids()
+    before = node.all_pids()
     families = {**{name: [pid] for name, pid in before.items()}, QUERY_WORKERS: node.families()["api"][1:]}
     for pid in [pid for name in names for pid in families[name]]:
         with contextlib.suppress(ProcessLookupError):

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.timeout(900)
 
 def transport(node: RunningNode) -> Any:
     """What the node says of its transport, and whether that has passed on all there is."""
-    work = json.loads(node.kamu_node("status", "--json", check=False).stdout)["work"]
+    work = json.loads(node.kamu_node("status", "--json", check=False).out)["work"]
     newest = max(each["position"] + each["pending"] for each in work["consumers"])
     return work["transport"] | {"has_all": work["transport"]["relayed"] == newest}
 

@@ -12,10 +12,12 @@ import pytest
 import yaml
 
 from tests.support.ports import free_ports
+from tests.support.process_tree import stat_of
 from tests.support.running_node import environment, running_node
 
 COMMAND = (sys.executable, "-m", "kamu_api.cli.main")
 PORTS = ("http.port", "dagster.webserver_port", "dagster.catalog_port", "dagster.flows_port")
+PROCESSES = {"supervisor", "api", "scheduler", "worker", "catalog", "flows", "daemon", "webserver"}
 # A command that answers one line has no use for any of these.
 HEAVY = {"dagster", "pyarrow", "datafusion", "sqlalchemy", "pydantic", "fastapi", "polars", "numpy", "typer", "rich"}
 
@@ -35,8 +37,10 @@ def write_settings(home: Path, **ports: int) -> None:
     (home / "node.yaml").write_text(yaml.safe_dump(sections))
 
 
-def test_a_second_node_in_the_same_home_is_refused(tmp_path: Path) -> None:
+def test_a_second_node_in_the_same_home_is_refused_and_the_first_leaves_nothing_behind(tmp_path: Path) -> None:
     with running_node(tmp_path, storage={"durability": "fast"}) as node:
+        node.all_pids()
+        families = node.families()
         second = kamu_node("up", "--home", str(tmp_path))
 
         assert second.returncode == 1
@@ -47,7 +51,10 @@ def test_a_second_node_in_the_same_home_is_refused(tmp_path: Path) -> None:
         assert node.request("GET", "/system/health").is_success
 
         assert kamu_node("down", "--home", str(tmp_path)).returncode == 0
-        assert node.supervisor.wait(30) == 0
+        assert node.supervisor.wait(100) == 0
+        assert node.pids() == {}
+        assert set(families) == PROCESSES
+        assert [pid for family in families.values() for pid in family if stat_of(pid)] == []
         assert "no node is running" in kamu_node("down", "--home", str(tmp_path)).stdout
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 from collections.abc import Iterator
@@ -37,7 +36,7 @@ def test_a_server_is_told_of_a_derivative_and_again_after_the_scheduler_was_kill
 ) -> None:
     with running_node(tmp_path, **SETTINGS) as node:
         add(node, pushed_root("counted"), derivative("more", of="counted"))
-        made = json.loads(node.kamu_node("webhook", "create", receiver.url, "--dataset", "more", "--json").stdout)
+        made = node.told("webhook", "create", receiver.url, "--dataset", "more")
 
         node.push("kamu/counted", records([1]))
         wait_until(lambda: told_head(node, receiver), patience=PATIENCE)
@@ -61,10 +60,10 @@ def test_a_server_is_told_of_a_derivative_and_again_after_the_scheduler_was_kill
 
 def told_head(node: RunningNode, receiver: Receiver) -> bool:
     """Whether the newest that was told is what there is."""
-    head = json.loads(node.kamu_node("log", "more", "--json").stdout)[0]["blockHash"]
+    head = node.told("log", "more")[0]["blockHash"]
     return bool(receiver.received) and receiver.received[-1].json["new_hash"] == head
 
 
 def is_written_down(node: RunningNode, webhook: str) -> bool:
-    history = json.loads(node.kamu_node("webhook", "deliveries", webhook, "--json").stdout)
+    history = node.told("webhook", "deliveries", webhook)
     return {each["state"] for each in history} == {"DELIVERED"}

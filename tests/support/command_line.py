@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import logging
+import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -46,13 +47,15 @@ class Home:
     """A node's home and a folder for files."""
 
     path: Path
+    # Of the home, in that folder.
+    name: str = "home"
     COLUMNS: ClassVar[str] = "200"
 
     def run(self, *arguments: str, stdin: bytes = b"") -> Done:
         """What the program `kamu-node` does, without the time that starting one takes."""
         out, told = io.StringIO(), io.StringIO()
         with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out), contextlib.redirect_stderr(told):
-            patch.setenv("KAMU_NODE_HOME", str(self.path / "home"))
+            patch.setenv("KAMU_NODE_HOME", str(self.path / self.name))
             patch.setenv("COLUMNS", self.COLUMNS)
             patch.chdir(self.path)
             patch.setattr(sys, "argv", ["kamu-node", *arguments])
@@ -60,6 +63,11 @@ class Home:
             with pytest.raises(SystemExit) as end, logging_untouched():
                 main()
         return Done(int(end.value.code or 0), out.getvalue(), told.getvalue())
+
+    def copy_to(self, path: Path) -> Home:
+        """The same in another folder: making a home anew takes longer than most of what is tried there."""
+        shutil.copytree(self.path, path, dirs_exist_ok=True)
+        return Home(path, self.name)
 
     def ok(self, *arguments: str, stdin: bytes = b"") -> str:
         done = self.run(*arguments, stdin=stdin)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import json
 import os
 import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +21,11 @@ import yaml
 from kamu_api.cli.node.processes import process_specs
 from kamu_assets.node import Node, open_node
 from kamu_assets.settings import Settings, load_settings
-from tests.support.command_line import PROGRAM
+from tests.support.command_line import PROGRAM, Done, Home
 from tests.support.dagster_ui import DagsterUi
 from tests.support.ports import free_ports
 from tests.support.process_tree import all_processes, arguments_of, descendants
+from tests.support.waiting import wait_until
 
 SUPERVISOR = "supervisor"
 START_SECONDS = 450.0
@@ -44,6 +47,7 @@ class RunningNode:
     http: httpx.Client
     # Dagster's webserver.
     ui: DagsterUi
+    _looking: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     @property
     def home(self) -> Path:
@@ -77,12 +81,15 @@ class RunningNode:
         rows: list[dict[str, Any]] = answer.json()["output"]["data"]
         return rows
 
-    def kamu_node(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run the command line on this home."""
-        variables = {**environment(), "KAMU_NODE_HOME": str(self.home)}
-        done = subprocess.run([*PROGRAM, *arguments], env=variables, capture_output=True, text=True, check=False)
-        assert not check or done.returncode == 0, f"{arguments}: {done.stdout}{done.stderr}"
+    def kamu_node(self, *arguments: str, check: bool = True) -> Done:
+        """The command line on this home, in this process: each program would take most of a second to start."""
+        done = Home(self.home.parent, self.home.name).run(*arguments)
+        assert not check or done.code == 0, f"{arguments}: {done}"
         return done
+
+    def told(self, *arguments: str) -> Any:
+        """What the command line tells scripts."""
+        return json.loads(self.kamu_node(*arguments, "--json").out)
 
     @contextlib.contextmanager
     def opened(self) -> Iterator[Node]:
@@ -90,12 +97,22 @@ class RunningNode:
         with open_node(self.settings) as node:
             yield node
 
+    @cached_property
+    def inside(self) -> Node:
+        """The same, for looking at it again and again; closed in the end."""
+        return self._looking.enter_context(self.opened())
+
     def pids(self) -> dict[str, int]:
         """The processes that the supervisor keeps alive, by the names they have in the log."""
         names = {tuple(spec.argv): spec.name for spec in process_specs(self.settings)}
         among = [stat.pid for stat in all_processes() if stat.parent == self.supervisor.pid]
         found = {names.get(arguments_of(pid)): pid for pid in among}
         return {name: pid for name, pid in found.items() if name is not None}
+
+    def all_pids(self) -> dict[str, int]:
+        """The same, once every process has begun: some begin after the node is ready."""
+        count = len(process_specs(self.settings))
+        return wait_until(lambda: found if len(found := self.pids()) >= count else None, patience=START_SECONDS)
 
     def families(self) -> dict[str, list[int]]:
         """Every process of the node: those of `pids`, each with all that it has started; and the supervisor."""
@@ -119,8 +136,8 @@ def running_node(home: Path, **settings: Any) -> Iterator[RunningNode]:
     supervisor = _start(loaded)
     try:
         _wait_until_ready(loaded, supervisor)
-        with httpx.Client(timeout=120) as http:
-            yield RunningNode(loaded, supervisor, http, DagsterUi(dagster_address(loaded), http))
+        with httpx.Client(timeout=120) as http, contextlib.ExitStack() as looking:
+            yield RunningNode(loaded, supervisor, http, DagsterUi(dagster_address(loaded), http), looking)
     finally:
         _stop(supervisor)
 

@@ -14,7 +14,7 @@ from tests.support.stories import records
 from tests.support.waiting import wait_until
 
 BATCH = 7
-PAUSE_SECONDS = 0.1
+PAUSE_SECONDS = 0.25
 
 
 class SteadyPushes:

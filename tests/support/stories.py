@@ -22,9 +22,9 @@ def pushed_root(name: str) -> str:
     return a_manifest(name, "Root", push_source("default", _READ), _INFO)
 
 
-def polled_root(name: str, url: str) -> str:
+def polled_root(name: str, url: str, *, key: str = "n") -> str:
     """A root that reads a file or a page; each number counts once."""
-    source = polling_source(f"{{kind: Url, url: '{url}'}}", _READ, merge="{kind: Ledger, primaryKey: [n]}")
+    source = polling_source(f"{{kind: Url, url: '{url}'}}", _READ, merge=f"{{kind: Ledger, primaryKey: [{key}]}}")
     return a_manifest(name, "Root", source, _INFO)
 
 
@@ -72,17 +72,22 @@ def numbers_so_far(node: RunningNode, name: str) -> list[int]:
     return []
 
 
+def count(node: RunningNode, dataset: str) -> int:
+    """How many records a dataset has; nothing is read for that."""
+    home, alias = node.inside, DatasetAlias.parse(f"kamu/{dataset}")
+    return home.datasets.summary(home.auth.admin_caller(), alias).statistics.records
+
+
 def flows(node: RunningNode, dataset: str) -> list[Flow]:
     """The dataset's flows, newest first."""
-    with node.opened() as home:
-        alias = DatasetAlias.parse(f"kamu/{dataset}")
-        return list(home.flows.list(home.auth.admin_caller(), dataset=alias, limit=10_000))
+    home, alias = node.inside, DatasetAlias.parse(f"kamu/{dataset}")
+    return list(home.flows.list(home.auth.admin_caller(), dataset=alias, limit=10_000))
 
 
 def live_flows(node: RunningNode) -> list[Flow]:
     """All flows that have not ended, but for those that wait for the next time of their rule."""
-    with node.opened() as home:
-        found = home.flows.list(home.auth.admin_caller(), limit=10_000)
+    home = node.inside
+    found = home.flows.list(home.auth.admin_caller(), limit=10_000)
     return [flow for flow in found if flow.state is not FlowState.FINISHED and not _is_for_later(flow)]
 
 
