@@ -16,7 +16,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
         home.json("flow", "run", *words)["flowId"] for words in (("raw", "--type", "verify"), ("clean",), ("daily",))
     ]
     assert flows == [1, 2, 3]
-    home.json("flow", "cancel", "2")
+    assert home.json("flow", "cancel", "2")["outcome"]["kind"] == "ABORTED"
     return home
 
 

@@ -10,9 +10,9 @@ from kamu_api.cli.flows.named_flows import facts_of, told_by
 from kamu_api.cli.flows.names import LENIENT
 from kamu_api.cli.flows.result_text import result_text
 from kamu_api.cli.flows.run_command import run
-from kamu_api.cli.flows.text import about, attempt_facts, event_facts, event_text, flow_row, way_out
+from kamu_api.cli.flows.text import about, attempt_facts, event_facts, flow_row, way_out
 from kamu_api.cli.options import AsJson, Home, local_node
-from kamu_api.cli.output import print_json, say
+from kamu_api.cli.output import print_json, remark, say, time_text
 from kamu_api.cli.webhooks.text import delivery_text
 
 FlowId = Annotated[int, typer.Argument(metavar="FLOW", help="its number, as `flow list` shows it", min=1)]
@@ -30,6 +30,8 @@ def register(app: typer.Typer) -> None:
 
 def show(flow: FlowId, home: Home = None, as_json: AsJson = False) -> None:
     """Tell all of a flow: why, when, its attempts, what happened."""
+    from kamu_assets.flows.logs.text import event_text
+
     with local_node(home) as node:
         caller = node.auth.admin_caller()
         found = node.flows.get(caller, flow)
@@ -37,7 +39,8 @@ def show(flow: FlowId, home: Home = None, as_json: AsJson = False) -> None:
         if told := told_by(node, found):
             facts["deliveries"] = told
         facts["attempts"] = [attempt_facts(each) for each in node.flows.attempts(caller, flow)]
-        facts["history"] = [event_facts(each) for each in node.flows.events(caller, flow)]
+        events = node.flows.events(caller, flow)
+        facts["history"] = [event_facts(each) for each in events]
     if as_json:
         print_json(facts)
         return
@@ -54,15 +57,28 @@ def show(flow: FlowId, home: Home = None, as_json: AsJson = False) -> None:
         say(f"attempt {attempt['number']}: run {attempt['runId']}{achieved}")
     for delivery in facts.get("deliveries", ()):
         say(delivery_text(delivery))
-    for event in facts["history"]:
-        say(event_text(event))
+    for event in events:
+        say(f"{time_text(str(event.at))}  {event_text(event)}")
 
 
 def cancel(flow: FlowId, home: Home = None, as_json: AsJson = False) -> None:
-    """Drop a flow that waits, stop one that runs; what has ended stays as it is."""
+    """Drop a flow that waits, stop one that runs; what has ended stays as it is.
+
+    A trigger that names times is paused: it would start the next one at once.
+    """
     with local_node(home) as node:
-        canceled = node.flows.cancel(node.auth.admin_caller(), flow)
+        caller = node.auth.admin_caller()
+        was_over = node.flows.get(caller, flow).outcome is not None
+        canceled = node.flows.cancel(caller, flow)
         facts = facts_of(node, canceled)
+        held = {
+            each.trigger.binding
+            for each in node.triggers.list(caller)
+            if each.trigger.is_timed and each.trigger.paused_at
+        }
+    if canceled.binding in held and not was_over:
+        more = " --compaction" if canceled.type == "HARD_COMPACTION" else ""
+        remark(f"its trigger is paused; `kamu-node trigger resume {facts['dataset']}{more}` goes on")
     if as_json:
         print_json(facts)
     elif canceled.cancel_requested and canceled.outcome is None:

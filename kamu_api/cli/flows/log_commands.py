@@ -36,7 +36,7 @@ def log(
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print the log of a flow: what happened to it, and what its runs and their engines said."""
+    """Print the log of a flow: what happened to it, and what its runs and their engines said; times are in UTC."""
     from kamu_assets.flows.logs.lines import START, LogCursor
 
     start = START if after is None else LogCursor.parse(after)
@@ -82,7 +82,7 @@ def _text(line: "LogLine") -> str:
     """On a terminal all of its lines stand under each other."""
     from kamu_api.cli.output import time_text
 
-    head = f"{time_text(str(line.at))}  {line.channel.value:6}  "
+    head = f"{time_text(str(line.at))}Z  {line.channel.value:6}  "
     mark = "" if line.level in {"info", "debug"} else f"{line.level.upper()}: "
     first, *more = line.text.split("\n")
     return "\n".join([f"{head}{mark}{first}", *(" " * len(head) + each for each in more)])

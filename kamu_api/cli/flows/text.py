@@ -169,22 +169,6 @@ def about(facts: dict[str, Any]) -> str:
     return f"{facts['dataset'] or 'all datasets'} -> {told}"
 
 
-def event_text(facts: dict[str, Any]) -> str:
-    """One line of a history."""
-    parts = [time_text(facts["at"]), _words(facts["kind"])]
-    if "attempt" in facts:
-        parts.append(f"attempt {facts['attempt']}")
-    if "cause" in facts:
-        parts.append(_cause(facts["cause"]))
-    if "startCondition" in facts:
-        parts.append(_waiting(facts["startCondition"]))
-    if "scheduledAt" in facts:
-        parts.append(f"{'again at' if 'attempt' in facts else 'for'} {time_text(facts['scheduledAt'])}")
-    if "outcome" in facts:
-        parts.append(_outcome(facts["outcome"]))
-    return "  ".join(parts)
-
-
 def _told(facts: dict[str, Any]) -> str:
     """How it ended; before that, what it waits for."""
     if facts["outcome"]:
@@ -192,8 +176,10 @@ def _told(facts: dict[str, Any]) -> str:
         achieved = facts["result"] if facts["outcome"]["kind"] in _WENT_WELL else None
         return f"{told}: {result_text(achieved)}" if achieved and _tells_more(achieved) else told
     if facts["status"] == "RETRYING" and facts["startCondition"] is None:
-        again = time_text(facts["timing"]["scheduledAt"])
-        return f"attempt {facts['attempt'] + 1} at {again}: the last {facts['waitsFor']}"
+        again = f"attempt {facts['attempt'] + 1} at {time_text(facts['timing']['scheduledAt'])}"
+        # Why the last one failed or, once the time has come, what keeps the next from beginning.
+        why = str(facts["waitsFor"])
+        return f"{again}: the last {why}" if why.startswith("failed") else f"{again}: {why}"
     if facts["waitsFor"]:
         return str(facts["waitsFor"])
     return _waiting(facts["startCondition"]) if facts["startCondition"] else ""

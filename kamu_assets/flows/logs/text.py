@@ -2,9 +2,13 @@
 
 from collections.abc import Iterator
 
-from kamu_assets.flows.causes import FlowCause
+from kamu_assets.flows.causes import CauseKind, FlowCause
 from kamu_assets.flows.history.events import EventKind, FlowEvent
 from kamu_assets.flows.model import FlowOutcome, OutcomeKind, StartCondition, WaitKind
+from kamu_assets.odf.timestamp import Timestamp
+
+# Instead of the hashes of blocks that are there no more.
+REWRITTEN = "an input was reset or compacted"
 
 _WAITS = {
     WaitKind.SCHEDULE: "its schedule",
@@ -12,6 +16,7 @@ _WAITS = {
     WaitKind.REACTIVE: "more records",
     WaitKind.EXECUTOR: "an executor",
 }
+_CAUSES = {CauseKind.AUTO_POLLING: "schedule"}
 _SAID = {
     EventKind.INITIATED: "created",
     EventKind.CAUSE_ADDED: "another cause",
@@ -42,7 +47,7 @@ def _parts(event: FlowEvent) -> Iterator[str]:
         yield _cause(what.cause)
     if what.scheduled_at is not None:
         again = "again at" if event.kind is EventKind.ATTEMPT_FINISHED else "for"
-        yield f"{again} {what.scheduled_at.truncate_to_millis()}"
+        yield f"{again} {_time(what.scheduled_at)}"
     if what.outcome is not None and event.kind is not EventKind.ABORTED:
         yield _outcome(what.outcome)
     elif what.outcome is not None and what.outcome.message:
@@ -51,17 +56,24 @@ def _parts(event: FlowEvent) -> Iterator[str]:
 
 def _cause(cause: FlowCause) -> str:
     records = f" ({cause.records} records)" if cause.records else ""
-    return f"cause: {_words(cause.kind.value)}{records}"
+    return f"cause: {_CAUSES.get(cause.kind) or _words(cause.kind.value)}{records}"
 
 
 def _waiting(condition: StartCondition) -> str:
+    if condition.kind is WaitKind.REACTIVE and (condition.breaking or condition.records >= condition.min_records):
+        return "waits for its turn"
     records = f", {condition.records} so far" if condition.records else ""
-    until = f" until {condition.until.truncate_to_millis()}" if condition.until is not None else ""
+    until = f" until {_time(condition.until)}" if condition.until is not None else ""
     return f"waits for {_WAITS[condition.kind]}{records}{until}"
 
 
 def _outcome(outcome: FlowOutcome) -> str:
-    return _words(outcome.kind.value) + (f": {outcome.message}" if outcome.message else "")
+    message = REWRITTEN if outcome.rewritten_input is not None else outcome.message
+    return _words(outcome.kind.value) + (f": {message}" if message else "")
+
+
+def _time(moment: Timestamp) -> str:
+    return f"{str(moment).partition('.')[0].removesuffix('Z').replace('T', ' ')} UTC"
 
 
 def _words(name: str) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from kamu_api.cli.flows.result_text import result_facts, result_text
-from kamu_api.cli.flows.text import event_facts, event_text, flow_facts, flow_row, way_out
+from kamu_api.cli.flows.text import flow_facts, flow_row, way_out
 from kamu_assets.coordinator.results import NothingToDo, Reorganized
 from kamu_assets.flows.achievements import Achievements
+from kamu_assets.flows.logs.text import event_text
 from kamu_assets.flows.model import FlowOutcome, OutcomeKind
 from kamu_assets.flows.orchestrator import RunState
 from kamu_assets.flows.results import (
@@ -23,6 +24,7 @@ from kamu_assets.flows.results import (
 )
 from kamu_assets.flows.results import result_text as as_row
 from kamu_assets.flows.retrying import FlowConfig, RetryPolicy
+from kamu_assets.flows.store import FlowStore
 from kamu_assets.odf.multihash import Multihash
 from tests.support.builders import START
 from tests.support.heart import ADMIN
@@ -119,7 +121,10 @@ def test_a_list_says_what_came_of_a_flow_and_when_it_is_tried_again(flows: Flows
     flows.scheduler.step()
     flows.service.run_finished(str(flows.only(root).run_id), FlowOutcome(OutcomeKind.FAILED, "the network is away"))
     again = flow_row(flow_facts(flows.only(root), dataset="kamu/root"))
-    ended = event_text(event_facts(flows.service.events(ADMIN, flows.only(root).id)[-1]))
+    ended = event_text(flows.service.events(ADMIN, flows.only(root).id)[-1])
+    with flows.heart.database.transaction() as tx:
+        FlowStore().note_wait(tx, "waits for a place at engine datafusion", flow=flows.only(root).id)
+    held = flow_row(flow_facts(flows.only(root), dataset="kamu/root"))
     flows.clock.advance(5)
     flows.scheduler.step()
     Achievements(flows.heart.database).note(str(flows.only(root).run_id), root.id, DataAdded(1, 3))
@@ -127,6 +132,7 @@ def test_a_list_says_what_came_of_a_flow_and_when_it_is_tried_again(flows: Flows
     done = flow_row(flow_facts(flows.only(root), dataset="kamu/root"))
 
     assert again["outcome"] == "attempt 2 at 2024-01-01 00:00:05: the last failed: the network is away"
-    assert "again at 2024-01-01 00:00:05" in ended
+    assert held["outcome"] == "attempt 2 at 2024-01-01 00:00:05: waits for a place at engine datafusion"
+    assert "again at 2024-01-01 00:00:05 UTC" in ended
     assert done["outcome"] == "success: 3 records in 1 block"
     assert (done["type"], done["cause"]) == ("ingest", "manual")
