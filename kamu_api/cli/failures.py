@@ -72,7 +72,8 @@ def _steps() -> dict[type[KamuError], str]:
         ingest.SourceUnreachableError: "try again later",
         storage.DamagedBlockError: "`kamu-node verify %` says what is left",
         storage.ObjectNotFoundError: "`kamu-node verify %` says what is left",
-        FlowNotFoundError: "`kamu-node flow list` shows what there is",
+        FlowNotFoundError: "`kamu-node flow list` shows what there is; what ended long ago is forgotten "
+        "(flow_agent.keep_days)",
         InvalidTriggerError: "write --every 1h, or --cron '0 3 * * *' for 03:00 UTC every day",
         webhooks.PlainTargetError: "`kamu-node config set webhooks.allow_http true` allows http, which everybody on "
         "the way can read",

@@ -14,6 +14,7 @@ from kamu_api.cli.misuse import MisuseError
 if TYPE_CHECKING:
     from kamu_assets.datasets.model import DatasetEntry
     from kamu_assets.node import Node
+    from kamu_assets.odf.multihash import Multihash
     from kamu_assets.odf.timestamp import Timestamp
     from kamu_assets.settings import Settings
 
@@ -59,6 +60,17 @@ def moment(option: str, text: str | None) -> "Timestamp | None":
         return None if text is None else Timestamp.parse(text)
     except InvalidTimestampError as error:
         raise MisuseError(f"{option}: {error}; write 2024-01-31T12:00:00Z") from error
+
+
+def block_hash(option: str, text: str | None) -> "Multihash | None":
+    """The block that an option names, if it names one."""
+    from kamu_assets.errors import InvalidError
+    from kamu_assets.odf.multihash import Multihash
+
+    try:
+        return None if text is None else Multihash.parse(text)
+    except InvalidError as error:
+        raise MisuseError(f"{option}: {error}") from error
 
 
 def the_dataset(node: "Node", text: str) -> "DatasetEntry":

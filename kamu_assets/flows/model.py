@@ -34,6 +34,11 @@ class FlowType(StrEnum):
         return _FULL_NAMES[self]
 
     @property
+    def words(self) -> str:
+        """As people are told of it."""
+        return _WORDS.get(self) or self.value.lower().replace("_", " ")
+
+    @property
     def kinds(self) -> frozenset[DatasetKind]:
         """Of datasets that it may be done to; none: it is not done to datasets."""
         return _KINDS.get(self, _BOTH)
@@ -69,6 +74,12 @@ _FULL_NAMES = {
     FlowType.VERIFY: "dev.kamu.flow.dataset.verify",
     FlowType.WEBHOOK_DELIVER: "dev.kamu.flow.webhook.deliver",
     FlowType.SYSTEM_GC: "dev.kamu.flow.system.gc",
+}
+_WORDS = {
+    FlowType.EXECUTE_TRANSFORM: "transform",
+    FlowType.HARD_COMPACTION: "compaction",
+    FlowType.WEBHOOK_DELIVER: "webhook delivery",
+    FlowType.SYSTEM_GC: "garbage collection",
 }
 _BOTH = frozenset(DatasetKind)
 _KINDS = {

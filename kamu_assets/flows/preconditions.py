@@ -32,4 +32,4 @@ def check_dataset_kind(entry: DatasetEntry, type_: FlowType) -> None:
     """Raise `IncompatibleDatasetKindError` unless this may be done to such a dataset."""
     if entry.kind not in type_.kinds:
         (expected,) = set(DatasetKind) - {entry.kind}
-        raise IncompatibleDatasetKindError(f"{type_} of {entry.alias}", expected=expected, actual=entry.kind)
+        raise IncompatibleDatasetKindError(f"{type_.words} of {entry.alias}", expected=expected, actual=entry.kind)

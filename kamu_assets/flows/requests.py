@@ -1,5 +1,6 @@
 """Use cases of flows of a certain type: what somebody wants done to a dataset, or to the node."""
 
+from dataclasses import replace
 from typing import Protocol
 
 from kamu_assets.auth.model import Caller
@@ -13,7 +14,7 @@ from kamu_assets.flows.causes import CauseKind, FlowCause
 from kamu_assets.flows.lifecycle import FlowLife
 from kamu_assets.flows.model import Binding, Flow, FlowState, FlowType
 from kamu_assets.flows.preconditions import Preconditions, check_dataset_kind
-from kamu_assets.flows.processes.store import ProcessStore, Record
+from kamu_assets.flows.processes.store import ProcessStore
 from kamu_assets.flows.retrying import ARGUMENTS, PLAIN, FlowConfig
 from kamu_assets.flows.scopes import SYSTEM
 from kamu_assets.flows.store import FlowStore
@@ -96,11 +97,14 @@ class FlowRequests:
             return
         now = self._clock.now()
         with self._database.transaction() as tx:
-            last = self._processes.get(tx, _GARBAGE).last_attempt_at
-            if last is None:
-                self._processes.save(tx, _GARBAGE, Record(last_attempt_at=now))
-            elif now.ns - last.ns >= every * NANOS_PER_SECOND:
+            record = self._processes.get(tx, _GARBAGE)
+            last = record.last_attempt_at
+            if last is not None:
+                if now.ns - last.ns < every * NANOS_PER_SECOND:
+                    return
                 self._life.want(tx, _GARBAGE, FlowCause(CauseKind.AUTO_POLLING))
+            # Whoever cancels it does not want it again at once.
+            self._processes.save(tx, _GARBAGE, replace(record, last_attempt_at=now))
 
     def _want(self, tx: Transaction, caller: Caller, binding: Binding, config: FlowConfig) -> Flow:
         live = self._flows.live(tx, binding)
@@ -114,14 +118,14 @@ class FlowRequests:
 
 def _check_about(type_: FlowType) -> None:
     if not type_.kinds:
-        raise InvalidArgumentsError(f"flows of type {type_} are not about one dataset")
+        raise InvalidArgumentsError(f"flows of type {type_.words} are not about one dataset")
 
 
 def _check_arguments(type_: FlowType, config: FlowConfig) -> None:
     """Raise InvalidArgumentsError, and InvalidLimitError of compactions."""
     given = {name for name in ARGUMENTS if getattr(config, name) is not None}
     if unknown := sorted(given - {_TAKES.get(type_)}):
-        raise InvalidArgumentsError(f"flows of type {type_} take no arguments of {', '.join(unknown)}")
+        raise InvalidArgumentsError(f"flows of type {type_.words} take no arguments of {', '.join(unknown)}")
     if type_ is FlowType.RESET and config.reset is None:
         raise InvalidArgumentsError("a reset needs the block to go back to, or that it is the Seed")
     if config.compaction is not None:

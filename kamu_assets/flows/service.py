@@ -120,7 +120,7 @@ class FlowService:
             self._access.require(tx, caller, entry, Action.WRITE)
         else:
             # Of the node, or of a dataset that was deleted while it ran.
-            self._access.require_admin(caller, f"stop flows of type {flow.type}")
+            self._access.require_admin(caller, f"stop flows of type {flow.type.words}")
 
     def list(
         self, caller: Caller, *, dataset: DatasetRef | None = None, limit: int = 50, before: int | None = None

@@ -15,10 +15,11 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
 
 
 def test_a_flow_has_its_type_and_its_arguments(home: Home) -> None:
-    asked = home.json("flow", "run", "raw", "--type", "compaction", "--max-slice-records", "7", "--yes")
+    limits = ("--max-slice-records", "7", "--max-slice-size", "10MiB")
+    asked = home.json("flow", "run", "raw", "--type", "compaction", *limits, "--yes")
     home.ok("flow", "run", "raw", "--type", "verify")
 
-    assert (asked["type"], asked["arguments"]["maxSliceRecords"]) == ("HARD_COMPACTION", 7)
+    assert (asked["type"], asked["arguments"]) == ("HARD_COMPACTION", {"maxSliceSize": 10 << 20, "maxSliceRecords": 7})
     listed = home.json("flow", "list", "raw", "--type", "compaction")
     assert [row["flowId"] for row in listed] == [asked["flowId"]]
 
@@ -37,6 +38,7 @@ def test_garbage_is_of_the_whole_node(home: Home) -> None:
         ("raw --type transform", "Derivative"),
         ("daily --type compaction --yes", "Root"),
         ("raw --type compaction --max-slice-size 0 --yes", "must be a positive number"),
+        ("daily --type compaction --yes", "compaction of kamu/daily"),
     ],
 )
 def test_what_cannot_be_done_is_refused_before_it_waits(home: Home, arguments: str, told: str) -> None:
@@ -48,6 +50,7 @@ def test_what_cannot_be_done_is_refused_before_it_waits(home: Home, arguments: s
     [
         ("raw --type compaction", "needs a yes"),
         ("raw --max-slice-size 7", "for --type compaction"),
+        ("raw --max-slice-size plenty", "is no size: write 300MB"),
         ("raw --type verify --fetch-uncacheable", "for --type ingest"),
         ("raw --type reset --yes", "--to-seed"),
         ("raw --type verify --to-seed", "for --type reset"),
@@ -80,3 +83,14 @@ def test_what_cannot_be_done_to_some_of_a_pattern_is_said_of_each(home: Home) ->
         assert "kamu/other is left out" in done.told
     assert {row["dataset"] for row in home.json("trigger", "list")} == {"kamu/clean", "kamu/daily", "kamu/weekly"}
     assert "raw" in home.refusal("trigger", "set", "raw", "--every", "1h")
+
+
+def test_who_cancels_what_a_trigger_planned_hears_that_it_is_paused(home: Home) -> None:
+    home.ok("trigger", "set", "weekly", "--every", "1h")
+    (planned, *_) = home.json("flow", "list", "weekly", "--type", "transform")
+
+    canceled = home.run("flow", "cancel", str(planned["flowId"]))
+    again = home.run("flow", "cancel", str(planned["flowId"]))
+
+    assert "its trigger is paused; `kamu-node trigger resume kamu/weekly` goes on" in canceled.told
+    assert "trigger" not in again.told

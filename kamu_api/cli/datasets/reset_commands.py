@@ -6,12 +6,11 @@ import typer
 
 from kamu_api.cli.confirming import Yes, require_consent
 from kamu_api.cli.misuse import MisuseError
-from kamu_api.cli.options import AsJson, Dataset, Home, local_node, the_dataset
+from kamu_api.cli.options import AsJson, Dataset, Home, block_hash, local_node, the_dataset
 from kamu_api.cli.output import print_json, say
 
 if TYPE_CHECKING:
     from kamu_assets.coordinator.results import ReorganizationResult
-    from kamu_assets.odf.multihash import Multihash
 
 
 def register(app: typer.Typer) -> None:
@@ -44,7 +43,7 @@ def reset(
         raise MisuseError("name a block to go back to, or use --to-seed or --to-metadata")
     if old_head is not None and to_metadata:
         raise MisuseError("--old-head is for resets to a block")
-    options = ResetOptions(new_head=_hash(block, "BLOCK"), old_head=_hash(old_head, "--old-head"))
+    options = ResetOptions(new_head=block_hash("BLOCK", block), old_head=block_hash("--old-head", old_head))
     with local_node(home) as node:
         caller = node.auth.admin_caller()
         entry = the_dataset(node, dataset)
@@ -75,13 +74,3 @@ def reorganization_facts(result: "ReorganizationResult", *, done: str) -> dict[s
         "originalBlocks": result.original_blocks,
         "resultingBlocks": result.resulting_blocks,
     }
-
-
-def _hash(text: str | None, what: str) -> "Multihash | None":
-    from kamu_assets.errors import InvalidError
-    from kamu_assets.odf.multihash import Multihash
-
-    try:
-        return None if text is None else Multihash.parse(text)
-    except InvalidError as error:
-        raise MisuseError(f"{what}: {error}") from error

@@ -47,7 +47,9 @@ def _with_work(node: "Node", entries: "Sequence[DatasetEntry]") -> "list[tuple[D
     from kamu_api.cli.flows.trigger_text import live_facts, run_facts, trigger_facts
 
     caller = node.auth.admin_caller()
-    triggers = {each.trigger.dataset_id: trigger_facts(each) for each in node.triggers.list(caller)}
+    # Of two that of updates is told, not that of compactions.
+    found = sorted(node.triggers.list(caller), key=lambda each: each.trigger.type != "HARD_COMPACTION")
+    triggers = {each.trigger.dataset_id: trigger_facts(each) for each in found}
     ended = node.flows.latest(caller, [entry.id for entry in entries])
     return [
         (

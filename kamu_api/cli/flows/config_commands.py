@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kamu_api.cli.flows.compaction_options import MaxSliceRecords, MaxSliceSize, compaction_arguments
 from kamu_api.cli.flows.ingest_options import NextIteration, ingest_arguments
 from kamu_api.cli.flows.several import done_to
 from kamu_api.cli.flows.text import arguments_facts
@@ -15,14 +16,13 @@ from kamu_api.cli.output import print_json, print_rows, remark, say
 
 if TYPE_CHECKING:
     from kamu_assets.datasets.model import DatasetEntry
-    from kamu_assets.flows.arguments import CompactionArguments
     from kamu_assets.flows.retrying import FlowConfig, RetryPolicy
 
 _BACKOFFS = ("fixed", "linear", "exponential", "exponential-with-jitter")
 
 
 def register(app: typer.Typer) -> None:
-    config = typer.Typer(no_args_is_help=True, help="How datasets are brought up to date: retries.")
+    config = typer.Typer(no_args_is_help=True, help="How flows are done: retries, order, sizes.")
     config.command("set")(set_config)
     config.command("list")(list_configs)
     config.command()(remove)
@@ -51,12 +51,8 @@ def set_config(
         bool, typer.Option("--fetch-uncacheable", help="poll sources again that cannot tell whether they changed")
     ] = False,
     fetch_next_iteration: NextIteration = None,
-    max_slice_size: Annotated[
-        int | None, typer.Option("--max-slice-size", metavar="BYTES", help="of compactions: slices grow no further")
-    ] = None,
-    max_slice_records: Annotated[
-        int | None, typer.Option("--max-slice-records", metavar="ROWS", help="of compactions: nor beyond so many rows")
-    ] = None,
+    max_slice_size: MaxSliceSize = None,
+    max_slice_records: MaxSliceRecords = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
@@ -68,7 +64,7 @@ def set_config(
     from kamu_assets.flows.retrying import FlowConfig
 
     ingest = ingest_arguments(fetch_uncacheable=fetch_uncacheable, fetch_next_iteration=fetch_next_iteration)
-    compaction = _compaction(max_slice_size, max_slice_records)
+    compaction = compaction_arguments(max_slice_size, max_slice_records)
     policy = _policy(retries, delay, backoff)
     if not (retries or priority or ingest or compaction):
         raise MisuseError("say what: --retries 3, --priority 100, --fetch-uncacheable (--delay goes with --retries)")
@@ -145,14 +141,6 @@ def _policy(retries: int, delay: str, backoff: str) -> "RetryPolicy":
     return policy
 
 
-def _compaction(max_slice_size: int | None, max_slice_records: int | None) -> "CompactionArguments | None":
-    from kamu_assets.flows.arguments import CompactionArguments
-
-    given = {"max_slice_size": max_slice_size, "max_slice_records": max_slice_records}
-    said = {name: value for name, value in given.items() if value is not None}
-    return CompactionArguments(**said) if said else None
-
-
 def _facts(dataset: str, config: "FlowConfig") -> dict[str, Any]:
     retry = config.retry
     policy = retry and {
@@ -184,7 +172,7 @@ def _text(facts: dict[str, Any]) -> str:
 
     policy = facts["retryPolicy"]
     if policy is None:
-        return "no retries"
+        return "no retries of its own"
     backoff = policy["backoffType"].lower().replace("_", " ")
     return (
         f"{policy['maxAttempts']} retries, the first after {interval_text(int(policy['minDelaySeconds']))}, {backoff}"

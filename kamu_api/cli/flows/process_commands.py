@@ -21,9 +21,7 @@ def register(app: typer.Typer) -> None:
     process = typer.Typer(no_args_is_help=True, help="How what happens to datasets by itself is going.")
     process.command("list")(list_processes)
     for name in ("prepare", "api"):
-        process.command(
-            name, hidden=True, help="Run one process of the node; the supervisor and deployments call this."
-        )(_runner(name))
+        process.command(name, hidden=True, help=_HIDDEN)(_runner(name))
     app.add_typer(process, name="process")
 
 

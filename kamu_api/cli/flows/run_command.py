@@ -1,27 +1,27 @@
 """Have a running node do something to datasets, or to itself."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kamu_api.cli.completing import dataset_names
 from kamu_api.cli.confirming import Yes, require_consent
+from kamu_api.cli.flows.compaction_options import MaxSliceRecords, MaxSliceSize, compaction_arguments
 from kamu_api.cli.flows.ingest_options import NextIteration, ingest_arguments
 from kamu_api.cli.flows.names import TypeName
 from kamu_api.cli.flows.several import done_to
 from kamu_api.cli.misuse import MisuseError
-from kamu_api.cli.options import AsJson, Home, local_node
+from kamu_api.cli.options import AsJson, Home, block_hash, local_node
 from kamu_api.cli.output import print_json, remark, say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kamu_assets.datasets.model import DatasetEntry
-    from kamu_assets.flows.arguments import IngestArguments
+    from kamu_assets.flows.arguments import ResetArguments
     from kamu_assets.flows.model import Flow
     from kamu_assets.flows.retrying import FlowConfig
     from kamu_assets.node import Node
-    from kamu_assets.odf.multihash import Multihash
 
 
 # What is asked before it, and what was not done where somebody said no.
@@ -52,12 +52,8 @@ def run(
         bool, typer.Option("--fetch-uncacheable", help="ingest: poll a source again that cannot tell what is new")
     ] = False,
     fetch_next_iteration: NextIteration = None,
-    max_slice_size: Annotated[
-        int | None, typer.Option("--max-slice-size", metavar="BYTES", help="compaction: slices grow no further")
-    ] = None,
-    max_slice_records: Annotated[
-        int | None, typer.Option("--max-slice-records", metavar="ROWS", help="compaction: nor beyond so many rows")
-    ] = None,
+    max_slice_size: MaxSliceSize = None,
+    max_slice_records: MaxSliceRecords = None,
     block: Annotated[
         str | None, typer.Option("--block", metavar="HASH", help="reset: the block that becomes the head")
     ] = None,
@@ -76,12 +72,14 @@ def run(
     What is said here holds for this run, instead of what `flow-config` says.
     """
     from kamu_api.cli.flows.named_flows import facts_of
+    from kamu_assets.flows.retrying import FlowConfig
 
-    compaction = {"max_slice_size": max_slice_size, "max_slice_records": max_slice_records}
-    config = _config(type_, {name: value for name, value in compaction.items() if value is not None})
-    config = _with_reset(config, type_, block, old_head, to_seed=to_seed)
-    if ingest := ingest_arguments(fetch_uncacheable=fetch_uncacheable, fetch_next_iteration=fetch_next_iteration):
-        type_, config = _with_ingest(config, type_, ingest)
+    config = FlowConfig(
+        ingest=ingest_arguments(fetch_uncacheable=fetch_uncacheable, fetch_next_iteration=fetch_next_iteration),
+        compaction=compaction_arguments(max_slice_size, max_slice_records),
+        reset=_reset(type_, block, old_head, to_seed=to_seed),
+    )
+    type_ = _type_of(config, type_)
     if type_ is TypeName.WEBHOOK_DELIVER:
         raise MisuseError("webhooks are told by themselves; `kamu-node webhook test <webhook>` sends one something now")
     if (dataset is None) is not (type_ is TypeName.SYSTEM_GC):
@@ -136,46 +134,24 @@ def _asked(
     return done_to(entries, wanted)
 
 
-def _config(type_: TypeName | None, limits: dict[str, Any]) -> "FlowConfig":
-    from kamu_assets.flows.arguments import CompactionArguments
-    from kamu_assets.flows.retrying import FlowConfig
-
-    if limits and type_ is not TypeName.HARD_COMPACTION:
+def _type_of(config: "FlowConfig", type_: TypeName | None) -> TypeName | None:
+    """The one that takes what was said."""
+    if config.compaction is not None and type_ is not TypeName.HARD_COMPACTION:
         raise MisuseError("sizes of slices are for --type compaction")
-    return FlowConfig(compaction=CompactionArguments(**limits)) if limits else FlowConfig()
+    if config.ingest is not None and type_ not in (None, TypeName.INGEST):
+        raise MisuseError("--fetch-uncacheable and --fetch-next-iteration are for --type ingest")
+    return type_ if config.ingest is None else TypeName.INGEST
 
 
-def _with_reset(
-    config: "FlowConfig", type_: TypeName | None, block: str | None, old_head: str | None, *, to_seed: bool
-) -> "FlowConfig":
-    from dataclasses import replace
-
+def _reset(
+    type_: TypeName | None, block: str | None, old_head: str | None, *, to_seed: bool
+) -> "ResetArguments | None":
     from kamu_assets.flows.arguments import ResetArguments
 
     if type_ is not TypeName.RESET:
         if block is not None or old_head is not None or to_seed:
             raise MisuseError("--block, --to-seed and --old-head are for --type reset")
-        return config
+        return None
     if (block is None) is not to_seed:
         raise MisuseError("name a --block to go back to, or use --to-seed")
-    return replace(config, reset=ResetArguments(_hash(block, "--block"), _hash(old_head, "--old-head")))
-
-
-def _with_ingest(
-    config: "FlowConfig", type_: TypeName | None, ingest: "IngestArguments"
-) -> "tuple[TypeName, FlowConfig]":
-    from dataclasses import replace
-
-    if type_ not in (None, TypeName.INGEST):
-        raise MisuseError("--fetch-uncacheable and --fetch-next-iteration are for --type ingest")
-    return TypeName.INGEST, replace(config, ingest=ingest)
-
-
-def _hash(text: str | None, option: str) -> "Multihash | None":
-    from kamu_assets.errors import InvalidError
-    from kamu_assets.odf.multihash import Multihash
-
-    try:
-        return None if text is None else Multihash.parse(text)
-    except InvalidError as error:
-        raise MisuseError(f"{option}: {error}") from error
+    return ResetArguments(block_hash("--block", block), block_hash("--old-head", old_head))

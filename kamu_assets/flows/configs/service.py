@@ -78,7 +78,9 @@ def _check_arguments(config: FlowConfig, type_: FlowType) -> None:
     """Arguments of another type would be kept, and never used."""
     for given, wanted in ((config.compaction, FlowType.HARD_COMPACTION), (config.ingest, FlowType.INGEST)):
         if given is not None and type_ is not wanted:
-            raise InvalidFlowConfigError(f"arguments of {wanted} are set for {wanted}, not for {type_}")
+            raise InvalidFlowConfigError(
+                f"arguments of {wanted.words} are set for {wanted.words}, not for {type_.words}"
+            )
 
 
 def _type_of(entry: DatasetEntry, config: FlowConfig) -> FlowType:

@@ -88,7 +88,7 @@ class Processes:
         self._database = database
 
     def list(
-        self, caller: Caller, *, states: Collection[ProcessState] = (), limit: int = 1000, offset: int = 0
+        self, caller: Caller, *, states: Collection[ProcessState] = (), limit: int | None = None, offset: int = 0
     ) -> Sequence[Process]:
         """What deserves attention first, by name; of some states only."""
         del caller  # Everybody may read.

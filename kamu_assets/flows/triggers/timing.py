@@ -61,10 +61,10 @@ def check_type(rule: TriggerRule, type_: FlowType) -> None:
     if isinstance(rule, Reactive):
         if type_ is not FlowType.EXECUTE_TRANSFORM:
             raise FlowTypeNotSupportedError(
-                f"{type_} has no inputs to react to: it takes an interval or a cron expression"
+                f"flows of type {type_.words} have no inputs to react to: they take an interval or a cron expression"
             )
     elif type_ not in _TIMED:
-        raise FlowTypeNotSupportedError(f"{type_} is not started by a rule of time")
+        raise FlowTypeNotSupportedError(f"flows of type {type_.words} are not started by a rule of time")
 
 
 def _is_cron(expression: str) -> bool:

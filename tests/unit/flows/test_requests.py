@@ -142,4 +142,9 @@ def test_garbage_is_collected_now_and_then(flows: Flows, requests: FlowRequests)
     requests.collect_if_due(every=DAY)
 
     (ended,) = flows.service.list(ADMIN)
+    flows.clock.advance(DAY)
+    requests.collect_if_due(every=DAY)
+    flows.service.cancel(ADMIN, flows.service.list(ADMIN)[0].id)
+    requests.collect_if_due(every=DAY)
+    assert len(flows.service.list(ADMIN)) == 2
     assert (ended.scope, ended.cause.kind, ended.outcome) == (SYSTEM, CauseKind.AUTO_POLLING, DONE)
