@@ -130,6 +130,12 @@ class FlowService:
         with self._database.reading() as tx:
             return self._flows.list(tx, dataset=of, limit=limit, before=before)
 
+    def live(self, caller: Caller, dataset: DatasetID) -> Sequence[Flow]:
+        """What is done to a dataset, or is to be done, the oldest first; who is only told of it does not count."""
+        del caller  # Everybody may read.
+        with self._database.reading() as tx:
+            return [flow for flow in self._flows.live_of(tx, dataset) if not flow.type.tells]
+
     def latest(self, caller: Caller, datasets: Sequence[DatasetID]) -> Mapping[DatasetID, Flow]:
         """How the latest flow of each dataset ended, of those that had one."""
         del caller  # Everybody may read.

@@ -98,6 +98,9 @@ def test_what_happens_by_itself_is_told(home: Home) -> None:
             "run", FlowOutcome(OutcomeKind.FAILED, "no such\ncolumn"), bindings=[Binding(clean.id, FlowType.INGEST)]
         )
         node.flows.request_run(node.auth.admin_caller(), daily.id)
+        for number in range(4):
+            verified = FlowOutcome(OutcomeKind.SUCCESS)
+            node.flows.run_finished(f"later-{number}", verified, bindings=[Binding(daily.id, FlowType.VERIFY)])
     home.ok("trigger", "set", "clean", "--every", "90m")
 
     [first, second, third] = home.json("show", "clean", "daily", "weekly")

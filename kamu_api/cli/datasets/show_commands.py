@@ -7,9 +7,6 @@ import typer
 from kamu_api.cli.options import AsJson, Home, Names, local_node
 from kamu_api.cli.output import print_json, say
 
-# More flows than a dataset can have that are not finished.
-_RECENT = 4
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -56,7 +53,7 @@ def _with_work(node: "Node", entries: "Sequence[DatasetEntry]") -> "list[tuple[D
             entry,
             {
                 "trigger": triggers.get(entry.id),
-                "currentRun": live_facts(node.flows.list(caller, dataset=entry.id, limit=_RECENT)),
+                "currentRun": live_facts(node.flows.live(caller, entry.id)),
                 "lastRun": run_facts(ended.get(entry.id)),
             },
         )

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from kamu_assets.flows.model import Flow
     from kamu_assets.flows.triggers.rules import PlannedTrigger
 
+# States of flows, in the order of what is worth telling.
+_LIVE: Final = ("RUNNING", "RETRYING", "WAITING")
 _PART: Final = re.compile(r"(\d{1,9})([smhdw])", re.ASCII)
 
 
@@ -69,9 +71,9 @@ def live_facts(flows: "Iterable[Flow]") -> dict[str, Any] | None:
     live = [flow for flow in live if flow.condition is None or flow.condition.kind is not WaitKind.SCHEDULE]
     if not live:
         return None
-    flow = min(live, key=lambda flow: flow.state.value)
+    flow = min(live, key=lambda flow: _LIVE.index(flow.status))
     since = str(flow.started_at or flow.created_at)
-    return {"state": flow.state.value, "since": since, "cause": flow.cause.kind.value, "waitsFor": flow.waits_for}
+    return {"state": flow.status.value, "since": since, "cause": flow.cause.kind.value, "waitsFor": flow.waits_for}
 
 
 def live_text(facts: dict[str, Any]) -> str:

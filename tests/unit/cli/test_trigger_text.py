@@ -35,3 +35,14 @@ def test_a_flow_that_waits_for_nothing_in_particular_tells_its_state_only() -> N
     assert facts is not None
     assert facts["waitsFor"] is None
     assert live_text(facts).endswith(" UTC")
+
+
+def test_what_an_executor_has_comes_first_and_what_none_has_yet_waits() -> None:
+    queued = replace(WAITING, state=FlowState.RUNNING, attempt=1)
+    retrying = replace(WAITING, state=FlowState.RETRYING, attempt=1)
+
+    told = [
+        live_facts(flows) for flows in ([queued], [queued, retrying], [retrying, replace(queued, started_at=START)])
+    ]
+
+    assert [facts and facts["state"] for facts in told] == ["WAITING", "RETRYING", "RUNNING"]
