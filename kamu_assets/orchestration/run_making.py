@@ -14,7 +14,6 @@ from kamu_assets.orchestration.config import AdapterConfig
 from kamu_assets.orchestration.names import (
     ASSET_JOB,
     CHECK_VERIFY,
-    RUNTIME_WARM,
     TAG_ACCOUNT,
     TAG_ATTEMPT,
     TAG_DATASET,
@@ -22,7 +21,6 @@ from kamu_assets.orchestration.names import (
     TAG_FLOW,
     TAG_FLOW_TYPE,
     TAG_LAUNCHED_BY,
-    TAG_RUNTIME,
     TAG_WEBHOOK,
     asset_key,
 )
@@ -127,7 +125,6 @@ def _tags(flow: Flow, account: str | None, engine: str | None) -> dict[str, str]
         TAG_FLOW: str(flow.id),
         TAG_FLOW_TYPE: flow.type.value,
         TAG_ATTEMPT: str(flow.attempt),
-        TAG_RUNTIME: RUNTIME_WARM,
         TAG_LAUNCHED_BY: _LAUNCHED_BY[flow.cause.kind],
         PRIORITY_TAG: str(flow.priority),
     }

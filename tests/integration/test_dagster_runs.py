@@ -21,6 +21,7 @@ from kamu_assets.orchestration.names import (
     TAG_FLOW,
     TAG_LAUNCHED_BY,
     TAG_LOST,
+    TAG_RUNTIME,
     key_of,
 )
 from kamu_assets.orchestration.workers.reaper import Reaper
@@ -44,6 +45,8 @@ def test_new_data_leads_to_a_run_with_all_that_the_ui_shows(adapter: Adapter) ->
     assert run.asset_selection == {key_of(derivative.alias)}
     assert (run.tags[TAG_FLOW], run.tags[TAG_DATASET], run.tags[TAG_ATTEMPT]) == (str(flow.id), str(derivative.id), "1")
     assert run.tags[TAG_LAUNCHED_BY] == "new data"
+    # Whoever looks at a list of runs sees all of them: nothing that is the same of every run.
+    assert TAG_RUNTIME not in run.tags
     assert run.remote_job_origin is not None
     assert run.remote_job_origin.location_name == "catalog"
     assert adapter.events(run, DagsterEventType.ASSET_MATERIALIZATION_PLANNED) == 1

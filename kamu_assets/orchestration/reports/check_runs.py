@@ -30,11 +30,9 @@ from kamu_assets.orchestration.catalog.state import CatalogRow
 from kamu_assets.orchestration.config import AdapterConfig
 from kamu_assets.orchestration.names import (
     ASSET_JOB,
-    RUNTIME_WARM,
     TAG_ACCOUNT,
     TAG_CHECKS,
     TAG_LAUNCHED_BY,
-    TAG_RUNTIME,
 )
 from kamu_assets.orchestration.origins import job_code_origin, remote_job_origin
 from kamu_assets.orchestration.reports.following import follow
@@ -156,7 +154,6 @@ class CheckRuns:
             tags={
                 TAG_CHECKS: str(row.id),
                 TAG_ACCOUNT: row.account,
-                TAG_RUNTIME: RUNTIME_WARM,
                 TAG_LAUNCHED_BY: _LAUNCHED_BY,
                 PRIORITY_TAG: _PRIORITY,
             },

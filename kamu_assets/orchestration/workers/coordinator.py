@@ -12,11 +12,9 @@ from kamu_assets.odf.did import DID_ODF
 from kamu_assets.orchestration.names import (
     METADATA_DATASET_ID,
     METADATA_ENGINE,
-    RUNTIME_WARM,
     TAG_DATASET,
     TAG_ENGINES,
     TAG_FLOW,
-    TAG_RUNTIME,
     TAG_WEBHOOK,
     asset_key,
 )
@@ -47,14 +45,14 @@ class FastRunCoordinator(QueuedRunCoordinator[DagsterInstance]):
 
 def _missing_tags(run: DagsterRun, workspace: BaseWorkspaceRequestContext) -> dict[str, str]:
     """Tags of a run that the UI made: the dataset's, if it is one, keeps its runs apart; engines have few places."""
-    if TAG_RUNTIME in run.tags and (TAG_FLOW in run.tags or TAG_DATASET in run.tags):
+    if TAG_FLOW in run.tags or TAG_DATASET in run.tags:
         # The node's own, or one that is made like it.
         return {}
     return {name: text for name, text in _tags(run, workspace).items() if name not in run.tags}
 
 
 def _tags(run: DagsterRun, workspace: BaseWorkspaceRequestContext) -> dict[str, str]:
-    tags = {TAG_RUNTIME: RUNTIME_WARM}
+    tags: dict[str, str] = {}
     asked = asked_by(run)
     if asked is not None and asked.subscription is not None:
         return tags | {TAG_WEBHOOK: asked.subscription}
