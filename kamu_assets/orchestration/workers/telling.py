@@ -48,7 +48,7 @@ class Telling:
         self._uncertain = False
 
     def follow(self, worker: str) -> None:
-        """Until `stop`: on a thread of its own."""
+        """Until `leave`: on a thread of its own."""
         with self._queue.listen(RUNS_TOPIC) as listener:
             while not self._over.is_set():
                 try:
@@ -83,9 +83,15 @@ class Telling:
         for run_id in mine:
             self._recall(run_id)
 
-    def stop(self) -> None:
-        """Begin none any more."""
+    def leave(self, seconds: float) -> bool:
+        """Begin none any more; who is still at work after so long waits no longer. Tells whether all have ended."""
         self._over.set()
+        if self.wait_until_idle(seconds):
+            return True
+        with self._changed:
+            late = {*self._current}
+        self.cancel(late)
+        return self.wait_until_idle(seconds)
 
     def wait_until_idle(self, seconds: float) -> bool:
         """Whether all that was begun has ended, waiting for that so long."""

@@ -28,7 +28,7 @@ IDLE_SECONDS = 5.0
 FAILED_SECONDS = 1.0
 # For a run to end that was interrupted, before it is interrupted once more.
 PATIENCE_SECONDS = 15.0
-# For receivers that are being told when the worker leaves; others are told again.
+# For receivers that are being told when the worker leaves, and then to note that others are to be told again.
 LEAVING_SECONDS = 3.0
 MAX_MEMORY_BYTES = 1 << 30
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -80,8 +80,7 @@ class WarmWorker:
             while not self._is_due():
                 listener.wait(FAILED_SECONDS if self._uncertain else IDLE_SECONDS)
                 self._drain()
-        self._telling.stop()
-        self._telling.wait_until_idle(LEAVING_SECONDS)
+        self._telling.leave(LEAVING_SECONDS)
         self._stop.set()
         self._queue.leave(self._identity)
 

@@ -64,3 +64,20 @@ def test_whoever_waited_for_a_place_begins_as_soon_as_there_is_one() -> None:
     assert runs.all_came()
     assert sorted(runs.seen) == ["first", "second", "third"]
     assert telling.wait_until_idle(20)
+
+
+def test_whoever_leaves_has_late_ones_wait_no_longer() -> None:
+    queue, runs = OneAfterTheOther("late"), Executes(1)
+    recalled: list[str] = []
+
+    def recall(run_id: str) -> None:
+        recalled.append(run_id)
+        runs.may_end.set()
+
+    telling = Telling(queue=cast("WarmQueue", queue), runs=runs, recall=recall)
+    telling.claim("worker")
+
+    assert telling.leave(0.05) or telling.wait_until_idle(20)
+    assert (recalled, runs.seen) == (["late"], ["late"])
+    queue.wake()
+    assert runs.seen == ["late"]
