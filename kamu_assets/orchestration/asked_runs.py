@@ -17,6 +17,7 @@ from kamu_assets.flows.scopes import SYSTEM, Scope
 from kamu_assets.flows.service import FlowService
 from kamu_assets.odf.identity import DatasetAlias, DatasetID
 from kamu_assets.orchestration.catalog.rows import Catalog
+from kamu_assets.orchestration.failures import is_outage_error
 from kamu_assets.orchestration.names import CHECK_VERIFY, TAG_ATTEMPT, TAG_DATASET, TAG_FLOW, TAG_FLOW_TYPE, key_of
 from kamu_assets.orchestration.operations import Asked as AskedJob
 from kamu_assets.orchestration.operations import asked_by
@@ -139,8 +140,18 @@ class AskedRuns:
         for run_id in self._left - found.keys():
             if (run := self._instance.get_run_by_id(run_id)) is not None:
                 found[run_id] = run
-        self._left = {run.run_id for run in found.values() if TAG_FLOW not in run.tags and not self._is_told(run)}
+        self._left = {run.run_id for run in found.values() if TAG_FLOW not in run.tags and not self._is_through(run)}
         self._since = now - OVERLAP
+
+    def _is_through(self, run: DagsterRun) -> bool:
+        """Whether nothing is left to tell of it; what is wrong with one keeps nobody from the others."""
+        try:
+            return self._is_told(run)
+        except Exception as error:
+            if is_outage_error(error):
+                raise
+            log.exception("run_not_told", run=run.run_id)
+            return True
 
     def _is_told(self, run: DagsterRun) -> bool:
         """Whether nothing is left to tell of it."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 from dagster import DagsterRun, DagsterRunStatus
 
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.flows.causes import CauseKind
-from kamu_assets.flows.model import FlowOutcome, FlowState, FlowType, OutcomeKind
+from kamu_assets.flows.model import Flow, FlowOutcome, FlowState, FlowType, OutcomeKind
+from kamu_assets.flows.service import FlowService
 from kamu_assets.odf.identity import DatasetName
 from kamu_assets.orchestration.asked_runs import AskedRuns
 from kamu_assets.orchestration.instance import RunNeededError
@@ -213,3 +215,21 @@ def test_what_is_renamed_while_its_run_waits_is_done_under_its_new_name(adapter:
     assert (ended.outcome.kind, ended.attempt) == (OutcomeKind.SUCCESS, 2)
     assert adapter.parts.flows_of(other.id) == []
     assert adapter.parts.chains.state(other.id).next_offset == 0
+
+
+def test_what_is_wrong_with_one_keeps_nobody_from_the_others(adapter: Adapter, monkeypatch: pytest.MonkeyPatch) -> None:
+    roots = [adapter.pushed_root(), adapter.pushed_root()]
+    for root in roots:
+        adapter.ui_run(root)
+    told, refused = FlowService.run_asked, [ValueError("not that one")]
+
+    def refuse_first(*asked: Any) -> Sequence[Flow]:
+        if refused:
+            raise refused.pop()
+        return told(*asked)
+
+    monkeypatch.setattr(FlowService, "run_asked", refuse_first)
+    asked_runs(adapter).look()
+
+    assert sorted(len(adapter.parts.flows_of(root.id)) for root in roots) == [0, 1]
+    adapter.settle()
