@@ -144,6 +144,9 @@ def test_flows_are_ready_when_due_and_their_dataset_is_free(database: Database) 
         assert [flow.id for flow in FLOWS.ready(tx, at(1), 10)] == [sooner]
         assert [flow.id for flow in FLOWS.ready(tx, at(2), 1)] == [sooner]
         assert FLOWS.next_start(tx, at(2)) == at(9)
+        assert FLOWS.next_start(tx, at(9)) is None
+        # Of those that wait, whatever holds them up.
+        assert FLOWS.next_start(tx) == at(0)
         assert FLOWS.load(tx, at(2)) == FlowLoad(waiting=3, running=1)
         assert FLOWS.starts(tx)[Binding(a_dataset_id("future"), FlowType.EXECUTE_TRANSFORM)] == at(9)
 
