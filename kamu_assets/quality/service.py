@@ -48,6 +48,7 @@ class Quality:
             raise DatasetNotFoundError(description.entry.id)
         found = declared(description.chain.attachments)
         results = self._results(caller, description, head, found.checks, cancel) if found.checks else ()
+        self._progress.keep(description.entry.id, head, description.chain, results)
         return QualityReport(description.entry, head, tuple(results), found.problem, time.monotonic() - began)
 
     def forget(self, dataset: DatasetID) -> None:
@@ -68,9 +69,7 @@ class Quality:
             return [without_columns(check) for check in checks]
         dataset = description.entry.id
         counting = Counting(Table.of(schema, chain.vocab), partial(self._ask, caller, dataset, head, cancel))
-        results = Checking(counting, self._progress.begun(dataset, chain, checks)).results(checks)
-        self._progress.keep(dataset, head, chain, results)
-        return results
+        return Checking(counting, self._progress.begun(dataset, chain, checks)).results(checks)
 
     def _ask(
         self, caller: Caller, dataset: DatasetID, head: Multihash, cancel: threading.Event | None, sql: str

@@ -1,6 +1,6 @@
 """Rows of tallies: how far each check has come, so that it goes on from there."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from pydantic import TypeAdapter
@@ -26,6 +26,8 @@ tallies = Table(
 )
 
 _TALLY = TypeAdapter(Tally)
+# Nobody's head.
+_NO_BLOCK = Multihash.sha3_256(b"")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,22 +56,29 @@ class TallyStore:
         query = select(tallies.c.dataset_id).join(references, is_its_head)
         return list(tx.execute(query.where(references.c.block_hash != tallies.c.head).distinct()).scalars())
 
+    def want(self, tx: Transaction, datasets: Collection[DatasetID]) -> None:
+        """Let these be behind until they have been counted, whether they ever were or not."""
+        rows = [_row(each, "", Counted("", _NO_BLOCK, 0, Tally())) for each in datasets]
+        if rows:
+            tx.execute(tx.insert(tallies).values(rows).on_conflict_do_nothing())
+
     def replace(self, tx: Transaction, dataset: DatasetID, counted: dict[str, Counted]) -> None:
         """Keep these and no others: the dataset may declare other checks now, or none."""
         self.forget(tx, dataset)
-        rows = [
-            {
-                "dataset_id": dataset,
-                "name": name,
-                "rule": each.rule,
-                "head": each.head,
-                "next_offset": each.next_offset,
-                "tally": _TALLY.dump_json(each.tally).decode(),
-            }
-            for name, each in counted.items()
-        ]
+        rows = [_row(dataset, name, each) for name, each in counted.items()]
         if rows:
             tx.execute(tx.insert(tallies).values(rows).on_conflict_do_nothing())
 
     def forget(self, tx: Transaction, dataset: DatasetID) -> None:
         tx.execute(delete(tallies).where(tallies.c.dataset_id == dataset))
+
+
+def _row(dataset: DatasetID, name: str, counted: Counted) -> Mapping[str, object]:
+    return {
+        "dataset_id": dataset,
+        "name": name,
+        "rule": counted.rule,
+        "head": counted.head,
+        "next_offset": counted.next_offset,
+        "tally": _TALLY.dump_json(counted.tally).decode(),
+    }

@@ -7,15 +7,17 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
-from dagster import DagsterEvent, DagsterEventType, DagsterInstance, DagsterRunStatus
+from dagster import DagsterEvent, DagsterEventType, DagsterInstance, DagsterRunStatus, RunsFilter
 from sqlalchemy.exc import OperationalError
 
 from kamu_assets.clock import ManualClock
 from kamu_assets.database.errors import DatabaseBusyError
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.flows.model import OutcomeKind
+from kamu_assets.odf.dataset import AttachmentEmbedded, AttachmentsEmbedded, SetAttachments
 from kamu_assets.odf.multihash import Multihash
 from kamu_assets.odf.timestamp import NANOS_PER_SECOND, Timestamp
 from kamu_assets.orchestration.instance import prepare
@@ -25,6 +27,7 @@ from kamu_assets.orchestration.reports.restoring import COMMITS, RestoringReport
 from kamu_assets.orchestration.scoped import ScopedJobs
 from kamu_assets.orchestration.workers.launcher import HybridRunLauncher
 from kamu_assets.orchestration.workers.reaper import Reaper
+from tests.support.builders import a_schema
 from tests.support.dagster_adapter import Adapter, an_adapter, definitions_of, reporter_of
 from tests.support.dagster_home import DagsterHome, dagster_home
 from tests.support.heart import ADMIN
@@ -305,10 +308,9 @@ def test_news_wait_until_the_past_of_their_dataset_is_told(tmp_path: Path) -> No
         assert told == [["[0, 9]", "[10, 19]"], ["[0, 9]", "[10, 19]", "[20, 29]"]]
 
 
-def test_checks_whose_scheduler_died_before_it_submitted_them_are_executed(adapter: Adapter) -> None:
-    root = adapter.pushed_root()
-    run = adapter.ui_run_to_submit(root, tags={TAG_RUNTIME: RUNTIME_WARM, TAG_CHECKS: str(root.id)}, checks=True)
-    checks = CheckRuns(
+def checks_of(adapter: Adapter) -> CheckRuns:
+    """As a scheduler has them that has just begun to lead."""
+    return CheckRuns(
         instance=adapter.instance,
         config=adapter.parts.config,
         catalog=adapter.parts.catalog,
@@ -318,9 +320,40 @@ def test_checks_whose_scheduler_died_before_it_submitted_them_are_executed(adapt
         outbox=adapter.parts.outbox,
     )
 
-    checks.step()
+
+def test_checks_whose_scheduler_died_before_it_submitted_them_are_executed(adapter: Adapter) -> None:
+    root = adapter.pushed_root()
+    run = adapter.ui_run_to_submit(root, tags={TAG_RUNTIME: RUNTIME_WARM, TAG_CHECKS: str(root.id)}, checks=True)
+
+    checks_of(adapter).step()
     adapter.work()
 
     done = adapter.instance.get_run_by_id(run.run_id)
     assert done is not None
     assert done.status is DagsterRunStatus.SUCCESS
+
+
+def test_checks_that_a_dead_scheduler_heard_of_are_done_by_the_next(
+    adapter: Adapter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rules = SetAttachments(
+        attachments=AttachmentsEmbedded(
+            items=(AttachmentEmbedded(path="quality.yaml", content="checks: [{kind: RowCountChange, min: 1}]"),)
+        )
+    )
+    root = adapter.parts.heart.dataset(f"{uuid4().hex[:12]}-checked", a_schema(), rules)
+    with monkeypatch.context() as patch:
+        patch.setattr(CheckRuns, "_check", _away)
+        with pytest.raises(DatabaseBusyError):
+            checks_of(adapter).step()
+
+    checks_of(adapter).step()
+    checks_of(adapter).step()
+
+    (run,) = adapter.instance.get_runs(RunsFilter(tags={TAG_CHECKS: str(root.id)}))
+    assert run.status is not DagsterRunStatus.NOT_STARTED
+    adapter.work()
+
+
+def _away(*_: object) -> None:
+    raise DatabaseBusyError

@@ -46,6 +46,8 @@ CONSUMER = "checks"
 SECONDS_BETWEEN = 10.0
 # Of the time that its checks took, before they are done again.
 PAUSE = 10
+# How soon one that goes on is looked at again: it has to pause after that.
+UNFINISHED_SECONDS = 5.0
 # How often to look for checks that are behind although nobody said so: their run died, or nobody led.
 LOOK_SECONDS = 600.0
 # Flows go first.
@@ -76,7 +78,8 @@ class CheckRuns:
         self._database = database
         self._outbox = outbox
         self._tallies = TallyStore()
-        self._wanted: dict[DatasetID, None] = {}
+        # What is to be checked, and the moment before which it need not be looked at again.
+        self._wanted: dict[DatasetID, float] = {}
         self._looked = float("-inf")
 
     def step(self) -> bool:
@@ -85,25 +88,35 @@ class CheckRuns:
         if time.monotonic() - self._looked >= LOOK_SECONDS:
             self._look()
             self._looked = time.monotonic()
-        for dataset in [each for each in self._wanted if self._is_due(each)]:
-            del self._wanted[dataset]
-            self._check(dataset)
+        for dataset in [each for each, moment in self._wanted.items() if time.monotonic() >= moment]:
+            if (wait := self._wait(dataset)) > 0:
+                self._wanted[dataset] = time.monotonic() + wait
+            else:
+                self._check(dataset)
+                del self._wanted[dataset]
         return is_news
 
     def _look(self) -> None:
         """Take up what others left who led before, or what an outage cut short."""
         with self._database.reading() as tx:
-            self._wanted |= dict.fromkeys(self._tallies.behind(tx))
+            self._want(self._tallies.behind(tx))
         for record in self._instance.get_run_records(RunsFilter(statuses=[DagsterRunStatus.NOT_STARTED])):
             if TAG_CHECKS in record.dagster_run.tags:
                 self._submit(record.dagster_run)
 
     def _hear(self, messages: Sequence[Message]) -> None:
-        for message in messages:
-            if isinstance(message, DatasetDeleted):
-                with self._database.transaction() as tx:
-                    self._tallies.forget(tx, message.dataset_id)
-        self._wanted |= {dataset: None for dataset in dict.fromkeys(_changed(messages)) if self._declares(dataset)}
+        wanted = [dataset for dataset in dict.fromkeys(_changed(messages)) if self._declares(dataset)]
+        gone = [message.dataset_id for message in messages if isinstance(message, DatasetDeleted)]
+        if wanted or gone:
+            with self._database.transaction() as tx:
+                # Whoever leads next knows it, too.
+                self._tallies.want(tx, wanted)
+                for dataset in gone:
+                    self._tallies.forget(tx, dataset)
+        self._want(wanted)
+
+    def _want(self, datasets: Collection[DatasetID]) -> None:
+        self._wanted = dict.fromkeys(datasets, float("-inf")) | self._wanted
 
     def _declares(self, dataset: DatasetID) -> bool:
         try:
@@ -112,17 +125,17 @@ class CheckRuns:
             # It is gone, or damaged: `verify` tells.
             return False
 
-    def _is_due(self, dataset: DatasetID) -> bool:
-        """Whether nobody checks it, and the last time is long enough ago for what it took."""
+    def _wait(self, dataset: DatasetID) -> float:
+        """Seconds until nobody checks it, and the last time is long enough ago for what it took."""
         newest = self._instance.get_run_records(RunsFilter(tags={TAG_CHECKS: str(dataset)}), limit=1)
         if not newest:
-            return True
+            return 0
         if not newest[0].dagster_run.is_finished:
-            return False
+            return UNFINISHED_SECONDS
         began, ended = newest[0].start_time, newest[0].end_time
         if began is None or ended is None:
-            return True
-        return time.time() >= ended + max(SECONDS_BETWEEN, PAUSE * (ended - began))
+            return 0
+        return ended + max(SECONDS_BETWEEN, PAUSE * (ended - began)) - time.time()
 
     def _check(self, dataset: DatasetID) -> None:
         row = self._row(dataset)

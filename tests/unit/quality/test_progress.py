@@ -111,3 +111,14 @@ def test_who_has_another_head_than_when_it_was_counted_is_behind(checked: Checke
     assert checked.behind == [checked.entry.id]
     checked.heart.datasets.delete(ADMIN, checked.entry.id)
     assert checked.behind == []
+
+
+def test_who_is_to_be_counted_is_behind_until_that_was_done(checked: Checked) -> None:
+    with checked.heart.database.transaction() as tx:
+        TallyStore().want(tx, [checked.entry.id])
+        TallyStore().want(tx, [checked.entry.id])
+    assert checked.behind == [checked.entry.id]
+
+    state = checked.heart.chains.state(checked.entry.id)
+    checked.progress.keep(checked.entry.id, checked.head, state, [CheckResult(GROWS, Outcome.ERRORED, "")])
+    assert checked.behind == []
