@@ -6,7 +6,8 @@ from enum import Enum, auto
 from kamu_assets.flows.model import Flow, FlowOutcome, OutcomeKind
 from kamu_assets.flows.orchestrator import RunState, RunStatus
 
-MAX_ATTEMPTS = 3
+# Attempts of a flow whose workers die.
+MOST_LOST = 3
 
 
 class Step(Enum):
@@ -20,7 +21,7 @@ class Step(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The step and, for FINISH, the outcome."""
+    """The step and, for FINISH and RETRY, how the attempt ended."""
 
     step: Step
     outcome: FlowOutcome | None = None
@@ -34,21 +35,28 @@ _OUTCOMES = {
 }
 
 
-def judge(flow: Flow, status: RunStatus) -> Verdict:
-    """What the state of its run means for a running flow."""
+def judge(flow: Flow, status: RunStatus, *, lost: int = 0) -> Verdict:
+    """What the state of its run means for a running flow that lost so many attempts before."""
     match status.state:
         case RunState.WAITING | RunState.RUNNING:
             return Verdict(Step.WAIT)
-        case RunState.MISSING | RunState.LOST if flow.cancel_requested:
+        case RunState.MISSING | RunState.LOST | RunState.LEFT if flow.cancel_requested:
             return _finish(OutcomeKind.ABORTED, status.message)
         case RunState.MISSING:
             return Verdict(Step.SUBMIT)
-        case RunState.LOST if flow.attempt < MAX_ATTEMPTS:
-            return Verdict(Step.RETRY)
+        case RunState.LEFT:
+            return Verdict(Step.RETRY, FlowOutcome(OutcomeKind.ABORTED, status.message))
         case RunState.LOST:
-            return _finish(OutcomeKind.FAILED, f"{status.message}, in each of {flow.attempt} attempts")
+            return _lost(flow, status.message, times=lost + 1)
         case ended:
             return Verdict(Step.FINISH, _outcome(_OUTCOMES[ended], status))
+
+
+def _lost(flow: Flow, message: str | None, *, times: int) -> Verdict:
+    if times < MOST_LOST:
+        return Verdict(Step.RETRY, FlowOutcome(OutcomeKind.FAILED, message))
+    how_often = "in each" if times == flow.attempt else f"in {times}"
+    return _finish(OutcomeKind.FAILED, f"{message}, {how_often} of {flow.attempt} attempts")
 
 
 def _outcome(kind: OutcomeKind, status: RunStatus) -> FlowOutcome:

@@ -8,7 +8,7 @@ import structlog
 
 from kamu_assets.database.transaction import Transaction
 from kamu_assets.flows.causes import CauseKind, FlowCause, merged, rewrite_found
-from kamu_assets.flows.history.events import EventKind, Happening
+from kamu_assets.flows.history.events import EventKind, Happening, failed_attempts, lost_attempts
 from kamu_assets.flows.messages import FlowFinished, TriggerChanged
 from kamu_assets.flows.model import (
     Binding,
@@ -68,7 +68,9 @@ class FlowLife(FlowPlans):
         live = self._flows.live(tx, binding)
         if live is not None and live.state is FlowState.RUNNING:
             return None
-        return self.begin(tx, self.want(tx, binding, cause), run_id)
+        wanted = self.want(tx, binding, cause)
+        # Whoever was faster gave it another run.
+        return None if wanted.state is FlowState.RUNNING else self.begin(tx, wanted, run_id)
 
     def record(self, tx: Transaction, binding: Binding, cause: FlowCause, run_id: str, outcome: FlowOutcome) -> None:
         """Keep what a run did that was nobody's attempt, beside the flow that is live."""
@@ -81,14 +83,19 @@ class FlowLife(FlowPlans):
             self._history.queue(tx, kept)
             self.end(tx, kept, outcome)
 
-    def lose(self, tx: Transaction, flow: Flow, message: str | None) -> None:
+    def lose(self, tx: Transaction, flow: Flow, outcome: FlowOutcome) -> None:
         """The attempt came to nothing that counts: the next one begins at once."""
-        self._close_attempt(tx, flow, FlowOutcome(OutcomeKind.FAILED, message))
+        self._close_attempt(tx, flow, outcome)
+
+    def lost(self, tx: Transaction, flow: Flow) -> int:
+        """How many of its attempts were lost with their workers."""
+        return lost_attempts(self._history.events(tx, flow.id))
 
     def settle(self, tx: Transaction, flow: Flow, outcome: FlowOutcome) -> Flow:
         """The attempt ended like this: try again later where that may help, else the flow ends like it."""
         now = self._clock.now()
-        again = next_attempt(flow, outcome, now=now, chance=self._chance())
+        failed = 1 + (failed_attempts(self._history.events(tx, flow.id)) if flow.attempt > 1 else 0)
+        again = next_attempt(flow, outcome, failed=failed, now=now, chance=self._chance())
         if again is None:
             return self.end(tx, flow, outcome)
         again = throttled(Plan(again), Facts(now, last_attempt=now), self.rules).at

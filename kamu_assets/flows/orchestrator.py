@@ -22,6 +22,8 @@ class RunState(Enum):
     CANCELED = auto()
     # Its worker died; another attempt may succeed.
     LOST = auto()
+    # Its worker was told to stop, as when the node stops: nothing speaks against another attempt.
+    LEFT = auto()
 
 
 @dataclass(frozen=True, slots=True)

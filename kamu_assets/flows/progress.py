@@ -66,12 +66,12 @@ def follow_up(flow: Flow, outcome: FlowOutcome, *, active: bool) -> Sequence[Flo
             return flow.late_causes
 
 
-def next_attempt(flow: Flow, outcome: FlowOutcome, *, now: Timestamp, chance: float) -> Timestamp | None:
-    """When a failed flow is tried again, if it is."""
+def next_attempt(flow: Flow, outcome: FlowOutcome, *, failed: int, now: Timestamp, chance: float) -> Timestamp | None:
+    """When a flow is tried again that has failed so many times, if it is."""
     policy = flow.config.retry
     if policy is None or outcome.kind is not OutcomeKind.FAILED or flow.cancel_requested:
         return None
-    if not outcome.recoverable or flow.attempt > policy.max_attempts:
+    if not outcome.recoverable or failed > policy.max_attempts:
         return None
-    seconds = max(delay(policy, failed=flow.attempt, chance=chance), outcome.retry_after or 0)
+    seconds = max(delay(policy, failed=failed, chance=chance), outcome.retry_after or 0)
     return Timestamp(now.ns + int(seconds * NANOS_PER_SECOND))

@@ -173,6 +173,8 @@ class FlowService:
 
     def _adopt(self, tx: Transaction, run_id: str, binding: Binding, config: FlowConfig) -> Flow | None:
         """The flow that the run is; None where there is another one of its kind."""
+        # Whoever hears of the run and the worker that begins it may come at the same moment.
+        tx.lock(f"adopt {run_id}")
         mine = (flow for flow in self._flows.by_run(tx, run_id, lock=True) if flow.binding == binding)
         flow = next(mine, None)
         if flow is None and binding not in self._history.served(tx, run_id):

@@ -1,10 +1,11 @@
 """What happened to a flow, in the order it happened."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
 from kamu_assets.flows.causes import FlowCause
-from kamu_assets.flows.model import FlowOutcome, StartCondition
+from kamu_assets.flows.model import FlowOutcome, OutcomeKind, StartCondition
 from kamu_assets.flows.retrying import FlowConfig
 from kamu_assets.odf.timestamp import Timestamp
 
@@ -50,3 +51,15 @@ class FlowEvent:
     at: Timestamp
     kind: EventKind
     what: Happening
+
+
+def lost_attempts(live: Iterable[FlowEvent]) -> int:
+    """Of a flow that has not ended: how many began once more because their workers died."""
+    ended = [event.what for event in live if event.kind is EventKind.ATTEMPT_FINISHED]
+    failed = [what for what in ended if what.outcome and what.outcome.kind is OutcomeKind.FAILED]
+    return sum(what.scheduled_at is None for what in failed)
+
+
+def failed_attempts(live: Iterable[FlowEvent]) -> int:
+    """How many failed and were tried again later, as a policy says."""
+    return sum(event.kind is EventKind.ATTEMPT_FINISHED and event.what.scheduled_at is not None for event in live)

@@ -18,7 +18,7 @@ from kamu_assets.errors import KamuError, UnavailableError
 from kamu_assets.flows.decide import Step, judge
 from kamu_assets.flows.messages import FlowCancelRequested
 from kamu_assets.flows.model import Flow, FlowOutcome, FlowState, OutcomeKind
-from kamu_assets.flows.orchestrator import Orchestrator
+from kamu_assets.flows.orchestrator import Orchestrator, RunState
 from kamu_assets.flows.scheduling.backlog import Backlog
 from kamu_assets.flows.scheduling.hearing import Hearing
 from kamu_assets.flows.scheduling.places import EnginePlaces, waits_for
@@ -237,23 +237,27 @@ class FlowScheduler:
         if flow.run_id is None:
             return
         status = self._orchestrator.status(flow.run_id)
-        verdict = judge(flow, status)
+        verdict = judge(flow, status, lost=self._lost(flow) if status.state is RunState.LOST else 0)
         match verdict.step:
             case Step.SUBMIT:
                 self._submit(flow)
-            case Step.RETRY:
-                self._retry(flow, status.message)
+            case Step.RETRY if verdict.outcome is not None:
+                self._retry(flow, verdict.outcome)
             case Step.FINISH if verdict.outcome is not None:
                 self._finish(flow, verdict.outcome)
             case _ if flow.cancel_requested:
                 self._orchestrator.cancel(flow.run_id)
 
-    def _retry(self, flow: Flow, reason: str | None) -> None:
+    def _lost(self, flow: Flow) -> int:
+        with self._database.reading() as tx:
+            return self._life.lost(tx, flow)
+
+    def _retry(self, flow: Flow, outcome: FlowOutcome) -> None:
         with self._database.transaction() as tx:
             current = self._current(tx, flow)
             if current is None:
                 return
-            self._life.lose(tx, current, reason)
+            self._life.lose(tx, current, outcome)
             again = self._life.begin(tx, current, self._make_id())
         log.warning("flow_retried", flow=flow.id, lost_run=flow.run_id, attempt=again.attempt)
         self._submit(again)

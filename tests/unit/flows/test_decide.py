@@ -2,7 +2,7 @@ import pytest
 
 from kamu_assets.flows.causes import CauseKind, FlowCause
 from kamu_assets.flows.decide import (
-    MAX_ATTEMPTS,
+    MOST_LOST,
     Step,
     Verdict,
     judge,
@@ -43,7 +43,8 @@ def a_flow(*, attempt: int = 1, cancel_requested: bool = False) -> Flow:
         (RunState.IDLE, Verdict(Step.FINISH, FlowOutcome(OutcomeKind.UP_TO_DATE))),
         (RunState.FAILED, Verdict(Step.FINISH, FlowOutcome(OutcomeKind.FAILED))),
         (RunState.CANCELED, Verdict(Step.FINISH, FlowOutcome(OutcomeKind.ABORTED))),
-        (RunState.LOST, Verdict(Step.RETRY)),
+        (RunState.LOST, Verdict(Step.RETRY, FlowOutcome(OutcomeKind.FAILED))),
+        (RunState.LEFT, Verdict(Step.RETRY, FlowOutcome(OutcomeKind.ABORTED))),
     ],
 )
 def test_the_state_of_a_run_decides_about_its_flow(state: RunState, verdict: Verdict) -> None:
@@ -53,14 +54,14 @@ def test_the_state_of_a_run_decides_about_its_flow(state: RunState, verdict: Ver
 def test_a_lost_run_is_retried_up_to_the_limit() -> None:
     lost = RunStatus(RunState.LOST, "the worker process died")
 
-    assert judge(a_flow(attempt=MAX_ATTEMPTS - 1), lost).step is Step.RETRY
-    last = judge(a_flow(attempt=MAX_ATTEMPTS), lost)
-    assert last.outcome is not None
-    assert last.outcome.kind is OutcomeKind.FAILED
-    assert last.outcome.message == "the worker process died, in each of 3 attempts"
+    assert judge(a_flow(attempt=9), lost, lost=MOST_LOST - 2).step is Step.RETRY
+    assert judge(a_flow(attempt=9), RunStatus(RunState.LEFT), lost=9).step is Step.RETRY
+    for attempt, told in ((3, "in each of 3 attempts"), (4, "in 3 of 4 attempts")):
+        last = judge(a_flow(attempt=attempt), lost, lost=MOST_LOST - 1)
+        assert last == Verdict(Step.FINISH, FlowOutcome(OutcomeKind.FAILED, f"the worker process died, {told}"))
 
 
-@pytest.mark.parametrize("state", [RunState.MISSING, RunState.LOST])
+@pytest.mark.parametrize("state", [RunState.MISSING, RunState.LOST, RunState.LEFT])
 def test_nothing_is_started_again_for_a_flow_that_was_canceled(state: RunState) -> None:
     verdict = judge(a_flow(cancel_requested=True), RunStatus(state))
 

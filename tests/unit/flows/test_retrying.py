@@ -110,6 +110,26 @@ def test_a_retry_that_succeeds_ends_the_flow_well(flows: Flows) -> None:
     assert known.root_run_id == known.parent_run_id == flows.orchestrator.submitted[0]
 
 
+def test_workers_that_die_or_stop_use_up_no_retries_and_failures_no_patience_with_them(flows: Flows) -> None:
+    flow = started(flows, FlowConfig(RetryPolicy(2, 10)))
+    lost, left = RunState.LOST, RunState.LEFT
+    ends: list[RunState | FlowOutcome] = [lost, left, PASSING, left, PASSING, left, lost, PASSING]
+
+    for end in ends:
+        assert flows.service.get(ADMIN, flow).state is FlowState.RUNNING
+        if isinstance(end, RunState):
+            flows.orchestrator.become(flows.service.get(ADMIN, flow).run_id, end, "its worker went")
+            flows.scheduler.reconcile()
+        else:
+            ended(flows, flow, end)
+            flows.clock.advance(10)
+            flows.scheduler.step()
+
+    assert flows.service.get(ADMIN, flow).outcome == PASSING
+    kinds = [each.outcome and each.outcome.kind for each in flows.service.attempts(ADMIN, flow)]
+    assert [kind == OutcomeKind.ABORTED for kind in kinds] == [end is RunState.LEFT for end in ends]
+
+
 def test_who_asks_need_not_wait_for_the_retry(flows: Flows) -> None:
     flow = started(flows)
     ended(flows, flow, PASSING)

@@ -16,7 +16,7 @@ from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.flows.achievements import Achievements
 from kamu_assets.flows.arguments import IngestArguments
 from kamu_assets.flows.causes import CauseKind
-from kamu_assets.flows.decide import MAX_ATTEMPTS
+from kamu_assets.flows.decide import MOST_LOST
 from kamu_assets.flows.history.events import EventKind
 from kamu_assets.flows.model import Binding, Flow, FlowOutcome, FlowState, FlowType, OutcomeKind
 from kamu_assets.flows.orchestrator import RunState
@@ -211,7 +211,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         if flow.cancel_requested:
             assert after.outcome is not None
             assert after.outcome.kind is OutcomeKind.ABORTED
-        elif flow.attempt < MAX_ATTEMPTS:
+        elif flow.attempt < MOST_LOST:
             assert (after.state, after.attempt) == (FlowState.RUNNING, flow.attempt + 1)
         self.step()
 
