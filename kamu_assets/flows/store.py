@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     FromClause,
+    Integer,
     Select,
     Subquery,
     Text,
@@ -123,12 +125,8 @@ class FlowStore:
 
         Accounts take turns, those with fewer runs first; in its turn an account has its most urgent flow done.
         """
-        turns = _turns(now, _is_telling(telling=telling))
-        query = select(flows).join(turns, turns.c.id == flows.c.id).where(turns.c.nth_of_scope == 1)
-        if account_limit is not None:
-            query = query.where(turns.c.turn <= account_limit)
-        urgent = (turns.c.turn, flows.c.priority.desc(), flows.c.scheduled_at, flows.c.id)
-        return _all(tx, query.order_by(*urgent).limit(limit))
+        query = _ready(telling=telling, is_limited=account_limit is not None)
+        return [flow_of(row) for row in tx.execute(query, {"now": now, "turns": account_limit, "at_most": limit})]
 
     def next_start(self, tx: Transaction, after: Timestamp | None = None) -> Timestamp | None:
         """When the next flow is due, or the first of all; `after` leaves out those whose time has come."""
@@ -178,12 +176,23 @@ class FlowStore:
         return _all(tx, query)
 
 
-def _turns(now: Timestamp, which: ColumnElement[bool]) -> Subquery:
+@cache
+def _ready(*, telling: bool, is_limited: bool) -> Select[Any]:
+    """Made once: making it takes longer than executing it where little waits."""
+    turns = _turns(_is_telling(telling=telling))
+    query = select(flows).join(turns, turns.c.id == flows.c.id).where(turns.c.nth_of_scope == 1)
+    if is_limited:
+        query = query.where(turns.c.turn <= bindparam("turns", type_=Integer))
+    urgent = (turns.c.turn, flows.c.priority.desc(), flows.c.scheduled_at, flows.c.id)
+    return query.order_by(*urgent).limit(bindparam("at_most", type_=Integer))
+
+
+def _turns(which: ColumnElement[bool]) -> Subquery:
     """For every flow that could begin: the how-manieth of its scope it is, and which turn of its account."""
     running = select(_LANE.label("lane"), datasets.c.owner_id).select_from(_owned())
     busy = running.where(_in(FlowState.RUNNING), which).subquery()
     places = select(busy.c.owner_id, func.count().label("taken")).group_by(busy.c.owner_id).subquery()
-    due = and_(flows.c.state.in_(_STARTABLE), flows.c.scheduled_at <= now)
+    due = and_(flows.c.state.in_(_STARTABLE), flows.c.scheduled_at <= bindparam("now"))
     # Nothing is computed from what is about to be dropped.
     emptied = (flows.c.type == FlowType.RESET_TO_METADATA.value).desc()
     order = (emptied, flows.c.priority.desc(), flows.c.scheduled_at, flows.c.id)
