@@ -20,7 +20,7 @@ from kamu_assets.coordinator.transform_inputs import InputsWithoutSchema, Planne
 from kamu_assets.database.database import Database
 from kamu_assets.datasets.chains.chains import Chains
 from kamu_assets.datasets.commit.committer import Committer
-from kamu_assets.datasets.damaged_slices import StoredSlice, slices_checked
+from kamu_assets.datasets.damaged_slices import StoredSlice, rewrites_told, slices_checked
 from kamu_assets.datasets.errors import HeadMovedError
 from kamu_assets.datasets.model import DatasetEntry, NewCheckpoint, NewObject, NewSlice
 from kamu_assets.engines.engine import (
@@ -149,7 +149,7 @@ class Transforms:
         engine = self._engines.get(step.transform.engine)
         options = step.options
         # What is computed from a damaged file would be damage that no hash tells of any more.
-        with slices_checked([*self._read(step)]):
+        with rewrites_told(self._chains, lambda: _chains_of(step)), slices_checked([*self._read(step)]):
             try:
                 answer = engine.transform(self._request(step), on_progress=options.on_progress, cancel=options.cancel)
             except NoSpaceError as error:
@@ -214,6 +214,12 @@ class Transforms:
             run_id=step.options.run_id,
         )
         return Updated.of(commit)
+
+
+def _chains_of(step: _Step) -> Iterator[tuple[DatasetEntry, Multihash]]:
+    """What is read, and as of which blocks."""
+    chains = [(step.entry, step.chain), *((one.dataset.entry, one.dataset.state) for one in step.inputs)]
+    return ((entry, chain.head) for entry, chain in chains if chain.head is not None)
 
 
 def _check(step: _Step, answer: TransformSuccess) -> _Made:

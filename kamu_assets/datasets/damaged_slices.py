@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from kamu_assets.datasets.chains.chains import Chains
 from kamu_assets.datasets.errors import DamagedSliceError
+from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.engines.slices.errors import SliceError
 from kamu_assets.errors import KamuError
 from kamu_assets.odf.identity import DatasetAlias
@@ -64,6 +66,18 @@ def bad_slices_blamed(slices: Callable[[], Iterable[StoredSlice]]) -> Iterator[N
 
 
 @contextmanager
+def rewrites_told(chains: Chains, read: Callable[[], Iterable[tuple[DatasetEntry, Multihash]]]) -> Iterator[None]:
+    """Raise ChainReplacedError where a file may have gone with its chain; `read` are datasets, as of blocks."""
+    try:
+        yield
+    except KamuError as error:
+        if isinstance(error, SliceError | DamagedSliceError) or _OF_A_FILE.match(str(error)):
+            for entry, head in read():
+                chains.tell_if_replaced(entry, head, error)
+        raise
+
+
+@contextmanager
 def slices_checked(slices: Sequence[StoredSlice]) -> Iterator[None]:
     """Raise DamagedSliceError after the work unless all that it reads is what was committed.
 
@@ -109,11 +123,6 @@ def blamed(error: KamuError, slices: Iterable[StoredSlice], *, seconds: float = 
         return error
     faults = ((each, _fault_of(each)) for each in found)
     return next((_error(each, fault) for each, fault in faults if fault), error)
-
-
-def is_of_a_file(error: KamuError) -> bool:
-    """Whether a file may be the reason, rather than what is in it."""
-    return isinstance(error, SliceError) or _OF_A_FILE.match(str(error)) is not None
 
 
 def _error(each: StoredSlice, fault: str) -> DamagedSliceError:

@@ -9,12 +9,12 @@ from typing import Final
 from kamu_assets.auth.model import Caller
 from kamu_assets.datasets.chains.chains import Chains
 from kamu_assets.datasets.chains.past import PastStates
-from kamu_assets.datasets.damaged_slices import StoredSlice, bad_slices_blamed, is_of_a_file
+from kamu_assets.datasets.damaged_slices import StoredSlice, bad_slices_blamed, rewrites_told
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.datasets.service import Datasets
 from kamu_assets.engines.workers.limits import WorkerLimits
 from kamu_assets.engines.workers.pool import WorkerPool
-from kamu_assets.errors import InvalidError, KamuError
+from kamu_assets.errors import InvalidError
 from kamu_assets.monitoring import metrics
 from kamu_assets.odf.identity import DatasetRef
 from kamu_assets.odf.multihash import Multihash
@@ -195,14 +195,8 @@ class QueryService:
     @contextmanager
     def _blaming(self, read: Callable[[], Sequence[tuple[DatasetEntry, Multihash]]]) -> Iterator[None]:
         """Tell of a file that cannot be read whose it is, or that it went with its chain: ChainReplacedError."""
-        with bad_slices_blamed(lambda: self._slices(read())):
-            try:
-                yield
-            except KamuError as error:
-                if is_of_a_file(error):
-                    for entry, head in read():
-                        self._chains.tell_if_replaced(entry, head, error)
-                raise
+        with bad_slices_blamed(lambda: self._slices(read())), rewrites_told(self._chains, read):
+            yield
 
     def _slices(self, read: Sequence[tuple[DatasetEntry, Multihash]]) -> Iterator[StoredSlice]:
         for entry in {entry.id: entry for entry, _ in read}.values():
