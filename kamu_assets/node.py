@@ -135,7 +135,6 @@ class Node:
         )
         self.triggers = TriggerService(
             database=self.database,
-            outbox=self.outbox,
             datasets=self.datasets,
             access=self.access,
             clock=self.clock,

@@ -9,7 +9,7 @@ import structlog
 from kamu_assets.database.transaction import Transaction
 from kamu_assets.flows.causes import CauseKind, FlowCause, merged, rewrite_found
 from kamu_assets.flows.history.events import EventKind, Happening, failed_attempts, lost_attempts
-from kamu_assets.flows.messages import FlowFinished, TriggerChanged
+from kamu_assets.flows.messages import FlowFinished
 from kamu_assets.flows.model import (
     Binding,
     Flow,
@@ -158,7 +158,7 @@ class FlowLife(FlowPlans):
             self._triggers.stop(tx, trigger.binding, None, None)
         else:
             return active
-        self._outbox.post(tx, TriggerChanged(dataset_id=trigger.dataset_id))
+        self.tell_of_rule(tx, trigger.dataset_id)
         return reason is None and trigger.paused_at is None
 
     def _judge_receiver(self, tx: Transaction, scope: WebhookScope, outcome: FlowOutcome, record: Record) -> bool:

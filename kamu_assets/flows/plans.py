@@ -24,6 +24,7 @@ from kamu_assets.flows.scopes import WebhookScope
 from kamu_assets.flows.store import FlowStore
 from kamu_assets.flows.triggers.rules import Trigger
 from kamu_assets.flows.triggers.store import TriggerStore
+from kamu_assets.odf.identity import DatasetID
 
 some_chance = SystemRandom().random
 
@@ -156,7 +157,11 @@ class FlowPlans:
         trigger = self._triggers.find(tx, binding)
         if trigger is not None and trigger.is_timed and not trigger.paused:
             self._triggers.pause(tx, binding, self._clock.now())
-            self._outbox.post(tx, TriggerChanged(dataset_id=trigger.dataset_id))
+            self.tell_of_rule(tx, trigger.dataset_id)
+
+    def tell_of_rule(self, tx: Transaction, dataset: DatasetID) -> None:
+        """Whoever cares hears that a dataset has another rule, or none."""
+        self._outbox.post(tx, TriggerChanged(dataset_id=dataset))
 
     def _note(self, tx: Transaction, flow: Flow, kind: EventKind, what: Happening) -> None:
         self._history.note(tx, flow.id, self._clock.now(), kind, what)

@@ -99,8 +99,16 @@ def list_triggers(home: Home = None, as_json: AsJson = False) -> None:
     with local_node(home) as node:
         caller = node.auth.admin_caller()
         triggers = node.triggers.list(caller)
+        names = {entry.id: str(entry.alias) for entry in node.datasets.list(caller)}
         latest = node.flows.latest_of(caller, [each.trigger.binding for each in triggers])
-        rows = [{**_facts(node, each), "last": run_facts(latest.get(each.trigger.binding))} for each in triggers]
+        rows = [
+            {
+                "dataset": names.get(each.trigger.dataset_id, str(each.trigger.dataset_id)),
+                **trigger_facts(each),
+                "last": run_facts(latest.get(each.trigger.binding)),
+            }
+            for each in triggers
+        ]
     if as_json:
         print_json(rows)
     elif rows:

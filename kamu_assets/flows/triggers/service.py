@@ -6,13 +6,11 @@ from dataclasses import replace
 from kamu_assets.auth.model import Caller
 from kamu_assets.clock import Clock
 from kamu_assets.database.database import Database
-from kamu_assets.database.outbox import Outbox
 from kamu_assets.database.transaction import Transaction
 from kamu_assets.datasets.chains.chains import Chains
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.datasets.service import Datasets
 from kamu_assets.flows.lifecycle import FlowLife
-from kamu_assets.flows.messages import TriggerChanged
 from kamu_assets.flows.model import Binding, FlowOutcome, FlowState, FlowType, OutcomeKind
 from kamu_assets.flows.preconditions import Preconditions
 from kamu_assets.flows.processes.store import ProcessStore
@@ -35,7 +33,6 @@ class TriggerService:
         self,
         *,
         database: Database,
-        outbox: Outbox,
         datasets: Datasets,
         access: Access,
         clock: Clock,
@@ -46,7 +43,6 @@ class TriggerService:
         self._clock = clock
         self._processes = ProcessStore()
         self._database = database
-        self._outbox = outbox
         self._datasets = datasets
         self._access = access
         self._life = life
@@ -104,7 +100,7 @@ class TriggerService:
             self._begin(tx, caller, entry, binding)
             self._triggers.remove(tx, binding)
             self._drop(tx, binding, REMOVED)
-            self._outbox.post(tx, TriggerChanged(dataset_id=entry.id))
+            self._life.tell_of_rule(tx, entry.id)
 
     def list(self, caller: Caller) -> Sequence[PlannedTrigger]:
         """Every trigger, soonest first, those that wait for nothing last."""
@@ -139,7 +135,7 @@ class TriggerService:
 
     def _put(self, tx: Transaction, trigger: Trigger) -> None:
         self._triggers.set(tx, trigger)
-        self._outbox.post(tx, TriggerChanged(dataset_id=trigger.dataset_id))
+        self._life.tell_of_rule(tx, trigger.dataset_id)
 
     def _drop(self, tx: Transaction, binding: Binding, reason: str) -> None:
         live = self._flows.live(tx, binding)

@@ -155,7 +155,6 @@ def wired(
     configs = ConfigService(database=database, datasets=heart.datasets, access=Access(), chains=heart.chains)
     triggers = TriggerService(
         database=database,
-        outbox=outbox,
         datasets=heart.datasets,
         access=Access(),
         clock=clock,
