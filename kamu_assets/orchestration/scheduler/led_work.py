@@ -93,8 +93,12 @@ class Shift:
         ]
 
     def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
+        try:
+            for thread in self._threads:
+                thread.start()
+        except RuntimeError:
+            # There may be no more of them. It is not whole, and ends in a moment.
+            log.exception("scheduler_thread_not_started")
         return self
 
     def __exit__(
@@ -104,7 +108,8 @@ class Shift:
         self._flows_begun.set()
         self._wakeups.notify(WAKEUP)
         for thread in self._threads:
-            thread.join()
+            if thread.ident is not None:
+                thread.join()
 
     @property
     def is_whole(self) -> bool:

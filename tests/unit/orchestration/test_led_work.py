@@ -118,3 +118,21 @@ def test_a_shift_that_has_lost_a_thread_tells_so(leader: Leader, monkeypatch: py
     monkeypatch.setattr(Wakeups, "listen", fail)
     with leader.working() as shift:
         wait_until(lambda: not shift.is_whole)
+
+
+def test_a_shift_that_could_not_start_all_of_its_threads_leaves_none_behind(
+    leader: Leader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = threading.Thread.start
+
+    def refuse_reports(thread: threading.Thread) -> None:
+        if thread.name == "reporter":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse_reports)
+    with leader.working() as shift:
+        wait_until(lambda: "tell" in leader.done)
+        assert not shift.is_whole
+
+    assert not any(thread.is_alive() for thread in shift._threads)
