@@ -1,6 +1,10 @@
 """Makes the run of a flow's attempt: of a dataset's asset, of its check, or of a job of the `flows` location."""
 
-from dagster import AssetCheckKey, DagsterInstance, DagsterRun, DagsterRunStatus
+from collections.abc import Mapping
+
+from dagster import AssetCheckKey, AssetKey, DagsterInstance, DagsterRun, DagsterRunStatus
+from dagster._core.origin import JobPythonOrigin
+from dagster._core.remote_origin import RemoteJobOrigin
 from dagster._core.storage.tags import PARENT_RUN_ID_TAG, PRIORITY_TAG, ROOT_RUN_ID_TAG
 
 from kamu_assets.flows.causes import CauseKind
@@ -31,7 +35,7 @@ from kamu_assets.orchestration.origins import (
     job_code_origin,
     remote_job_origin,
 )
-from kamu_assets.orchestration.scoped import ScopedJobs
+from kamu_assets.orchestration.scoped import ScopedJob, ScopedJobs
 
 _LAUNCHED_BY = {
     CauseKind.MANUAL: "request",
@@ -70,54 +74,70 @@ class RunMaker:
         checks = frozenset({AssetCheckKey(key, CHECK_VERIFY)}) if verify else None
         scoped = self._jobs.of([row], only=checks or ())
         shard = shard_of(self._config, row.id, row.account, count=shard_count(self._config))
-        return DagsterInstance.create_run(
+        return create_run(
             self._instance,
-            job_name=ASSET_JOB,
+            scoped,
             run_id=flow.run_id,
-            run_config={},
-            status=DagsterRunStatus.NOT_STARTED,
+            job=ASSET_JOB,
+            origins=(remote_job_origin(self._config, shard), job_code_origin()),
             tags=_tags(flow, row.account, row.engine if flow.type.computes else None),
-            root_run_id=flow.root_run_id,
-            parent_run_id=flow.parent_run_id,
-            step_keys_to_execute=None,
-            execution_plan_snapshot=scoped.plan_snapshot,
-            job_snapshot=scoped.job_snapshot,
-            parent_job_snapshot=None,
-            asset_selection=frozenset() if verify else frozenset([key]),
-            asset_check_selection=checks,
-            resolved_op_selection=None,
-            op_selection=None,
-            remote_job_origin=remote_job_origin(self._config, shard),
-            job_code_origin=job_code_origin(),
-            asset_graph=scoped.job.asset_layer.asset_graph,
+            assets=frozenset() if verify else frozenset([key]),
+            checks=checks,
+            after=(flow.root_run_id, flow.parent_run_id),
         )
 
     def _of_job(self, flow: Flow) -> DagsterRun:
         job = OPERATIONS[flow.type].job
         account = str(self._catalog.entry(flow.dataset_id).account) if flow.dataset_id is not None else None
-        named = self._jobs.named(job)
-        run_config = config_of(flow)
-        return DagsterInstance.create_run(
+        return create_run(
             self._instance,
-            job_name=job,
+            self._jobs.named(job),
             run_id=flow.run_id,
-            run_config=run_config,
-            status=DagsterRunStatus.NOT_STARTED,
+            job=job,
+            origins=(flows_job_origin(self._config, job), flows_job_code_origin(job)),
             tags=_tags(flow, account, None),
-            root_run_id=flow.root_run_id,
-            parent_run_id=flow.parent_run_id,
-            step_keys_to_execute=None,
-            execution_plan_snapshot=named.plan_with(run_config),
-            job_snapshot=named.job_snapshot,
-            parent_job_snapshot=None,
-            asset_selection=None,
-            asset_check_selection=None,
-            resolved_op_selection=None,
-            op_selection=None,
-            remote_job_origin=flows_job_origin(self._config, job),
-            job_code_origin=flows_job_code_origin(job),
-            asset_graph=named.job.asset_layer.asset_graph,
+            run_config=config_of(flow),
+            after=(flow.root_run_id, flow.parent_run_id),
         )
+
+
+def create_run(
+    instance: DagsterInstance,
+    scoped: ScopedJob,
+    *,
+    run_id: str | None,
+    job: str,
+    origins: tuple[RemoteJobOrigin, JobPythonOrigin],
+    tags: Mapping[str, str],
+    run_config: Mapping[str, object] | None = None,
+    assets: frozenset[AssetKey] | None = None,
+    checks: frozenset[AssetCheckKey] | None = None,
+    after: tuple[str | None, str | None] = (None, None),
+) -> DagsterRun:
+    """A run of the node's own, not submitted yet; `after` the first and the last attempt before it."""
+    root_run_id, parent_run_id = after
+    remote_origin, code_origin = origins
+    return DagsterInstance.create_run(
+        instance,
+        job_name=job,
+        run_id=run_id,
+        run_config=run_config or {},
+        status=DagsterRunStatus.NOT_STARTED,
+        tags=tags,
+        root_run_id=root_run_id,
+        parent_run_id=parent_run_id,
+        step_keys_to_execute=None,
+        execution_plan_snapshot=scoped.plan_snapshot if run_config is None else scoped.plan_with(run_config),
+        job_snapshot=scoped.job_snapshot,
+        parent_job_snapshot=None,
+        asset_selection=assets,
+        asset_check_selection=checks,
+        resolved_op_selection=None,
+        op_selection=None,
+        remote_job_origin=remote_origin,
+        job_code_origin=code_origin,
+        asset_graph=scoped.job.asset_layer.asset_graph,
+    )
 
 
 def _tags(flow: Flow, account: str | None, engine: str | None) -> dict[str, str]:

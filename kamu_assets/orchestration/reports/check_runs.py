@@ -36,6 +36,7 @@ from kamu_assets.orchestration.names import (
 )
 from kamu_assets.orchestration.origins import job_code_origin, remote_job_origin
 from kamu_assets.orchestration.reports.following import follow
+from kamu_assets.orchestration.run_making import create_run
 from kamu_assets.orchestration.scoped import ScopedJobs, declared_checks
 from kamu_assets.quality.declared import Declared, declared
 from kamu_assets.quality.store import TallyStore
@@ -158,31 +159,20 @@ class CheckRuns:
         checks = declared_checks(row)
         scoped = self._jobs.of([row], only=checks)
         shard = shard_of(self._config, row.id, row.account, count=shard_count(self._config))
-        return DagsterInstance.create_run(
+        return create_run(
             self._instance,
-            job_name=ASSET_JOB,
+            scoped,
             run_id=str(uuid4()),
-            run_config={},
-            status=DagsterRunStatus.NOT_STARTED,
+            job=ASSET_JOB,
+            origins=(remote_job_origin(self._config, shard), job_code_origin()),
             tags={
                 TAG_CHECKS: str(row.id),
                 TAG_ACCOUNT: row.account,
                 TAG_LAUNCHED_BY: _LAUNCHED_BY,
                 PRIORITY_TAG: _PRIORITY,
             },
-            root_run_id=None,
-            parent_run_id=None,
-            step_keys_to_execute=None,
-            execution_plan_snapshot=scoped.plan_snapshot,
-            job_snapshot=scoped.job_snapshot,
-            parent_job_snapshot=None,
-            asset_selection=frozenset(),
-            asset_check_selection=frozenset(checks),
-            resolved_op_selection=None,
-            op_selection=None,
-            remote_job_origin=remote_job_origin(self._config, shard),
-            job_code_origin=job_code_origin(),
-            asset_graph=scoped.job.asset_layer.asset_graph,
+            assets=frozenset(),
+            checks=frozenset(checks),
         )
 
 
