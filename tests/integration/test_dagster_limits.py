@@ -269,7 +269,7 @@ def test_a_run_that_is_stopped_with_its_worker_begins_anew(adapter: Adapter, mon
     adapter.scheduler.reconcile()
     adapter.settle()
 
-    assert (status.state, "stopped with its worker" in str(status.message)) == (RunState.LOST, True)
+    assert (status.state, "stopped with its worker" in str(status.message)) == (RunState.LEFT, True)
     assert outcome_of(adapter, polled).kind is OutcomeKind.SUCCESS
     assert flow_of(adapter, polled).attempt == 2
 
