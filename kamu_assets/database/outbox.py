@@ -20,6 +20,8 @@ log = structlog.get_logger(__name__)
 # What listeners of new messages wait for.
 WAKEUP = CONSUMERS
 MAX_BACKOFF_SECONDS = 300
+# In one transaction: others have to write meanwhile.
+PRUNED_AT_ONCE = 5000
 NANOS_PER_SECOND = 1_000_000_000
 
 
@@ -134,9 +136,9 @@ class Outbox:
         self._store.forget(tx, consumer)
 
     def prune(self, tx: Transaction, *, older_than: float) -> int:
-        """Remove messages older than so many seconds that every consumer has passed; tells how many."""
+        """Remove some messages older than so many seconds that every consumer has passed; tells how many."""
         age = round(older_than * NANOS_PER_SECOND)
-        return self._store.prune(tx, Timestamp(self._clock.now().ns - age))
+        return self._store.prune(tx, Timestamp(self._clock.now().ns - age), limit=PRUNED_AT_ONCE)
 
     def running(self) -> AbstractContextManager[None]:
         """Pass messages on, in a process that has consumers, until the end of the block."""

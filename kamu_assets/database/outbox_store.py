@@ -162,7 +162,9 @@ class OutboxStore:
         new = tx.insert(streams).values(id=_ONLY, **values)
         tx.execute(new.on_conflict_do_update(index_elements=["id"], set_=values))
 
-    def prune(self, tx: Transaction, posted_before: Timestamp) -> int:
-        """Remove old messages that every consumer has passed; tells how many."""
-        old = (messages.c.id <= (self.slowest(tx) or 0), messages.c.posted_at < posted_before)
-        return tx.execute(delete(messages).where(*old)).rowcount
+    def prune(self, tx: Transaction, posted_before: Timestamp, *, limit: int) -> int:
+        """Remove old messages among the first that every consumer has passed; tells how many."""
+        passed = select(messages.c.id, messages.c.posted_at).where(messages.c.id <= (self.slowest(tx) or 0))
+        first = passed.order_by(messages.c.id).limit(limit).subquery()
+        old = select(first.c.id).where(first.c.posted_at < posted_before)
+        return tx.execute(delete(messages).where(messages.c.id.in_(old))).rowcount

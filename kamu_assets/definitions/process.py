@@ -164,12 +164,17 @@ def _reporter(node: Node, instance: DagsterInstance, database: Database) -> Repo
 
 
 def _forget_what_is_old(node: Node) -> None:
-    with node.database.transaction() as tx:
-        node.outbox.prune(tx, older_than=node.settings.outbox.keep_seconds)
+    while _prune_outbox(node):
+        pass
     node.flow_requests.collect_if_due(every=node.settings.flow_agent.garbage_interval_secs)
     node.webhooks.service.seal_secrets()
     node.webhooks.service.prune(older_than=node.settings.webhooks.keep_seconds)
     node.query_history.prune(keep_days=node.settings.query.keep_days)
+
+
+def _prune_outbox(node: Node) -> int:
+    with node.database.transaction() as tx:
+        return node.outbox.prune(tx, older_than=node.settings.outbox.keep_seconds)
 
 
 def run_worker(node: Node) -> None:

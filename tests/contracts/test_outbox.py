@@ -395,6 +395,24 @@ def test_only_old_messages_that_all_have_passed_are_pruned(
     assert numbers(outbox, "new") == [3]
 
 
+def test_many_messages_are_pruned_a_part_at_a_time(
+    database: Database, outbox: Outbox, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kamu_assets.database.outbox.PRUNED_AT_ONCE", 2)
+    post(database, outbox, 1, 2, 3)
+    clock.advance(100)
+    post(database, outbox, 4)
+    outbox.deliver("reader", lambda _: None)
+
+    pruned = []
+    for _ in range(3):
+        with database.transaction() as tx:
+            pruned.append(outbox.prune(tx, older_than=50))
+
+    assert pruned == [2, 1, 0]
+    assert numbers(outbox, "new") == [4]
+
+
 def test_nothing_is_pruned_before_a_consumer_is_known(database: Database, outbox: Outbox, clock: ManualClock) -> None:
     post(database, outbox, 1)
     clock.advance(100)
