@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -164,7 +164,7 @@ def test_a_store_that_does_not_sync_is_noticed(scene: Scene, sync: tuple[object,
     scene.monkeypatch.setattr(*sync, lambda _: None)
     tape = scene.play(create_only)
 
-    assert any(violation(scene, state) for state in crash_states(tape))
+    assert is_noticed(scene, crash_states(tape))
 
 
 def test_each_sync_of_an_append_is_needed(scene: Scene) -> None:
@@ -200,7 +200,12 @@ def syncs(events: Sequence[Event]) -> dict[int, int]:
 
 def notices(scene: Scene, tape: Tape, *, without: int) -> bool:
     events = [event for index, event in enumerate(tape.events) if index != without]
-    return any(violation(scene, state) for state in crash_states(tape, events))
+    return is_noticed(scene, crash_states(tape, events))
+
+
+def is_noticed(scene: Scene, states: Iterable[CrashState]) -> bool:
+    """Whether any of them is wrong: the later, the more was promised, so the last come first."""
+    return any(violation(scene, state) for state in reversed(list(states)))
 
 
 def violation(scene: Scene, state: CrashState) -> str | None:

@@ -20,13 +20,14 @@ from tests.support.heart import ADMIN
 from tests.support.waiting import wait_until
 
 PATIENCE = 200.0
-# Long enough for a worker on a busy machine, which speaks every five seconds.
-SILENT_SECONDS = "25"
+# Long enough for a worker on a busy machine, which speaks every second.
+SILENT_SECONDS, BEAT_SECONDS = "12", "1"
 
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DagsterHome]:
     monkeypatch.setenv("TEST_NODE_SILENT_SECONDS", SILENT_SECONDS)
+    monkeypatch.setenv("TEST_NODE_BEAT_SECONDS", BEAT_SECONDS)
     with dagster_home(tmp_path) as home:
         home.start_own("scheduler")
         # While no worker lives, runs wait for Dagster's daemon.

@@ -76,10 +76,11 @@ def test_a_run_that_was_stopped_is_not_tried_again(adapter: Adapter) -> None:
 
 
 def test_the_worker_goes_on_after_a_run_that_it_stopped(adapter: Adapter) -> None:
-    adapter.worker = worker_of(adapter.parts, adapter.instance, time_limit_seconds=2)
     slow, quick = slow_root(adapter), adapter.polled_root()
     for entry in (slow, quick):
         adapter.parts.flows.request_run(ADMIN, entry.id)
+    adapter.scheduler.step()
+    adapter.instance.add_run_tags(adapter.run_of(slow).run_id, {MAX_RUNTIME_SECONDS_TAG: "0.25"})
 
     adapter.settle()
 

@@ -52,7 +52,7 @@ def the_worker(home: DagsterHome) -> int:
 def kill(home: DagsterHome, number: signal.Signals) -> None:
     worker = _running(home, "worker")
     worker.send_signal(number)
-    worker.wait(20)
+    worker.wait(100)
 
 
 def the_run(instance: DagsterInstance, flow: Flow | None) -> DagsterRun | None:
@@ -169,7 +169,7 @@ def test_a_push_while_the_scheduler_is_away_is_followed_later(home: DagsterHome)
     derivative = home.parts.derivative(a_name("derivative"), root)
     scheduler = _running(home, "scheduler")
     scheduler.send_signal(signal.SIGKILL)
-    scheduler.wait(10)
+    scheduler.wait(100)
 
     home.parts.push(root.id)
     assert home.parts.flow_of(derivative.id) is None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import gzip
 import socket
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -58,6 +57,11 @@ def status_of(connection: socket.socket) -> int:
 
 def uploads(served: ServedNode) -> list[Path]:
     return [path for path in served.node.settings.uploads_path.rglob("*") if path.is_file()]
+
+
+def held(served: ServedNode) -> int:
+    """What bodies under way have in memory."""
+    return int(served.app.state.intake._held)
 
 
 def is_asked(served: ServedNode) -> bool:
@@ -204,9 +208,9 @@ def test_an_aborted_push_changes_nothing(served: ServedNode, sent: bytes, framin
 
     with half_a_push(served, framing) as connection:
         connection.sendall(chunk(sent) if "chunked" in framing else sent)
-        time.sleep(0.1)
+        wait_until(lambda: uploads(served) or held(served) >= len(sent))
 
-    wait_until(lambda: not uploads(served))
+    wait_until(lambda: not uploads(served) and not held(served))
     assert served.head("alice/log") == before
     assert served.push("alice/log", ROW).status_code == 200
 
@@ -239,14 +243,14 @@ def test_a_slow_push_keeps_nobody_waiting(served: ServedNode) -> None:
 def test_bodies_beyond_the_queue_are_told_to_come_later(served: ServedNode) -> None:
     with half_a_push(served, f"content-length: {GROUP}") as connection:
         connection.sendall(b" " * (GROUP - 100))
-        time.sleep(0.2)
+        wait_until(lambda: held(served) >= GROUP - 100)
 
         refused = served.push("alice/log", ROW * (GROUP // len(ROW)))
 
         assert refused.status_code == 429
         assert refused.headers["retry-after"] == "1"
         assert "ingest.queue_limit" in refused.json()["message"]
-    time.sleep(0.2)
+    wait_until(lambda: not held(served))
     assert served.push("alice/log", ROW * (GROUP // len(ROW))).status_code == 200
 
 

@@ -20,6 +20,7 @@ from kamu_assets.orchestration.scheduler.led_work import LedWork
 from kamu_assets.orchestration.scheduler.process import SchedulerProcess
 from kamu_assets.orchestration.workers.place_waits import PlaceWaits
 from kamu_assets.orchestration.workers.reaper import Reaper
+from kamu_assets.orchestration.workers.worker import WarmWorker
 from tests.support.dagster_adapter import orchestrator_of, reporter_of, scheduler_of, worker_of
 from tests.support.dagster_home import Parts, config_of
 
@@ -60,6 +61,10 @@ def _silence() -> Silence:
 
 
 def run_worker(parts: Parts) -> None:
+    if beat := os.environ.get("TEST_NODE_BEAT_SECONDS"):
+        import pytest
+
+        pytest.MonkeyPatch().setattr(f"{WarmWorker.__module__}.HEARTBEAT_SECONDS", float(beat))
     with open_instance(parts.config) as instance:
         worker_of(parts, instance).main()
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import uvicorn
+from fastapi import FastAPI
 
 from kamu_api.app import create_app
 from kamu_assets.auth.model import Account, Caller
@@ -35,6 +36,7 @@ class ServedNode:
     """Talk to it over HTTP; look inside through `node`."""
 
     node: Node
+    app: FastAPI
     clock: ManualClock
     base: str
     http: httpx.Client
@@ -82,8 +84,9 @@ def serving(home: Path, **overrides: Any) -> Iterator[ServedNode]:
     clock = ManualClock(NOW)
     with open_node(a_settings(home, **overrides), clock=clock) as node:
         node.warm_up()
-        with _on_a_socket(node) as base, httpx.Client(timeout=60) as http:
-            yield ServedNode(node, clock, base, http)
+        app = create_app(node)
+        with _on_a_socket(app) as base, httpx.Client(timeout=60) as http:
+            yield ServedNode(node, app, clock, base, http)
 
 
 def a_settings(home: Path, **overrides: Any) -> Settings:
@@ -99,8 +102,8 @@ def a_settings(home: Path, **overrides: Any) -> Settings:
 
 
 @contextlib.contextmanager
-def _on_a_socket(node: Node) -> Iterator[str]:
-    config = uvicorn.Config(create_app(node), log_config=None, access_log=False, lifespan="on", http=BoundedConnection)
+def _on_a_socket(app: FastAPI) -> Iterator[str]:
+    config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="on", http=BoundedConnection)
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
