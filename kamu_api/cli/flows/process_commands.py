@@ -109,7 +109,7 @@ def _facts(process: "Process", last: "Flow | None") -> dict[str, Any]:
 
 
 def _shown(facts: dict[str, Any]) -> dict[str, Any]:
-    following = "runs" if facts["runningSince"] else time_text(facts["nextPlannedAt"])
+    following = time_text(facts["nextPlannedAt"]) or ("runs" if facts["runningSince"] else "")
     webhook = facts["webhook"]
     told = "" if webhook is None else f" -> {webhook['name']}"
     return {

@@ -11,6 +11,7 @@ from kamu_assets.auth.model import Caller
 from kamu_assets.database.database import Database
 from kamu_assets.datasets.store import datasets
 from kamu_assets.flows.flow_rows import flows, is_live
+from kamu_assets.flows.history.store import attempts
 from kamu_assets.flows.model import Binding, FlowState, FlowType
 from kamu_assets.flows.processes.store import processes
 from kamu_assets.flows.triggers.rules import StopReason
@@ -52,6 +53,7 @@ class Process:
     last_attempt_at: Timestamp | None
     last_failure_at: Timestamp | None
     next_planned_at: Timestamp | None
+    # Since the last attempt began, also while the next one is waited for.
     running_since: Timestamp | None
     paused_at: Timestamp | None
     stopped_at: Timestamp | None
@@ -134,8 +136,12 @@ def _rows() -> Select[Any]:
         triggers.c.stop_reason,
         flows.c.state.label("flow_state"),
         flows.c.scheduled_at,
-        flows.c.started_at,
-    ).select_from(_judged().outerjoin(flows, and_(_belongs(flows.c.scope, flows.c.type), is_live)))
+        attempts.c.started_at,
+    ).select_from(
+        _judged()
+        .outerjoin(flows, and_(_belongs(flows.c.scope, flows.c.type), is_live))
+        .outerjoin(attempts, and_(attempts.c.flow_id == flows.c.id, attempts.c.number == flows.c.attempt))
+    )
 
 
 def _belongs(dataset: ColumnElement[Any], type_: ColumnElement[Any]) -> ColumnElement[bool]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from kamu_assets.datasets.model import DatasetEntry
 from kamu_assets.flows.model import FlowOutcome, FlowType, OutcomeKind
 from kamu_assets.flows.processes.listing import Process, ProcessState
+from kamu_assets.flows.retrying import FlowConfig, RetryPolicy
 from kamu_assets.flows.triggers.rules import Cron, Interval, StopReason
 from tests.support.heart import ADMIN
 from tests.unit.flows.conftest import Flows
@@ -74,6 +75,24 @@ def test_a_process_says_since_when_it_runs(flows: Flows) -> None:
     flows.service.run_started(str(flows.only(root).run_id))
 
     assert of(flows, root).running_since == flows.clock.now()
+
+
+def test_a_process_still_runs_while_it_is_tried_again(flows: Flows) -> None:
+    root = flows.root()
+    flows.configs.set(ADMIN, root.id, FlowConfig(RetryPolicy(1, 60)))
+    flows.service.request_run(ADMIN, root.id)
+    flows.scheduler.step()
+    began = flows.clock.now()
+    flows.service.run_started(str(flows.only(root).run_id))
+    flows.clock.advance(5)
+    flows.service.run_finished(str(flows.only(root).run_id), PASSING)
+    assert of(flows, root).running_since == began
+
+    flows.clock.advance(60)
+    flows.scheduler.step()
+    assert of(flows, root).running_since is None
+    flows.service.run_finished(str(flows.only(root).run_id), PASSING)
+    assert of(flows, root).running_since is None
 
 
 def test_what_was_aborted_does_not_count(flows: Flows) -> None:
