@@ -86,7 +86,7 @@ def test_arguments_are_set_for_the_flows_that_take_them(flows: Flows) -> None:
     root = flows.root()
     config = FlowConfig(ingest=IngestArguments(fetch_next_iteration=True))
 
-    with pytest.raises(InvalidFlowConfigError, match="arguments of INGEST are set for INGEST, not for HARD_COMPACTION"):
+    with pytest.raises(InvalidFlowConfigError, match="arguments of ingest are set for ingest, not for compaction"):
         flows.configs.set(ADMIN, root.id, config, type_=FlowType.HARD_COMPACTION)
 
     assert flows.configs.all(ADMIN) == {}
