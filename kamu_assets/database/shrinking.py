@@ -55,6 +55,12 @@ def shrink(path: Path) -> Iterator[int]:
         file.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
 
+def empty_log(path: Path) -> None:
+    """Have what was committed in the file itself, and nothing in the log beside it, unless others use both just now."""
+    with suppress(sqlite3.OperationalError), closing(_opened(path)) as file:
+        file.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+
 def _is_large(file: sqlite3.Connection, path: Path) -> bool:
     size = _told(file, "page_count") * _told(file, "page_size")
     if size > LARGE_BYTES:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 import structlog
-from sqlalchemy import Connection, CursorResult, Executable, Table, func, inspect, select
+from sqlalchemy import Connection, CursorResult, Executable, Table, func, inspect, select, text
 from sqlalchemy.dialects import sqlite
 
 from kamu_assets.database.errors import told_plainly
@@ -81,6 +81,10 @@ class Transaction:
         """Be the only transaction that holds the lock of this name, until the end."""
         if not self.is_sqlite:
             self.execute(select(func.pg_advisory_xact_lock(crc32(name.encode()))))
+
+    def overwrite_what_is_freed(self) -> None:
+        """Of SQLite: have the bytes of what is removed from now on set to zero. The connection remembers it."""
+        self.execute(text("PRAGMA secure_delete = ON")).close()
 
     def before_commit(self, action: Callable[[], None]) -> None:
         """Do something last in the transaction; a failure rolls it back."""

@@ -11,6 +11,7 @@ from dagster import DagsterInstance
 from kamu_assets.database.database import Database
 from kamu_assets.database.shrinking import Shrinking
 from kamu_assets.definitions.builder import ListedDefinitions, NodeDefinitions
+from kamu_assets.definitions.chores import Chores
 from kamu_assets.definitions.keeping import node_keeper
 from kamu_assets.defs.checker import NodeChecker
 from kamu_assets.defs.operator import NodeOperator
@@ -112,7 +113,7 @@ def _led_work(node: Node, instance: DagsterInstance, catalog: Catalog, jobs: Sco
             heard=freshness.hear,
         ),
         reports=RestoringReporter(instance=instance, database=database, reporter=reporter, clock=node.clock),
-        chores=partial(_forget_what_is_old, node),
+        chores=Chores(node, database).all,
         more={
             "retention": _retention(node, instance, database),
             "webhooks": node.webhooks.dispatcher,
@@ -161,20 +162,6 @@ def _reporter(node: Node, instance: DagsterInstance, database: Database) -> Repo
         chains=node.chains,
         materializations=_materializations(node),
     )
-
-
-def _forget_what_is_old(node: Node) -> None:
-    while _prune_outbox(node):
-        pass
-    node.flow_requests.collect_if_due(every=node.settings.flow_agent.garbage_interval_secs)
-    node.webhooks.service.seal_secrets()
-    node.webhooks.service.prune(older_than=node.settings.webhooks.keep_seconds)
-    node.query_history.prune(keep_days=node.settings.query.keep_days)
-
-
-def _prune_outbox(node: Node) -> int:
-    with node.database.transaction() as tx:
-        return node.outbox.prune(tx, older_than=node.settings.outbox.keep_seconds)
 
 
 def run_worker(node: Node) -> None:

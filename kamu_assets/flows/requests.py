@@ -91,20 +91,19 @@ class FlowRequests:
         with self._database.transaction() as tx:
             return self._want(tx, caller, _GARBAGE, PLAIN)
 
-    def collect_if_due(self, *, every: float) -> None:
+    def collect_if_due(self, tx: Transaction, *, every: float) -> None:
         """Have garbage collected when the last time, or the first look, was so many seconds ago; never for 0."""
         if not every:
             return
         now = self._clock.now()
-        with self._database.transaction() as tx:
-            record = self._processes.get(tx, _GARBAGE)
-            last = record.last_attempt_at
-            if last is not None:
-                if now.ns - last.ns < every * NANOS_PER_SECOND:
-                    return
-                self._life.want(tx, _GARBAGE, FlowCause(CauseKind.AUTO_POLLING))
-            # Whoever cancels it does not want it again at once.
-            self._processes.save(tx, _GARBAGE, replace(record, last_attempt_at=now))
+        record = self._processes.get(tx, _GARBAGE)
+        last = record.last_attempt_at
+        if last is not None:
+            if now.ns - last.ns < every * NANOS_PER_SECOND:
+                return
+            self._life.want(tx, _GARBAGE, FlowCause(CauseKind.AUTO_POLLING))
+        # Whoever cancels it does not want it again at once.
+        self._processes.save(tx, _GARBAGE, replace(record, last_attempt_at=now))
 
     def _want(self, tx: Transaction, caller: Caller, binding: Binding, config: FlowConfig) -> Flow:
         live = self._flows.live(tx, binding)

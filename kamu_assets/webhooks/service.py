@@ -11,6 +11,7 @@ from kamu_assets.auth.model import Caller
 from kamu_assets.clock import Clock
 from kamu_assets.database.database import Database
 from kamu_assets.database.outbox import Outbox
+from kamu_assets.database.shrinking import empty_log
 from kamu_assets.database.transaction import Transaction
 from kamu_assets.datasets.chains.references import References
 from kamu_assets.datasets.store import DatasetStore
@@ -188,13 +189,15 @@ class Webhooks:
             with suppress(UnreadableSecretError):
                 yield self._seal.opened(each).get_secret_value()
 
-    def seal_secrets(self) -> None:
-        """Encrypt those that an older node stored as they are."""
-        with self._database.transaction() as tx:
-            for each in self._subscriptions.all(tx):
-                held = None if is_closed(each.secret) else self._subscriptions.hold(tx, each.id)
-                if held is not None and not is_closed(held.secret):
-                    self._subscriptions.save(tx, replace(held, secret=self._seal.closed(held.secret, held.id)))
+    def seal_secrets(self, database: Database) -> None:
+        """Encrypt those that an older node stored as they are; what SQLite keeps of them is overwritten."""
+        with database.transaction() as tx:
+            sealed = [each.id for each in self._subscriptions.all(tx) if self._sealed_now(tx, each)]
+            if sealed:
+                self._subscriptions.write_anew(tx)
+        if sealed and database.file is not None:
+            # Until then the file and the log beside it have what was.
+            empty_log(database.file)
 
     def remove(self, caller: Caller, id_: str) -> None:
         """Forget it, but for the history of its deliveries."""
@@ -232,13 +235,19 @@ class Webhooks:
         with self._database.reading() as tx:
             return self._pending.next_attempt(tx, self._permits.find(tx, caller, id_))
 
-    def prune(self, *, older_than: float) -> int:
+    def prune(self, tx: Transaction, *, older_than: float) -> int:
         """Forget deliveries that ended so many seconds ago, and of removed receivers the rest; tells how many."""
-        with self._database.transaction() as tx:
-            forgotten = self._post.prune(tx, older_than=older_than)
-            for id_ in self._subscriptions.forget_removed(tx):
-                self._pending.forget(tx, id_)
-            return forgotten
+        forgotten = self._post.prune(tx, older_than=older_than)
+        for id_ in self._subscriptions.forget_removed(tx):
+            self._pending.forget(tx, id_)
+        return forgotten
+
+    def _sealed_now(self, tx: Transaction, found: Subscription) -> bool:
+        held = None if is_closed(found.secret) else self._subscriptions.hold(tx, found.id)
+        if held is None or is_closed(held.secret):
+            return False
+        self._subscriptions.save(tx, replace(held, secret=self._seal.closed(held.secret, held.id)))
+        return True
 
     def _changed(self, tx: Transaction, caller: Caller, id_: str, change: Change) -> Subscription:
         """Whatever stopped it is forgotten."""

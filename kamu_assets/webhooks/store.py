@@ -121,6 +121,15 @@ class SubscriptionStore:
         """Remove all of a dataset that is gone."""
         tx.execute(delete(subscriptions).where(subscriptions.c.dataset_id == dataset))
 
+    def write_anew(self, tx: Transaction) -> None:
+        """Leave no bytes of what rows had before, where the database would keep them until it needs the room."""
+        if not tx.is_sqlite:
+            return
+        rows = [dict(row) for row in tx.execute(select(subscriptions)).mappings()]
+        tx.overwrite_what_is_freed()
+        tx.execute(delete(subscriptions))
+        tx.execute(insert(subscriptions), rows)
+
     def forget_removed(self, tx: Transaction) -> Sequence[str]:
         """Remove those that were kept for deliveries which are forgotten by now; tells which."""
         has_history = exists().where(deliveries.c.subscription_id == subscriptions.c.id)

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from types import TracebackType
@@ -55,7 +55,8 @@ class LedWork:
     waits: PlaceWaits
     catalog: publisher.CatalogPublisher
     reports: Follower
-    chores: Callable[[], object] = list
+    # Each for itself.
+    chores: Sequence[Callable[[], object]] = ()
     # By the names of their threads.
     more: Mapping[str, Follower] = field(default_factory=dict)
 
@@ -146,7 +147,8 @@ class Shift:
 
     def _tidy(self) -> None:
         while not self._over.is_set():
-            self._guarded(self._work.chores)
+            for chore in self._work.chores:
+                self._guarded(chore)
             self._over.wait(CHORES_SECONDS)
 
     def _later(self, work: Callable[[], None]) -> None:

@@ -129,22 +129,26 @@ def test_others_have_nothing_done(flows: Flows, requests: FlowRequests) -> None:
 
 
 def test_garbage_is_collected_now_and_then(flows: Flows, requests: FlowRequests) -> None:
-    requests.collect_if_due(every=0)
-    requests.collect_if_due(every=DAY)
+    def look(every: float) -> None:
+        with flows.heart.database.transaction() as tx:
+            requests.collect_if_due(tx, every=every)
+
+    look(0)
+    look(DAY)
     assert flows.service.list(ADMIN) == []
     flows.clock.advance(DAY)
 
     for _ in range(2):
-        requests.collect_if_due(every=DAY)
+        look(DAY)
     (flow,) = flows.service.list(ADMIN)
     flows.scheduler.step()
     flows.service.run_finished(str(flows.service.get(ADMIN, flow.id).run_id), DONE)
-    requests.collect_if_due(every=DAY)
+    look(DAY)
 
     (ended,) = flows.service.list(ADMIN)
     flows.clock.advance(DAY)
-    requests.collect_if_due(every=DAY)
+    look(DAY)
     flows.service.cancel(ADMIN, flows.service.list(ADMIN)[0].id)
-    requests.collect_if_due(every=DAY)
+    look(DAY)
     assert len(flows.service.list(ADMIN)) == 2
     assert (ended.scope, ended.cause.kind, ended.outcome) == (SYSTEM, CauseKind.AUTO_POLLING, DONE)

@@ -46,7 +46,7 @@ class Leader:
             waits=anything,
             catalog=quiet,
             reports=quiet,
-            chores=lambda: self._do("chores"),
+            chores=(lambda: self._do("chores"), lambda: self._do("more chores")),
         )
         with Shift(work, wakeups=self.wakeups, clock=SystemClock()) as shift:
             yield shift
@@ -73,7 +73,7 @@ def test_flows_that_somebody_asks_for_begin_between_two_checks(leader: Leader) -
     with leader.working():
         wait_until(lambda: "tell" in leader.done)
 
-    done = [each for each in leader.done if each != "chores"]
+    done = [each for each in leader.done if "chores" not in each]
     assert done == ["step", *CHECKS[:3], "step", *CHECKS[3:]]
 
 
@@ -106,6 +106,17 @@ def test_chores_keep_no_flow_waiting(leader: Leader) -> None:
         finally:
             over.set()
     assert leader.done.count("chores") == 1
+
+
+def test_a_chore_that_fails_keeps_no_other_from_being_done(leader: Leader, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise ValueError("broken")
+
+    monkeypatch.setattr(led_work, "FAILED_SECONDS", 0.01)
+    leader.acts["chores"] = fail
+
+    with leader.working():
+        wait_until(lambda: "more chores" in leader.done)
 
 
 def test_a_shift_that_has_lost_a_thread_tells_so(leader: Leader, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import text
 
+from kamu_assets.database.transaction import Transaction
+from kamu_assets.errors import UnavailableError
 from kamu_assets.webhooks.errors import UnreadableSecretError
 from kamu_assets.webhooks.model import DeliveryState, Subscription, SubscriptionStatus
 from kamu_assets.webhooks.sealing import Seal, is_closed
@@ -77,9 +81,9 @@ def test_those_of_an_older_node_go_on_and_are_encrypted(hooks: Hooks) -> None:
         store(hooks, SECRET)
 
         hooks.parts.service.test(ADMIN, made.subscription.id)
-        hooks.parts.service.seal_secrets()
+        hooks.parts.service.seal_secrets(hooks.heart.database)
         sealed = stored(hooks)
-        hooks.parts.service.seal_secrets()
+        hooks.parts.service.seal_secrets(hooks.heart.database)
         hooks.parts.service.test(ADMIN, made.subscription.id)
 
     assert is_closed(SecretStr(sealed))
@@ -98,3 +102,36 @@ def test_nothing_is_sent_that_cannot_be_signed(hooks: Hooks) -> None:
     assert (done.state, receiver.received) == (DeliveryState.FAILED, [])
     assert "`kamu-node webhook rotate-secret` makes a new secret" in str(done.message)
     assert [*hooks.parts.service.secrets()] == []
+
+
+def test_nothing_is_left_of_those_that_were_stored_as_they_are(hooks: Hooks) -> None:
+    file = hooks.heart.database.file
+    assert file is not None
+    for number in range(6):
+        hooks.subscribe(URL, label=str(number))
+    with closing(sqlite3.connect(file, isolation_level=None)) as older:
+        older.execute("PRAGMA secure_delete = OFF")
+        older.execute("UPDATE webhook_subscriptions SET secret = 's3cr3t' || label")
+        older.execute("DELETE FROM webhook_subscriptions WHERE label > '1'")
+    before = hooks.parts.service.list(ADMIN)
+
+    hooks.parts.service.seal_secrets(hooks.heart.database)
+
+    assert all(b"s3cr3t" not in each.read_bytes() for each in file.parent.glob(f"{file.name}*"))
+    assert [*hooks.parts.service.secrets()] == ["s3cr3t0", "s3cr3t1"]
+    assert [replace(each, secret=SECRET) for each in hooks.parts.service.list(ADMIN)] == [
+        replace(each, secret=SECRET) for each in before
+    ]
+
+
+def test_who_has_lost_the_term_seals_nothing(hooks: Hooks) -> None:
+    def deposed(_tx: Transaction) -> None:
+        raise UnavailableError("no longer")
+
+    hooks.subscribe(URL)
+    store(hooks, SECRET)
+
+    with pytest.raises(UnavailableError):
+        hooks.parts.service.seal_secrets(hooks.heart.database.fenced(deposed))
+
+    assert stored(hooks) == "s3cr3t"
