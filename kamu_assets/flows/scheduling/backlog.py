@@ -9,7 +9,7 @@ import structlog
 from kamu_assets.database.errors import DatabaseUnavailableError, TransactionConflictError
 from kamu_assets.database.transaction import Transaction
 from kamu_assets.datasets.chains.chains import Chains
-from kamu_assets.datasets.errors import InvalidBlockIntervalError
+from kamu_assets.datasets.errors import ChainReplacedError, InvalidBlockIntervalError
 from kamu_assets.datasets.lineage.store import Lineage
 from kamu_assets.datasets.store import DatasetStore
 from kamu_assets.errors import KamuError
@@ -23,8 +23,8 @@ log = structlog.get_logger(__name__)
 
 _T = TypeVar("_T")
 
-# What is compared when it has come back.
-_AWAY = (DatabaseUnavailableError, StorageUnavailableError, TransactionConflictError)
+# What can be compared a moment later, or when it has come back. All else is damaged, and stays so.
+_PASSING = (DatabaseUnavailableError, StorageUnavailableError, TransactionConflictError, ChainReplacedError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,8 @@ class InputNews:
 class Backlog:
     """Compares chains, for whenever nobody was listening.
 
-    Of damaged ones it knows nothing, as their flows and `verify` tell: others must not wait for them.
+    Of damaged ones it knows nothing, as their flows and `verify` tell: others must not wait for them. Where a store
+    is away, or an input is rewritten at that moment, it raises: whoever asks has to ask again.
     """
 
     def __init__(self, chains: Chains) -> None:
@@ -95,7 +96,7 @@ class Backlog:
 def _as_far_as_known(dataset: DatasetID, compare: Callable[[], _T], unknown: _T) -> _T:
     try:
         return compare()
-    except _AWAY:
+    except _PASSING:
         raise
     except KamuError as error:
         log.warning("inputs_not_compared", dataset=str(dataset), reason=str(error))

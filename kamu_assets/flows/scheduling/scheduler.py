@@ -13,6 +13,7 @@ from kamu_assets.database.outbox import Outbox
 from kamu_assets.database.terms import DeposedError
 from kamu_assets.database.transaction import Transaction
 from kamu_assets.datasets.chains.chains import Chains
+from kamu_assets.datasets.errors import ChainReplacedError
 from kamu_assets.datasets.store import DatasetStore
 from kamu_assets.errors import KamuError, UnavailableError
 from kamu_assets.flows.decide import Step, judge
@@ -139,7 +140,7 @@ class FlowScheduler:
             return self._handle_some()
         except _NOBODYS_FAULT:
             raise
-        except UnavailableError as error:
+        except (UnavailableError, ChainReplacedError) as error:
             log.warning("flow_messages_have_to_wait", reason=str(error))
         except Exception as error:
             log.exception("flow_messages_failed")

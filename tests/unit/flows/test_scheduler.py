@@ -6,7 +6,7 @@ from sqlalchemy import insert
 from kamu_assets.database.errors import DatabaseUnavailableError, TransactionConflictError
 from kamu_assets.database.outbox_store import messages
 from kamu_assets.database.transaction import Transaction
-from kamu_assets.datasets.errors import DatasetNotFoundError
+from kamu_assets.datasets.errors import ChainReplacedError, DatasetNotFoundError
 from kamu_assets.datasets.messages import DatasetUpdated
 from kamu_assets.flows.causes import CauseKind
 from kamu_assets.flows.model import FlowOutcome, FlowState, FlowType, OutcomeKind, StartCondition, WaitKind
@@ -17,6 +17,7 @@ from kamu_assets.flows.triggers.store import TriggerStore
 from kamu_assets.odf.chain_state import ChainState
 from kamu_assets.odf.dataset import SetInfo
 from kamu_assets.odf.identity import DatasetID
+from kamu_assets.odf.multihash import Multihash
 from kamu_assets.odf.timestamp import Timestamp
 from kamu_assets.storage.errors import ObjectNotFoundError, StorageUnavailableError
 from tests.support.heart import ADMIN
@@ -466,6 +467,29 @@ def test_a_damaged_dataset_keeps_no_others_from_being_heard_of(flows: Flows, mon
 
     assert flows.only(reader).state is FlowState.RUNNING
     assert flows.of(broken) == []
+
+
+def test_an_input_that_is_rewritten_at_that_moment_is_compared_in_the_next(
+    flows: Flows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def replaced(dataset: DatasetID, **_: object) -> ChainState:
+        raise ChainReplacedError(dataset, Multihash.sha3_256(b"swept"), Multihash.sha3_256(b"new"))
+
+    root = flows.root()
+    reader = flows.derivative("reader", root)
+    flows.triggers.pause(ADMIN, reader.id)
+    flows.push(root)
+    flows.scheduler.step()
+    flows.triggers.resume(ADMIN, reader.id)
+    with monkeypatch.context() as rewriting:
+        rewriting.setattr(flows.heart.chains, "state", replaced)
+        flows.scheduler.step()
+    assert flows.of(reader) == []
+
+    # At once: no message is to blame.
+    flows.scheduler.step()
+
+    assert flows.only(reader).state is FlowState.RUNNING
 
 
 def test_what_cannot_be_read_is_blamed_and_flows_begin_all_the_same(flows: Flows) -> None:
