@@ -28,6 +28,7 @@ from kamu_assets.orchestration.catalog.rows import Catalog
 from kamu_assets.orchestration.catalog.shards import shard_count, shard_of
 from kamu_assets.orchestration.catalog.state import CatalogRow
 from kamu_assets.orchestration.config import AdapterConfig
+from kamu_assets.orchestration.failures import is_outage_error
 from kamu_assets.orchestration.names import (
     ASSET_JOB,
     TAG_ACCOUNT,
@@ -49,6 +50,8 @@ SECONDS_BETWEEN = 10.0
 PAUSE = 10
 # How soon one that goes on is looked at again: it has to pause after that.
 UNFINISHED_SECONDS = 5.0
+# How soon to try again what went wrong for one of them.
+AGAIN_SECONDS = 60.0
 # How often to look for checks that are behind although nobody said so: their run died, or nobody led.
 LOOK_SECONDS = 600.0
 # Flows go first.
@@ -90,10 +93,9 @@ class CheckRuns:
             self._look()
             self._looked = time.monotonic()
         for dataset in [each for each, moment in self._wanted.items() if time.monotonic() >= moment]:
-            if (wait := self._wait(dataset)) > 0:
+            if (wait := self._see_to(dataset)) > 0:
                 self._wanted[dataset] = time.monotonic() + wait
             else:
-                self._check(dataset)
                 del self._wanted[dataset]
         return is_news
 
@@ -103,7 +105,16 @@ class CheckRuns:
             self._want(self._tallies.behind(tx))
         for record in self._instance.get_run_records(RunsFilter(statuses=[DagsterRunStatus.NOT_STARTED])):
             if TAG_CHECKS in record.dagster_run.tags:
-                self._submit(record.dagster_run)
+                self._take_up(record.dagster_run)
+
+    def _take_up(self, run: DagsterRun) -> None:
+        """One that cannot be submitted keeps nobody from the others; the next look tries it again."""
+        try:
+            self._submit(run)
+        except Exception as error:
+            if is_outage_error(error):
+                raise
+            log.exception("checks_not_submitted", run=run.run_id)
 
     def _hear(self, messages: Sequence[Message]) -> None:
         wanted = [dataset for dataset in dict.fromkeys(_changed(messages)) if self._declares(dataset)]
@@ -125,6 +136,20 @@ class CheckRuns:
         except KamuError:
             # It is gone, or damaged: `verify` tells.
             return False
+
+    def _see_to(self, dataset: DatasetID) -> float:
+        """Check it, or tell in how many seconds to see to it again; what is wrong with it is in nobody else's way."""
+        try:
+            wait = self._wait(dataset)
+            if wait <= 0:
+                self._check(dataset)
+        except Exception as error:
+            if is_outage_error(error):
+                raise
+            is_bug = not isinstance(error, KamuError)
+            log.warning("dataset_not_checked", dataset=str(dataset), reason=str(error), exc_info=is_bug)
+            return AGAIN_SECONDS
+        return wait
 
     def _wait(self, dataset: DatasetID) -> float:
         """Seconds until nobody checks it, and the last time is long enough ago for what it took."""
@@ -150,9 +175,6 @@ class CheckRuns:
         try:
             return self._catalog.row(dataset)
         except DatasetNotFoundError:
-            return None
-        except KamuError as error:
-            log.warning("dataset_not_checked", dataset=str(dataset), reason=str(error))
             return None
 
     def _create(self, row: CatalogRow) -> DagsterRun:
