@@ -9,7 +9,8 @@ import structlog
 from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
 
 from kamu_assets.clock import Clock
-from kamu_assets.errors import ConflictError, KamuError
+from kamu_assets.database.errors import DatabaseUnavailableError
+from kamu_assets.errors import ConflictError, KamuError, UnavailableError
 from kamu_assets.flows.model import Binding, Flow, FlowOutcome, FlowType, OutcomeKind
 from kamu_assets.flows.orchestrator import RunStatus
 from kamu_assets.flows.retrying import PLAIN, FlowConfig
@@ -29,6 +30,8 @@ SECONDS_BETWEEN = 5.0
 FIRST_LOOK = timedelta(days=1)
 OVERLAP = timedelta(seconds=10)
 _WAITING = (DagsterRunStatus.QUEUED, DagsterRunStatus.STARTING)
+# Another look may find it well. Any other failure of one run is found again and again.
+_PASSING = (ConflictError, UnavailableError)
 _GONE_WRONG = (DagsterRunStatus.CANCELED, DagsterRunStatus.FAILURE)
 
 Asked = Mapping[Binding, FlowConfig]
@@ -147,6 +150,11 @@ class AskedRuns:
         """Whether nothing is left to tell of it; what is wrong with one keeps nobody from the others."""
         try:
             return self._is_told(run)
+        except DatabaseUnavailableError:
+            raise
+        except _PASSING as error:
+            log.warning("run_not_told_yet", run=run.run_id, reason=str(error))
+            return False
         except Exception as error:
             if is_outage_error(error):
                 raise
@@ -157,6 +165,8 @@ class AskedRuns:
         """Whether nothing is left to tell of it."""
         try:
             asked = asked_of(run, self._catalog)
+        except _PASSING:
+            raise
         except KamuError as error:
             # What it asks for makes no sense, which it says itself where it is executed.
             log.debug("run_is_no_flow", run=run.run_id, reason=str(error))
