@@ -162,10 +162,22 @@ class Node:
             _make(folder)
         self.database.migrate(old=migrate)
         self.auth.ensure_admin()
-        self.key.ensure()
+        if self.key.ensure():
+            self._tell_of_lost_secrets()
         if repair:
             self.datasets.repair_heads()
             self._remove_abandoned()
+
+    def _tell_of_lost_secrets(self) -> None:
+        """The key was made just now: what is encrypted already was so under another one."""
+        from kamu_assets.webhooks.sealing import is_closed
+        from kamu_assets.webhooks.store import SubscriptionStore
+
+        with self.database.reading() as tx:
+            lost = sum(is_closed(each.secret) for each in SubscriptionStore().all(tx))
+        if lost:
+            what = "restore it and restart the node, or `kamu-node webhook rotate-secret` each of them"
+            log.error("node_key_was_missing", file=str(self.key.file), unreadable_webhook_secrets=lost, what_to_do=what)
 
     def _remove_abandoned(self) -> None:
         """What jobs that were killed left behind may be as large as what they read."""

@@ -44,6 +44,7 @@ class DamagedKeyError(UnavailableError):
     def __init__(self, path: Path) -> None:
         super().__init__(
             f"{path} does not hold the key of this node: restore it from a backup,"
-            " or remove it to let the node make a new one"
+            " or remove it to let the node make a new one, which does not open the secrets of webhooks:"
+            " each of them then needs `kamu-node webhook rotate-secret`"
         )
         self.path = path

@@ -45,15 +45,17 @@ class NodeKey:
         """Where the key is kept, unless the settings bring one."""
         return self._keys / NODE_KEY_FILE
 
-    def ensure(self) -> None:
-        """Make a key on the first start; harmless later, and when two processes start at once."""
+    def ensure(self) -> bool:
+        """Make a key on the first start; harmless later, and when two processes start at once. Tells whether it did."""
         if self._given is not None:
-            return
+            return False
         with private_folder(self._keys):
-            if not self.file.exists():
+            is_missing = not self.file.exists()
+            if is_missing:
                 write_private(self.file, multibase.encode_base16(secrets.token_bytes(_LENGTH)))
                 log.info("node_key_created", file=str(self.file))
         _ = self._key
+        return is_missing
 
     def sign(self, commitment: Commitment) -> Proof:
         """The node's word for a commitment."""

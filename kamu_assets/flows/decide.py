@@ -60,7 +60,14 @@ def _lost(flow: Flow, message: str | None, *, times: int) -> Verdict:
 
 
 def _outcome(kind: OutcomeKind, status: RunStatus) -> FlowOutcome:
-    return FlowOutcome(kind, status.message, status.recoverable, status.rewritten_input, retry_after=status.retry_after)
+    return FlowOutcome(
+        kind,
+        status.message,
+        status.recoverable,
+        status.rewritten_input,
+        retry_after=status.retry_after,
+        by_node=status.by_node,
+    )
 
 
 def _finish(kind: OutcomeKind, message: str | None) -> Verdict:

@@ -137,6 +137,8 @@ class FlowOutcome:
     rewritten_input: DatasetID | None = None
     # Of a failure: seconds that whoever was asked wants to be left alone. Told to who plans the next attempt.
     retry_after: float | None = None
+    # Of a failure: whether the node alone is to blame. It is tried until that is mended, and speaks against nobody.
+    by_node: bool = False
 
 
 class WaitKind(StrEnum):

@@ -37,6 +37,8 @@ class RunStatus:
     rewritten_input: DatasetID | None = None
     # Of a failure: seconds that whoever was asked wants to be left alone.
     retry_after: float | None = None
+    # Of a failure: whether the node alone is to blame.
+    by_node: bool = False
 
 
 class Orchestrator(Protocol):

@@ -18,11 +18,12 @@ def counted(record: Record, outcome: FlowOutcome, now: Timestamp, *, active: boo
     Failures in a row are those of an active trigger.
     """
     after = replace(record, last_attempt_at=now)
+    counts = active and not outcome.by_node
     match outcome.kind:
         case OutcomeKind.ABORTED:
             return record
         case OutcomeKind.FAILED:
-            return replace(after, last_failure_at=now, consecutive_failures=record.consecutive_failures + active)
+            return replace(after, last_failure_at=now, consecutive_failures=record.consecutive_failures + counts)
         case _:
             return replace(after, last_success_at=now, consecutive_failures=0)
 
@@ -30,6 +31,8 @@ def counted(record: Record, outcome: FlowOutcome, now: Timestamp, *, active: boo
 def reason_to_stop(trigger: Trigger, record: Record, outcome: FlowOutcome) -> StopReason | None:
     """Why an active trigger starts nothing any more after this, if so; `record` counts it already."""
     if trigger.paused or outcome.kind is not OutcomeKind.FAILED or starts_anew(trigger, outcome):
+        return None
+    if outcome.by_node:
         return None
     if not outcome.recoverable:
         return StopReason.UNRECOVERABLE_FAILURE
@@ -71,7 +74,7 @@ def next_attempt(flow: Flow, outcome: FlowOutcome, *, failed: int, now: Timestam
     policy = flow.config.retry
     if policy is None or outcome.kind is not OutcomeKind.FAILED or flow.cancel_requested:
         return None
-    if not outcome.recoverable or failed > policy.max_attempts:
+    if not outcome.recoverable or (failed > policy.max_attempts and not outcome.by_node):
         return None
     seconds = max(delay(policy, failed=failed, chance=chance), outcome.retry_after or 0)
     return Timestamp(now.ns + int(seconds * NANOS_PER_SECOND))

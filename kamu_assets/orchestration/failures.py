@@ -17,6 +17,7 @@ from kamu_assets.errors import InvalidError, KamuError
 from kamu_assets.monitoring.secrets import without_secrets
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.orchestration.names import CHECK_VERIFY, METADATA_RETRY_AFTER
+from kamu_assets.webhooks.errors import UnreadableSecretError
 
 _LONGEST = 2000
 # What Dagster's storages raise goes through SQLAlchemy only. The last of them follows one that somebody has caught.
@@ -88,6 +89,12 @@ def is_recoverable(event: DagsterEvent | None) -> bool:
     """Whether the same work may succeed another time."""
     error = _telling(event) if event is not None else None
     return error is None or not _is_a(_LASTING, error) or _is_a(_PASSING, error)
+
+
+def is_by_node(event: DagsterEvent) -> bool:
+    """Whether the node alone is to blame: nobody else can do anything about it."""
+    error = _telling(event)
+    return error is not None and _is_a((UnreadableSecretError,), error)
 
 
 def rewritten_input_of(event: DagsterEvent) -> DatasetID | None:

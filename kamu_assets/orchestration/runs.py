@@ -15,6 +15,7 @@ from kamu_assets.orchestration.config import AdapterConfig
 from kamu_assets.orchestration.failures import (
     failure_of,
     fault_in,
+    is_by_node,
     is_outage,
     is_recoverable,
     message_of,
@@ -135,4 +136,5 @@ class DagsterOrchestrator:
             is_recoverable(event),
             rewritten_input_of(event),
             retry_after=retry_after_in(event),
+            by_node=is_by_node(event),
         )

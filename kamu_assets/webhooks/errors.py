@@ -5,6 +5,9 @@ from collections.abc import Iterable
 from kamu_assets.errors import ConflictError, InvalidError, NotFoundError, UnavailableError
 from kamu_assets.webhooks.model import Subscription, SubscriptionStatus
 
+# What somebody has to mend first need not be tried more often.
+_MENDED_AFTER_SECONDS = 300.0
+
 
 class InvalidTargetUrlError(InvalidError):
     """The node does not send there."""
@@ -90,13 +93,17 @@ class ReceiverGoneError(DeliveryFailedError, InvalidError):
     """The receiver never wants to be asked again."""
 
 
-class UnreadableSecretError(DeliveryFailedError, InvalidError):
-    """Nothing can be signed: the secret was encrypted under another key of the node, or is damaged."""
+class UnreadableSecretError(DeliveryFailedError):
+    """Nothing can be signed: the secret was encrypted under another key of the node, or is damaged.
+
+    No receiver can help it, and it takes somebody to mend it.
+    """
 
     def __init__(self) -> None:
         super().__init__(
-            "The key of this node does not open the secret of the webhook: restore keys/node.key, or "
-            "`kamu-node webhook rotate-secret` makes a new secret"
+            "The key of this node does not open the secret of the webhook: restore keys/node.key and restart the "
+            "node, or `kamu-node webhook rotate-secret` makes a new secret",
+            retry_after=_MENDED_AFTER_SECONDS,
         )
 
 

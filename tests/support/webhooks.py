@@ -24,7 +24,7 @@ from kamu_assets.flows.service import FlowService
 from kamu_assets.governance.access import Access
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.webhooks.deliverer import Deliverer
-from kamu_assets.webhooks.errors import DeliveryFailedError, ReceiverGoneError
+from kamu_assets.webhooks.errors import DeliveryFailedError, ReceiverGoneError, UnreadableSecretError
 from kamu_assets.webhooks.messages import MESSAGES
 from kamu_assets.webhooks.model import Delivery, DeliveryRules, DeliveryState, Subscription, SubscriptionInput
 from kamu_assets.webhooks.receivers import SubscribedReceivers
@@ -114,8 +114,8 @@ def attempt(flows: FlowService, deliverer: Deliverer, flow: Flow) -> list[int | 
     try:
         sent = deliverer.deliver(flow.scope.subscription_id, run_id=run_id)
     except DeliveryFailedError as error:
-        lasts = isinstance(error, ReceiverGoneError)
-        failed = FlowOutcome(OutcomeKind.FAILED, str(error), not lasts, retry_after=error.retry_after)
+        lasts, ours = isinstance(error, ReceiverGoneError), isinstance(error, UnreadableSecretError)
+        failed = FlowOutcome(OutcomeKind.FAILED, str(error), not lasts, retry_after=error.retry_after, by_node=ours)
         flows.run_finished(run_id, failed)
         return [error.status]
     flows.run_finished(run_id, FlowOutcome(OutcomeKind.SUCCESS if sent else OutcomeKind.UP_TO_DATE))

@@ -61,5 +61,6 @@ def lost_attempts(live: Iterable[FlowEvent]) -> int:
 
 
 def failed_attempts(live: Iterable[FlowEvent]) -> int:
-    """How many failed and were tried again later, as a policy says."""
-    return sum(event.kind is EventKind.ATTEMPT_FINISHED and event.what.scheduled_at is not None for event in live)
+    """How many failed and were tried again later, as a policy says; what the node is to blame for is forgiven."""
+    again = (each.what for each in live if each.kind is EventKind.ATTEMPT_FINISHED and each.what.scheduled_at)
+    return sum(what.outcome is None or not what.outcome.by_node for what in again)

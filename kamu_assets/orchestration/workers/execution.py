@@ -246,4 +246,5 @@ def _outcome(status: DagsterRunStatus, seen: _Seen, *, did: bool) -> FlowOutcome
                 told.recoverable,
                 told.rewritten_input,
                 retry_after=told.retry_after,
+                by_node=told.by_node,
             )

@@ -9,6 +9,7 @@ from dagster._core.events import DagsterEventType
 from kamu_assets.flows.model import FlowOutcome, OutcomeKind
 from kamu_assets.odf.identity import DatasetID
 from kamu_assets.orchestration.failures import (
+    is_by_node,
     is_recoverable,
     message_of,
     retry_after_in,
@@ -32,6 +33,7 @@ class RunLog:
         self.recoverable = True
         self.rewritten_input: DatasetID | None = None
         self.retry_after: float | None = None
+        self.by_node = False
         self._traceback: str | None = None
         self._figures: dict[str, object] = {}
 
@@ -42,7 +44,7 @@ class RunLog:
     def blame(self, reason: str) -> None:
         """What ended the run, whatever its events say of it."""
         self.failure, self._traceback = reason, None
-        self.recoverable, self.rewritten_input = True, None
+        self.recoverable, self.rewritten_input, self.by_node = True, None, False
 
     def note(self, event: DagsterEvent) -> None:
         if event.event_type is DagsterEventType.ASSET_MATERIALIZATION:
@@ -51,7 +53,7 @@ class RunLog:
         elif event.event_type in {DagsterEventType.STEP_FAILURE, DagsterEventType.RUN_FAILURE} and not self.failure:
             self.failure, self._traceback = message_of(event), traceback_of(event)
             self.recoverable, self.rewritten_input = is_recoverable(event), rewritten_input_of(event)
-            self.retry_after = retry_after_in(event)
+            self.retry_after, self.by_node = retry_after_in(event), is_by_node(event)
 
     def tell(self, outcome: FlowOutcome) -> None:
         """One line; a bug's traceback goes with it."""

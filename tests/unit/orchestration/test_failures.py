@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import psycopg2
 import pytest
-from dagster import DagsterEvent, DagsterEventType, DagsterRun, EventLogEntry, EventLogRecord
+from dagster import DagsterEvent, DagsterEventType, DagsterRun, DagsterRunStatus, EventLogEntry, EventLogRecord, Failure
 from dagster._core.errors import DagsterExecutionInterruptedError
 from dagster._core.events import RunFailureReason
 from dagster._core.execution.plan.objects import StepFailureData
@@ -21,6 +21,7 @@ from kamu_assets.errors import InvalidError
 from kamu_assets.monitoring.secrets import HIDDEN, never_tell
 from kamu_assets.odf.multihash import Multihash
 from kamu_assets.orchestration.failures import (
+    is_by_node,
     is_interrupt,
     is_outage,
     is_outage_error,
@@ -31,8 +32,9 @@ from kamu_assets.orchestration.failures import (
     traceback_of,
 )
 from kamu_assets.orchestration.run_history import line_of
-from kamu_assets.orchestration.workers.execution import _Seen
+from kamu_assets.orchestration.workers.execution import _outcome, _Seen
 from kamu_assets.orchestration.workers.run_log import RunLog
+from kamu_assets.webhooks.errors import DeliveryFailedError, UnreadableSecretError
 from tests.support.builders import a_dataset_id
 
 
@@ -168,3 +170,16 @@ def test_where_the_work_was_when_somebody_stopped_it_is_nobodys_business() -> No
 
     assert line is not None
     assert (line.level, line.text) == ("info", "stopped")
+
+
+def test_no_receiver_is_blamed_for_a_key_of_the_node() -> None:
+    ours, theirs = (
+        a_failure(caused(Failure("it failed"), UnreadableSecretError())),
+        a_failure(DeliveryFailedError("no")),
+    )
+
+    assert (is_by_node(ours), is_recoverable(ours)) == (True, True)
+    assert not is_by_node(theirs)
+    seen = _Seen(RunLog(DagsterRun("job"), about=[], types=[]))
+    seen.note(ours)
+    assert _outcome(DagsterRunStatus.FAILURE, seen, did=False).by_node

@@ -12,14 +12,15 @@ from sqlalchemy import text
 
 from kamu_assets.database.transaction import Transaction
 from kamu_assets.errors import UnavailableError
+from kamu_assets.flows.model import FlowState
 from kamu_assets.webhooks.errors import UnreadableSecretError
 from kamu_assets.webhooks.model import DeliveryState, Subscription, SubscriptionStatus
 from kamu_assets.webhooks.sealing import Seal, is_closed
 from tests.support.builders import START
 from tests.support.heart import ADMIN
-from tests.support.webhook_receiver import webhook_receiver
+from tests.support.webhook_receiver import Answer, webhook_receiver
 from tests.support.webhook_signatures import verify_standard
-from tests.support.webhooks import Hooks
+from tests.support.webhooks import Hooks, subscribed
 
 SEAL = Seal(lambda: bytes(32))
 SECRET = SecretStr("s3cr3t")
@@ -102,6 +103,27 @@ def test_nothing_is_sent_that_cannot_be_signed(hooks: Hooks) -> None:
     assert (done.state, receiver.received) == (DeliveryState.FAILED, [])
     assert "`kamu-node webhook rotate-secret` makes a new secret" in str(done.message)
     assert [*hooks.parts.service.secrets()] == []
+
+
+def test_a_key_that_is_not_there_is_no_fault_of_the_receiver(hooks: Hooks) -> None:
+    with webhook_receiver() as receiver:
+        dataset, made = subscribed(hooks, receiver.url)
+        good = stored(hooks)
+        store(hooks, Seal(lambda: bytes(31) + b"x").closed(SECRET, made.subscription.id))
+        hooks.heart.add_data(dataset)
+
+        hooks.fail(7)
+        [flow] = hooks.flows_of(made)
+        seen = hooks.subscription(made)
+        store(hooks, SecretStr(good))
+        receiver.turns = [Answer(status=500)] * 3
+        hooks.fail(4)
+
+    assert (flow.state, flow.attempt) == (FlowState.RETRYING, 7)
+    assert "restore keys/node.key" in str(flow.waits_for)
+    assert (seen.status, seen.consecutive_failures) == (SubscriptionStatus.ENABLED, 0)
+    # The receiver has all the attempts that it would have had.
+    assert hooks.states(made) == [DeliveryState.DELIVERED]
 
 
 def test_nothing_is_left_of_those_that_were_stored_as_they_are(hooks: Hooks) -> None:
