@@ -184,7 +184,12 @@ class AskedRuns:
         status = self._runs.status(run.run_id)
         kind = OutcomeKind.ABORTED if run.status is DagsterRunStatus.CANCELED else OutcomeKind.FAILED
         return FlowOutcome(
-            kind, status.message, status.recoverable, status.rewritten_input, retry_after=status.retry_after
+            kind,
+            status.message,
+            status.recoverable,
+            status.rewritten_input,
+            retry_after=status.retry_after,
+            by_node=status.by_node,
         )
 
     def _now(self) -> datetime:
