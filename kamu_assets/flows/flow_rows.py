@@ -59,8 +59,7 @@ flows = Table(
 # All columns but the id.
 CHANGING = tuple(column.name for column in flows.columns if not column.primary_key)
 is_live = flows.c.state != FlowState.FINISHED.value
-_has_outcome = flows.c.outcome.is_not(None)
-Index("ix_flows_outcome", flows.c.outcome, flows.c.id, sqlite_where=_has_outcome, postgresql_where=_has_outcome)
+Index("ix_flows_outcome", flows.c.outcome, flows.c.id, sqlite_where=flows.c.outcome.is_not(None))
 # At most one per binding, whoever races.
 Index("uq_flows_live", flows.c.scope, flows.c.type, unique=True, sqlite_where=is_live)
 
