@@ -132,7 +132,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         if outcome.kind in {OutcomeKind.SUCCESS, OutcomeKind.UP_TO_DATE}:
             assert after.outcome == outcome
             if flow.late_causes:
-                assert self.live_of(flow) is not None
+                assert (self.live_of(flow) is not None) == self.is_there(flow)
         if not outcome.recoverable:
             assert after.outcome == outcome
         self.step()
@@ -371,6 +371,10 @@ class SchedulerMachine(RuleBasedStateMachine):
 
     def is_of(self, flow: Flow, name: str) -> bool:
         return flow.dataset_id == self.entries[name].id
+
+    def is_there(self, flow: Flow) -> bool:
+        """Whether its dataset has not been deleted."""
+        return any(self.is_of(flow, name) for name in self.entries)
 
     def reacts(self, name: str) -> bool:
         trigger = self.trigger(name)
