@@ -259,7 +259,8 @@ def check(node: RunningNode, pushes: SteadyPushes) -> None:
     )
     wait_until(lambda: not live_flows(node), patience=PATIENCE, every=0.5)
     pushes.check(numbers(node, ROOT))
-    assert OutcomeKind.FAILED not in {flow.outcome.kind for flow in flows(node, DERIVATIVE) if flow.outcome}
+    ended = [flow.outcome for flow in flows(node, DERIVATIVE) if flow.outcome]
+    assert [outcome.message for outcome in ended if outcome.kind is OutcomeKind.FAILED] == []
     last = len(numbers(node, ROOT)) - 1
     for name in (ROOT, DERIVATIVE):
         wait_until(lambda name=name: str(told(node, name)[-1:]).endswith(f", {last}]']"), patience=PATIENCE, every=0.5)  # type: ignore[misc] # mypy cannot infer lambdas with defaults
