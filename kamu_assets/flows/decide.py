@@ -8,6 +8,8 @@ from kamu_assets.flows.orchestrator import RunState, RunStatus
 
 # Attempts of a flow whose workers die.
 MOST_LOST = 3
+# From this attempt on, whatever ends one counts: what a run itself brings about would go on for ever.
+MOST_LEFT = 30
 
 
 class Step(Enum):
@@ -44,9 +46,9 @@ def judge(flow: Flow, status: RunStatus, *, lost: int = 0) -> Verdict:
             return _finish(OutcomeKind.ABORTED, status.message)
         case RunState.MISSING:
             return Verdict(Step.SUBMIT)
-        case RunState.LEFT:
+        case RunState.LEFT if flow.attempt < MOST_LEFT:
             return Verdict(Step.RETRY, FlowOutcome(OutcomeKind.ABORTED, status.message))
-        case RunState.LOST:
+        case RunState.LOST | RunState.LEFT:
             return _lost(flow, status.message, times=lost + 1)
         case ended:
             return Verdict(Step.FINISH, _outcome(_OUTCOMES[ended], status))

@@ -22,7 +22,7 @@ class RunState(Enum):
     CANCELED = auto()
     # Its worker died; another attempt may succeed.
     LOST = auto()
-    # Its worker was told to stop, as when the node stops: nothing speaks against another attempt.
+    # Its worker was told to stop, as when the node stops, or the database went away: another attempt begins.
     LEFT = auto()
 
 

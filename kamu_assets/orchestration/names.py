@@ -29,8 +29,9 @@ TAG_ENGINES = "kamu/engines"
 # Set on a run that ended through no fault of its own, so that its flow gets another attempt: why, or just `true` when
 # its worker died.
 TAG_LOST = "kamu/lost"
-# Its value where nothing is wrong at all.
+# Its values where nothing is wrong with the run.
 LEFT = "it was stopped with its worker, and begins anew"
+INTERRUPTED = "the database went away while the run was executed"
 # Set on a run that succeeds and found nothing to do, where no materialization would tell.
 TAG_IDLE = "kamu/idle"
 # Why the node stopped a run, for who asks before its flow has an outcome.

@@ -22,7 +22,7 @@ from kamu_assets.orchestration.failures import (
     retry_after_in,
     rewritten_input_of,
 )
-from kamu_assets.orchestration.names import LEFT, TAG_LOST, TAG_STOPPED
+from kamu_assets.orchestration.names import INTERRUPTED, LEFT, TAG_LOST, TAG_STOPPED
 from kamu_assets.orchestration.operations import did_nothing
 from kamu_assets.orchestration.run_making import RunMaker
 from kamu_assets.orchestration.scoped import ScopedJobs
@@ -91,7 +91,7 @@ class DagsterOrchestrator:
             case RunState.FAILED if reason := run.tags.get(TAG_STOPPED):
                 return RunStatus(state, reason)
             case RunState.FAILED if reason := run.tags.get(TAG_LOST):
-                lost = RunState.LEFT if reason == LEFT else RunState.LOST
+                lost = RunState.LEFT if reason in {LEFT, INTERRUPTED} else RunState.LOST
                 return RunStatus(lost, WORKER_DIED if reason == "true" else reason)
             case RunState.FAILED:
                 return self._failed(run_id)

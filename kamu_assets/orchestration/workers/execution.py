@@ -25,7 +25,7 @@ from kamu_assets.orchestration.asked_runs import (
 from kamu_assets.orchestration.catalog.rows import Catalog
 from kamu_assets.orchestration.catalog.state import CatalogRow
 from kamu_assets.orchestration.failures import fault_in, is_outage, is_outage_error, is_recoverable_error, message_of
-from kamu_assets.orchestration.names import LEFT, TAG_FLOW, TAG_LOST, TAG_STOPPED
+from kamu_assets.orchestration.names import INTERRUPTED, LEFT, TAG_FLOW, TAG_LOST, TAG_STOPPED
 from kamu_assets.orchestration.operations import did_nothing
 from kamu_assets.orchestration.scoped import DefinitionsBuilder, ScopedJobs
 from kamu_assets.orchestration.workers.run_log import RunLog
@@ -34,7 +34,6 @@ from kamu_assets.orchestration.workers.time_limit import TimeLimit, Watch, limit
 
 log = structlog.get_logger(__name__)
 
-INTERRUPTED = "the database went away while the run was executed"
 TOO_LATE = "Its flow has come to an end without it, or in it before."
 
 

@@ -2,6 +2,7 @@ import pytest
 
 from kamu_assets.flows.causes import CauseKind, FlowCause
 from kamu_assets.flows.decide import (
+    MOST_LEFT,
     MOST_LOST,
     Step,
     Verdict,
@@ -56,6 +57,7 @@ def test_a_lost_run_is_retried_up_to_the_limit() -> None:
 
     assert judge(a_flow(attempt=9), lost, lost=MOST_LOST - 2).step is Step.RETRY
     assert judge(a_flow(attempt=9), RunStatus(RunState.LEFT), lost=9).step is Step.RETRY
+    assert judge(a_flow(attempt=MOST_LEFT), RunStatus(RunState.LEFT), lost=9).step is Step.FINISH
     for attempt, told in ((3, "in each of 3 attempts"), (4, "in 3 of 4 attempts")):
         last = judge(a_flow(attempt=attempt), lost, lost=MOST_LOST - 1)
         assert last == Verdict(Step.FINISH, FlowOutcome(OutcomeKind.FAILED, f"the worker process died, {told}"))
